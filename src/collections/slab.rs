@@ -1,0 +1,147 @@
+//! A table that hands out its places: O(1) insert and remove, freed places are used again, last freed first.
+//!
+//! Owns its values. It keeps no generations: whoever holds a key knows when the value went (a connection is freed in one
+//! place, at the end of a turn, and nothing that names it survives the turn).
+//!
+//! Invariant: the vacant places form one chain from `free`, and `len` counts the others.
+
+use super::{Key, NONE};
+
+/// Values under keys that the table chose.
+#[derive(Debug)]
+pub struct Slab<T> {
+    places: Vec<Place<T>>,
+    free: Key,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Place<T> {
+    Vacant { next_free: Key },
+    Occupied(T),
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: NONE, len: 0 }
+    }
+}
+
+impl<T> Slab<T> {
+    /// The memory of one place in bytes.
+    pub const PLACE_BYTES: usize = size_of::<Place<T>>();
+
+    /// The number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Stores a value and returns its key.
+    ///
+    /// # Panics
+    /// At 2^32 - 1 values, which no process has the descriptors or the memory for.
+    pub fn insert(&mut self, value: T) -> Key {
+        self.len += 1;
+        if self.free == NONE {
+            let key = Key::try_from(self.places.len()).expect("a table has less than 2^32 places");
+            self.places.push(Place::Occupied(value));
+            return key;
+        }
+        let key = self.free;
+        let place = std::mem::replace(&mut self.places[key as usize], Place::Occupied(value));
+        let Place::Vacant { next_free } = place else { unreachable!("the free chain holds vacant places only") };
+        self.free = next_free;
+        key
+    }
+
+    /// Takes the value at `key` out, if there is one.
+    pub fn remove(&mut self, key: Key) -> Option<T> {
+        let place = self.places.get_mut(key as usize)?;
+        if matches!(place, Place::Vacant { .. }) {
+            return None;
+        }
+        let Place::Occupied(value) = std::mem::replace(place, Place::Vacant { next_free: self.free }) else {
+            unreachable!("seen to be occupied above")
+        };
+        self.free = key;
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// The value at `key`, if there is one.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<&T> {
+        match self.places.get(key as usize) {
+            Some(Place::Occupied(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value at `key`, if there is one, to change.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        match self.places.get_mut(key as usize) {
+            Some(Place::Occupied(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// All values from the key `from` on, in the order of their keys: a walk that can stop and be taken up again.
+    pub fn iter_from(&self, from: Key) -> impl Iterator<Item = (Key, &T)> {
+        (from..).zip(self.places.iter().skip(from as usize)).filter_map(|(key, place)| match place {
+            Place::Occupied(value) => Some((key, value)),
+            Place::Vacant { .. } => None,
+        })
+    }
+
+    /// All values, in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.iter_from(0)
+    }
+}
+
+impl<T> std::ops::Index<Key> for Slab<T> {
+    type Output = T;
+
+    fn index(&self, key: Key) -> &T {
+        self.get(key).expect("the key names a value")
+    }
+}
+
+impl<T> std::ops::IndexMut<Key> for Slab<T> {
+    fn index_mut(&mut self, key: Key) -> &mut T {
+        self.get_mut(key).expect("the key names a value")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_used_again_and_walks_skip_the_vacant_ones() {
+        let mut slab = Slab::default();
+        let keys: Vec<Key> = "abcd".chars().map(|letter| slab.insert(letter)).collect();
+        assert_eq!(keys, [0, 1, 2, 3]);
+        assert_eq!(slab.remove(1), Some('b'));
+        assert_eq!(slab.remove(1), None, "a value leaves once");
+        assert_eq!(slab.remove(9), None);
+        assert_eq!(slab.remove(2), Some('c'));
+        assert_eq!(slab.len(), 2);
+        assert_eq!(slab.iter().collect::<Vec<_>>(), [(0, &'a'), (3, &'d')]);
+        assert_eq!(slab.iter_from(1).collect::<Vec<_>>(), [(3, &'d')]);
+        assert_eq!(slab.iter_from(7).count(), 0);
+        assert_eq!((slab.insert('e'), slab.insert('f'), slab.insert('g')), (2, 1, 4));
+        assert_eq!(slab[2], 'e');
+        slab[2] = 'x';
+        assert_eq!(slab.get(2), Some(&'x'));
+        assert_eq!(slab.get_mut(17), None);
+        assert!(!slab.is_empty());
+    }
+}

@@ -1,0 +1,65 @@
+//! Time as the pure floors see it: a count of equal steps, handed in by whoever owns the clock.
+//!
+//! Owns the length of a tick and the rounding. Now rounds down and deadlines round up, so that nothing ever fires early:
+//! a delay that must not be undercut (`--notify-min-delay`) is not undercut by rounding either.
+
+use std::time::Duration;
+
+/// The length of a tick in milliseconds.
+///
+/// Every timer may be this late, twice over. 10 ms is far below what a person notices on a number, and coarse enough that
+/// thousands of timers that were set one by one expire in one turn.
+pub const TICK_MS: u64 = 10;
+
+/// A point in monotonic time, in ticks of [`TICK_MS`] since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// The first tick that is certainly not earlier than `delay` after any instant within this one.
+    ///
+    /// An instant within tick `t` may be almost `t + 1`; so a delay that is not zero ends one tick later than it would if
+    /// it had begun exactly at `t`.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        if delay.is_zero() {
+            return self;
+        }
+        let ticks = delay.as_nanos().div_ceil(u128::from(TICK_MS) * 1_000_000);
+        Self(self.0.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)).saturating_add(1))
+    }
+}
+
+/// The time of one turn: read once, passed down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic time, for everything that waits.
+    pub tick: Tick,
+    /// Wall-clock time in seconds since 1970, for what people read. It may jump.
+    pub unix_s: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(delay_ms: f64, ticks: u64) {
+        let delay = Duration::from_secs_f64(delay_ms / 1000.0);
+        assert_eq!(Tick(100).after(delay), Tick(100 + ticks), "{delay_ms} ms");
+    }
+
+    #[test]
+    fn a_delay_never_ends_early() {
+        check(0.0, 0);
+        check(0.001, 2);
+        check(10.0, 2);
+        check(10.001, 3);
+        check(2000.0, 201);
+    }
+
+    #[test]
+    fn the_end_of_time_is_not_passed() {
+        assert_eq!(Tick(5).after(Duration::MAX), Tick(u64::MAX));
+    }
+}

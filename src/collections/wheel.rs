@@ -1,0 +1,367 @@
+//! A hierarchical timer wheel (Varghese and Lauck, 1987, scheme 7): 4 levels of 64 slots, O(1) insert and cancel.
+//!
+//! Owns when each key is due; a key has at most one timer. It reads no clock: the owner says how far time has come and
+//! then pops what is due. What a timer means is the owner's business, who finds it from the state under the same key.
+//!
+//! A timer lies at the level of the highest group of 6 bits in which its deadline differs from `elapsed`, in the slot
+//! that this group names. So all timers of a level come before all of the next, and the earliest slot of all is the first
+//! one of the lowest level that has any: one `trailing_zeros`. The top level is a ring that deadlines further away pass
+//! through again, once every 2^24 ticks (46 hours), until theirs is the current round.
+//!
+//! Invariant: `elapsed` never reaches the start of an occupied slot without emptying it, so a timer's place can be
+//! computed from its deadline at any time and need not be stored.
+
+use super::list::{Link, Linked, List};
+use super::tick::Tick;
+use super::{Key, NONE};
+
+const LEVELS: usize = 4;
+const SLOT_BITS: u32 = 6;
+const SLOTS: usize = 1 << SLOT_BITS;
+
+/// The deadline of a key that has no timer.
+const UNARMED: u64 = u64::MAX;
+
+/// When each key is due.
+pub struct TimerWheel {
+    /// Timers up to and including this tick have been moved to `due`.
+    elapsed: u64,
+    levels: [Level; LEVELS],
+    /// Expired and not yet popped.
+    due: List,
+    timers: Vec<Timer>,
+    armed: usize,
+}
+
+struct Level {
+    /// Bit `s` is set exactly when slot `s` has a timer.
+    occupied: u64,
+    slots: [List; SLOTS],
+    /// At most the earliest deadline in the slot: exact until that timer is cancelled. It spares the owner the wake-ups
+    /// that a cascade alone would need.
+    earliest: [u64; SLOTS],
+}
+
+#[derive(Clone)]
+struct Timer {
+    link: Link,
+    deadline: u64,
+}
+
+impl Linked for Timer {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
+/// Where a timer lies.
+enum Place {
+    Due,
+    Slot { level: usize, slot: usize },
+}
+
+impl Default for TimerWheel {
+    fn default() -> Self {
+        Self {
+            elapsed: 0,
+            levels: std::array::from_fn(|_| Level { occupied: 0, slots: [List::EMPTY; SLOTS], earliest: [0; SLOTS] }),
+            due: List::EMPTY,
+            timers: Vec::new(),
+            armed: 0,
+        }
+    }
+}
+
+impl TimerWheel {
+    /// The memory of one timer in bytes, paid for each key up to the largest that ever had one.
+    pub const TIMER_BYTES: usize = size_of::<Timer>();
+
+    /// The number of timers that are set, due ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.armed
+    }
+
+    /// Whether no timer is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.armed == 0
+    }
+
+    /// When `key` is due, if it has a timer.
+    #[must_use]
+    pub fn deadline(&self, key: Key) -> Option<Tick> {
+        let timer = self.timers.get(key as usize)?;
+        (timer.deadline != UNARMED).then_some(Tick(timer.deadline))
+    }
+
+    /// Sets the timer of `key`, in place of the one it had.
+    ///
+    /// A deadline that is not after the time of the last [`expire`](Self::expire) is moved to the tick after it: what
+    /// fires again and again never does so twice at one time.
+    pub fn set(&mut self, key: Key, deadline: Tick) {
+        let deadline = deadline.0.clamp(self.elapsed + 1, UNARMED - 1);
+        let index = key as usize;
+        if index >= self.timers.len() {
+            self.timers.resize(index + 1, Timer { link: Link::UNLINKED, deadline: UNARMED });
+        }
+        if self.timers[index].deadline == deadline {
+            return;
+        }
+        self.cancel(key);
+        self.timers[index].deadline = deadline;
+        self.armed += 1;
+        self.place(key);
+    }
+
+    /// Takes the timer of `key` away, if it has one.
+    pub fn cancel(&mut self, key: Key) {
+        let Some(timer) = self.timers.get(key as usize) else {
+            return;
+        };
+        if timer.deadline == UNARMED {
+            return;
+        }
+        match self.place_of(timer.deadline) {
+            Place::Due => self.due.remove(&mut self.timers, key),
+            Place::Slot { level, slot } => {
+                let level = &mut self.levels[level];
+                level.slots[slot].remove(&mut self.timers, key);
+                if level.slots[slot].is_empty() {
+                    level.occupied &= !(1 << slot);
+                }
+            }
+        }
+        self.timers[key as usize].deadline = UNARMED;
+        self.armed -= 1;
+    }
+
+    /// Moves time on to `now`; what is due by then can be popped.
+    pub fn expire(&mut self, now: Tick) {
+        while let Some((level, slot)) = self.earliest_slot() {
+            let start = self.slot_start(level, slot);
+            if start > now.0 {
+                break;
+            }
+            self.elapsed = start;
+            self.levels[level].occupied &= !(1 << slot);
+            let mut list = std::mem::take(&mut self.levels[level].slots[slot]);
+            while let Some(key) = list.pop_front(&mut self.timers) {
+                self.place(key);
+            }
+        }
+        self.elapsed = self.elapsed.max(now.0);
+    }
+
+    /// Takes a key whose timer expired. Its timer is gone; it may be set again.
+    pub fn pop_due(&mut self) -> Option<Key> {
+        let key = self.due.pop_front(&mut self.timers)?;
+        self.timers[key as usize].deadline = UNARMED;
+        self.armed -= 1;
+        Some(key)
+    }
+
+    /// When to call [`expire`](Self::expire) next: never later than the earliest deadline, and earlier only when the
+    /// earliest of a slot was cancelled.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Tick> {
+        if !self.due.is_empty() {
+            return Some(Tick(self.elapsed));
+        }
+        let (level, slot) = self.earliest_slot()?;
+        let (earliest, start) = (self.levels[level].earliest[slot], self.slot_start(level, slot));
+        // In the top level a slot may hold deadlines of later rounds only, which say nothing about the slots after it.
+        let this_round = (earliest ^ start) >> (SLOT_BITS * (level as u32 + 1)) == 0 || level + 1 < LEVELS;
+        Some(Tick(if this_round { earliest } else { start }))
+    }
+
+    /// Puts a timer, which is in no list, where its deadline belongs.
+    fn place(&mut self, key: Key) {
+        let deadline = self.timers[key as usize].deadline;
+        match self.place_of(deadline) {
+            Place::Due => self.due.push_back(&mut self.timers, key),
+            Place::Slot { level, slot } => {
+                let level = &mut self.levels[level];
+                let bit = 1 << slot;
+                level.earliest[slot] =
+                    if level.occupied & bit == 0 { deadline } else { level.earliest[slot].min(deadline) };
+                level.occupied |= bit;
+                level.slots[slot].push_back(&mut self.timers, key);
+            }
+        }
+    }
+
+    fn place_of(&self, deadline: u64) -> Place {
+        if deadline <= self.elapsed {
+            return Place::Due;
+        }
+        let highest_bit = (deadline ^ self.elapsed).ilog2();
+        let level = ((highest_bit / SLOT_BITS) as usize).min(LEVELS - 1);
+        Place::Slot { level, slot: group(deadline, level) }
+    }
+
+    /// The occupied slot that starts first.
+    fn earliest_slot(&self) -> Option<(usize, usize)> {
+        let (level, Level { occupied, .. }) = self.levels.iter().enumerate().find(|(_, level)| level.occupied != 0)?;
+        // Only the top level, a ring, has slots at or before the current one: they are a round away.
+        let past_current = group(self.elapsed, level) + 1;
+        let ahead = occupied.rotate_right(past_current as u32 % 64).trailing_zeros() as usize;
+        Some((level, (past_current + ahead) % SLOTS))
+    }
+
+    /// The first tick of a slot, as seen from `elapsed`: 1 to 64 slots ahead.
+    fn slot_start(&self, level: usize, slot: usize) -> u64 {
+        let shift = SLOT_BITS * level as u32;
+        let ahead = (slot + SLOTS - group(self.elapsed, level) - 1) % SLOTS + 1;
+        ((self.elapsed >> shift) + ahead as u64) << shift
+    }
+}
+
+/// The 6 bits of `ticks` that name a slot at `level`.
+fn group(ticks: u64, level: usize) -> usize {
+    (ticks >> (SLOT_BITS * level as u32)) as usize % SLOTS
+}
+
+const _: () = assert!(NONE as usize > SLOTS && TimerWheel::TIMER_BYTES == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::hash::{BuildHasher, Hasher};
+
+    /// What the wheel should be: a map, searched from end to end.
+    #[derive(Default)]
+    struct Naive {
+        now: u64,
+        deadlines: BTreeMap<Key, u64>,
+    }
+
+    impl Naive {
+        fn set(&mut self, key: Key, deadline: u64) {
+            self.deadlines.insert(key, deadline.max(self.now + 1));
+        }
+        fn expire(&mut self, now: u64) -> Vec<Key> {
+            self.now = now;
+            let due = self.deadlines.iter().filter(|&(_, &at)| at <= now).map(|(&key, _)| key).collect();
+            self.deadlines.retain(|_, at| *at > now);
+            due
+        }
+    }
+
+    fn pop_all(wheel: &mut TimerWheel) -> Vec<Key> {
+        let mut due: Vec<Key> = std::iter::from_fn(|| wheel.pop_due()).collect();
+        due.sort_unstable();
+        due
+    }
+
+    #[test]
+    fn a_timer_is_due_at_its_tick_and_not_before() {
+        for start in [0, 1, 63, 64, 4095, 4096, (1 << 24) - 1, 1 << 24, (1 << 40) + 12345] {
+            for delay in [1, 2, 63, 64, 65, 4095, 4096, 4097, 262_143, 262_144, (1 << 24) - 1, 1 << 24, 1 << 30] {
+                let mut wheel = TimerWheel::default();
+                wheel.expire(Tick(start));
+                wheel.set(7, Tick(start + delay));
+                wheel.expire(Tick(start + delay - 1));
+                assert_eq!(wheel.pop_due(), None, "start {start} delay {delay}");
+                wheel.expire(Tick(start + delay));
+                assert_eq!(wheel.pop_due(), Some(7), "start {start} delay {delay}");
+                assert!(wheel.is_empty());
+                assert_eq!(wheel.next_deadline(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_deadline_is_exact_without_cancels() {
+        let mut wheel = TimerWheel::default();
+        for (key, deadline) in [(0, 5_000), (1, 4_999), (2, 300_000), (3, 70)] {
+            wheel.set(key, Tick(deadline));
+        }
+        for (deadline, key) in [(70, 3), (4_999, 1), (5_000, 0), (300_000, 2)] {
+            assert_eq!(wheel.next_deadline(), Some(Tick(deadline)));
+            wheel.expire(Tick(deadline));
+            assert_eq!(pop_all(&mut wheel), [key]);
+        }
+    }
+
+    #[test]
+    fn what_is_set_in_the_past_fires_at_the_next_tick() {
+        let mut wheel = TimerWheel::default();
+        wheel.expire(Tick(100));
+        wheel.set(1, Tick(3));
+        assert_eq!(wheel.deadline(1), Some(Tick(101)));
+        wheel.expire(Tick(100));
+        assert_eq!(wheel.pop_due(), None);
+        wheel.expire(Tick(101));
+        assert_eq!(wheel.pop_due(), Some(1));
+        assert_eq!(wheel.deadline(1), None);
+    }
+
+    #[test]
+    fn a_due_timer_can_still_be_cancelled_and_moved() {
+        let mut wheel = TimerWheel::default();
+        wheel.set(1, Tick(10));
+        wheel.set(2, Tick(10));
+        wheel.set(3, Tick(10));
+        wheel.expire(Tick(10));
+        assert_eq!(wheel.next_deadline(), Some(Tick(10)));
+        wheel.cancel(2);
+        wheel.set(3, Tick(11));
+        assert_eq!(pop_all(&mut wheel), [1]);
+        wheel.expire(Tick(11));
+        assert_eq!(pop_all(&mut wheel), [3]);
+        wheel.cancel(1);
+        wheel.cancel(99);
+    }
+
+    #[test]
+    fn behaves_as_its_naive_twin() {
+        for seed in 0..200_u64 {
+            let mut draws = 0_u64;
+            let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+            let mut random = |below: u64| {
+                draws += 1;
+                let mut state = hasher.build_hasher();
+                state.write_u64(seed);
+                state.write_u64(draws);
+                state.finish() % below
+            };
+            let (mut wheel, mut naive) = (TimerWheel::default(), Naive::default());
+            let mut now = random(1 << 50);
+            wheel.expire(Tick(now));
+            naive.expire(now);
+            for step in 0..400 {
+                let key = Key::try_from(random(40)).unwrap();
+                match random(4) {
+                    0 => {
+                        wheel.cancel(key);
+                        naive.deadlines.remove(&key);
+                    }
+                    1 => {
+                        let bits = random(27);
+                        now += random(1 << bits);
+                        wheel.expire(Tick(now));
+                        assert_eq!(pop_all(&mut wheel), naive.expire(now), "seed {seed} step {step}");
+                    }
+                    _ => {
+                        let bits = random(28);
+                        let deadline = now + random(1 << bits);
+                        wheel.set(key, Tick(deadline));
+                        naive.set(key, deadline);
+                    }
+                }
+                assert_eq!(wheel.len(), naive.deadlines.len());
+                assert_eq!(wheel.deadline(key).map(|tick| tick.0), naive.deadlines.get(&key).copied());
+                let (next, earliest) = (wheel.next_deadline(), naive.deadlines.values().min().copied());
+                assert_eq!(next.is_none(), earliest.is_none(), "seed {seed} step {step}");
+                if let (Some(next), Some(earliest)) = (next, earliest) {
+                    assert!(next.0 <= earliest && next.0 > now, "seed {seed} step {step}: {next:?} {earliest} {now}");
+                }
+            }
+        }
+    }
+}
