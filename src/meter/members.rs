@@ -1,0 +1,95 @@
+//! The table of members: which namespace each is in, and their order there.
+//!
+//! Owns one small record per member, under the key that the caller chose, and keeps the counters of the namespace in step
+//! with it. It does not decide when anybody joins or leaves.
+//!
+//! Invariant: a present member is in exactly its namespace's list, newest first.
+
+use super::{MemberId, Namespace, NamespaceId};
+use crate::collections::NONE;
+use crate::collections::list::{Link, Linked, List};
+
+/// One open stream in a namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    link: Link,
+    /// The namespace it is in; `NONE` when nobody is present under this key.
+    pub(super) namespace: NamespaceId,
+    /// The claim that its uuid makes, or `NONE`.
+    pub(super) claim: super::claims::ClaimId,
+    /// Whether it is in the count already: not before it has stayed for the increment delay.
+    pub(super) counted: bool,
+}
+
+impl Member {
+    /// The memory of one member in bytes.
+    pub const BYTES: usize = size_of::<Self>();
+
+    const ABSENT: Self = Self { link: Link::UNLINKED, namespace: NONE, claim: NONE, counted: false };
+}
+
+impl Linked for Member {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
+/// All members of all namespaces.
+#[derive(Default)]
+pub(super) struct Members {
+    table: Vec<Member>,
+}
+
+impl Members {
+    /// The member present under this key.
+    pub(super) fn get(&self, member: MemberId) -> Option<&Member> {
+        self.table.get(member as usize).filter(|member| member.namespace != NONE)
+    }
+
+    /// The member present under this key, to change.
+    ///
+    /// # Panics
+    /// If nobody is present under it.
+    pub(super) fn get_mut(&mut self, member: MemberId) -> &mut Member {
+        self.table.get_mut(member as usize).filter(|member| member.namespace != NONE).expect("the member is present")
+    }
+
+    /// Puts a new member in front of all others of its namespace.
+    pub(super) fn enter(&mut self, member: MemberId, id: NamespaceId, counted: bool, namespace: &mut Namespace) {
+        assert!(self.get(member).is_none(), "a member joins once");
+        let index = member as usize;
+        if index >= self.table.len() {
+            self.table.resize(index + 1, Member::ABSENT);
+        }
+        if let Some(place) = self.table.get_mut(index) {
+            *place = Member { namespace: id, counted, ..Member::ABSENT };
+        }
+        namespace.list.push_front(&mut self.table, member);
+        if counted {
+            namespace.count_one();
+        }
+    }
+
+    /// Takes a present member out of its namespace.
+    pub(super) fn exit(&mut self, member: MemberId, namespace: &mut Namespace) {
+        namespace.note_leaving(member);
+        namespace.list.remove(&mut self.table, member);
+        let place = self.get_mut(member);
+        if std::mem::replace(place, Member::ABSENT).counted {
+            namespace.discount_one();
+        }
+    }
+
+    /// The member that joined the same namespace just before this present one.
+    pub(super) fn next(&self, member: MemberId) -> Option<MemberId> {
+        Some(List::next(&self.table, member)).filter(|&next| next != NONE)
+    }
+
+    /// The members of a namespace, newest first.
+    pub(super) fn of(&self, namespace: &Namespace) -> impl Iterator<Item = (MemberId, &Member)> {
+        namespace.list.iter(&self.table).filter_map(|member| Some((member, self.get(member)?)))
+    }
+}

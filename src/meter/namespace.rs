@@ -1,0 +1,210 @@
+//! One event: its figures, and the rule by which its count is told.
+//!
+//! Owns the counters of a namespace and what was last told of it. It does not own its members, only the ends of their
+//! list, and it sets no timer: it says when its count is due.
+//!
+//! Invariant: 0 is never told.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::MemberId;
+use super::members::Members;
+use crate::collections::NONE;
+use crate::collections::list::List;
+use crate::collections::tick::{Now, Tick};
+
+/// When a count is told to those who have heard another.
+#[derive(Clone, Copy, Debug)]
+pub struct NotifyRule {
+    /// The change that is worth telling, as a fraction of the number last told.
+    pub delta_ratio: f64,
+    /// The least time between two tellings.
+    pub min_delay: Duration,
+    /// The time after which even an unchanged count is told again.
+    pub max_delay: Duration,
+}
+
+impl NotifyRule {
+    /// The least difference from the number last told that is worth telling.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an audience is far below 2^53, and a ratio is never negative"
+    )]
+    pub fn threshold(&self, told: u64) -> u64 {
+        ((told as f64 * self.delta_ratio).floor() as u64).max(1)
+    }
+}
+
+/// One event and its audience.
+#[derive(Debug)]
+pub struct Namespace {
+    pub(super) name: Rc<str>,
+    /// Its members, newest first: a count that is being told moves towards the older ones and never meets a newcomer.
+    pub(super) list: List,
+    /// Marked to be told in this turn.
+    pub(super) ready: bool,
+    counted: u32,
+    connections: u64,
+    created_unix_s: u64,
+    modified_unix_s: u64,
+    /// The number last told; 0 before, and again once nobody is counted.
+    told: u64,
+    /// When it was told; `None` before, and again once nobody is present.
+    told_at: Option<Tick>,
+    /// The first count that the newest member heard; 0 once that is no longer of use.
+    newest_heard: u64,
+    /// Since when there is no member; valid only while there is none.
+    pub(super) empty_since: Tick,
+}
+
+impl Namespace {
+    pub(super) fn new(name: Rc<str>, now: Now) -> Self {
+        Self {
+            name,
+            list: List::EMPTY,
+            ready: false,
+            counted: 0,
+            connections: 0,
+            created_unix_s: now.unix_s,
+            modified_unix_s: 0,
+            told: 0,
+            told_at: None,
+            newest_heard: 0,
+            empty_since: now.tick,
+        }
+    }
+
+    /// The name, as it was sent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of people who are counted now.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        u64::from(self.counted)
+    }
+
+    /// All who were ever counted, since `created_unix_s`.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    /// When the first member came, in seconds since 1970.
+    #[must_use]
+    pub fn created_unix_s(&self) -> u64 {
+        self.created_unix_s
+    }
+
+    /// When a count was last told, in seconds since 1970; 0 before.
+    #[must_use]
+    pub fn modified_unix_s(&self) -> u64 {
+        self.modified_unix_s
+    }
+
+    /// Whether all who ever came left again before they were counted.
+    pub(super) fn is_without_trace(&self) -> bool {
+        self.list.is_empty() && self.connections == 0
+    }
+
+    pub(super) fn count_one(&mut self) {
+        self.counted += 1;
+        self.connections += 1;
+    }
+
+    pub(super) fn discount_one(&mut self) {
+        self.counted -= 1;
+    }
+
+    /// The newest member hears `total` as it joins. If it is alone, that has told everybody.
+    pub(super) fn hear_first(&mut self, total: u64, members: &Members, now: Now) {
+        self.newest_heard = total;
+        if total > 0 && members.next(self.list.head()).is_none() {
+            self.note_told(total, now);
+        }
+    }
+
+    /// The member is about to leave the list.
+    pub(super) fn note_leaving(&mut self, member: MemberId) {
+        if self.list.head() == member {
+            self.newest_heard = 0;
+        }
+    }
+
+    /// A member has left.
+    pub(super) fn note_departure(&mut self, now: Now) {
+        if self.total() == 0 {
+            self.told = 0;
+        }
+        if self.list.head() == NONE {
+            self.told_at = None;
+            self.empty_since = now.tick;
+        }
+    }
+
+    /// When the total is to be told, which may be in the past; `None` while nobody is counted.
+    pub(super) fn due(&self, rule: &NotifyRule) -> Option<Tick> {
+        if self.total() == 0 {
+            return None;
+        }
+        let Some(told_at) = self.told_at else {
+            return Some(Tick(0));
+        };
+        let wait = if self.has_changed(rule) { rule.min_delay } else { rule.max_delay.max(rule.min_delay) };
+        Some(told_at.after(wait))
+    }
+
+    /// Takes note that the total is being told. Returns it, and whether the newest member has heard it already.
+    pub(super) fn tell(&mut self, rule: &NotifyRule, now: Now) -> (u64, bool) {
+        let total = self.total();
+        // A repetition is told to everybody: it is there to find dead peers.
+        let skip_newest = self.newest_heard == total && self.has_changed(rule);
+        self.newest_heard = 0;
+        self.note_told(total, now);
+        (total, skip_newest)
+    }
+
+    fn has_changed(&self, rule: &NotifyRule) -> bool {
+        self.total().abs_diff(self.told) >= rule.threshold(self.told)
+    }
+
+    fn note_told(&mut self, total: u64, now: Now) {
+        self.told = total;
+        self.told_at = Some(now.tick);
+        self.modified_unix_s = now.unix_s;
+    }
+
+    /// The number of counted members by the namespace's own book.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn counted(&self) -> u32 {
+        self.counted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(delta_ratio: f64, told: u64, threshold: u64) {
+        let rule = NotifyRule { delta_ratio, min_delay: Duration::ZERO, max_delay: Duration::ZERO };
+        assert_eq!(rule.threshold(told), threshold, "{told} x {delta_ratio}");
+    }
+
+    #[test]
+    fn the_threshold_is_the_floor_of_the_fraction_and_at_least_one() {
+        check(0.1, 0, 1);
+        check(0.1, 9, 1);
+        check(0.1, 19, 1);
+        check(0.1, 20, 2);
+        check(0.1, 1_000_000, 100_000);
+        check(0.0, 1_000_000, 1);
+        check(1.5, 3, 4);
+    }
+}

@@ -1,0 +1,234 @@
+//! The meter against its contract, event by event, on a clock that the test moves.
+
+use super::*;
+use crate::collections::tick::TICK_MS;
+
+struct Scene {
+    meter: Meter,
+    now: Now,
+}
+
+/// Seconds, as the options give them.
+fn s(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+impl Scene {
+    fn new(change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = Rules {
+            notify: NotifyRule { delta_ratio: 0.1, min_delay: s(2.0), max_delay: s(25.0) },
+            increment_delay: Duration::ZERO,
+            namespace_clean_delay: s(60.0),
+        };
+        change(&mut rules);
+        Self { meter: Meter::new(rules), now: Now { tick: Tick(1_000), unix_s: 1_300_000_000 } }
+    }
+
+    fn join(&mut self, member: MemberId, name: &str) -> Option<u64> {
+        self.meter.join(member, name, None, self.now)
+    }
+
+    fn claim(&mut self, member: MemberId, name: &str, uuid: &str) -> Option<u64> {
+        self.meter.join(member, name, Some(uuid), self.now)
+    }
+
+    fn leave(&mut self, member: MemberId) {
+        self.meter.leave(member, self.now);
+    }
+
+    /// What the meter wants done now.
+    fn outputs(&mut self) -> Vec<Output> {
+        self.meter.handle_timeout(self.now);
+        assert!(self.meter.poll_timeout().is_none_or(|next| next > self.now.tick), "the shell would spin");
+        std::iter::from_fn(|| self.meter.poll_output()).collect()
+    }
+
+    /// What the meter wants told now, as totals.
+    fn told(&mut self) -> Vec<u64> {
+        self.outputs()
+            .into_iter()
+            .map(|output| match output {
+                Output::Count { total, .. } => total,
+                Output::Farewell(_) => panic!("unexpected {output:?}"),
+            })
+            .collect()
+    }
+
+    /// Passes `seconds`, waking exactly when the meter asks to; returns when (ms from the start) what was told.
+    fn pass(&mut self, seconds: f64) -> Vec<(u64, u64)> {
+        let start = self.now.tick.0;
+        let end = start + (seconds * 1000.0) as u64 / TICK_MS;
+        let mut told = Vec::new();
+        loop {
+            told.extend(self.told().into_iter().map(|total| ((self.now.tick.0 - start) * TICK_MS, total)));
+            match self.meter.poll_timeout() {
+                Some(next) if next.0 <= end => self.now.tick = next,
+                _ => break,
+            }
+        }
+        self.now.tick = Tick(end);
+        self.now.unix_s += seconds as u64;
+        told
+    }
+
+    fn members(&self, name: &str) -> Option<(u64, u64)> {
+        let id = self.meter.find(name)?;
+        let namespace = &self.meter.namespaces[id];
+        Some((namespace.total(), namespace.connections()))
+    }
+}
+
+#[test]
+fn the_first_count_is_the_total_with_this_member_in_it() {
+    let mut scene = Scene::new(|_| {});
+    for member in 0..50 {
+        assert_eq!(scene.join(member, "a"), Some(u64::from(member) + 1));
+    }
+    assert_eq!(scene.join(50, "b"), Some(1));
+    scene.leave(3);
+    assert_eq!(scene.join(3, "a"), Some(50));
+    assert_eq!(scene.members("a"), Some((50, 51)));
+}
+
+#[test]
+fn a_member_alone_is_not_told_again_what_it_has_just_heard() {
+    let mut scene = Scene::new(|_| {});
+    scene.join(0, "a");
+    assert_eq!(scene.pass(24.9), []);
+    assert_eq!(scene.pass(1.0), [(110, 1)], "but an unchanged count is told again");
+}
+
+#[test]
+fn the_first_change_after_quiet_is_told_at_once_and_never_twice_within_the_minimum() {
+    let mut scene = Scene::new(|_| {});
+    scene.join(0, "a");
+    scene.pass(10.0);
+    scene.join(1, "a");
+    assert_eq!(scene.outputs(), [Output::Count { namespace: 0, total: 2, skip_newest: true }]);
+    scene.join(2, "a");
+    scene.join(3, "a");
+    assert_eq!(scene.pass(2.5), [(2010, 4)], "gathered for the minimum");
+    scene.leave(3);
+    assert_eq!(scene.pass(2.0), [(1520, 3)]);
+}
+
+#[test]
+fn a_small_change_waits_for_the_maximum_delay() {
+    let mut scene = Scene::new(|_| {});
+    for member in 0..100 {
+        scene.join(member, "a");
+    }
+    assert_eq!(scene.pass(3.0), [(2010, 100)]);
+    for member in 0..9 {
+        scene.leave(member);
+    }
+    assert_eq!(scene.pass(10.0), [], "9 of 100 is less than a tenth");
+    assert_eq!(scene.pass(20.0), [(14_020, 91)]);
+    for member in 9..18 {
+        scene.leave(member);
+    }
+    assert_eq!(scene.pass(0.1), [(0, 82)], "9 of 91 is a tenth, rounded down");
+}
+
+#[test]
+fn a_newcomer_is_skipped_only_while_it_is_the_newest_and_right() {
+    let mut scene = Scene::new(|_| {});
+    scene.join(0, "a");
+    scene.pass(5.0);
+    scene.join(1, "a");
+    scene.join(2, "a");
+    scene.leave(0);
+    assert_eq!(scene.outputs(), [Output::Count { namespace: 0, total: 2, skip_newest: false }], "2 heard 3");
+    scene.pass(5.0);
+    scene.join(3, "a");
+    scene.leave(3);
+    scene.join(0, "a");
+    scene.leave(0);
+    assert_eq!(scene.outputs(), [], "nothing has changed in the end");
+    assert_eq!(scene.pass(25.0), [(20_010, 2)]);
+}
+
+#[test]
+fn an_empty_namespace_is_told_nothing_and_forgotten_after_the_clean_delay() {
+    let mut scene = Scene::new(|_| {});
+    scene.join(0, "a");
+    scene.leave(0);
+    assert_eq!(scene.pass(59.9), []);
+    assert_eq!(scene.members("a"), Some((0, 1)), "remembered for the clean delay");
+    scene.join(0, "a");
+    scene.leave(0);
+    scene.pass(59.9);
+    assert_eq!(scene.members("a"), Some((0, 2)), "which begins anew");
+    scene.pass(0.2);
+    assert_eq!(scene.members("a"), None);
+    assert_eq!(scene.meter.poll_timeout(), None, "nothing is left to wake up for");
+}
+
+#[test]
+fn a_pending_member_hears_but_counts_later_and_leaves_no_trace() {
+    let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
+    assert_eq!(scene.join(0, "a"), None, "0 is never told");
+    assert_eq!(scene.pass(4.0), []);
+    scene.join(1, "a");
+    assert_eq!(scene.pass(2.0), [(1010, 1)], "the first is counted");
+    scene.leave(1);
+    assert_eq!(scene.members("a"), Some((1, 1)), "the second never was");
+    scene.join(2, "b");
+    scene.leave(2);
+    assert_eq!(scene.members("b"), None);
+    assert_eq!(scene.pass(20.0), []);
+    assert_eq!(scene.join(3, "a"), Some(1), "the truth, without the one that is not counted yet");
+}
+
+#[test]
+fn a_second_claim_ends_the_first_and_counts_once() {
+    let mut scene = Scene::new(|_| {});
+    assert_eq!(scene.claim(0, "a", "u"), Some(1));
+    assert_eq!(scene.claim(1, "a", "u"), Some(1));
+    assert_eq!(scene.meter.poll_output(), Some(Output::Farewell(0)));
+    assert_eq!(scene.claim(2, "b", "u"), Some(1), "uuids are per namespace");
+    assert_eq!(scene.meter.poll_output(), None);
+    scene.leave(0);
+    assert_eq!(scene.members("a"), Some((1, 2)), "a stream that was ended leaves once");
+    scene.meter.end_claim("a", "u", scene.now);
+    assert_eq!(scene.meter.poll_output(), Some(Output::Farewell(1)));
+    assert_eq!(scene.members("a"), Some((0, 2)));
+    scene.meter.end_claim("a", "u", scene.now);
+    scene.meter.end_claim("nowhere", "u", scene.now);
+    assert_eq!(scene.meter.poll_output(), None);
+    assert_eq!(scene.claim(1, "a", "u"), Some(1), "the uuid is free again");
+}
+
+#[test]
+fn a_second_claim_of_a_pending_member_keeps_the_namespace() {
+    let mut scene = Scene::new(|rules| rules.increment_delay = s(1.0));
+    scene.claim(0, "a", "u");
+    scene.claim(1, "a", "u");
+    assert_eq!(scene.outputs(), [Output::Farewell(0)]);
+    assert_eq!(scene.pass(1.5), [(1010, 1)]);
+    assert_eq!(scene.members("a"), Some((1, 1)));
+}
+
+#[test]
+fn names_that_killed_the_2011_daemon_are_names() {
+    let mut scene = Scene::new(|_| {});
+    for (member, name) in (0..).zip(["constructor", "__proto__", "@foo", "foo", "toString"]) {
+        assert_eq!(scene.join(member, name), Some(1), "{name}");
+    }
+    scene.leave(2);
+    scene.pass(61.0);
+    assert_eq!(scene.members("@foo"), None);
+    assert_eq!(scene.members("foo"), Some((1, 1)));
+}
+
+#[test]
+fn modified_is_when_a_count_was_last_told() {
+    let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
+    scene.join(0, "a");
+    let modified = |scene: &Scene| scene.meter.namespaces[0].modified_unix_s();
+    assert_eq!(modified(&scene), 0);
+    scene.now.unix_s += 7;
+    scene.now.tick = Tick(scene.now.tick.0 + 700);
+    assert_eq!(scene.told(), [1]);
+    assert_eq!(modified(&scene), scene.now.unix_s);
+}
