@@ -1,0 +1,350 @@
+//! The HTTP/1.x request head (RFC 9112), judged byte by byte.
+//!
+//! Owns where a head ends ([`HeadScanner`]) and what it says ([`Request::parse`]). It keeps no header table: the few
+//! fields that anybody asks for are picked out as they go by, and the others are checked and forgotten. It is strict where
+//! leniency would let two readers of the same bytes disagree.
+//!
+//! Invariant: what is accepted here is accepted by any conforming parser, with the same method, target and fields.
+
+use std::fmt;
+
+/// The longest head in bytes, its last CRLF included. Browsers send 0.5 to 2 KiB, cookies included.
+pub const HEAD_MAX: usize = 8 * 1024;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A line ends in LF alone (RFC 9112 section 2.2).
+    BareLf,
+    /// The request line is not `method SP target SP version` (RFC 9112 section 3).
+    RequestLine,
+    /// The target has a byte outside visible ASCII, or is in neither origin, absolute nor asterisk form (section 3.2).
+    Target,
+    /// The version is well-formed and not 1.0 or 1.1 (RFC 9110 section 15.6.6).
+    Version,
+    /// A field line begins with white space (obsolete folding, RFC 9112 section 5.2).
+    Folded,
+    /// A field name is empty, has a byte that is no token, or white space follows it (section 5.1).
+    FieldName,
+    /// A field value has a control byte: NUL, a bare CR or another (RFC 9110 section 5.5).
+    FieldValue,
+    /// `Host` is missing in HTTP/1.1, is there twice, or is no host (RFC 9112 section 3.2).
+    Host,
+    /// `Content-Length` is no number, or two of them differ (section 6.3).
+    ContentLength,
+    /// `Transfer-Encoding` is not a final `chunked`, is there in HTTP/1.0 or beside a `Content-Length` (section 6.1).
+    TransferEncoding,
+    /// The head has no end within [`HEAD_MAX`] bytes (RFC 6585 section 5).
+    TooLarge,
+    /// The head did not arrive in time (RFC 9110 section 15.5.9).
+    Timeout,
+}
+
+impl Refusal {
+    /// The status code that says so.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Timeout => 408,
+            Self::TooLarge => 431,
+            Self::Version => 505,
+            _ => 400,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BareLf => "a line ends in LF without CR",
+            Self::RequestLine => "the request line is malformed",
+            Self::Target => "the request target is malformed",
+            Self::Version => "the HTTP version is neither 1.0 nor 1.1",
+            Self::Folded => "a header field is folded",
+            Self::FieldName => "a header field name is malformed",
+            Self::FieldValue => "a header field value has a control byte",
+            Self::Host => "the Host field is missing, doubled or malformed",
+            Self::ContentLength => "the Content-Length fields are malformed or differ",
+            Self::TransferEncoding => "the Transfer-Encoding is not one final chunked",
+            Self::TooLarge => "the request head is too large",
+            Self::Timeout => "the request head did not arrive in time",
+        })
+    }
+}
+
+/// Finds the end of a head that arrives piece by piece, looking at each byte once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadScanner {
+    scanned: usize,
+    line_start: usize,
+    /// Where the request line starts: after the empty lines that RFC 9112 section 2.2 lets a client send first.
+    head_start: usize,
+}
+
+impl HeadScanner {
+    /// Looks on in `bytes`, which begins with all that it was shown before.
+    ///
+    /// Returns the range of the head, its last empty line included, or `None` if more bytes are needed.
+    ///
+    /// # Errors
+    /// A line without CR, or no end within [`HEAD_MAX`] bytes.
+    pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<std::ops::Range<usize>>, Refusal> {
+        let bytes = bytes.get(..HEAD_MAX).unwrap_or(bytes);
+        while let Some(line_feed) = bytes.iter().skip(self.scanned).position(|&byte| byte == b'\n') {
+            let line_feed = self.scanned + line_feed;
+            let line = bytes.get(self.line_start..line_feed).unwrap_or_default();
+            let [text @ .., b'\r'] = line else { return Err(Refusal::BareLf) };
+            let is_first = self.line_start == self.head_start;
+            self.scanned = line_feed + 1;
+            self.line_start = self.scanned;
+            match (text.is_empty(), is_first) {
+                (true, true) => self.head_start = self.line_start,
+                (true, false) => return Ok(Some(self.head_start..self.line_start)),
+                (false, _) => {}
+            }
+        }
+        self.scanned = bytes.len();
+        if bytes.len() == HEAD_MAX { Err(Refusal::TooLarge) } else { Ok(None) }
+    }
+}
+
+/// The request method, as far as anybody cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `HEAD`: the same head as for `GET`, no body.
+    Head,
+    /// `OPTIONS`: a browser asks before a cross-origin request.
+    Options,
+    /// All others, `GET` and `POST` among them: the daemon makes no difference.
+    Other,
+}
+
+/// A well-formed request head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: Method,
+    /// The path of the target, as it was sent: not decoded, without query. `*` in asterisk form.
+    pub path: &'a str,
+    /// Whether an `Accept` field names `text/event-stream`.
+    pub accepts_event_stream: bool,
+    /// `Host`, without surrounding white space.
+    pub host: Option<&'a str>,
+    /// `Origin`.
+    pub origin: Option<&'a [u8]>,
+    /// `User-Agent`.
+    pub user_agent: Option<&'a [u8]>,
+    /// `Last-Event-ID`.
+    pub last_event_id: Option<&'a [u8]>,
+    /// `Sec-Fetch-Site`.
+    pub sec_fetch_site: Option<&'a [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads a head that [`HeadScanner`] has found whole.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, in the order of its bytes; then what is wrong with it as a whole.
+    pub fn parse(head: &'a [u8]) -> Result<Self, Refusal> {
+        let mut lines = head.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r\n"));
+        let request_line = lines.next().flatten().ok_or(Refusal::RequestLine)?;
+        let (method, path, version) = parse_request_line(request_line)?;
+        let mut request = Self {
+            method,
+            path,
+            accepts_event_stream: false,
+            host: None,
+            origin: None,
+            user_agent: None,
+            last_event_id: None,
+            sec_fetch_site: None,
+        };
+        let mut framing = Framing::default();
+        for line in lines {
+            match line {
+                None => return Err(Refusal::BareLf),
+                Some([]) => break,
+                Some(line) => {
+                    let (name, value) = parse_field(line)?;
+                    request.note_field(&mut framing, name, value)?;
+                }
+            }
+        }
+        framing.check(version)?;
+        if version == Version::Http11 && request.host.is_none() {
+            return Err(Refusal::Host);
+        }
+        Ok(request)
+    }
+
+    /// Keeps what is asked for later, by the length of the name first: most fields cost one comparison.
+    fn note_field(&mut self, framing: &mut Framing, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                if self.host.is_some() {
+                    return Err(Refusal::Host);
+                }
+                self.host = Some(parse_host(value)?);
+            }
+            6 if name.eq_ignore_ascii_case(b"accept") => {
+                self.accepts_event_stream |= contains_ignore_case(value, b"text/event-stream");
+            }
+            6 if name.eq_ignore_ascii_case(b"origin") => self.origin = Some(value),
+            10 if name.eq_ignore_ascii_case(b"user-agent") => self.user_agent = Some(value),
+            13 if name.eq_ignore_ascii_case(b"last-event-id") => self.last_event_id = Some(value),
+            14 if name.eq_ignore_ascii_case(b"sec-fetch-site") => self.sec_fetch_site = Some(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => framing.note_content_length(value)?,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => framing.note_transfer_encoding(value)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+/// `request-line = method SP request-target SP HTTP-version` (RFC 9112 section 3)
+fn parse_request_line(line: &[u8]) -> Result<(Method, &str, Version), Refusal> {
+    let mut words = line.split(|&byte| byte == b' ');
+    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
+        return Err(Refusal::RequestLine);
+    };
+    if words.next().is_some() || method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
+        return Err(Refusal::RequestLine);
+    }
+    let path = parse_target(target)?;
+    let version = match version {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        // HTTP-version = "HTTP/" DIGIT "." DIGIT (section 2.3)
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => return Err(Refusal::Version),
+        _ => return Err(Refusal::RequestLine),
+    };
+    let method = match method {
+        b"HEAD" => Method::Head,
+        b"OPTIONS" => Method::Options,
+        _ => Method::Other,
+    };
+    Ok((method, path, version))
+}
+
+/// The path of a target in origin, absolute or asterisk form (RFC 9112 section 3.2).
+fn parse_target(target: &[u8]) -> Result<&str, Refusal> {
+    // VCHAR (RFC 5234): all that a URI can have is within it, and what it cannot have stays as it was sent.
+    if !target.iter().all(u8::is_ascii_graphic) {
+        return Err(Refusal::Target);
+    }
+    let target = str::from_utf8(target).map_err(|_| Refusal::Target)?;
+    let path = if target.starts_with('/') || target == "*" {
+        target
+    } else {
+        let (scheme, rest) = target.split_once("://").ok_or(Refusal::Target)?;
+        if !is_scheme(scheme) {
+            return Err(Refusal::Target);
+        }
+        rest.find(['/', '?']).and_then(|end| rest.get(end..)).unwrap_or("")
+    };
+    let path = path.split('?').next().unwrap_or(path);
+    Ok(if path.is_empty() { "/" } else { path })
+}
+
+/// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )` (RFC 3986 section 3.1)
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
+}
+
+/// `field-line = field-name ":" OWS field-value OWS` (RFC 9112 section 5)
+fn parse_field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+    if let [b' ' | b'\t', ..] = line {
+        return Err(Refusal::Folded);
+    }
+    let colon = line.iter().position(|&byte| !is_token(byte)).ok_or(Refusal::FieldName)?;
+    let (name, rest) = line.split_at(colon);
+    let [b':', value @ ..] = rest else { return Err(Refusal::FieldName) };
+    if name.is_empty() {
+        return Err(Refusal::FieldName);
+    }
+    // field-value: VCHAR, obs-text, SP and HTAB (RFC 9110 section 5.5)
+    if value.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
+        return Err(Refusal::FieldValue);
+    }
+    Ok((name, trim_ows(value)))
+}
+
+/// Without the white space around it: `OWS = *( SP / HTAB )`.
+fn trim_ows(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// `Host = uri-host [ ":" port ]` (RFC 9110 section 7.2), by its alphabet. An empty one is legal.
+fn parse_host(value: &[u8]) -> Result<&str, Refusal> {
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte);
+    if !value.iter().all(|&byte| is_host(byte)) {
+        return Err(Refusal::Host);
+    }
+    str::from_utf8(value).map_err(|_| Refusal::Host)
+}
+
+/// What the fields say about the length of the body. The body is dropped; but if its length is unclear, a proxy in front
+/// may see another request where we see a body, so the request is refused.
+#[derive(Default)]
+struct Framing {
+    content_length: Option<u64>,
+    is_chunked: bool,
+}
+
+impl Framing {
+    /// `Content-Length = 1*DIGIT`; a list of equal values is as good as one (RFC 9110 section 8.6).
+    fn note_content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for item in value.split(|&byte| byte == b',').map(trim_ows) {
+            if item.is_empty() || !item.iter().all(u8::is_ascii_digit) {
+                return Err(Refusal::ContentLength);
+            }
+            let length = str::from_utf8(item).ok().and_then(|digits| digits.parse().ok());
+            let length: u64 = length.ok_or(Refusal::ContentLength)?;
+            if self.content_length.is_some_and(|earlier| earlier != length) {
+                return Err(Refusal::ContentLength);
+            }
+            self.content_length = Some(length);
+        }
+        Ok(())
+    }
+
+    /// `chunked` has to be the last coding, and to be there once (RFC 9112 section 6.1).
+    fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for coding in value.split(|&byte| byte == b',').map(trim_ows) {
+            if self.is_chunked || coding.is_empty() || !coding.iter().all(|&byte| is_token(byte)) {
+                return Err(Refusal::TransferEncoding);
+            }
+            self.is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        }
+        if self.is_chunked { Ok(()) } else { Err(Refusal::TransferEncoding) }
+    }
+
+    fn check(&self, version: Version) -> Result<(), Refusal> {
+        if self.is_chunked && (version == Version::Http10 || self.content_length.is_some()) {
+            return Err(Refusal::TransferEncoding);
+        }
+        Ok(())
+    }
+}
+
+fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+}
+
+/// `tchar` (RFC 9110 section 5.6.2)
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! The life of a connection on the reading side: `Head -> Stream -> Drain`.
+//!
+//! Owns what has arrived of a head that is not whole yet, and how much a peer may still say once nobody listens. It does
+//! not know what a request means: it hands it up, and is told what the connection becomes.
+//!
+//! Invariant: the same bytes, cut into any pieces, give the same steps; and a connection whose head comes in one piece
+//! allocates nothing here.
+
+use super::http::{HEAD_MAX, HeadScanner, Refusal, Request};
+
+/// What a peer may send after its head, in bytes. A 2011 client POSTs with an empty body; a form or a beacon fits well.
+/// Past it the peer is not listening to us but working on us.
+pub const SURPLUS_MAX: u32 = 64 * 1024;
+
+/// Where a connection is in its life.
+#[derive(Debug)]
+pub enum Session {
+    /// The request head is awaited; what there is of it, if it came in pieces.
+    Head(Option<Box<Partial>>),
+    /// The peer is a member: it listens, and whatever it says is dropped.
+    Stream {
+        /// Bytes dropped so far.
+        surplus: u32,
+    },
+    /// The last bytes are on their way to the peer, or are waiting for it to close; what it says is dropped.
+    Drain {
+        /// Bytes dropped so far.
+        surplus: u32,
+    },
+}
+
+/// The beginning of a head.
+#[derive(Debug, Default)]
+pub struct Partial {
+    bytes: Vec<u8>,
+    scanner: HeadScanner,
+}
+
+/// What the bytes that were fed have come to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Nothing that needs doing.
+    Wait,
+    /// A whole request. Only [`Session::stream`] or [`Session::drain`] may follow.
+    Request {
+        /// The request.
+        request: Request<'a>,
+        /// How many bytes followed it already, to be passed on to what comes next.
+        surplus: u32,
+    },
+    /// No request. Only [`Session::drain`] may follow.
+    Refuse(Refusal),
+    /// The peer has said more than [`SURPLUS_MAX`] after its head.
+    TooMuch,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::Head(None)
+    }
+}
+
+impl Session {
+    /// Takes bytes that have arrived.
+    pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Step<'a> {
+        match self {
+            Self::Head(partial) => feed_head(partial, bytes),
+            Self::Stream { surplus } | Self::Drain { surplus } => {
+                *surplus = surplus.saturating_add(length(bytes));
+                if *surplus > SURPLUS_MAX { Step::TooMuch } else { Step::Wait }
+            }
+        }
+    }
+
+    /// The request was a join.
+    pub fn stream(&mut self, surplus: u32) {
+        debug_assert!(matches!(self, Self::Head(_)), "a stream follows a head");
+        *self = Self::Stream { surplus };
+    }
+
+    /// The connection has been given its last bytes.
+    pub fn drain(&mut self) {
+        let surplus = match *self {
+            Self::Head(_) => 0,
+            Self::Stream { surplus } | Self::Drain { surplus } => surplus,
+        };
+        *self = Self::Drain { surplus };
+    }
+
+    /// Whether no byte has arrived yet.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        matches!(self, Self::Head(None))
+    }
+}
+
+fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step<'a> {
+    let Some(partial) = partial else {
+        let mut scanner = HeadScanner::default();
+        return match scanner.scan(bytes) {
+            Ok(None) => {
+                if !bytes.is_empty() {
+                    *partial = Some(Box::new(Partial { bytes: bytes.to_vec(), scanner }));
+                }
+                Step::Wait
+            }
+            scanned => finish(scanned, bytes, 0),
+        };
+    };
+    let room = HEAD_MAX.saturating_sub(partial.bytes.len());
+    let (wanted, left_over) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+    partial.bytes.extend_from_slice(wanted);
+    match partial.scanner.scan(&partial.bytes) {
+        Ok(None) => Step::Wait,
+        scanned => finish(scanned, &partial.bytes, length(left_over)),
+    }
+}
+
+/// The step that a finished scan of `bytes` comes to, when `left_over` more have been read than they are.
+fn finish(scanned: Result<Option<std::ops::Range<usize>>, Refusal>, bytes: &[u8], left_over: u32) -> Step<'_> {
+    let range = match scanned {
+        Ok(range) => range.unwrap_or_default(),
+        Err(refusal) => return Step::Refuse(refusal),
+    };
+    let surplus = length(bytes.get(range.end..).unwrap_or_default()).saturating_add(left_over);
+    match Request::parse(bytes.get(range).unwrap_or_default()) {
+        Ok(request) => Step::Request { request, surplus },
+        Err(refusal) => Step::Refuse(refusal),
+    }
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+const _: () = assert!(size_of::<Session>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOIN: &[u8] =
+        b"\r\nPOST /a HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\nContent-Length: 5\r\n\r\nhello";
+
+    /// What a session comes to, without what it borrows.
+    #[derive(Debug, PartialEq, Eq)]
+    enum End {
+        Waiting,
+        Request { path: String, is_join: bool, surplus: u32 },
+        Refused(Refusal),
+        TooMuch,
+    }
+
+    /// Feeds the pieces as the server does: a request becomes a stream, then all else is surplus.
+    fn run<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> End {
+        let mut session = Session::default();
+        let mut end = End::Waiting;
+        for piece in pieces {
+            let surplus = match session.feed(piece) {
+                Step::Wait => {
+                    if let (End::Request { surplus, .. }, Session::Stream { surplus: dropped }) = (&mut end, &session) {
+                        *surplus = *dropped;
+                    }
+                    continue;
+                }
+                Step::Refuse(refusal) => return End::Refused(refusal),
+                Step::TooMuch => return End::TooMuch,
+                Step::Request { request, surplus } => {
+                    let (path, is_join) = (request.path.to_owned(), request.accepts_event_stream);
+                    end = End::Request { path, is_join, surplus };
+                    surplus
+                }
+            };
+            session.stream(surplus);
+        }
+        end
+    }
+
+    fn joined(surplus: u32) -> End {
+        End::Request { path: "/a".to_owned(), is_join: true, surplus }
+    }
+
+    #[track_caller]
+    fn check_any_split(bytes: &[u8], expected: &End) {
+        assert_eq!(&run([bytes]), expected, "whole");
+        assert_eq!(&run(bytes.chunks(1)), expected, "byte by byte");
+        for cut in 0..=bytes.len() {
+            assert_eq!(&run([&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut}");
+        }
+        for size in [2, 3, 7, 64] {
+            assert_eq!(&run(bytes.chunks(size)), expected, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn the_same_bytes_in_any_pieces_give_the_same_steps() {
+        check_any_split(JOIN, &joined(5));
+        check_any_split(b"GET / HTTP/1.1\r\n\r\n", &End::Refused(Refusal::Host));
+        check_any_split(b"GET / HTTP/1.1\nHost: h\n\n", &End::Refused(Refusal::BareLf));
+        check_any_split(&JOIN[..40], &End::Waiting);
+        check_any_split(b"\r\n\r\n", &End::Waiting);
+        check_any_split(&[b'x'; HEAD_MAX + 10], &End::Refused(Refusal::TooLarge));
+        let pipelined = [JOIN, JOIN].concat();
+        check_any_split(&pipelined, &joined(u32::try_from(JOIN.len()).unwrap() + 5));
+    }
+
+    #[test]
+    fn a_whole_head_allocates_nothing() {
+        let mut session = Session::default();
+        assert!(matches!(session.feed(JOIN), Step::Request { .. }));
+        assert!(session.is_untouched());
+        let mut session = Session::default();
+        assert_eq!(session.feed(&JOIN[..9]), Step::Wait);
+        assert!(!session.is_untouched());
+    }
+
+    #[test]
+    fn a_peer_that_keeps_talking_is_heard_out_within_a_budget() {
+        let body = vec![b'x'; SURPLUS_MAX as usize - 5];
+        let within = [JOIN, &body].concat();
+        assert_eq!(run(within.chunks(16 * 1024)), joined(SURPLUS_MAX));
+        let beyond = [&within[..], b"y"].concat();
+        assert_eq!(run(beyond.chunks(16 * 1024)), End::TooMuch);
+    }
+
+    #[test]
+    fn what_a_stream_has_dropped_counts_on_while_it_drains() {
+        let mut session = Session::Stream { surplus: SURPLUS_MAX - 1 };
+        session.drain();
+        assert_eq!(session.feed(b"a"), Step::Wait);
+        assert_eq!(session.feed(b"b"), Step::TooMuch);
+    }
+}
