@@ -1,0 +1,50 @@
+//! The only place that reads a clock.
+//!
+//! Owns the moment from which ticks are counted. Everything above is handed the time of its turn and cannot ask for
+//! another, so that a turn is one moment and tests can make time up.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::collections::tick::{Now, TICK_MS, Tick};
+
+/// Counts ticks since it was started.
+pub(super) struct Clock {
+    start: Instant,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that the lint points to")]
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// The tick that has begun last, and the wall-clock second.
+    pub(super) fn now(&self) -> Now {
+        let ticks = self.start.elapsed().as_millis() / u128::from(TICK_MS);
+        // Before 1970 it is 0: a wrong date is no reason not to count.
+        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Now { tick: Tick(u64::try_from(ticks).unwrap_or(u64::MAX)), unix_s }
+    }
+
+    /// When a tick begins. One that is too far away to be an instant is a year away.
+    pub(super) fn instant(&self, tick: Tick) -> Instant {
+        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        let since_start = Duration::from_millis(tick.0.saturating_mul(TICK_MS));
+        self.start.checked_add(since_start).unwrap_or_else(|| Instant::now() + FAR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn now_rounds_down_and_an_instant_is_where_its_tick_begins() {
+        let clock = Clock::start();
+        let now = clock.now();
+        assert!(clock.instant(now.tick) <= clock.start + clock.start.elapsed());
+        assert_eq!(clock.instant(Tick(7)) - clock.start, Duration::from_millis(70));
+        assert!(clock.instant(Tick(u64::MAX)) > clock.start);
+        assert!(now.unix_s > 1_700_000_000);
+    }
+}

@@ -1,0 +1,83 @@
+//! Floor 3: the only floor that touches the kernel and the clock; it knows no domain.
+//!
+//! Owns the poller and turns its events into [`Ready`] values. It calls nobody back: the server asks [`Reactor::wait`],
+//! and gets what is ready and what time it is. The types of the `polling` crate end here.
+//!
+//! Level mode always. `polling`'s default is one-shot, which costs an `epoll_ctl` per event; and in edge mode a bounded
+//! number of reads per turn would lose what was left.
+//!
+//! Invariant: time is read once per wait, after it.
+
+mod clock;
+mod registered;
+pub mod sys;
+
+use std::io;
+use std::num::NonZeroUsize;
+
+use polling::{Events, Poller};
+
+use crate::collections::tick::{Now, Tick};
+use clock::Clock;
+pub use registered::{Interest, Registered};
+
+/// How many events one turn takes from the kernel. At some 5 us each (a read, a join, a write) a turn stays near 1 ms;
+/// level mode brings the rest in the next one.
+const EVENTS_PER_TURN: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// What a source is called when it is ready. `usize::MAX` is taken by `polling`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token(pub usize);
+
+/// A source that is ready.
+///
+/// Each is worth a read, even one that was registered for nothing: a hang-up or an error comes regardless of interest, in
+/// level mode again and again, and only a read tells what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// The name it was registered under.
+    pub token: Token,
+    /// Whether it takes bytes again.
+    pub is_writable: bool,
+}
+
+/// The poller, its buffer and the clock.
+pub struct Reactor {
+    poller: Poller,
+    events: Events,
+    clock: Clock,
+}
+
+impl Reactor {
+    /// Opens a poller.
+    ///
+    /// # Errors
+    /// What the kernel says, for lack of descriptors or memory.
+    pub fn new() -> io::Result<Self> {
+        let events = Events::with_capacity(EVENTS_PER_TURN);
+        Ok(Self { poller: Poller::new()?, events, clock: Clock::start() })
+    }
+
+    /// Waits until a source is ready or `deadline` is reached (`None`: for ever; a tick that has passed: not at all), and
+    /// replaces `ready` by what is.
+    ///
+    /// # Errors
+    /// What the kernel says of the poller itself; there is no going on after that.
+    pub fn wait(&mut self, deadline: Option<Tick>, ready: &mut Vec<Ready>) -> io::Result<Now> {
+        // `polling` appends to what is there, and fails once the list is full.
+        self.events.clear();
+        match deadline {
+            Some(tick) => self.poller.wait_deadline(&mut self.events, self.clock.instant(tick))?,
+            None => self.poller.wait(&mut self.events, None)?,
+        };
+        ready.clear();
+        ready.extend(self.events.iter().map(|event| Ready { token: Token(event.key), is_writable: event.writable }));
+        Ok(self.clock.now())
+    }
+
+    /// The time, for before the first wait.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+}

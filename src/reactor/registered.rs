@@ -1,0 +1,74 @@
+//! A source that the poller watches for as long as it lives.
+//!
+//! Owns the source and with it the registration: the two cannot be separated, which is what makes the one unsafe call here
+//! sound. It does not read or write.
+//!
+//! Invariant: `interest` is what the kernel was told last.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use polling::{Event, PollMode};
+
+use super::{Reactor, Token};
+
+/// What a source is watched for. There is no writing without reading: the end of a peer is something to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing; hang-ups and errors come all the same.
+    Nothing,
+    /// Bytes, connections or signals to read.
+    Read,
+    /// Also room to write.
+    ReadWrite,
+}
+
+impl Interest {
+    fn event(self, token: Token) -> Event {
+        Event::new(token.0, self != Self::Nothing, self == Self::ReadWrite)
+    }
+}
+
+/// A source and its registration.
+#[derive(Debug)]
+pub struct Registered<S> {
+    source: S,
+    interest: Interest,
+}
+
+impl<S: AsFd + AsRawFd> Registered<S> {
+    /// Has the reactor watch a source.
+    ///
+    /// # Errors
+    /// What the kernel says, for lack of memory or watches.
+    #[expect(unsafe_code, reason = "polling asks for a promise about the source's lifetime")]
+    pub fn new(reactor: &Reactor, source: S, token: Token, interest: Interest) -> io::Result<Self> {
+        // SAFETY: the source must be deleted from the poller before it is dropped, or be forgotten by the kernel with it.
+        // epoll forgets a socket when its last descriptor is closed (epoll(7), question 6). `Registered` owns the source,
+        // never hands it out by value and duplicates nothing, so that descriptor is this one; and polling keeps no list
+        // of sources for epoll. Deleting it first would cost a system call for every member who leaves.
+        unsafe { reactor.poller.add_with_mode(&source, interest.event(token), PollMode::Level)? };
+        Ok(Self { source, interest })
+    }
+}
+
+impl<S: AsFd> Registered<S> {
+    /// Changes what the source is watched for; free if that is no change.
+    ///
+    /// # Errors
+    /// What the kernel says, for lack of memory.
+    pub fn set_interest(&mut self, reactor: &Reactor, token: Token, interest: Interest) -> io::Result<()> {
+        if self.interest != interest {
+            reactor.poller.modify_with_mode(&self.source, interest.event(token), PollMode::Level)?;
+            self.interest = interest;
+        }
+        Ok(())
+    }
+}
+
+impl<S> Registered<S> {
+    /// The source.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+}

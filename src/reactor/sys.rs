@@ -1,0 +1,219 @@
+//! The system calls that std has no safe name for.
+//!
+//! Owns each raw call and its promise; everything that leaves this file is a std type. It keeps no state.
+//!
+//! Invariant: every descriptor made here is non-blocking, closed on exec and owned before the next call can fail.
+
+#![expect(unsafe_code, reason = "system calls that std does not offer")]
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
+
+/// How many finished handshakes may wait to be accepted: a crowd that arrives within one turn. The kernel lowers it to
+/// `net.core.somaxconn`.
+const BACKLOG: c_int = 65_535;
+
+/// Opens a listening socket whose connections send small writes at once (`TCP_NODELAY`, inherited).
+///
+/// An unspecified IPv6 address takes IPv4 too; any other takes its own family only.
+///
+/// # Errors
+/// What the kernel says: the address is in use, not ours, or not permitted.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: no pointers are passed.
+    let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
+    let socket = own(socket)?;
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
+    if address.is_ipv6() {
+        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, c_int::from(!address.ip().is_unspecified()))?;
+    }
+    bind(&socket, address)?;
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) })?;
+    Ok(socket.into())
+}
+
+/// What came of asking for a connection.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection, non-blocking.
+    Stream(TcpStream),
+    /// No one is waiting.
+    Nobody,
+    /// The process or the system has no descriptor or no memory left for one.
+    NoRoom,
+    /// This one failed before it was accepted; others may be waiting.
+    Failed,
+}
+
+/// Accepts the next waiting connection.
+///
+/// `accept4(2)` passes on errors of the connection itself, and of the network under it; none of them is about the
+/// listener.
+#[must_use]
+pub fn accept(listener: &TcpListener) -> Accepted {
+    // SAFETY: null pointers say that the peer's address is not wanted.
+    let socket = unsafe {
+        libc::accept4(listener.as_raw_fd(), ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+    };
+    match own(socket) {
+        Ok(socket) => Accepted::Stream(socket.into()),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EAGAIN) => Accepted::Nobody,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Accepted::NoRoom,
+            _ => Accepted::Failed,
+        },
+    }
+}
+
+/// SIGTERM and SIGINT as a source of readiness.
+///
+/// A handler that sets a flag would not be seen: `polling` retries a wait that a signal interrupted.
+#[derive(Debug)]
+pub struct Signals(OwnedFd);
+
+impl Signals {
+    /// Takes both signals out of their usual course for this process. Call it before there are threads.
+    ///
+    /// # Errors
+    /// What the kernel says, for lack of descriptors.
+    pub fn open() -> io::Result<Self> {
+        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: the pointer is valid, and sigemptyset initialises what it points to.
+        check(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
+        // SAFETY: initialised by the call above, which succeeded.
+        let mut set = unsafe { set.assume_init() };
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            // SAFETY: the set is initialised.
+            check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
+        }
+        // SAFETY: the set is initialised; a null pointer says that the old mask is not wanted.
+        check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) })?;
+        // SAFETY: the set is initialised.
+        let signals = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        Ok(Self(own(signals)?))
+    }
+
+    /// The number of the next signal that has arrived.
+    #[must_use]
+    pub fn next(&self) -> Option<i32> {
+        let mut info = std::mem::MaybeUninit::<libc::signalfd_siginfo>::uninit();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the buffer has the size that is given, and the kernel fills it whole or not at all.
+        let count = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast::<c_void>(), size) };
+        if usize::try_from(count) != Ok(size) {
+            return None;
+        }
+        // SAFETY: the kernel has filled it.
+        let info = unsafe { info.assume_init() };
+        i32::try_from(info.ssi_signo).ok()
+    }
+}
+
+impl std::os::fd::AsFd for Signals {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Raises the limit of open descriptors as far as it goes, and returns it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is valid for the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the pointer is valid for the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(limit.rlim_cur)
+}
+
+fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(v4) => {
+            let name = sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: v4.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
+                sin_zero: [0; 8],
+            };
+            let size = size_of::<sockaddr_in>() as socklen_t;
+            // SAFETY: the pointer is to an address of this size and family.
+            check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), size) })
+        }
+        SocketAddr::V6(v6) => {
+            let name = sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: v6.port().to_be(),
+                sin6_flowinfo: v6.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+                sin6_scope_id: v6.scope_id(),
+            };
+            let size = size_of::<sockaddr_in6>() as socklen_t;
+            // SAFETY: the pointer is to an address of this size and family.
+            check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), size) })
+        }
+    }
+}
+
+fn set_option(socket: &OwnedFd, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
+    let size = size_of::<c_int>() as socklen_t;
+    // SAFETY: the pointer is to a value of this size.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) })
+}
+
+fn own(descriptor: RawFd) -> io::Result<OwnedFd> {
+    check(descriptor)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+fn check(result: c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    #[test]
+    fn a_listener_accepts_without_blocking() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        assert!(matches!(accept(&listener), Accepted::Nobody));
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let Accepted::Stream(stream) = accept(&listener) else { panic!("a peer has connected") };
+        assert!(stream.nodelay().unwrap());
+        let error = io::Read::read(&mut &stream, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn an_unspecified_ipv6_address_takes_ipv4_too() {
+        let Ok(listener) = listen((Ipv6Addr::UNSPECIFIED, 0).into()) else { return };
+        let port = listener.local_addr().unwrap().port();
+        let _peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        assert!(matches!(accept(&listener), Accepted::Stream(_)));
+    }
+
+    #[test]
+    fn an_address_in_use_is_an_error() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let error = listen(listener.local_addr().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}
