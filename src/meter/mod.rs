@@ -15,6 +15,7 @@
 mod claims;
 mod members;
 mod namespace;
+mod walks;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -28,6 +29,8 @@ use claims::Claims;
 pub use members::Member;
 use members::Members;
 pub use namespace::{Namespace, NotifyRule};
+pub use walks::WalkId;
+use walks::Walks;
 
 /// A member's key, chosen by the caller and unique among present members.
 pub type MemberId = Key;
@@ -69,6 +72,7 @@ pub struct Meter {
     by_name: HashMap<Rc<str>, NamespaceId>,
     members: Members,
     claims: Claims,
+    walks: Walks,
     /// Per namespace: when to repeat or tell its count, or, when it is empty, when to forget it.
     timers: TimerWheel,
     /// Per member: when it will have stayed long enough to be counted.
@@ -88,6 +92,7 @@ impl Meter {
             by_name: HashMap::new(),
             members: Members::default(),
             claims: Claims::default(),
+            walks: Walks::default(),
             timers: TimerWheel::default(),
             pending: TimerWheel::default(),
             ready: VecDeque::new(),
@@ -128,6 +133,7 @@ impl Meter {
             self.claims.remove(claim);
         }
         let namespace = &mut self.namespaces[id];
+        self.walks.step_over(member, namespace, &self.members);
         self.members.exit(member, namespace);
         if namespace.is_without_trace() {
             self.forget(id);
@@ -186,22 +192,20 @@ impl Meter {
         self.by_name.get(name).copied()
     }
 
-    /// The namespace that this member is in, while it is present.
-    #[must_use]
-    pub fn namespace_of(&self, member: MemberId) -> Option<NamespaceId> {
-        self.members.get(member).map(|member| member.namespace)
+    /// Begins to walk along the members of a present namespace, newest first.
+    pub fn begin_walk(&mut self, id: NamespaceId, skip_newest: bool) -> WalkId {
+        self.walks.begin(id, skip_newest, &mut self.namespaces[id], &self.members)
     }
 
-    /// The namespace's newest member, from which [`next_member`](Self::next_member) leads to all older ones.
-    #[must_use]
-    pub fn newest_member(&self, id: NamespaceId) -> Option<MemberId> {
-        Some(self.namespaces.get(id)?.list.head()).filter(|&head| head != NONE)
+    /// Has a walk visit everybody once more, from where it is: the ones ahead, then the ones behind.
+    pub fn restart_walk(&mut self, walk: WalkId) {
+        self.walks.restart(walk);
     }
 
-    /// The member that joined its namespace just before this one.
-    #[must_use]
-    pub fn next_member(&self, member: MemberId) -> Option<MemberId> {
-        self.members.next(member)
+    /// The next member of a walk, or `None` at its end, with which the walk is gone.
+    pub fn step_walk(&mut self, walk: WalkId) -> Option<MemberId> {
+        let namespace = self.namespaces.get_mut(self.walks.namespace_of(walk));
+        self.walks.step(walk, namespace, &self.members)
     }
 
     /// All namespaces from the key `from` on, in the order of their keys: a walk that can be taken up again.

@@ -8,8 +8,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::MemberId;
 use super::members::Members;
+use super::{MemberId, WalkId};
 use crate::collections::NONE;
 use crate::collections::list::List;
 use crate::collections::tick::{Now, Tick};
@@ -45,6 +45,8 @@ pub struct Namespace {
     pub(super) name: Rc<str>,
     /// Its members, newest first: a count that is being told moves towards the older ones and never meets a newcomer.
     pub(super) list: List,
+    /// The walks along its members that have not ended.
+    pub(super) walks: Vec<WalkId>,
     /// Marked to be told in this turn.
     pub(super) ready: bool,
     counted: u32,
@@ -66,6 +68,7 @@ impl Namespace {
         Self {
             name,
             list: List::EMPTY,
+            walks: Vec::new(),
             ready: false,
             counted: 0,
             connections: 0,
@@ -157,7 +160,8 @@ impl Namespace {
             return Some(Tick(0));
         };
         let wait = if self.has_changed(rule) { rule.min_delay } else { rule.max_delay.max(rule.min_delay) };
-        Some(told_at.after(wait))
+        // Even without a minimum, a count is told once a tick: telling it again in the same turn would never end.
+        Some(told_at.after(wait).max(Tick(told_at.0 + 1)))
     }
 
     /// Takes note that the total is being told. Returns it, and whether the newest member has heard it already.

@@ -232,3 +232,94 @@ fn modified_is_when_a_count_was_last_told() {
     assert_eq!(scene.told(), [1]);
     assert_eq!(modified(&scene), scene.now.unix_s);
 }
+
+#[test]
+fn delays_of_zero_do_not_spin() {
+    let mut scene = Scene::new(|rules| {
+        rules.notify.min_delay = Duration::ZERO;
+        rules.notify.max_delay = Duration::ZERO;
+        rules.namespace_clean_delay = Duration::ZERO;
+    });
+    scene.join(0, "a");
+    assert_eq!(scene.pass(0.03), [(10, 1), (20, 1), (30, 1)]);
+    scene.leave(0);
+    assert_eq!(scene.told(), []);
+    assert_eq!(scene.members("a"), None);
+}
+
+impl Scene {
+    fn walk(&mut self, skip_newest: bool) -> WalkId {
+        let id = self.meter.find("a").unwrap();
+        self.meter.begin_walk(id, skip_newest)
+    }
+
+    fn steps(&mut self, walk: WalkId, most: usize) -> Vec<MemberId> {
+        std::iter::from_fn(|| self.meter.step_walk(walk)).take(most).collect()
+    }
+}
+
+/// Members 0 to 5 of "a", 5 the newest.
+fn six() -> Scene {
+    let mut scene = Scene::new(|_| {});
+    for member in 0..6 {
+        scene.join(member, "a");
+    }
+    scene
+}
+
+#[test]
+fn a_walk_meets_who_was_there_and_stays() {
+    let mut scene = six();
+    let (all, others) = (scene.walk(false), scene.walk(true));
+    assert_eq!(scene.steps(all, 2), [5, 4]);
+    scene.join(6, "a");
+    for member in [5, 3, 0] {
+        scene.leave(member);
+    }
+    assert_eq!(scene.steps(all, 9), [2, 1]);
+    assert_eq!(scene.steps(others, 9), [4, 2, 1]);
+}
+
+#[test]
+fn a_walk_ends_when_everybody_leaves_and_its_namespace_may_be_forgotten() {
+    let mut scene = six();
+    let walk = scene.walk(false);
+    assert_eq!(scene.steps(walk, 1), [5]);
+    for member in 0..6 {
+        scene.leave(member);
+    }
+    scene.pass(61.0);
+    assert_eq!(scene.members("a"), None);
+    assert_eq!(scene.steps(walk, 9), []);
+    scene.join(9, "b");
+    assert!(scene.meter.namespaces[0].walks.is_empty());
+}
+
+#[test]
+fn a_restarted_walk_meets_everybody_once_more_and_the_ones_ahead_first() {
+    for leaves in 0..7 {
+        let mut scene = six();
+        let walk = scene.walk(false);
+        assert_eq!(scene.steps(walk, 3), [5, 4, 3]);
+        scene.meter.restart_walk(walk);
+        scene.leave(leaves);
+        let expected: Vec<MemberId> = [2, 1, 0, 5, 4, 3].into_iter().filter(|&member| member != leaves).collect();
+        assert_eq!(scene.steps(walk, 9), expected, "{leaves} leaves");
+    }
+}
+
+#[test]
+fn a_restarted_walk_ends_though_its_mark_leaves_on_the_way() {
+    for (before, leaves) in (0..6).flat_map(|before| (0..6).map(move |leaves| (before, leaves))) {
+        let mut scene = six();
+        let walk = scene.walk(false);
+        scene.steps(walk, 5);
+        scene.meter.restart_walk(walk);
+        let mut met = scene.steps(walk, before);
+        scene.leave(leaves);
+        met.extend(scene.steps(walk, 9));
+        let missed = (0..6).filter(|member| !met.contains(member)).collect::<Vec<_>>();
+        assert!(missed.is_empty() || missed == [leaves], "{leaves} leaves after {before}: {met:?}");
+        assert!(met.len() <= 6, "{leaves} leaves after {before}: {met:?}");
+    }
+}
