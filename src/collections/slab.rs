@@ -43,18 +43,29 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
-    /// Stores a value and returns its key.
+    /// The key that the next value will be stored under.
     ///
     /// # Panics
     /// At 2^32 - 1 values, which no process has the descriptors or the memory for.
+    #[must_use]
+    pub fn next_key(&self) -> Key {
+        match self.free {
+            NONE => Key::try_from(self.places.len()).expect("a table has less than 2^32 places"),
+            free => free,
+        }
+    }
+
+    /// Stores a value and returns its key.
+    ///
+    /// # Panics
+    /// As [`next_key`](Self::next_key).
     pub fn insert(&mut self, value: T) -> Key {
+        let key = self.next_key();
         self.len += 1;
         if self.free == NONE {
-            let key = Key::try_from(self.places.len()).expect("a table has less than 2^32 places");
             self.places.push(Place::Occupied(value));
             return key;
         }
-        let key = self.free;
         let place = std::mem::replace(&mut self.places[key as usize], Place::Occupied(value));
         let Place::Vacant { next_free } = place else { unreachable!("the free chain holds vacant places only") };
         self.free = next_free;
@@ -100,6 +111,14 @@ impl<T> Slab<T> {
         })
     }
 
+    /// All values, in the order of their keys, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        (0..).zip(&mut self.places).filter_map(|(key, place)| match place {
+            Place::Occupied(value) => Some((key, value)),
+            Place::Vacant { .. } => None,
+        })
+    }
+
     /// All values, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.iter_from(0)
@@ -137,6 +156,7 @@ mod tests {
         assert_eq!(slab.iter().collect::<Vec<_>>(), [(0, &'a'), (3, &'d')]);
         assert_eq!(slab.iter_from(1).collect::<Vec<_>>(), [(3, &'d')]);
         assert_eq!(slab.iter_from(7).count(), 0);
+        assert_eq!(slab.next_key(), 2);
         assert_eq!((slab.insert('e'), slab.insert('f'), slab.insert('g')), (2, 1, 4));
         assert_eq!(slab[2], 'e');
         slab[2] = 'x';

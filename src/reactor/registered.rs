@@ -12,7 +12,7 @@ use polling::{Event, PollMode};
 
 use super::{Reactor, Token};
 
-/// What a source is watched for. There is no writing without reading: the end of a peer is something to read.
+/// What a source is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
     /// Nothing; hang-ups and errors come all the same.
@@ -21,11 +21,15 @@ pub enum Interest {
     Read,
     /// Also room to write.
     ReadWrite,
+    /// Room to write alone: the peer has said its last word, and would be ready to say nothing for ever.
+    Write,
 }
 
 impl Interest {
     fn event(self, token: Token) -> Event {
-        Event::new(token.0, self != Self::Nothing, self == Self::ReadWrite)
+        let reads = matches!(self, Self::Read | Self::ReadWrite);
+        let writes = matches!(self, Self::ReadWrite | Self::Write);
+        Event::new(token.0, reads, writes)
     }
 }
 

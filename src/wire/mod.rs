@@ -13,3 +13,4 @@ pub mod outbox;
 pub mod reply;
 pub mod session;
 pub mod sse;
+pub mod stats;

@@ -1,0 +1,418 @@
+//! What the operator decided: arguments and environment to validated settings.
+//!
+//! Owns every option: its name, default, meaning and limits, and the usage text that says so. It parses, it does not act:
+//! whoever holds a [`Config`] need not check anything again.
+//!
+//! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::meter::{NotifyRule, Rules};
+
+/// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
+const DURATION_MAX_S: f64 = 365.0 * 24.0 * 3600.0;
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Serve.
+    Run(Box<Config>),
+    /// Print the usage text.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// Who may embed the events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowOrigin {
+    /// Pages of any origin.
+    Any,
+    /// Pages of these origins, as browsers spell them.
+    Listed(Vec<String>),
+}
+
+/// Validated settings.
+#[derive(Debug)]
+pub struct Config {
+    /// Log everything.
+    pub debug: bool,
+    /// The audience port; 0 lets the kernel choose.
+    pub port: u16,
+    /// The address of the audience and demo ports; `None` is all of them, IPv4 and IPv6.
+    pub host: Option<IpAddr>,
+    /// The demo port; `None` is disabled.
+    pub demo_port: Option<u16>,
+    /// The stats port, on loopback; `None` is disabled.
+    pub stats_port: Option<u16>,
+    /// The notification port, on loopback; `None` is disabled.
+    pub notification_port: Option<u16>,
+    /// How counting goes.
+    pub rules: Rules,
+    /// The longest that a stream stays open; `None` is for ever.
+    pub max_conn_duration: Option<Duration>,
+    /// Whether the second segment of a path is a uuid.
+    pub enable_uuid: bool,
+    /// How long a request head may take.
+    pub head_timeout: Duration,
+    /// Between which bounds a browser is told to wait before it comes back, in milliseconds.
+    pub retry_ms: RangeInclusive<u64>,
+    /// Who may embed the events.
+    pub allow_origin: AllowOrigin,
+}
+
+/// Why the arguments are refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// The usage text, with every option and its default.
+pub const USAGE: &str = "\
+Usage: audience-meter [options]
+
+Tells how many people are at a live event, to everybody who is there.
+
+Options:
+
+  -h, --help                           output usage information
+  -V, --version                        output the version number
+  -d, --debug                          log everything
+  -w, --workers <num>                  number of worker processes to spawn (default 1; more are not supported yet)
+  -m, --cluster-addr <ip:port>         use a given multicast IP:PORT to sync several instances of audience-meter
+                                       (not supported yet)
+      --port <port>                    audience port (default 80, or the environment variable PORT; 0 lets the
+                                       system choose)
+      --host <ip>                      address of the audience and demo ports (default all, IPv4 and IPv6, or the
+                                       environment variable HOST)
+      --max-conn-duration <seconds>    maximum number of seconds a connection can stay established; the last tenth
+                                       is left to chance, so that those who came together do not leave together
+                                       (default 3600, 0 to disable)
+      --enable-uuid                    take the second segment of a path for a UUID, and prevent several connections
+                                       with the same one
+      --cluster-notify-interval <seconds>
+                                       interval between notifications of a node (default 2)
+      --cluster-node-timeout <seconds> delay after which a node's members are forgotten if nothing is heard of it
+                                       (default 5)
+      --notify-delta-ratio <ratio>     minimum change of the number of members before listeners are notified, as a
+                                       fraction of the number they were told last (default 0.1)
+      --notify-min-delay <seconds>     minimum delay between notifications (default 2)
+      --notify-max-delay <seconds>     delay after which listeners are notified even of a smaller change, or of none
+                                       (default 25)
+      --increment-delay <seconds>      number of seconds a member must stay before it is counted, to mitigate floods
+                                       of connections and disconnections (default 0)
+      --namespace-clean-delay <seconds>
+                                       delay before an empty namespace is forgotten (default 60)
+      --head-timeout <seconds>         number of seconds within which a request head must have arrived (default 10)
+      --retry-min <seconds>            browsers are told to wait at least this long before they come back (default 2)
+      --retry-max <seconds>            and at most this long, at random for each (default 10)
+      --allow-origin <list>            origins whose pages may join, separated by commas (default *, all)
+      --demo-port <port>               public port on which to bind the demo server (default 8080, 0 to disable)
+      --stats-port <port>              local port on which to bind the stats server (default 1442, 0 to disable)
+      --notification-port <port>       local port on which to bind the notification server (default 2442, 0 to
+                                       disable)
+
+Every duration takes fractions of a second, as in 0.5.
+";
+
+/// Reads the arguments, without the program's name, and what the environment says where they do not.
+///
+/// # Errors
+/// The first thing that is wrong, as a line for a person.
+pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Result<Command, UsageError> {
+    let mut options = Options { args: pico_args::Arguments::from_vec(args), env };
+    if options.args.contains(["-h", "--help"]) {
+        return Ok(Command::Help);
+    }
+    if options.args.contains(["-V", "--version"]) {
+        return Ok(Command::Version);
+    }
+    options.refuse_unsupported()?;
+    let config = Config {
+        debug: options.args.contains(["-d", "--debug"]),
+        enable_uuid: options.args.contains("--enable-uuid"),
+        port: options.port("--port", Some("PORT"), 80)?,
+        host: options.value("--host", Some("HOST"), None, parse_host)?,
+        demo_port: options.side_port("--demo-port", 8080)?,
+        stats_port: options.side_port("--stats-port", 1442)?,
+        notification_port: options.side_port("--notification-port", 2442)?,
+        rules: Rules {
+            notify: NotifyRule {
+                delta_ratio: options.value("--notify-delta-ratio", None, 0.1, parse_ratio)?,
+                min_delay: options.duration("--notify-min-delay", 2.0)?,
+                max_delay: options.duration("--notify-max-delay", 25.0)?,
+            },
+            increment_delay: options.duration("--increment-delay", 0.0)?,
+            namespace_clean_delay: options.duration("--namespace-clean-delay", 60.0)?,
+        },
+        max_conn_duration: Some(options.duration("--max-conn-duration", 3600.0)?).filter(|most| !most.is_zero()),
+        head_timeout: options.positive_duration("--head-timeout", 10.0)?,
+        retry_ms: options.retry_ms()?,
+        allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
+    };
+    options.positive_duration("--cluster-notify-interval", 2.0)?;
+    options.positive_duration("--cluster-node-timeout", 5.0)?;
+    options.finish()?;
+    Ok(Command::Run(Box::new(config)))
+}
+
+/// The arguments that have not been read yet.
+struct Options<E> {
+    args: pico_args::Arguments,
+    env: E,
+}
+
+impl<E: Fn(&str) -> Option<OsString>> Options<E> {
+    /// The value of an option, or of an environment variable, or the default. `parse` says what it wants if it refuses.
+    fn value<T>(
+        &mut self,
+        option: &'static str,
+        variable: Option<&'static str>,
+        default: T,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, UsageError> {
+        let given = self.args.opt_value_from_fn(option, |value| Ok::<_, UsageError>(OsString::from(value)));
+        let given = given.map_err(|error| match error {
+            pico_args::Error::NonUtf8Argument => {
+                UsageError(format!("{option} has a value that is not text; see --help"))
+            }
+            _ => UsageError(format!("{option} takes a value; see --help")),
+        })?;
+        let (source, value) = match (given, variable) {
+            (Some(value), _) => (option, value),
+            (None, Some(variable)) => match (self.env)(variable).filter(|value| !value.is_empty()) {
+                Some(value) => (variable, value),
+                None => return Ok(default),
+            },
+            (None, None) => return Ok(default),
+        };
+        let parsed = value.to_str().ok_or_else(|| "is not text".to_owned()).and_then(parse);
+        parsed.map_err(|problem| UsageError(format!("{source} {value:?} {problem}")))
+    }
+
+    fn port(&mut self, option: &'static str, variable: Option<&'static str>, default: u16) -> Result<u16, UsageError> {
+        self.value(option, variable, default, |text| {
+            text.parse().map_err(|_| "is not a port; give a number from 0 to 65535".to_owned())
+        })
+    }
+
+    fn side_port(&mut self, option: &'static str, default: u16) -> Result<Option<u16>, UsageError> {
+        Ok(Some(self.port(option, None, default)?).filter(|&port| port != 0))
+    }
+
+    fn duration(&mut self, option: &'static str, default_s: f64) -> Result<Duration, UsageError> {
+        self.value(option, None, Duration::from_secs_f64(default_s), parse_duration)
+    }
+
+    fn positive_duration(&mut self, option: &'static str, default_s: f64) -> Result<Duration, UsageError> {
+        self.value(option, None, Duration::from_secs_f64(default_s), |text| {
+            let duration = parse_duration(text)?;
+            if duration.is_zero() { Err("is too short; give more than 0 seconds".to_owned()) } else { Ok(duration) }
+        })
+    }
+
+    fn retry_ms(&mut self) -> Result<RangeInclusive<u64>, UsageError> {
+        let least = self.duration("--retry-min", 2.0)?;
+        let most = self.duration("--retry-max", 10.0)?;
+        if least > most {
+            let (least, most) = (least.as_secs_f64(), most.as_secs_f64());
+            return Err(UsageError(format!("--retry-min {least} is more than --retry-max {most}; give at most that")));
+        }
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Ok(ms(least)..=ms(most))
+    }
+
+    fn refuse_unsupported(&mut self) -> Result<(), UsageError> {
+        let workers = |text: &str| match text.parse::<u32>() {
+            Ok(1) => Ok(()),
+            Ok(2..) => Err("is not supported yet; start with 1".to_owned()),
+            _ => Err("is not a number of processes; give 1".to_owned()),
+        };
+        self.short_and_long("-w", "--workers", workers)?;
+        let group = |text: &str| match text.parse::<SocketAddr>() {
+            Ok(_) => Err("is not supported yet; leave it out".to_owned()),
+            Err(_) => Err("is not an ip:port; give one such as 239.255.13.37:314".to_owned()),
+        };
+        self.short_and_long("-m", "--cluster-addr", group)
+    }
+
+    fn short_and_long(
+        &mut self,
+        short: &'static str,
+        long: &'static str,
+        parse: impl Fn(&str) -> Result<(), String> + Copy,
+    ) -> Result<(), UsageError> {
+        self.value(short, None, (), parse)?;
+        self.value(long, None, (), parse)
+    }
+
+    /// Refuses what nobody has asked for.
+    fn finish(self) -> Result<(), UsageError> {
+        let left = self.args.finish();
+        let Some(first) = left.first() else { return Ok(()) };
+        let name = first.to_string_lossy();
+        let name = name.split('=').next().unwrap_or(&name);
+        Err(UsageError(if is_option(name) {
+            format!("{name} was given already, or without its value; see --help")
+        } else if name.starts_with('-') && name.len() > 1 {
+            format!("{name} is not an option; see --help")
+        } else {
+            format!("{first:?} is not expected here: there are options only; see --help")
+        }))
+    }
+}
+
+/// Whether the usage text lists this name.
+fn is_option(name: &str) -> bool {
+    name.starts_with('-') && USAGE.split([' ', ',', '\n']).any(|word| word == name)
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=DURATION_MAX_S).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!("is not a duration; give seconds from 0 to {DURATION_MAX_S}, such as 0.5")),
+    }
+}
+
+fn parse_ratio(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ratio) if (0.0..=1000.0).contains(&ratio) => Ok(ratio),
+        _ => Err("is not a ratio; give a number such as 0.1".to_owned()),
+    }
+}
+
+fn parse_host(text: &str) -> Result<Option<IpAddr>, String> {
+    if text == "localhost" {
+        return Ok(Some(Ipv4Addr::LOCALHOST.into()));
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().map_err(|_| "is not an address; give one such as 127.0.0.1 or ::1".to_owned())?;
+    Ok(Some(address))
+}
+
+/// A list of origins, each `scheme "://" host [ ":" port ]` as browsers send it (RFC 6454 section 7), or `*` alone.
+fn parse_origins(text: &str) -> Result<AllowOrigin, String> {
+    if text == "*" {
+        return Ok(AllowOrigin::Any);
+    }
+    let mut origins = Vec::new();
+    for origin in text.split(',').map(str::trim) {
+        let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
+            !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '*', '@'])
+        });
+        if !is_origin || !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("is not a list of origins; give some such as https://example.com, or *".to_owned());
+        }
+        origins.push(origin.to_ascii_lowercase());
+    }
+    Ok(AllowOrigin::Listed(origins))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str, env: &[(&str, &str)]) -> Result<Command, UsageError> {
+        let args = line.split_whitespace().map(OsString::from).collect();
+        parse(args, |name| env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    #[track_caller]
+    fn run(line: &str, env: &[(&str, &str)]) -> Config {
+        match parse_line(line, env) {
+            Ok(Command::Run(config)) => *config,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn refuses(line: &str, message: &str) {
+        assert_eq!(parse_line(line, &[]).unwrap_err().to_string(), message, "{line}");
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_usage_text() {
+        let config = run("", &[]);
+        assert_eq!((config.port, config.host), (80, None));
+        let side_ports = (config.demo_port, config.stats_port, config.notification_port);
+        assert_eq!(side_ports, (Some(8080), Some(1442), Some(2442)));
+        assert_eq!(config.max_conn_duration, Some(Duration::from_secs(3600)));
+        assert_eq!(config.head_timeout, Duration::from_secs(10));
+        assert_eq!(config.retry_ms, 2000..=10_000);
+        assert_eq!(config.allow_origin, AllowOrigin::Any);
+        assert_eq!(config.rules.notify.min_delay, Duration::from_secs(2));
+        assert_eq!(config.rules.notify.max_delay, Duration::from_secs(25));
+        assert_eq!(config.rules.namespace_clean_delay, Duration::from_secs(60));
+        assert_eq!(config.rules.increment_delay, Duration::ZERO);
+        assert!(!config.debug && !config.enable_uuid);
+    }
+
+    #[test]
+    fn options_come_in_both_forms_and_durations_in_fractions() {
+        let config =
+            run("--port=8000 --notify-min-delay 0.25 -d --enable-uuid --demo-port 0 --max-conn-duration=0", &[]);
+        assert_eq!((config.port, config.demo_port, config.max_conn_duration), (8000, None, None));
+        assert_eq!(config.rules.notify.min_delay, Duration::from_millis(250));
+        assert!(config.debug && config.enable_uuid);
+        let listed = run("--allow-origin https://A.example,http://b:81", &[]).allow_origin;
+        assert_eq!(listed, AllowOrigin::Listed(vec!["https://a.example".into(), "http://b:81".into()]));
+    }
+
+    #[test]
+    fn the_environment_stands_in_for_an_option() {
+        let env = [("PORT", "8001"), ("HOST", "127.0.0.1")];
+        assert_eq!((run("", &env).port, run("", &env).host), (8001, Some(Ipv4Addr::LOCALHOST.into())));
+        assert_eq!(run("--port 8002 --host ::1", &env).port, 8002);
+        assert_eq!(run("", &[("PORT", "")]).port, 80);
+        let error = parse_line("", &[("PORT", "http")]).unwrap_err();
+        assert_eq!(error.to_string(), "PORT \"http\" is not a port; give a number from 0 to 65535");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_remedy() {
+        refuses("--port 65536", "--port \"65536\" is not a port; give a number from 0 to 65535");
+        refuses("--port", "--port takes a value; see --help");
+        refuses("--no-such", "--no-such is not an option; see --help");
+        refuses("--no-such=1", "--no-such is not an option; see --help");
+        refuses("-x", "-x is not an option; see --help");
+        refuses("stray", "\"stray\" is not expected here: there are options only; see --help");
+        refuses("--port 1 --port 2", "--port was given already, or without its value; see --help");
+        refuses("--retry-min 11", "--retry-min 11 is more than --retry-max 10; give at most that");
+        refuses("--head-timeout 0", "--head-timeout \"0\" is too short; give more than 0 seconds");
+        refuses("--host example.com", "--host \"example.com\" is not an address; give one such as 127.0.0.1 or ::1");
+        refuses("--notify-delta-ratio -1", "--notify-delta-ratio \"-1\" is not a ratio; give a number such as 0.1");
+        for seconds in ["-1", "nan", "inf", "abc", "1e400", "31536001", "1,5"] {
+            let message = format!(
+                "--notify-min-delay \"{seconds}\" is not a duration; give seconds from 0 to 31536000, such as 0.5"
+            );
+            refuses(&format!("--notify-min-delay {seconds}"), &message);
+        }
+        for origins in ["example.com", "https://", "https://a/,https://b", "*,https://a", "https://a,", "https://*.a"] {
+            assert!(parse_line(&format!("--allow-origin {origins}"), &[]).is_err(), "{origins}");
+        }
+    }
+
+    #[test]
+    fn an_option_is_read_before_it_is_asked_for_help() {
+        assert!(matches!(parse_line("--port abc --help", &[]), Ok(Command::Help)));
+        assert!(matches!(parse_line("-V", &[]), Ok(Command::Version)));
+    }
+
+    #[test]
+    fn text_that_is_none_is_refused() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let args = vec!["--port".into(), OsString::from_vec(vec![0xff])];
+        assert!(parse(args, |_| None).is_err());
+        assert!(parse(vec![OsString::from_vec(vec![b'-', 0xff])], |_| None).is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! What the side ports are asked for, and whether by whom they are for.
+//!
+//! Owns the paths of the stats, notification and demo ports, and the check that keeps web pages elsewhere out of the first
+//! two: they listen on loopback only, but a browser on the same machine would carry a page's request to them. Pure.
+//!
+//! Invariant: what [`is_local`] refuses has no effect.
+
+use std::net::IpAddr;
+
+use super::assets::{self, Asset};
+use super::route::split_namespace;
+use crate::wire::http::Request;
+
+/// What a request on the notification port asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Notification<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) service: &'a str,
+    pub(super) text: &'a str,
+}
+
+impl<'a> Notification<'a> {
+    /// `^/([^/]+)/([^/]+)/([^/]*)$`
+    pub(super) fn of(path: &'a str) -> Option<Self> {
+        let mut segments = path.strip_prefix('/')?.split('/');
+        let (namespace, service, text) = (segments.next()?, segments.next()?, segments.next()?);
+        let is_one = !namespace.is_empty() && !service.is_empty() && segments.next().is_none();
+        is_one.then_some(Self { namespace, service, text })
+    }
+}
+
+/// What a request on the demo port asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum DemoRoute {
+    /// The page that welcomes.
+    Welcome,
+    /// The page of an event.
+    Event,
+    /// A client script.
+    Script(&'static Asset),
+    /// Nothing that is there.
+    NotFound,
+}
+
+impl DemoRoute {
+    /// Decides.
+    pub(super) fn of(path: &str) -> Self {
+        if path == "/" {
+            return Self::Welcome;
+        }
+        if let Some(script) = assets::script(path) {
+            return Self::Script(script);
+        }
+        match split_namespace(path) {
+            Some(("client", Some(_))) | None => Self::NotFound,
+            Some(_) => Self::Event,
+        }
+    }
+}
+
+/// Whether a request may have come from a program on this machine, or from a page that such a program serves.
+///
+/// A page elsewhere betrays itself: by `Sec-Fetch-Site` (Fetch metadata), by its `Origin`, or, when its own name was made
+/// to point to this machine (DNS rebinding), by the `Host` it asks for.
+pub(super) fn is_local(request: &Request<'_>) -> bool {
+    let is_cross_site = request.sec_fetch_site.is_some_and(|site| site.eq_ignore_ascii_case(b"cross-site"));
+    !is_cross_site
+        && request.host.is_none_or(|host| host.is_empty() || is_loopback_authority(host))
+        && request.origin.is_none_or(is_loopback_origin)
+}
+
+fn is_loopback_origin(origin: &[u8]) -> bool {
+    let authority = str::from_utf8(origin).ok().and_then(|origin| Some(origin.split_once("://")?.1));
+    authority.is_some_and(is_loopback_authority)
+}
+
+/// `host [ ":" port ]`, the host being a loopback address or `localhost`.
+fn is_loopback_authority(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => authority.split(':').next().unwrap_or(authority),
+    };
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_has_three_segments_and_the_text_may_be_empty() {
+        let is_one = |path| Notification::of(path).map(|one| (one.namespace, one.service, one.text));
+        assert_eq!(is_one("/ns/chat/hello%20you"), Some(("ns", "chat", "hello%20you")));
+        assert_eq!(is_one("/ns/chat/"), Some(("ns", "chat", "")));
+        for path in ["/", "/ns", "/ns/chat", "//chat/x", "/ns//x", "/ns/chat/a/b", "*"] {
+            assert_eq!(is_one(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn demo_paths() {
+        assert_eq!(DemoRoute::of("/"), DemoRoute::Welcome);
+        assert_eq!(DemoRoute::of("/test"), DemoRoute::Event);
+        assert_eq!(DemoRoute::of("/test/uuid"), DemoRoute::Event);
+        assert!(matches!(DemoRoute::of("/client/audience.js"), DemoRoute::Script(_)));
+        assert_eq!(DemoRoute::of("/client/none.js"), DemoRoute::NotFound);
+        assert_eq!(DemoRoute::of("/a/b/c"), DemoRoute::NotFound);
+    }
+
+    #[track_caller]
+    fn check(fields: &str, is_allowed: bool) {
+        let head = format!("GET / HTTP/1.0\r\n{fields}\r\n\r\n");
+        assert_eq!(is_local(&Request::parse(head.as_bytes()).unwrap()), is_allowed, "{fields}");
+    }
+
+    #[test]
+    fn pages_elsewhere_are_kept_out() {
+        for fields in [
+            "X: y",
+            "Host: localhost:1442",
+            "Host: LOCALHOST",
+            "Host: 127.0.0.1:1442",
+            "Host: 127.1.2.3",
+            "Host: [::1]:1442",
+            "Host:",
+            "Host: localhost\r\nOrigin: http://localhost:8080\r\nSec-Fetch-Site: same-site",
+            "Origin: http://127.0.0.1",
+            "Sec-Fetch-Site: none",
+        ] {
+            check(fields, true);
+        }
+        for fields in [
+            "Host: example.com",
+            "Host: localhost.example.com:1442",
+            "Host: 127.0.0.1.example.com",
+            "Host: 10.0.0.1",
+            "Host: [::2]",
+            "Origin: https://example.com",
+            "Origin: null",
+            "Origin: http://localhost.example.com",
+            "Host: localhost\r\nSec-Fetch-Site: cross-site",
+        ] {
+            check(fields, false);
+        }
+    }
+}

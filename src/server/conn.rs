@@ -1,0 +1,232 @@
+//! One connection: its socket, where it is in its life, and what is still to be written to it.
+//!
+//! Owns the write path: write first, keep what did not fit, and only then ask to be told of room. It does not know what
+//! the bytes mean, and it never frees itself: [`Conns::close`](super::conns::Conns::close) marks, `reap` frees.
+//!
+//! Invariant: there is an outbox exactly while something is unwritten.
+
+use std::fmt;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
+use super::service::StatsCursor;
+use crate::collections::Key;
+use crate::reactor::{Interest, Reactor, Registered, Token};
+use crate::wire::outbox::Outbox;
+use crate::wire::session::Session;
+use crate::wire::sse::Frame;
+
+/// A connection's key. A member has the same one in the meter.
+pub(super) type ConnId = Key;
+
+/// The port that a connection came in on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    Audience,
+    Stats,
+    Notification,
+    Demo,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Audience => "audience",
+            Self::Stats => "stats",
+            Self::Notification => "notification",
+            Self::Demo => "demo",
+        })
+    }
+}
+
+/// Why a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CloseReason {
+    /// The peer has closed its side, or all of it.
+    PeerClosed,
+    /// The connection broke.
+    PeerReset,
+    /// The stream has lasted for `--max-conn-duration`.
+    MaxDuration,
+    /// The peer was told its last word and did not close in time.
+    Lingered,
+    /// More messages wait for the member than may.
+    TooSlow,
+    /// The peer keeps talking.
+    TooMuch,
+    /// The process is ending.
+    Shutdown,
+    /// The kernel has no memory to watch the socket.
+    NoMemory,
+}
+
+/// What is being pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A count, of which only the latest matters.
+    Count,
+    /// A message, of which each matters.
+    Message,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    socket: Registered<TcpStream>,
+    pub(super) session: Session,
+    outbox: Option<Box<Outbox>>,
+    /// Where a stats reply that did not fit into one piece goes on.
+    pub(super) stats_from: Option<StatsCursor>,
+    pub(super) port: Port,
+    /// Set once: the connection is freed at the end of this turn.
+    pub(super) closing: Option<CloseReason>,
+    /// The peer will say no more; there is nothing left to read.
+    peer_finished: bool,
+    /// We have said our last word.
+    shut: bool,
+}
+
+/// What came of reading.
+pub(super) enum ReadOutcome {
+    /// This many bytes.
+    Bytes(usize),
+    /// Nothing yet.
+    Nothing,
+    /// The peer will say no more.
+    End,
+}
+
+impl Conn {
+    /// Takes over an accepted connection.
+    pub(super) fn new(socket: Registered<TcpStream>, port: Port) -> Self {
+        Self {
+            socket,
+            session: Session::default(),
+            outbox: None,
+            stats_from: None,
+            port,
+            closing: None,
+            peer_finished: false,
+            shut: false,
+        }
+    }
+
+    /// Reads once. Level mode brings back what is left, so that one peer cannot hold the turn.
+    pub(super) fn read(&mut self, scratch: &mut [u8]) -> Result<ReadOutcome, CloseReason> {
+        if self.peer_finished {
+            // With no interest in reading, readiness is a hang-up: both sides are shut.
+            return Err(CloseReason::PeerClosed);
+        }
+        match self.socket.source().read(scratch) {
+            Ok(0) => Ok(ReadOutcome::End),
+            Ok(count) => Ok(ReadOutcome::Bytes(count)),
+            Err(error) if is_transient(error.kind()) => Ok(ReadOutcome::Nothing),
+            Err(_) => Err(CloseReason::PeerReset),
+        }
+    }
+
+    /// Takes note that the peer will say no more while there is still something to write to it.
+    pub(super) fn note_peer_finished(&mut self) {
+        self.peer_finished = true;
+    }
+
+    /// Whether something is unwritten.
+    pub(super) fn is_behind(&self) -> bool {
+        self.outbox.is_some() || self.stats_from.is_some()
+    }
+
+    /// Whether the kernel has not taken all that was written.
+    pub(super) fn has_outbox(&self) -> bool {
+        self.outbox.is_some()
+    }
+
+    /// Writes bytes for this peer alone, and keeps what does not fit. Nothing may be unwritten before.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+        debug_assert!(self.outbox.is_none(), "bytes are written in order");
+        let written = self.try_write(bytes)?;
+        if let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            self.outbox = Some(Box::new(Outbox::with_bytes(rest.to_vec())));
+        }
+        Ok(())
+    }
+
+    /// Tells a member something: at once if it keeps up, else when it can hear again.
+    pub(super) fn push(&mut self, kind: Kind, frame: &Frame) -> Result<(), CloseReason> {
+        if let Some(outbox) = &mut self.outbox {
+            match kind {
+                Kind::Count => outbox.put_count(frame.clone()),
+                Kind::Message => outbox.put_message(frame.clone()).map_err(|_| CloseReason::TooSlow)?,
+            }
+            return Ok(());
+        }
+        let written = self.try_write(frame)?;
+        if written < frame.len() {
+            self.outbox = Some(Box::new(Outbox::with_frame(frame.clone(), written)));
+        }
+        Ok(())
+    }
+
+    /// Ends with these bytes, after what has been begun.
+    pub(super) fn end_with(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+        self.session.drain();
+        match &mut self.outbox {
+            Some(outbox) => outbox.end_with(bytes),
+            None => self.write(bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Writes what is in the outbox, as far as it goes.
+    pub(super) fn flush(&mut self) -> Result<(), CloseReason> {
+        let Some(mut outbox) = self.outbox.take() else { return Ok(()) };
+        while let Some(bytes) = outbox.next_bytes() {
+            let wanted = bytes.len();
+            let written = self.try_write(bytes)?;
+            outbox.note_written(written);
+            if written < wanted {
+                self.outbox = Some(outbox);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that we will say no more, if all is said: the peer reads to the end, and a reset does not eat the reply.
+    pub(super) fn shut_when_written(&mut self) -> Result<(), CloseReason> {
+        if self.shut || self.is_behind() || !matches!(self.session, Session::Drain { .. }) {
+            return Ok(());
+        }
+        self.shut = true;
+        if self.peer_finished {
+            return Err(CloseReason::PeerClosed);
+        }
+        self.socket.source().shutdown(Shutdown::Write).map_err(|_| CloseReason::PeerReset)
+    }
+
+    /// Has the reactor watch for what can come next.
+    pub(super) fn watch(&mut self, reactor: &Reactor, token: Token) -> Result<(), CloseReason> {
+        let interest = match (self.peer_finished, self.is_behind()) {
+            (false, false) => Interest::Read,
+            (false, true) => Interest::ReadWrite,
+            (true, _) => Interest::Write,
+        };
+        self.socket.set_interest(reactor, token, interest).map_err(|_| CloseReason::NoMemory)
+    }
+
+    /// How many bytes the kernel took: 0 if it takes none now.
+    fn try_write(&self, bytes: &[u8]) -> Result<usize, CloseReason> {
+        match self.socket.source().write(bytes) {
+            Ok(written) => Ok(written),
+            Err(error) if is_transient(error.kind()) => Ok(0),
+            Err(_) => Err(CloseReason::PeerReset),
+        }
+    }
+}
+
+/// Errors that say nothing about the connection.
+fn is_transient(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// A member costs this, a timer and its record in the meter; DESIGN: together under 128 bytes.
+const _: () = assert!(size_of::<Conn>() <= 64);

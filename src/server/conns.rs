@@ -1,0 +1,108 @@
+//! The table of all connections, with one deadline each.
+//!
+//! Owns the connections and their timers, and the list of those that this turn will free. What a deadline means follows
+//! from the state of its connection: the head is late, the stream has lasted long enough, or the peer does not close.
+//!
+//! Invariant: a connection is in `closing` exactly when it is marked, once; so `reap` frees each one once.
+
+use std::net::TcpStream;
+
+use super::conn::{CloseReason, Conn, ConnId, Port};
+use crate::collections::slab::Slab;
+use crate::collections::tick::Tick;
+use crate::collections::wheel::TimerWheel;
+use crate::reactor::{Interest, Reactor, Registered, Token};
+use crate::wire::session::Session;
+
+/// All connections.
+#[derive(Default)]
+pub(super) struct Conns {
+    slab: Slab<Conn>,
+    deadlines: TimerWheel,
+    closing: Vec<ConnId>,
+    /// How many came in on the audience port.
+    audience: usize,
+}
+
+impl Conns {
+    /// Takes over an accepted connection.
+    ///
+    /// # Errors
+    /// When the kernel cannot watch it; it is closed then.
+    pub(super) fn insert(&mut self, reactor: &Reactor, stream: TcpStream, port: Port) -> std::io::Result<ConnId> {
+        let token = Self::token(self.slab.next_key());
+        let socket = Registered::new(reactor, stream, token, Interest::Read)?;
+        self.audience += usize::from(port == Port::Audience);
+        Ok(self.slab.insert(Conn::new(socket, port)))
+    }
+
+    /// The name of a connection with the reactor.
+    pub(super) fn token(id: ConnId) -> Token {
+        Token(id as usize)
+    }
+
+    /// The connection, unless it is closing.
+    pub(super) fn get_open(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.slab.get_mut(id).filter(|conn| conn.closing.is_none())
+    }
+
+    /// The number of connections.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// The number of connections on the audience port.
+    pub(super) fn audience(&self) -> usize {
+        self.audience
+    }
+
+    /// Marks a connection to be freed at the end of this turn. The first reason stays.
+    pub(super) fn close(&mut self, id: ConnId, reason: CloseReason) {
+        if let Some(conn) = self.get_open(id) {
+            conn.closing = Some(reason);
+            self.closing.push(id);
+        }
+    }
+
+    /// Marks all connections but those that are being told their last words.
+    pub(super) fn close_undrained(&mut self) {
+        for (id, conn) in self.slab.iter_mut() {
+            if conn.closing.is_none() && !matches!(conn.session, Session::Drain { .. }) {
+                conn.closing = Some(CloseReason::Shutdown);
+                self.closing.push(id);
+            }
+        }
+    }
+
+    /// Takes the next connection that is to be freed, its timer gone.
+    pub(super) fn pop_closing(&mut self) -> Option<(ConnId, Conn)> {
+        let id = self.closing.pop()?;
+        self.deadlines.cancel(id);
+        let conn = self.slab.remove(id)?;
+        self.audience -= usize::from(conn.port == Port::Audience);
+        Some((id, conn))
+    }
+
+    /// Sets the deadline of a connection, in place of the one it had; `None` is for ever.
+    pub(super) fn set_deadline(&mut self, id: ConnId, deadline: Option<Tick>) {
+        match deadline {
+            Some(deadline) => self.deadlines.set(id, deadline),
+            None => self.deadlines.cancel(id),
+        }
+    }
+
+    /// When [`expire`](Self::expire) is to be called next.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        self.deadlines.next_deadline()
+    }
+
+    /// Moves time on; what is due can be popped.
+    pub(super) fn expire(&mut self, now: Tick) {
+        self.deadlines.expire(now);
+    }
+
+    /// The next connection whose deadline has come.
+    pub(super) fn pop_due(&mut self) -> Option<ConnId> {
+        self.deadlines.pop_due()
+    }
+}

@@ -1,0 +1,279 @@
+//! The ports, and whether there is room for more connections.
+//!
+//! Owns the listening sockets and the arithmetic of descriptors. A listener that cannot accept is taken out of the poller
+//! until something is freed: in level mode it would wake the loop 370,000 times a second for nothing.
+//!
+//! Invariant: the side ports keep descriptors that the audience cannot take, so that an operator can always look.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use super::conn::Port;
+use super::conns::Conns;
+use crate::collections::tick::{Now, Tick};
+use crate::config::Config;
+use crate::log;
+use crate::reactor::sys::{self, Accepted};
+use crate::reactor::{Interest, Reactor, Registered, Token};
+
+/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, and some that a library or a
+/// log collector may open.
+const OWN_DESCRIPTORS: usize = 32;
+
+/// Connections that the side ports may have: a few operators, scripts and demo pages at once.
+const SIDE_CONNECTIONS_MAX: usize = 16;
+
+/// The part of all descriptors in which those are answered for whom there is no room.
+const DOORSTEP_PART: usize = 64;
+const DOORSTEP_MIN: usize = 8;
+
+/// The lowest limit of descriptors that is worth starting with.
+const DESCRIPTORS_MIN: u64 = 64;
+
+/// How long a listener rests when the kernel has no room for a connection although by our count there is some.
+const REST: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Tokens from here on are listeners; below are connections.
+const FIRST_TOKEN: usize = u32::MAX as usize;
+
+/// How many of them there can be, and so which token comes after them.
+const LISTENERS_MAX: usize = 8;
+
+/// The first token that is neither a connection nor a listener.
+pub(super) const FIRST_FREE_TOKEN: usize = FIRST_TOKEN + LISTENERS_MAX;
+
+/// Why a port cannot be served.
+#[derive(Debug)]
+pub struct BindError {
+    option: &'static str,
+    address: SocketAddr,
+    error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { option, address, error } = self;
+        write!(f, "{option}: cannot listen on {address}: ")?;
+        match error.kind() {
+            io::ErrorKind::AddrInUse => write!(f, "it is in use; stop who uses it, or give another {option}"),
+            io::ErrorKind::PermissionDenied => {
+                write!(f, "it takes privilege; start as root, or give {option} a number above 1023")
+            }
+            io::ErrorKind::AddrNotAvailable => write!(f, "this machine has no such address; give another --host"),
+            _ => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// One listening socket.
+struct Listener {
+    socket: Registered<TcpListener>,
+    port: Port,
+    /// Taken out of the poller.
+    is_paused: bool,
+}
+
+/// All listening sockets, and how many connections may come in by them.
+pub(super) struct Listeners {
+    listeners: Vec<Listener>,
+    /// How many may be members.
+    members_max: usize,
+    /// How many more may be told that they may not.
+    doorstep: usize,
+    /// Until when listeners rest that the kernel had no room for.
+    rest_until: Option<Tick>,
+}
+
+impl Listeners {
+    /// Binds all ports that the settings ask for. Returns them and the number of the audience port.
+    pub(super) fn bind(
+        config: &Config,
+        descriptors: u64,
+        reactor: &Reactor,
+    ) -> Result<(Self, u16), Box<dyn std::error::Error>> {
+        if descriptors < DESCRIPTORS_MIN {
+            return Err(
+                format!("{descriptors} descriptors are too few; allow {DESCRIPTORS_MIN} with `ulimit -n`").into()
+            );
+        }
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let doorstep = (descriptors / DOORSTEP_PART).max(DOORSTEP_MIN);
+        let mut this = Self {
+            listeners: Vec::new(),
+            members_max: descriptors - OWN_DESCRIPTORS - SIDE_CONNECTIONS_MAX - doorstep,
+            doorstep,
+            rest_until: None,
+        };
+        let audience = this.bind_public(reactor, "--port", Port::Audience, config.host, config.port)?;
+        if let Some(number) = config.stats_port {
+            this.bind_local(reactor, "--stats-port", Port::Stats, number)?;
+        }
+        if let Some(number) = config.notification_port {
+            this.bind_local(reactor, "--notification-port", Port::Notification, number)?;
+        }
+        if let Some(number) = config.demo_port {
+            this.bind_public(reactor, "--demo-port", Port::Demo, config.host, number)?;
+        }
+        log::info(format_args!("event=room descriptors={descriptors} members_max={}", this.members_max));
+        Ok((this, audience))
+    }
+
+    /// The port of a token, if it is a listener's.
+    pub(super) fn index_of(token: Token) -> Option<usize> {
+        token.0.checked_sub(FIRST_TOKEN).filter(|&index| index < LISTENERS_MAX)
+    }
+
+    /// Whether an audience connection that is in the table may stay.
+    pub(super) fn has_room(&self, conns: &Conns) -> bool {
+        conns.audience() <= self.members_max
+    }
+
+    /// The next connection that waits at a listener, unless there is none, or no room for it.
+    pub(super) fn accept(
+        &mut self,
+        index: usize,
+        conns: &Conns,
+        reactor: &Reactor,
+        now: Now,
+    ) -> Option<(std::net::TcpStream, Port)> {
+        if !self.may_accept(index, conns) {
+            self.pause(index, reactor);
+            return None;
+        }
+        loop {
+            let listener = self.listeners.get(index)?;
+            match sys::accept(listener.socket.source()) {
+                Accepted::Stream(stream) => return Some((stream, listener.port)),
+                Accepted::Nobody => return None,
+                Accepted::Failed => {}
+                Accepted::NoRoom => {
+                    self.rest_until = Some(now.tick.after(REST));
+                    self.pause(index, reactor);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// When [`resume`](Self::resume) is to be called, if nothing is freed before.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        self.rest_until
+    }
+
+    /// Takes paused listeners up again for which there is room.
+    pub(super) fn resume(&mut self, conns: &Conns, reactor: &Reactor, now: Now) {
+        if self.rest_until.is_some_and(|until| until > now.tick) {
+            return;
+        }
+        self.rest_until = None;
+        for index in 0..self.listeners.len() {
+            if self.listeners[index].is_paused && self.may_accept(index, conns) {
+                self.set_paused(index, reactor, false);
+            }
+        }
+    }
+
+    /// Stops listening.
+    pub(super) fn close(&mut self) {
+        self.listeners.clear();
+        self.rest_until = None;
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.listeners.len()
+    }
+
+    fn may_accept(&self, index: usize, conns: &Conns) -> bool {
+        let side = conns.len() - conns.audience();
+        match self.listeners.get(index).map(|listener| listener.port) {
+            Some(Port::Audience) => conns.audience() < self.members_max + self.doorstep,
+            Some(_) => side < SIDE_CONNECTIONS_MAX,
+            None => false,
+        }
+    }
+
+    fn pause(&mut self, index: usize, reactor: &Reactor) {
+        if self.listeners.get(index).is_some_and(|listener| !listener.is_paused) {
+            self.set_paused(index, reactor, true);
+        }
+    }
+
+    fn set_paused(&mut self, index: usize, reactor: &Reactor, is_paused: bool) {
+        let interest = if is_paused { Interest::Nothing } else { Interest::Read };
+        let listener = &mut self.listeners[index];
+        match listener.socket.set_interest(reactor, token(index), interest) {
+            Ok(()) => listener.is_paused = is_paused,
+            Err(error) => {
+                log::warn(format_args!("event=listener port={} error={:?}", listener.port, error.to_string()))
+            }
+        }
+        log::debug(format_args!("event=listener port={} paused={}", listener.port, listener.is_paused));
+    }
+
+    /// On the host address, or on all of them: IPv6 that takes IPv4 too, or IPv4 where there is no IPv6.
+    fn bind_public(
+        &mut self,
+        reactor: &Reactor,
+        option: &'static str,
+        port: Port,
+        host: Option<IpAddr>,
+        number: u16,
+    ) -> Result<u16, BindError> {
+        let Some(host) = host else {
+            let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, number));
+            return match self.bind_one(reactor, option, port, all) {
+                Err(error) if is_family_missing(&error.error) => {
+                    self.bind_one(reactor, option, port, (Ipv4Addr::UNSPECIFIED, number).into())
+                }
+                bound => bound,
+            };
+        };
+        self.bind_one(reactor, option, port, (host, number).into())
+    }
+
+    /// On loopback, IPv4 and, where there is one, IPv6: `localhost` may be either.
+    fn bind_local(
+        &mut self,
+        reactor: &Reactor,
+        option: &'static str,
+        port: Port,
+        number: u16,
+    ) -> Result<(), BindError> {
+        self.bind_one(reactor, option, port, (Ipv4Addr::LOCALHOST, number).into())?;
+        match self.bind_one(reactor, option, port, (Ipv6Addr::LOCALHOST, number).into()) {
+            Err(error) if !is_family_missing(&error.error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn bind_one(
+        &mut self,
+        reactor: &Reactor,
+        option: &'static str,
+        port: Port,
+        address: SocketAddr,
+    ) -> Result<u16, BindError> {
+        let index = self.listeners.len();
+        let bound = sys::listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))).and_then(
+            |(address, socket)| Ok((address, Registered::new(reactor, socket, token(index), Interest::Read)?)),
+        );
+        let (address, socket) = bound.map_err(|error| BindError { option, address, error })?;
+        log::info(format_args!("event=listening port={port} address={address}"));
+        self.listeners.push(Listener { socket, port, is_paused: false });
+        Ok(address.port())
+    }
+}
+
+fn token(index: usize) -> Token {
+    debug_assert!(index < LISTENERS_MAX);
+    Token(FIRST_TOKEN + index)
+}
+
+/// Whether the kernel has no such addresses at all.
+fn is_family_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(97 /* EAFNOSUPPORT */)
+}

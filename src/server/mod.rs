@@ -1,0 +1,27 @@
+//! Floor 4: joins the floors. The reactor says what is ready, the sessions what was said, the meter whom to tell what.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `turn` | the order of things: wait, dispatch, expire, push, reap |
+//! | `listeners` | the ports, and whether there is room for more connections |
+//! | `conn`, `conns` | one connection, and the table of all of them with their deadlines |
+//! | `service` | what a request is answered with, and what it does to the audience |
+//! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
+//! | `push` | telling many, in slices |
+//! | `assets` | the embedded pages and scripts |
+//!
+//! Invariant: nothing but [`turn`]'s `reap` frees a connection, and nothing outlives it.
+
+mod admin;
+mod assets;
+mod conn;
+mod conns;
+mod jitter;
+mod listeners;
+mod push;
+mod route;
+mod service;
+mod turn;
+
+pub use listeners::BindError;
+pub use turn::Server;

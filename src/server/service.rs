@@ -1,0 +1,233 @@
+//! What a request is answered with, and what it does to the audience.
+//!
+//! Owns the meter, the pushes on their way and the pages: all that answers depend on. It does not know sockets: an answer
+//! is bytes in `out` and a word about what becomes of the connection.
+//!
+//! Invariant: a request that is refused has no effect on the audience.
+
+use super::admin::{self, DemoRoute, Notification};
+use super::assets::{self, Asset, Pages};
+use super::conn::{ConnId, Port};
+use super::jitter::Jitter;
+use super::push::Pushes;
+use super::route::Route;
+use crate::collections::tick::{Now, Tick};
+use crate::config::{AllowOrigin, Config};
+use crate::meter::{Meter, NamespaceId};
+use crate::wire::http::{Method, Refusal, Request};
+use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
+use crate::wire::sse;
+use crate::wire::stats::{Figures, StatsWriter};
+
+/// When a browser that found no room is to come back, in milliseconds: much later than others, and not with others.
+const NO_ROOM_RETRY_MS: std::ops::RangeInclusive<u64> = 30_000..=60_000;
+
+/// How many namespaces a piece of the stats tells: some 20 KB, about 50 us.
+const STATS_NAMESPACES_PER_PIECE: usize = 200;
+
+/// All that answers depend on.
+pub(super) struct Service {
+    pub(super) config: Config,
+    pub(super) meter: Meter,
+    pub(super) pushes: Pushes,
+    pages: Pages,
+    jitter: Jitter,
+    /// The answer's bytes.
+    pub(super) out: Vec<u8>,
+}
+
+/// What becomes of the connection once `out` is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It is a member's, until this tick.
+    Stream(Option<Tick>),
+    /// That was all.
+    Drain,
+    /// The stats go on from here.
+    DrainStats(StatsCursor),
+}
+
+/// How far a stats reply has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct StatsCursor {
+    from: NamespaceId,
+    writer: StatsWriter,
+}
+
+/// What an answer depends on besides the request.
+#[derive(Clone, Copy)]
+pub(super) struct Asker {
+    pub(super) id: ConnId,
+    pub(super) port: Port,
+    /// Whether one more may stay.
+    pub(super) has_room: bool,
+}
+
+impl Service {
+    /// Ready to answer, for pages that join on `audience_port`.
+    pub(super) fn new(config: Config, audience_port: u16) -> Self {
+        Self {
+            meter: Meter::new(config.rules),
+            pushes: Pushes::default(),
+            pages: Pages::new(audience_port),
+            jitter: Jitter::default(),
+            out: Vec::with_capacity(4096),
+            config,
+        }
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
+        self.out.clear();
+        match asker.port {
+            Port::Audience => return self.answer_audience(request, asker, now),
+            Port::Demo => self.answer_demo(request),
+            Port::Stats | Port::Notification if !admin::is_local(request) => self.reply_text(403, "not from elsewhere"),
+            Port::Stats if request.path == "/" => {
+                reply::push_open_ended_head(&mut self.out, "application/json");
+                if request.method != Method::Head {
+                    return Then::DrainStats(StatsCursor::default());
+                }
+            }
+            Port::Stats => self.reply_text(404, "there is / here"),
+            Port::Notification => self.answer_notification(request.path),
+        }
+        Then::Drain
+    }
+
+    /// Answers what is no request.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.out.clear();
+        self.reply_text(refusal.status(), refusal);
+    }
+
+    /// Appends the next piece of the stats to `out`; returns where they go on, if they do.
+    pub(super) fn push_stats(&mut self, cursor: StatsCursor) -> Option<StatsCursor> {
+        let StatsCursor { from, mut writer } = cursor;
+        let mut namespaces = self.meter.namespaces_from(from);
+        for (_, namespace) in namespaces.by_ref().take(STATS_NAMESPACES_PER_PIECE) {
+            let figures = Figures {
+                name: namespace.name(),
+                created_unix_s: namespace.created_unix_s(),
+                members: namespace.total(),
+                connections: namespace.connections(),
+                modified_unix_s: namespace.modified_unix_s(),
+            };
+            writer.push(&mut self.out, &figures);
+        }
+        let next = namespaces.next().map(|(id, _)| StatsCursor { from: id, writer });
+        if next.is_none() {
+            writer.finish(&mut self.out);
+        }
+        next
+    }
+
+    fn answer_audience(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
+        let is_head = request.method == Method::Head;
+        match Route::of(request, self.config.enable_uuid) {
+            Route::Join { namespace, uuid } => return self.join(request, namespace, uuid, asker, now),
+            Route::Preflight => {
+                self.reply_cors(request, Reply { fields: PREFLIGHT_FIELDS, ..Reply::empty(204) });
+            }
+            // Whoever leaves makes room, so this comes before there is none.
+            Route::Leave { namespace, uuid } => {
+                self.meter.end_claim(namespace, uuid, now);
+                self.reply_cors(request, Reply::empty(200));
+            }
+            _ if !asker.has_room => {
+                Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) }.write(&mut self.out, is_head);
+            }
+            Route::Policy => self.reply_asset(&assets::POLICY, is_head),
+            Route::Script(script) => self.reply_asset(script, is_head),
+            Route::JoinHead => match self.cors(request) {
+                Some(cors) => reply::push_stream_head(&mut self.out, cors),
+                None => self.reply_text(403, "this origin is not allowed"),
+            },
+            Route::Nothing => self.reply_cors(request, Reply::empty(200)),
+        }
+        Then::Drain
+    }
+
+    /// Lets a member in, its first count with it.
+    fn join(&mut self, request: &Request<'_>, namespace: &str, uuid: Option<&str>, asker: Asker, now: Now) -> Then {
+        let Some(cors) = self.cors(request) else {
+            self.reply_text(403, "this origin is not allowed");
+            return Then::Drain;
+        };
+        if request.last_event_id == Some(sse::FAREWELL_ID.as_bytes()) {
+            self.reply_cors(request, Reply::empty(204));
+            return Then::Drain;
+        }
+        reply::push_stream_head(&mut self.out, cors);
+        if !asker.has_room {
+            let ms = self.jitter.within(&NO_ROOM_RETRY_MS);
+            sse::push_retry(&mut self.out, ms);
+            return Then::Drain;
+        }
+        if request.user_agent.is_some_and(|agent| agent.windows(4).any(|word| word == b"MSIE")) {
+            self.out.extend_from_slice(&sse::MSIE_PADDING);
+        }
+        let ms = self.jitter.within(&self.config.retry_ms);
+        sse::push_retry(&mut self.out, ms);
+        if let Some(total) = self.meter.join(asker.id, namespace, uuid, now) {
+            sse::push_count(&mut self.out, total);
+        }
+        let longest = self.config.max_conn_duration.map(|longest| self.jitter.shorten(longest));
+        Then::Stream(longest.map(|longest| now.tick.after(longest)))
+    }
+
+    fn answer_demo(&mut self, request: &Request<'_>) {
+        let is_head = request.method == Method::Head;
+        let page = match DemoRoute::of(request.path) {
+            DemoRoute::Welcome => &self.pages.welcome,
+            DemoRoute::Event => &self.pages.demo,
+            DemoRoute::Script(script) => return self.reply_asset(script, is_head),
+            DemoRoute::NotFound => return self.reply_text(404, "there is no such page"),
+        };
+        let reply = Reply { content_type: Some(assets::HTML), body: page.as_bytes(), ..Reply::empty(200) };
+        reply.write(&mut self.out, is_head);
+    }
+
+    fn answer_notification(&mut self, path: &str) {
+        let mut reply = Reply::empty(200);
+        if let Some(Notification { namespace, service, text }) = Notification::of(path)
+            && let Some(id) = self.meter.find(namespace)
+            && self.pushes.tell_message(&mut self.meter, id, sse::message(service, text)).is_err()
+        {
+            reply = Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) };
+        }
+        reply.write(&mut self.out, false);
+    }
+
+    /// What a page of the request's origin is allowed; `None` is not to join.
+    fn cors<'a>(&self, request: &Request<'a>) -> Option<Cors<'a>> {
+        match (&self.config.allow_origin, request.origin) {
+            (AllowOrigin::Any, _) => Some(Cors::Anybody),
+            (AllowOrigin::Listed(_), None) => Some(Cors::Nobody),
+            (AllowOrigin::Listed(origins), Some(origin)) => {
+                let is_listed = origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin));
+                str::from_utf8(origin).ok().filter(|_| is_listed).map(Cors::Origin)
+            }
+        }
+    }
+
+    fn reply_cors(&mut self, request: &Request<'_>, reply: Reply<'_>) {
+        let cors = self.cors(request).unwrap_or(Cors::Nobody);
+        Reply { cors, ..reply }.write(&mut self.out, request.method == Method::Head);
+    }
+
+    fn reply_asset(&mut self, asset: &Asset, is_head: bool) {
+        // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
+        let fields = "Cache-Control: max-age=300\r\n";
+        let content_type = Some(asset.content_type);
+        let reply =
+            Reply { content_type, fields, cors: Cors::Anybody, body: asset.body.as_bytes(), ..Reply::empty(200) };
+        reply.write(&mut self.out, is_head);
+    }
+
+    fn reply_text(&mut self, status: u16, text: impl std::fmt::Display) {
+        let body = format!("{text}\n");
+        let content_type = Some("text/plain; charset=utf-8");
+        Reply { content_type, body: body.as_bytes(), ..Reply::empty(status) }.write(&mut self.out, false);
+    }
+}
