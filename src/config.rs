@@ -197,7 +197,7 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
             (None, None) => return Ok(default),
         };
         let parsed = value.to_str().ok_or_else(|| "is not text".to_owned()).and_then(parse);
-        parsed.map_err(|problem| UsageError(format!("{source} {value:?} {problem}")))
+        parsed.map_err(|problem| UsageError(format!("{source} {:?} {problem}", value.to_string_lossy())))
     }
 
     fn port(&mut self, option: &'static str, variable: Option<&'static str>, default: u16) -> Result<u16, UsageError> {
@@ -260,14 +260,14 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
     fn finish(self) -> Result<(), UsageError> {
         let left = self.args.finish();
         let Some(first) = left.first() else { return Ok(()) };
-        let name = first.to_string_lossy();
-        let name = name.split('=').next().unwrap_or(&name);
+        let text = first.to_string_lossy();
+        let name = text.split('=').next().unwrap_or(&text);
         Err(UsageError(if is_option(name) {
             format!("{name} was given already, or without its value; see --help")
         } else if name.starts_with('-') && name.len() > 1 {
             format!("{name} is not an option; see --help")
         } else {
-            format!("{first:?} is not expected here: there are options only; see --help")
+            format!("{text:?} is not expected here: there are options only; see --help")
         }))
     }
 }

@@ -103,6 +103,23 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The value at a key that is known to name one.
+    ///
+    /// # Panics
+    /// If it names none.
+    #[must_use]
+    pub fn at(&self, key: Key) -> &T {
+        self.get(key).expect("the key names a value")
+    }
+
+    /// The value at a key that is known to name one, to change.
+    ///
+    /// # Panics
+    /// If it names none.
+    pub fn at_mut(&mut self, key: Key) -> &mut T {
+        self.get_mut(key).expect("the key names a value")
+    }
+
     /// All values from the key `from` on, in the order of their keys: a walk that can stop and be taken up again.
     pub fn iter_from(&self, from: Key) -> impl Iterator<Item = (Key, &T)> {
         (from..).zip(self.places.iter().skip(from as usize)).filter_map(|(key, place)| match place {
@@ -125,20 +142,6 @@ impl<T> Slab<T> {
     }
 }
 
-impl<T> std::ops::Index<Key> for Slab<T> {
-    type Output = T;
-
-    fn index(&self, key: Key) -> &T {
-        self.get(key).expect("the key names a value")
-    }
-}
-
-impl<T> std::ops::IndexMut<Key> for Slab<T> {
-    fn index_mut(&mut self, key: Key) -> &mut T {
-        self.get_mut(key).expect("the key names a value")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,8 +161,8 @@ mod tests {
         assert_eq!(slab.iter_from(7).count(), 0);
         assert_eq!(slab.next_key(), 2);
         assert_eq!((slab.insert('e'), slab.insert('f'), slab.insert('g')), (2, 1, 4));
-        assert_eq!(slab[2], 'e');
-        slab[2] = 'x';
+        assert_eq!(*slab.at(2), 'e');
+        *slab.at_mut(2) = 'x';
         assert_eq!(slab.get(2), Some(&'x'));
         assert_eq!(slab.get_mut(17), None);
         assert!(!slab.is_empty());

@@ -11,6 +11,8 @@
 //! Invariant: `elapsed` never reaches the start of an occupied slot without emptying it, so a timer's place can be
 //! computed from its deadline at any time and need not be stored.
 
+#![expect(clippy::cast_possible_truncation, reason = "levels, slots and groups of 6 bits fit into any integer")]
+
 use super::list::{Link, Linked, List};
 use super::tick::Tick;
 use super::{Key, NONE};
@@ -174,7 +176,7 @@ impl TimerWheel {
         let (level, slot) = self.earliest_slot()?;
         let (earliest, start) = (self.levels[level].earliest[slot], self.slot_start(level, slot));
         // In the top level a slot may hold deadlines of later rounds only, which say nothing about the slots after it.
-        let this_round = (earliest ^ start) >> (SLOT_BITS * (level as u32 + 1)) == 0 || level + 1 < LEVELS;
+        let this_round = level + 1 < LEVELS || (earliest ^ start) >> (SLOT_BITS * LEVELS as u32) == 0;
         Some(Tick(if this_round { earliest } else { start }))
     }
 
@@ -208,13 +210,13 @@ impl TimerWheel {
         let (level, Level { occupied, .. }) = self.levels.iter().enumerate().find(|(_, level)| level.occupied != 0)?;
         // Only the top level, a ring, has slots at or before the current one: they are a round away.
         let past_current = group(self.elapsed, level) + 1;
-        let ahead = occupied.rotate_right(past_current as u32 % 64).trailing_zeros() as usize;
+        let ahead = occupied.rotate_right(past_current as u32).trailing_zeros() as usize;
         Some((level, (past_current + ahead) % SLOTS))
     }
 
     /// The first tick of a slot, as seen from `elapsed`: 1 to 64 slots ahead.
     fn slot_start(&self, level: usize, slot: usize) -> u64 {
-        let shift = SLOT_BITS * level as u32;
+        let shift = SLOT_BITS as usize * level;
         let ahead = (slot + SLOTS - group(self.elapsed, level) - 1) % SLOTS + 1;
         ((self.elapsed >> shift) + ahead as u64) << shift
     }
@@ -222,7 +224,7 @@ impl TimerWheel {
 
 /// The 6 bits of `ticks` that name a slot at `level`.
 fn group(ticks: u64, level: usize) -> usize {
-    (ticks >> (SLOT_BITS * level as u32)) as usize % SLOTS
+    (ticks >> (SLOT_BITS as usize * level)) as usize % SLOTS
 }
 
 const _: () = assert!(NONE as usize > SLOTS && TimerWheel::TIMER_BYTES == 16);

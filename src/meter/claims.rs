@@ -33,7 +33,7 @@ impl Claims {
     /// The member that claims the uuid in this namespace.
     pub(super) fn holder(&self, namespace: NamespaceId, uuid: &str) -> Option<MemberId> {
         let claim = *self.by_uuid.get(&namespace)?.get(uuid)?;
-        Some(self.claims[claim].member)
+        Some(self.claims.at(claim).member)
     }
 
     /// Records the claim of a uuid that nobody in the namespace holds.

@@ -107,7 +107,7 @@ impl Meter {
     pub fn join(&mut self, member: MemberId, name: &str, uuid: Option<&str>, now: Now) -> Option<u64> {
         let id = self.namespace_or_new(name, now);
         let counted = self.rules.increment_delay.is_zero();
-        self.members.enter(member, id, counted, &mut self.namespaces[id]);
+        self.members.enter(member, id, counted, self.namespaces.at_mut(id));
         if !counted {
             self.pending.set(member, now.tick.after(self.rules.increment_delay));
         }
@@ -115,7 +115,7 @@ impl Meter {
             self.end_claim_in(id, uuid, now);
             self.members.get_mut(member).claim = self.claims.insert(id, uuid, member);
         }
-        let namespace = &mut self.namespaces[id];
+        let namespace = self.namespaces.at_mut(id);
         let total = namespace.total();
         namespace.hear_first(total, &self.members, now);
         self.reschedule(id, now);
@@ -132,7 +132,7 @@ impl Meter {
         if claim != NONE {
             self.claims.remove(claim);
         }
-        let namespace = &mut self.namespaces[id];
+        let namespace = self.namespaces.at_mut(id);
         self.walks.step_over(member, namespace, &self.members);
         self.members.exit(member, namespace);
         if namespace.is_without_trace() {
@@ -159,10 +159,10 @@ impl Meter {
         }
         self.timers.expire(now.tick);
         while let Some(id) = self.timers.pop_due() {
-            if self.namespaces[id].list.is_empty() {
+            if self.namespaces.at(id).list.is_empty() {
                 self.forget(id);
             } else {
-                self.namespaces[id].ready = true;
+                self.namespaces.at_mut(id).ready = true;
                 self.ready.push_back(id);
             }
         }
@@ -194,7 +194,7 @@ impl Meter {
 
     /// Begins to walk along the members of a present namespace, newest first.
     pub fn begin_walk(&mut self, id: NamespaceId, skip_newest: bool) -> WalkId {
-        self.walks.begin(id, skip_newest, &mut self.namespaces[id], &self.members)
+        self.walks.begin(id, skip_newest, self.namespaces.at_mut(id), &self.members)
     }
 
     /// Has a walk visit everybody once more, from where it is: the ones ahead, then the ones behind.
@@ -237,13 +237,13 @@ impl Meter {
         let entry = self.members.get_mut(member);
         entry.counted = true;
         let id = entry.namespace;
-        self.namespaces[id].count_one();
+        self.namespaces.at_mut(id).count_one();
         self.reschedule(id, now);
     }
 
     /// Sets the namespace's one timer from its state.
     fn reschedule(&mut self, id: NamespaceId, now: Now) {
-        let namespace = &mut self.namespaces[id];
+        let namespace = self.namespaces.at_mut(id);
         if namespace.ready {
             return;
         }

@@ -73,7 +73,7 @@ impl Scene {
 
     fn members(&self, name: &str) -> Option<(u64, u64)> {
         let id = self.meter.find(name)?;
-        let namespace = &self.meter.namespaces[id];
+        let namespace = self.meter.namespaces.at(id);
         Some((namespace.total(), namespace.connections()))
     }
 }
@@ -225,7 +225,7 @@ fn names_that_killed_the_2011_daemon_are_names() {
 fn modified_is_when_a_count_was_last_told() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
     scene.join(0, "a");
-    let modified = |scene: &Scene| scene.meter.namespaces[0].modified_unix_s();
+    let modified = |scene: &Scene| scene.meter.namespaces.at(0).modified_unix_s();
     assert_eq!(modified(&scene), 0);
     scene.now.unix_s += 7;
     scene.now.tick = Tick(scene.now.tick.0 + 700);
@@ -292,7 +292,7 @@ fn a_walk_ends_when_everybody_leaves_and_its_namespace_may_be_forgotten() {
     assert_eq!(scene.members("a"), None);
     assert_eq!(scene.steps(walk, 9), []);
     scene.join(9, "b");
-    assert!(scene.meter.namespaces[0].walks.is_empty());
+    assert!(scene.meter.namespaces.at(0).walks.is_empty());
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Walks {
 
     /// Has a walk visit everybody once more, from where it is: the ones ahead, then the ones behind.
     pub(super) fn restart(&mut self, id: WalkId) {
-        let walk = &mut self.walks[id];
+        let walk = self.walks.at_mut(id);
         if walk.cursor != NONE {
             walk.lap = Lap::OnceMore { until: walk.cursor };
         }
@@ -66,7 +66,7 @@ impl Walks {
 
     /// The namespace that a walk is in.
     pub(super) fn namespace_of(&self, id: WalkId) -> NamespaceId {
-        self.walks[id].namespace
+        self.walks.at(id).namespace
     }
 
     /// The next member, or `None` at the end, with which the walk is gone.
@@ -76,7 +76,7 @@ impl Walks {
         namespace: Option<&mut Namespace>,
         members: &Members,
     ) -> Option<MemberId> {
-        let walk = &mut self.walks[id];
+        let walk = self.walks.at_mut(id);
         if let (NONE, Lap::OnceMore { until }, Some(namespace)) = (walk.cursor, walk.lap, &namespace) {
             walk.cursor = namespace.list.head();
             walk.lap = Lap::EndsBefore(until);
@@ -97,7 +97,7 @@ impl Walks {
     pub(super) fn step_over(&mut self, member: MemberId, namespace: &Namespace, members: &Members) {
         for &id in &namespace.walks {
             let next = members.next(member).unwrap_or(NONE);
-            let walk = &mut self.walks[id];
+            let walk = self.walks.at_mut(id);
             if walk.cursor == member {
                 walk.cursor = next;
             }

@@ -28,7 +28,7 @@ impl Clock {
 
     /// When a tick begins. One that is too far away to be an instant is a year away.
     pub(super) fn instant(&self, tick: Tick) -> Instant {
-        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        const FAR: Duration = Duration::from_hours(365 * 24);
         let since_start = Duration::from_millis(tick.0.saturating_mul(TICK_MS));
         self.start.checked_add(since_start).unwrap_or_else(|| Instant::now() + FAR)
     }

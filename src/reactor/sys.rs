@@ -5,6 +5,7 @@
 //! Invariant: every descriptor made here is non-blocking, closed on exec and owned before the next call can fail.
 
 #![expect(unsafe_code, reason = "system calls that std does not offer")]
+#![expect(clippy::cast_possible_truncation, reason = "families and sizes of addresses and options are small constants")]
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};

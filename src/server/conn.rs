@@ -168,7 +168,6 @@ impl Conn {
 
     /// Ends with these bytes, after what has been begun.
     pub(super) fn end_with(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
-        self.session.drain();
         match &mut self.outbox {
             Some(outbox) => outbox.end_with(bytes),
             None => self.write(bytes)?,

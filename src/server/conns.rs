@@ -22,6 +22,8 @@ pub(super) struct Conns {
     closing: Vec<ConnId>,
     /// How many came in on the audience port.
     audience: usize,
+    /// How many of those are members.
+    members: usize,
 }
 
 impl Conns {
@@ -56,6 +58,28 @@ impl Conns {
         self.audience
     }
 
+    /// The number of members.
+    pub(super) fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Makes a member of an open connection; `surplus` bytes have followed its head.
+    pub(super) fn stream(&mut self, id: ConnId, surplus: u32) {
+        if let Some(conn) = self.get_open(id) {
+            conn.session.stream(surplus);
+            self.members += 1;
+        }
+    }
+
+    /// Has an open connection take no part any more: it is only to hear its last words.
+    pub(super) fn drain(&mut self, id: ConnId) {
+        if let Some(conn) = self.get_open(id) {
+            let was_member = matches!(conn.session, Session::Stream { .. });
+            conn.session.drain();
+            self.members -= usize::from(was_member);
+        }
+    }
+
     /// Marks a connection to be freed at the end of this turn. The first reason stays.
     pub(super) fn close(&mut self, id: ConnId, reason: CloseReason) {
         if let Some(conn) = self.get_open(id) {
@@ -80,6 +104,7 @@ impl Conns {
         self.deadlines.cancel(id);
         let conn = self.slab.remove(id)?;
         self.audience -= usize::from(conn.port == Port::Audience);
+        self.members -= usize::from(matches!(conn.session, Session::Stream { .. }));
         Some((id, conn))
     }
 

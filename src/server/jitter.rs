@@ -30,7 +30,7 @@ impl Jitter {
     /// A duration of the last tenth up to the longest.
     pub(super) fn shorten(&mut self, longest: Duration) -> Duration {
         let permille = u32::try_from(self.within(&(0..=1000))).unwrap_or(0);
-        longest - longest.mul_f64(DURATION_JITTER * f64::from(permille) / 1000.0)
+        longest.mul_f64(1.0 - DURATION_JITTER * f64::from(permille) / 1000.0)
     }
 }
 

@@ -17,12 +17,11 @@ use crate::log;
 use crate::reactor::sys::{self, Accepted};
 use crate::reactor::{Interest, Reactor, Registered, Token};
 
-/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, and some that a library or a
-/// log collector may open.
-const OWN_DESCRIPTORS: usize = 32;
+/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, and some to spare.
+const OWN_DESCRIPTORS: usize = 20;
 
 /// Connections that the side ports may have: a few operators, scripts and demo pages at once.
-const SIDE_CONNECTIONS_MAX: usize = 16;
+const SIDE_CONNECTIONS_MAX: usize = 12;
 
 /// The part of all descriptors in which those are answered for whom there is no room.
 const DOORSTEP_PART: usize = 64;
@@ -78,7 +77,7 @@ struct Listener {
 
 /// All listening sockets, and how many connections may come in by them.
 pub(super) struct Listeners {
-    listeners: Vec<Listener>,
+    sockets: Vec<Listener>,
     /// How many may be members.
     members_max: usize,
     /// How many more may be told that they may not.
@@ -102,7 +101,7 @@ impl Listeners {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let doorstep = (descriptors / DOORSTEP_PART).max(DOORSTEP_MIN);
         let mut this = Self {
-            listeners: Vec::new(),
+            sockets: Vec::new(),
             members_max: descriptors - OWN_DESCRIPTORS - SIDE_CONNECTIONS_MAX - doorstep,
             doorstep,
             rest_until: None,
@@ -117,6 +116,11 @@ impl Listeners {
         if let Some(number) = config.demo_port {
             this.bind_public(reactor, "--demo-port", Port::Demo, config.host, number)?;
         }
+        // Not before all are bound: who fails says so in one line.
+        for Listener { socket, port, .. } in &this.sockets {
+            let address = socket.source().local_addr()?;
+            log::info(format_args!("event=listening port={port} address={address}"));
+        }
         log::info(format_args!("event=room descriptors={descriptors} members_max={}", this.members_max));
         Ok((this, audience))
     }
@@ -126,9 +130,9 @@ impl Listeners {
         token.0.checked_sub(FIRST_TOKEN).filter(|&index| index < LISTENERS_MAX)
     }
 
-    /// Whether an audience connection that is in the table may stay.
+    /// Whether one more may become a member.
     pub(super) fn has_room(&self, conns: &Conns) -> bool {
-        conns.audience() <= self.members_max
+        conns.members() < self.members_max
     }
 
     /// The next connection that waits at a listener, unless there is none, or no room for it.
@@ -144,7 +148,7 @@ impl Listeners {
             return None;
         }
         loop {
-            let listener = self.listeners.get(index)?;
+            let listener = self.sockets.get(index)?;
             match sys::accept(listener.socket.source()) {
                 Accepted::Stream(stream) => return Some((stream, listener.port)),
                 Accepted::Nobody => return None,
@@ -169,8 +173,8 @@ impl Listeners {
             return;
         }
         self.rest_until = None;
-        for index in 0..self.listeners.len() {
-            if self.listeners[index].is_paused && self.may_accept(index, conns) {
+        for index in 0..self.sockets.len() {
+            if self.sockets[index].is_paused && self.may_accept(index, conns) {
                 self.set_paused(index, reactor, false);
             }
         }
@@ -178,18 +182,18 @@ impl Listeners {
 
     /// Stops listening.
     pub(super) fn close(&mut self) {
-        self.listeners.clear();
+        self.sockets.clear();
         self.rest_until = None;
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.listeners.len()
+        self.sockets.len()
     }
 
     fn may_accept(&self, index: usize, conns: &Conns) -> bool {
         let side = conns.len() - conns.audience();
-        match self.listeners.get(index).map(|listener| listener.port) {
+        match self.sockets.get(index).map(|listener| listener.port) {
             Some(Port::Audience) => conns.audience() < self.members_max + self.doorstep,
             Some(_) => side < SIDE_CONNECTIONS_MAX,
             None => false,
@@ -197,18 +201,18 @@ impl Listeners {
     }
 
     fn pause(&mut self, index: usize, reactor: &Reactor) {
-        if self.listeners.get(index).is_some_and(|listener| !listener.is_paused) {
+        if self.sockets.get(index).is_some_and(|listener| !listener.is_paused) {
             self.set_paused(index, reactor, true);
         }
     }
 
     fn set_paused(&mut self, index: usize, reactor: &Reactor, is_paused: bool) {
         let interest = if is_paused { Interest::Nothing } else { Interest::Read };
-        let listener = &mut self.listeners[index];
+        let listener = &mut self.sockets[index];
         match listener.socket.set_interest(reactor, token(index), interest) {
             Ok(()) => listener.is_paused = is_paused,
             Err(error) => {
-                log::warn(format_args!("event=listener port={} error={:?}", listener.port, error.to_string()))
+                log::warn(format_args!("event=listener port={} error={:?}", listener.port, error.to_string()));
             }
         }
         log::debug(format_args!("event=listener port={} paused={}", listener.port, listener.is_paused));
@@ -257,13 +261,12 @@ impl Listeners {
         port: Port,
         address: SocketAddr,
     ) -> Result<u16, BindError> {
-        let index = self.listeners.len();
+        let index = self.sockets.len();
         let bound = sys::listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))).and_then(
             |(address, socket)| Ok((address, Registered::new(reactor, socket, token(index), Interest::Read)?)),
         );
         let (address, socket) = bound.map_err(|error| BindError { option, address, error })?;
-        log::info(format_args!("event=listening port={port} address={address}"));
-        self.listeners.push(Listener { socket, port, is_paused: false });
+        self.sockets.push(Listener { socket, port, is_paused: false });
         Ok(address.port())
     }
 }

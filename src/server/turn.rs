@@ -254,8 +254,8 @@ impl Server {
         match (written, then) {
             (Err(reason), _) => self.conns.close(id, reason),
             (Ok(()), Then::Stream(until)) => {
-                conn.session.stream(surplus);
                 let watched = conn.watch(&self.reactor, Conns::token(id));
+                self.conns.stream(id, surplus);
                 self.conns.set_deadline(id, until);
                 if let Err(reason) = watched {
                     self.conns.close(id, reason);
@@ -271,14 +271,9 @@ impl Server {
 
     /// Ends a connection politely: the last words, if any, then our side is shut and the peer is waited for.
     fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
+        self.conns.drain(id);
         let Some(conn) = self.conns.get_open(id) else { return };
-        let ended = match last_words {
-            Some(bytes) => conn.end_with(bytes),
-            None => {
-                conn.session.drain();
-                Ok(())
-            }
-        };
+        let ended = last_words.map_or(Ok(()), |bytes| conn.end_with(bytes));
         match ended {
             Ok(()) => self.drain(id, now),
             Err(reason) => self.conns.close(id, reason),

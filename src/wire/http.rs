@@ -227,8 +227,14 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, &str, Version), Refusal> {
     let method = match method {
         b"HEAD" => Method::Head,
         b"OPTIONS" => Method::Options,
+        // Its target has a form of its own (section 3.2.3), and we are no proxy.
+        b"CONNECT" => return Err(Refusal::Target),
         _ => Method::Other,
     };
+    // The asterisk form is for OPTIONS alone (section 3.2.4).
+    if path == "*" && method != Method::Options {
+        return Err(Refusal::Target);
+    }
     Ok((method, path, version))
 }
 
@@ -286,11 +292,17 @@ fn trim_ows(mut value: &[u8]) -> &[u8] {
 
 /// `Host = uri-host [ ":" port ]` (RFC 9110 section 7.2), by its alphabet. An empty one is legal.
 fn parse_host(value: &[u8]) -> Result<&str, Refusal> {
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte);
-    if !value.iter().all(|&byte| is_host(byte)) {
-        return Err(Refusal::Host);
-    }
-    str::from_utf8(value).map_err(|_| Refusal::Host)
+    let text = str::from_utf8(value).map_err(|_| Refusal::Host)?;
+    let (host, port) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        Some((literal, port)) => (literal, port),
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let is_literal = text.starts_with('[');
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    let is_port =
+        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    let is_right = is_port && host.bytes().all(|byte| is_host(byte) || (is_literal && byte == b':'));
+    if is_right { Ok(text) } else { Err(Refusal::Host) }
 }
 
 /// What the fields say about the length of the body. The body is dropped; but if its length is unclear, a proxy in front

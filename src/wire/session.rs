@@ -104,7 +104,7 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
                 }
                 Step::Wait
             }
-            scanned => finish(scanned, bytes, 0),
+            found => finish(found, bytes, 0),
         };
     };
     let room = HEAD_MAX.saturating_sub(partial.bytes.len());
@@ -112,13 +112,13 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
     partial.bytes.extend_from_slice(wanted);
     match partial.scanner.scan(&partial.bytes) {
         Ok(None) => Step::Wait,
-        scanned => finish(scanned, &partial.bytes, length(left_over)),
+        found => finish(found, &partial.bytes, length(left_over)),
     }
 }
 
 /// The step that a finished scan of `bytes` comes to, when `left_over` more have been read than they are.
-fn finish(scanned: Result<Option<std::ops::Range<usize>>, Refusal>, bytes: &[u8], left_over: u32) -> Step<'_> {
-    let range = match scanned {
+fn finish(found: Result<Option<std::ops::Range<usize>>, Refusal>, bytes: &[u8], left_over: u32) -> Step<'_> {
+    let range = match found {
         Ok(range) => range.unwrap_or_default(),
         Err(refusal) => return Step::Refuse(refusal),
     };
