@@ -94,7 +94,7 @@ fn the_first_count_is_the_total_with_this_member_in_it() {
 fn a_member_alone_is_not_told_again_what_it_has_just_heard() {
     let mut scene = Scene::new(|_| {});
     scene.join(0, "a");
-    assert_eq!(scene.pass(24.9), []);
+    assert!(scene.pass(24.9).is_empty());
     assert_eq!(scene.pass(1.0), [(110, 1)], "but an unchanged count is told again");
 }
 
@@ -122,7 +122,7 @@ fn a_small_change_waits_for_the_maximum_delay() {
     for member in 0..9 {
         scene.leave(member);
     }
-    assert_eq!(scene.pass(10.0), [], "9 of 100 is less than a tenth");
+    assert!(scene.pass(10.0).is_empty(), "9 of 100 is less than a tenth");
     assert_eq!(scene.pass(20.0), [(14_020, 91)]);
     for member in 9..18 {
         scene.leave(member);
@@ -144,7 +144,7 @@ fn a_newcomer_is_skipped_only_while_it_is_the_newest_and_right() {
     scene.leave(3);
     scene.join(0, "a");
     scene.leave(0);
-    assert_eq!(scene.outputs(), [], "nothing has changed in the end");
+    assert!(scene.outputs().is_empty(), "nothing has changed in the end");
     assert_eq!(scene.pass(25.0), [(20_010, 2)]);
 }
 
@@ -153,7 +153,7 @@ fn an_empty_namespace_is_told_nothing_and_forgotten_after_the_clean_delay() {
     let mut scene = Scene::new(|_| {});
     scene.join(0, "a");
     scene.leave(0);
-    assert_eq!(scene.pass(59.9), []);
+    assert!(scene.pass(59.9).is_empty());
     assert_eq!(scene.members("a"), Some((0, 1)), "remembered for the clean delay");
     scene.join(0, "a");
     scene.leave(0);
@@ -168,7 +168,7 @@ fn an_empty_namespace_is_told_nothing_and_forgotten_after_the_clean_delay() {
 fn a_pending_member_hears_but_counts_later_and_leaves_no_trace() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
     assert_eq!(scene.join(0, "a"), None, "0 is never told");
-    assert_eq!(scene.pass(4.0), []);
+    assert!(scene.pass(4.0).is_empty());
     scene.join(1, "a");
     assert_eq!(scene.pass(2.0), [(1010, 1)], "the first is counted");
     scene.leave(1);
@@ -176,7 +176,7 @@ fn a_pending_member_hears_but_counts_later_and_leaves_no_trace() {
     scene.join(2, "b");
     scene.leave(2);
     assert_eq!(scene.members("b"), None);
-    assert_eq!(scene.pass(20.0), []);
+    assert!(scene.pass(20.0).is_empty());
     assert_eq!(scene.join(3, "a"), Some(1), "the truth, without the one that is not counted yet");
 }
 
@@ -243,7 +243,7 @@ fn delays_of_zero_do_not_spin() {
     scene.join(0, "a");
     assert_eq!(scene.pass(0.03), [(10, 1), (20, 1), (30, 1)]);
     scene.leave(0);
-    assert_eq!(scene.told(), []);
+    assert!(scene.told().is_empty());
     assert_eq!(scene.members("a"), None);
 }
 
@@ -290,7 +290,7 @@ fn a_walk_ends_when_everybody_leaves_and_its_namespace_may_be_forgotten() {
     }
     scene.pass(61.0);
     assert_eq!(scene.members("a"), None);
-    assert_eq!(scene.steps(walk, 9), []);
+    assert!(scene.steps(walk, 9).is_empty());
     scene.join(9, "b");
     assert!(scene.meter.namespaces.at(0).walks.is_empty());
 }
