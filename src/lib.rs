@@ -1,6 +1,68 @@
-//! Audience Meter
+//! Audience Meter: a daemon that tells, truthfully and at once, how many people are at a live event.
+//!
+//! A page opens an event stream to `http://server/<namespace>`; whoever has one open is a member of that namespace, and
+//! all members are told how many they are. This page is the architecture: where things are, what they may know of each
+//! other, and what never happens.
+//!
+//! # Bird's eye
+//!
+//! One process, one thread, one loop over epoll; no async runtime, no locks. A folder is a floor, and a floor imports only
+//! from the floors below it (`tests/it/layers.rs` reads the sources and fails on an import that runs up):
+//!
+//! | floor | folder | what it is | what it never names |
+//! |---|---|---|---|
+//! | 4 | [`server`] | joins the floors: turn, connections, routes, fan-out, side ports | |
+//! | 3 | [`reactor`] | the kernel and the clock | namespaces, members, HTTP |
+//! | 2 | [`wire`] | bytes to values and back | sockets, time, the audience |
+//! | 1 | [`meter`] | the audience: who is where, whom to tell what, when | sockets, bytes, a clock |
+//! | 0 | [`collections`] | slab, index list, timer wheel, ticks | everything else |
+//!
+//! Beside the floors: [`config`] turns arguments into validated settings, [`log`] is the only place that prints, and
+//! [`fuzzing`] holds the bodies of the fuzz targets, so that their corpus is replayed by plain `cargo test`.
+//!
+//! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
+//! the very code that runs in the daemon.
+//!
+//! # One turn
+//!
+//! `wait -> dispatch -> expire -> push -> reap` (`server::turn`). The clock is read once, after the wait, and that moment
+//! is passed down; deadlines round up to ticks of 10 ms and now rounds down, so nothing fires early. Every loop within a
+//! turn has a budget, a named constant whose comment carries its arithmetic: accepts, reads, events, pushes.
+//!
+//! # The path of a request
+//!
+//! [`reactor::Reactor::wait`] says that a listener is ready; `accept4`; the connection is read at once, for a browser's
+//! head is usually there already. [`wire::session::Session::feed`] scans for the head's end and parses it when whole;
+//! `Route::of` says what it asks for; [`meter::Meter::join`] counts the member in and returns the total. Response head,
+//! `retry:` and first count leave in one write. From then on the connection is a slot in a table, a timer and a link in
+//! its namespace's list.
+//!
+//! A change makes the namespace due: at once after quiet, else when `--notify-min-delay` has passed.
+//! [`meter::Meter::handle_timeout`] decides, `poll_output` hands out a count, the frame is built once, and the fan-out
+//! walks along the members, a slice per turn, newest first. Whoever does not keep up gets an outbox, in which counts
+//! conflate: it is told the newest one when it can hear again.
+//!
+//! Leaving has one road: a connection is marked with a reason, `reap` frees it at the end of the turn and tells the meter.
+//! (A newer claim of the same uuid takes the older member off the count at once, or the first count of the newer would not
+//! be true; its later leaving finds nobody.)
+//!
+//! # Invariants, as absences
+//!
+//! - Nothing but `reap` frees a connection; so no event of a turn meets a stranger under an old key.
+//! - Nothing but `reactor::clock` reads a clock. Nothing sleeps.
+//! - Nothing calls up: the meter and the sessions return values, and the server acts on them.
+//! - No member costs more than a constant, whatever it or the others do: an outbox holds one frame in flight, the latest
+//!   count and a few shared messages.
+//! - No peer can make a loop run longer than its budget, and none can make the process panic. Asserts guard our own books;
+//!   what comes from outside is judged and answered.
+//! - No wake-up without a reason: a quiet audience costs a wait that does not return.
+//! - `unsafe` is in `reactor/sys.rs` and `reactor/registered.rs` alone, a promise above each block.
+//! - Nothing is read from the disk after the start; pages and scripts are part of the program.
+
 pub mod collections;
 pub mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod log;
 pub mod meter;
 pub mod reactor;

@@ -195,7 +195,7 @@ mod tests {
         for number in 0..MESSAGES_PENDING_MAX {
             pushes.tell_message(&mut meter, 0, sse::message("s", &number.to_string())).unwrap();
         }
-        assert!(pushes.tell_message(&mut meter, 0, sse::message("s", "one too many")).is_err());
+        assert!(pushes.tell_message(&mut meter, 0, sse::message("s", "too-many")).is_err());
         meter.join(2, "a", None, Now::default());
         let made = turn(&mut pushes, &mut meter);
         let heard: Vec<String> = made.into_iter().filter(|&(member, _)| member == 0).map(|(_, text)| text).collect();

@@ -138,68 +138,34 @@ const _: () = assert!(size_of::<Session>() == 16);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::{Ending, run_session};
 
     const JOIN: &[u8] =
         b"\r\nPOST /a HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\nContent-Length: 5\r\n\r\nhello";
 
-    /// What a session comes to, without what it borrows.
-    #[derive(Debug, PartialEq, Eq)]
-    enum End {
-        Waiting,
-        Request { path: String, is_join: bool, surplus: u32 },
-        Refused(Refusal),
-        TooMuch,
-    }
-
-    /// Feeds the pieces as the server does: a request becomes a stream, then all else is surplus.
-    fn run<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> End {
-        let mut session = Session::default();
-        let mut end = End::Waiting;
-        for piece in pieces {
-            let surplus = match session.feed(piece) {
-                Step::Wait => {
-                    if let (End::Request { surplus, .. }, Session::Stream { surplus: dropped }) = (&mut end, &session) {
-                        *surplus = *dropped;
-                    }
-                    continue;
-                }
-                Step::Refuse(refusal) => return End::Refused(refusal),
-                Step::TooMuch => return End::TooMuch,
-                Step::Request { request, surplus } => {
-                    let (path, is_join) = (request.path.to_owned(), request.accepts_event_stream);
-                    end = End::Request { path, is_join, surplus };
-                    surplus
-                }
-            };
-            session.stream(surplus);
-        }
-        end
-    }
-
-    fn joined(surplus: u32) -> End {
-        End::Request { path: "/a".to_owned(), is_join: true, surplus }
+    fn joined(surplus: u32) -> Ending {
+        Ending::Request { path: "/a".to_owned(), accepts_event_stream: true, surplus }
     }
 
     #[track_caller]
-    fn check_any_split(bytes: &[u8], expected: &End) {
-        assert_eq!(&run([bytes]), expected, "whole");
-        assert_eq!(&run(bytes.chunks(1)), expected, "byte by byte");
+    fn check_any_split(bytes: &[u8], expected: &Ending) {
+        assert_eq!(&run_session([bytes]), expected, "whole");
         for cut in 0..=bytes.len() {
-            assert_eq!(&run([&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut}");
+            assert_eq!(&run_session([&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut}");
         }
-        for size in [2, 3, 7, 64] {
-            assert_eq!(&run(bytes.chunks(size)), expected, "in pieces of {size}");
+        for size in [1, 2, 3, 7, 64] {
+            assert_eq!(&run_session(bytes.chunks(size)), expected, "in pieces of {size}");
         }
     }
 
     #[test]
     fn the_same_bytes_in_any_pieces_give_the_same_steps() {
         check_any_split(JOIN, &joined(5));
-        check_any_split(b"GET / HTTP/1.1\r\n\r\n", &End::Refused(Refusal::Host));
-        check_any_split(b"GET / HTTP/1.1\nHost: h\n\n", &End::Refused(Refusal::BareLf));
-        check_any_split(&JOIN[..40], &End::Waiting);
-        check_any_split(b"\r\n\r\n", &End::Waiting);
-        check_any_split(&[b'x'; HEAD_MAX + 10], &End::Refused(Refusal::TooLarge));
+        check_any_split(b"GET / HTTP/1.1\r\n\r\n", &Ending::Refused(Refusal::Host));
+        check_any_split(b"GET / HTTP/1.1\nHost: h\n\n", &Ending::Refused(Refusal::BareLf));
+        check_any_split(&JOIN[..40], &Ending::Waiting);
+        check_any_split(b"\r\n\r\n", &Ending::Waiting);
+        check_any_split(&[b'x'; HEAD_MAX + 10], &Ending::Refused(Refusal::TooLarge));
         let pipelined = [JOIN, JOIN].concat();
         check_any_split(&pipelined, &joined(u32::try_from(JOIN.len()).unwrap() + 5));
     }
@@ -218,9 +184,9 @@ mod tests {
     fn a_peer_that_keeps_talking_is_heard_out_within_a_budget() {
         let body = vec![b'x'; SURPLUS_MAX as usize - 5];
         let within = [JOIN, &body].concat();
-        assert_eq!(run(within.chunks(16 * 1024)), joined(SURPLUS_MAX));
+        assert_eq!(run_session(within.chunks(16 * 1024)), joined(SURPLUS_MAX));
         let beyond = [&within[..], b"y"].concat();
-        assert_eq!(run(beyond.chunks(16 * 1024)), End::TooMuch);
+        assert_eq!(run_session(beyond.chunks(16 * 1024)), Ending::TooMuch);
     }
 
     #[test]

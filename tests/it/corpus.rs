@@ -1,0 +1,30 @@
+//! The committed fuzz corpus, replayed without a fuzzer: what was once found stays found.
+
+use std::fs;
+use std::path::Path;
+
+use crate::second_opinion;
+
+/// Runs `target` on each file of its corpus.
+fn replay(name: &str, target: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let mut replayed = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&bytes)));
+        assert!(outcome.is_ok(), "{} fails", path.display());
+        replayed += 1;
+    }
+    assert!(replayed >= 20, "{} has only {replayed} files", folder.display());
+}
+
+#[test]
+fn the_corpus_of_request_holds() {
+    replay("request", second_opinion::check_request);
+}
+
+#[test]
+fn the_corpus_of_session_holds() {
+    replay("session", audience_meter::fuzzing::session);
+}
