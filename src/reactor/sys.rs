@@ -20,6 +20,8 @@ const BACKLOG: c_int = 65_535;
 
 /// Opens a listening socket whose connections send small writes at once (`TCP_NODELAY`, inherited).
 ///
+/// Processes of one user share the address (`SO_REUSEPORT`): the kernel spreads connections over them.
+///
 /// An unspecified IPv6 address takes IPv4 too; any other takes its own family only.
 ///
 /// # Errors
@@ -30,6 +32,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
     let socket = own(socket)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
     set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
     if address.is_ipv6() {
         set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, c_int::from(!address.ip().is_unspecified()))?;
@@ -213,8 +216,14 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_an_error() {
-        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let error = listen(listener.local_addr().unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn an_address_is_shared_with_our_own_kind() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        assert!(listen(listener.local_addr().unwrap()).is_ok());
     }
 }
