@@ -6,6 +6,7 @@
 //!
 //! Invariant: `head` has no `prev`, `tail` has no `next`, and both are `NONE` exactly when the list is empty.
 
+use super::slab::Slab;
 use super::{Key, NONE};
 
 /// The neighbours of an element.
@@ -32,6 +33,32 @@ pub trait Linked {
     fn link(&self) -> &Link;
     /// The element's neighbours, for the list to change.
     fn link_mut(&mut self) -> &mut Link;
+}
+
+/// A table whose elements can be in lists.
+pub trait Table {
+    /// The neighbours of the element at `key`, which is there.
+    fn link(&self, key: Key) -> &Link;
+    /// The same, for the list to change.
+    fn link_mut(&mut self, key: Key) -> &mut Link;
+}
+
+impl<T: Linked> Table for Vec<T> {
+    fn link(&self, key: Key) -> &Link {
+        self[key as usize].link()
+    }
+    fn link_mut(&mut self, key: Key) -> &mut Link {
+        self[key as usize].link_mut()
+    }
+}
+
+impl<T: Linked> Table for Slab<T> {
+    fn link(&self, key: Key) -> &Link {
+        self.at(key).link()
+    }
+    fn link_mut(&mut self, key: Key) -> &mut Link {
+        self.at_mut(key).link_mut()
+    }
 }
 
 /// The two ends of a list.
@@ -63,47 +90,59 @@ impl List {
         self.head == NONE
     }
 
+    /// The last element, or `NONE`.
+    #[must_use]
+    pub fn tail(&self) -> Key {
+        self.tail
+    }
+
+    /// The element before `key`, or `NONE`.
+    #[must_use]
+    pub fn prev<T: Table>(table: &T, key: Key) -> Key {
+        table.link(key).prev
+    }
+
     /// The element after `key`, or `NONE`.
     #[must_use]
-    pub fn next<T: Linked>(table: &[T], key: Key) -> Key {
-        table[key as usize].link().next
+    pub fn next<T: Table>(table: &T, key: Key) -> Key {
+        table.link(key).next
     }
 
     /// Makes `key`, which is in no list, the first element.
-    pub fn push_front<T: Linked>(&mut self, table: &mut [T], key: Key) {
-        *table[key as usize].link_mut() = Link { prev: NONE, next: self.head };
+    pub fn push_front<T: Table>(&mut self, table: &mut T, key: Key) {
+        *table.link_mut(key) = Link { prev: NONE, next: self.head };
         match self.head {
             NONE => self.tail = key,
-            head => table[head as usize].link_mut().prev = key,
+            head => table.link_mut(head).prev = key,
         }
         self.head = key;
     }
 
     /// Makes `key`, which is in no list, the last element.
-    pub fn push_back<T: Linked>(&mut self, table: &mut [T], key: Key) {
-        *table[key as usize].link_mut() = Link { prev: self.tail, next: NONE };
+    pub fn push_back<T: Table>(&mut self, table: &mut T, key: Key) {
+        *table.link_mut(key) = Link { prev: self.tail, next: NONE };
         match self.tail {
             NONE => self.head = key,
-            tail => table[tail as usize].link_mut().next = key,
+            tail => table.link_mut(tail).next = key,
         }
         self.tail = key;
     }
 
     /// Takes `key` out of this list, which it must be in.
-    pub fn remove<T: Linked>(&mut self, table: &mut [T], key: Key) {
-        let Link { prev, next } = std::mem::take(table[key as usize].link_mut());
+    pub fn remove<T: Table>(&mut self, table: &mut T, key: Key) {
+        let Link { prev, next } = std::mem::take(table.link_mut(key));
         match prev {
             NONE => self.head = next,
-            prev => table[prev as usize].link_mut().next = next,
+            prev => table.link_mut(prev).next = next,
         }
         match next {
             NONE => self.tail = prev,
-            next => table[next as usize].link_mut().prev = prev,
+            next => table.link_mut(next).prev = prev,
         }
     }
 
     /// Takes the first element out.
-    pub fn pop_front<T: Linked>(&mut self, table: &mut [T]) -> Option<Key> {
+    pub fn pop_front<T: Table>(&mut self, table: &mut T) -> Option<Key> {
         let head = self.head;
         if head == NONE {
             return None;
@@ -113,7 +152,7 @@ impl List {
     }
 
     /// The elements from first to last.
-    pub fn iter<T: Linked>(self, table: &[T]) -> impl Iterator<Item = Key> {
+    pub fn iter<T: Table>(self, table: &T) -> impl Iterator<Item = Key> {
         let start = (self.head != NONE).then_some(self.head);
         std::iter::successors(start, |&key| Some(Self::next(table, key)).filter(|&next| next != NONE))
     }
@@ -140,7 +179,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(list: List, table: &[Element], expected: &[Key]) {
+    fn check(list: List, table: &Vec<Element>, expected: &[Key]) {
         assert_eq!(list.iter(table).collect::<Vec<_>>(), expected);
         assert_eq!(list.is_empty(), expected.is_empty());
         assert_eq!(list.tail, expected.last().copied().unwrap_or(NONE));

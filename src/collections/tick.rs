@@ -35,8 +35,16 @@ impl Tick {
 pub struct Now {
     /// Monotonic time, for everything that waits.
     pub tick: Tick,
-    /// Wall-clock time in seconds since 1970, for what people read. It may jump.
-    pub unix_s: u64,
+    /// Wall-clock time in milliseconds since 1970, for what people read and other hosts compare. It may jump.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// Wall-clock time in seconds since 1970.
+    #[must_use]
+    pub fn unix_s(self) -> u64 {
+        self.unix_ms / 1000
+    }
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Namespace {
             ready: false,
             counted: 0,
             connections: 0,
-            created_unix_s: now.unix_s,
+            created_unix_s: now.unix_s(),
             modified_unix_s: 0,
             told: 0,
             told_at: None,
@@ -181,7 +181,7 @@ impl Namespace {
     fn note_told(&mut self, total: u64, now: Now) {
         self.told = total;
         self.told_at = Some(now.tick);
-        self.modified_unix_s = now.unix_s;
+        self.modified_unix_s = now.unix_s();
     }
 
     /// The number of counted members by the namespace's own book.

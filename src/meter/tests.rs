@@ -21,7 +21,7 @@ impl Scene {
             namespace_clean_delay: s(60.0),
         };
         change(&mut rules);
-        Self { meter: Meter::new(rules), now: Now { tick: Tick(1_000), unix_s: 1_300_000_000 } }
+        Self { meter: Meter::new(rules), now: Now { tick: Tick(1_000), unix_ms: 1_300_000_000_000 } }
     }
 
     fn join(&mut self, member: MemberId, name: &str) -> Option<u64> {
@@ -67,7 +67,7 @@ impl Scene {
             }
         }
         self.now.tick = Tick(end);
-        self.now.unix_s += seconds as u64;
+        self.now.unix_ms += (seconds * 1000.0) as u64;
         told
     }
 
@@ -227,10 +227,10 @@ fn modified_is_when_a_count_was_last_told() {
     scene.join(0, "a");
     let modified = |scene: &Scene| scene.meter.namespaces.at(0).modified_unix_s();
     assert_eq!(modified(&scene), 0);
-    scene.now.unix_s += 7;
+    scene.now.unix_ms += 7000;
     scene.now.tick = Tick(scene.now.tick.0 + 700);
     assert_eq!(scene.told(), [1]);
-    assert_eq!(modified(&scene), scene.now.unix_s);
+    assert_eq!(modified(&scene), scene.now.unix_s());
 }
 
 #[test]

@@ -18,12 +18,13 @@ impl Clock {
         Self { start: Instant::now() }
     }
 
-    /// The tick that has begun last, and the wall-clock second.
+    /// The tick that has begun last, and the wall-clock time.
     pub(super) fn now(&self) -> Now {
         let ticks = self.start.elapsed().as_millis() / u128::from(TICK_MS);
         // Before 1970 it is 0: a wrong date is no reason not to count.
-        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Now { tick: Tick(u64::try_from(ticks).unwrap_or(u64::MAX)), unix_s }
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let clamp = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        Now { tick: Tick(clamp(ticks)), unix_ms: clamp(unix_ms) }
     }
 
     /// When a tick begins. One that is too far away to be an instant is a year away.
@@ -45,6 +46,6 @@ mod tests {
         assert!(clock.instant(now.tick) <= clock.start + clock.start.elapsed());
         assert_eq!(clock.instant(Tick(7)) - clock.start, Duration::from_millis(70));
         assert!(clock.instant(Tick(u64::MAX)) > clock.start);
-        assert!(now.unix_s > 1_700_000_000);
+        assert!(now.unix_s() > 1_700_000_000);
     }
 }
