@@ -30,6 +30,21 @@ impl Tick {
     }
 }
 
+impl Tick {
+    /// The tick that was there this long ago, or the first one.
+    #[must_use]
+    pub fn before(self, ago: Duration) -> Self {
+        let ticks = ago.as_millis() / u128::from(TICK_MS);
+        Self(self.0.saturating_sub(u64::try_from(ticks).unwrap_or(u64::MAX)))
+    }
+
+    /// How many milliseconds have passed since `earlier`.
+    #[must_use]
+    pub fn ms_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0).saturating_mul(TICK_MS)
+    }
+}
+
 /// The time of one turn: read once, passed down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {

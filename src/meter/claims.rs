@@ -8,9 +8,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::{MemberId, NamespaceId};
-use crate::collections::Key;
+use super::journal::ItemId;
+use super::{MemberId, NamespaceId, news};
 use crate::collections::slab::Slab;
+use crate::collections::{Key, NONE};
 
 /// A claim's key.
 pub(super) type ClaimId = Key;
@@ -20,6 +21,10 @@ struct Claim {
     namespace: NamespaceId,
     uuid: Rc<str>,
     member: MemberId,
+    /// When it was made, in milliseconds since 1970, but later than all claims that this node had heard of.
+    time_ms: u64,
+    /// The claim in the journal.
+    item: ItemId,
 }
 
 /// All claims of all namespaces.
@@ -36,26 +41,42 @@ impl Claims {
         Some(self.claims.at(claim).member)
     }
 
+    /// When the uuid was claimed in this namespace, by one of this node's members.
+    pub(super) fn time_of(&self, namespace: NamespaceId, uuid: &str) -> Option<u64> {
+        let claim = *self.by_uuid.get(&namespace)?.get(uuid)?;
+        Some(self.claims.at(claim).time_ms)
+    }
+
     /// Records the claim of a uuid that nobody in the namespace holds.
-    pub(super) fn insert(&mut self, namespace: NamespaceId, uuid: &str, member: MemberId) -> ClaimId {
+    pub(super) fn insert(&mut self, namespace: NamespaceId, uuid: &str, member: MemberId, time_ms: u64) -> ClaimId {
         let uuid: Rc<str> = uuid.into();
-        let id = self.claims.insert(Claim { namespace, uuid: uuid.clone(), member });
+        let id = self.claims.insert(Claim { namespace, uuid: uuid.clone(), member, time_ms, item: NONE });
         let earlier = self.by_uuid.entry(namespace).or_default().insert(uuid, id);
         debug_assert!(earlier.is_none(), "a uuid is held once");
         id
     }
 
-    /// Ends a claim.
-    pub(super) fn remove(&mut self, id: ClaimId) {
-        let Some(Claim { namespace, uuid, .. }) = self.claims.remove(id) else {
-            return;
-        };
+    /// Takes note of where a claim is in the journal.
+    pub(super) fn note_item(&mut self, id: ClaimId, item: ItemId) {
+        self.claims.at_mut(id).item = item;
+    }
+
+    /// What is told of a claim.
+    pub(super) fn news(&self, id: ClaimId, name_of: impl Fn(NamespaceId) -> Rc<str>) -> news::Claim<Rc<str>> {
+        let claim = self.claims.at(id);
+        news::Claim { namespace: name_of(claim.namespace), uuid: claim.uuid.clone(), time_ms: claim.time_ms }
+    }
+
+    /// Ends a claim; returns where it is in the journal.
+    pub(super) fn remove(&mut self, id: ClaimId) -> Option<ItemId> {
+        let Claim { namespace, uuid, item, .. } = self.claims.remove(id)?;
         if let Some(uuids) = self.by_uuid.get_mut(&namespace) {
             uuids.remove(&uuid);
             if uuids.is_empty() {
                 self.by_uuid.remove(&namespace);
             }
         }
+        Some(item)
     }
 
     /// The member that made a claim.

@@ -8,13 +8,19 @@
 //! [`Meter::poll_timeout`] and [`Meter::poll_output`]. The caller polls the outputs down; nothing calls up.
 //!
 //! Invariants, checked after each input in debug builds: a namespace's `counted` is the number of its counted members; a
-//! claim names a member that names the claim; a namespace without members has a cleaning date.
+//! claim names a member that names the claim; a vacant namespace has a cleaning date; a total is
+//! this node's members and those that the living peers told of.
 
 #![warn(clippy::indexing_slicing)]
 
 mod claims;
+mod cluster;
+mod inbox;
+mod journal;
 mod members;
 mod namespace;
+pub mod news;
+mod peers;
 mod walks;
 
 use std::collections::{HashMap, VecDeque};
@@ -26,9 +32,13 @@ use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use crate::collections::{Key, NONE};
 use claims::Claims;
+use cluster::Cluster;
+pub use cluster::{ClusterRules, NodeFigures, Rejection};
+use journal::Subject;
 pub use members::Member;
 use members::Members;
 pub use namespace::{Namespace, NotifyRule};
+use news::{Claim, Datagram, News, NodeId};
 pub use walks::WalkId;
 use walks::Walks;
 
@@ -37,6 +47,9 @@ pub type MemberId = Key;
 
 /// A namespace's key, valid until the namespace is forgotten.
 pub type NamespaceId = Key;
+
+/// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
+pub const NAME_MAX: usize = 255;
 
 /// What the operator decided about counting.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +63,7 @@ pub struct Rules {
 }
 
 /// What the caller has to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Tell every member of the namespace its total.
     Count {
@@ -63,11 +76,23 @@ pub enum Output {
     },
     /// End this member's stream with the farewell: its uuid was claimed anew or given up. It no longer counts.
     Farewell(MemberId),
+    /// Tell every member of the namespace this message.
+    Message {
+        /// The namespace; it may be without members here.
+        namespace: NamespaceId,
+        /// The message.
+        text: Rc<str>,
+    },
+    /// Send this to all other nodes.
+    Send(Datagram<Rc<str>>),
 }
 
-/// The audience of all events at this node.
+/// The audience of all events, as this node knows it.
 pub struct Meter {
     rules: Rules,
+    cluster: Cluster,
+    /// Whether there is a way to other nodes.
+    is_clustered: bool,
     namespaces: Slab<Namespace>,
     by_name: HashMap<Rc<str>, NamespaceId>,
     members: Members,
@@ -83,11 +108,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter of nobody.
+    /// A meter of nobody, at a node that may be one of many, or (`None`) knows no way to others.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules, node: NodeId, cluster_rules: Option<ClusterRules>) -> Self {
         Self {
             rules,
+            is_clustered: cluster_rules.is_some(),
+            cluster: Cluster::new(node, cluster_rules.unwrap_or_default()),
             namespaces: Slab::default(),
             by_name: HashMap::new(),
             members: Members::default(),
@@ -113,7 +140,10 @@ impl Meter {
         }
         if let Some(uuid) = uuid {
             self.end_claim_in(id, uuid, now);
-            self.members.get_mut(member).claim = self.claims.insert(id, uuid, member);
+            self.claim(id, uuid, member, now);
+        }
+        if counted {
+            self.touch_share(id);
         }
         let namespace = self.namespaces.at_mut(id);
         let total = namespace.total();
@@ -125,12 +155,12 @@ impl Meter {
 
     /// A stream is gone. A member that is not present is nobody: leaving twice is leaving once.
     pub fn leave(&mut self, member: MemberId, now: Now) {
-        let Some(Member { namespace: id, claim, .. }) = self.members.get(member).copied() else {
+        let Some(Member { namespace: id, claim, counted, .. }) = self.members.get(member).copied() else {
             return;
         };
         self.pending.cancel(member);
-        if claim != NONE {
-            self.claims.remove(claim);
+        if let Some(item) = self.claims.remove(claim) {
+            self.cluster.journal.remove(item);
         }
         let namespace = self.namespaces.at_mut(id);
         self.walks.step_over(member, namespace, &self.members);
@@ -139,27 +169,40 @@ impl Meter {
             self.forget(id);
         } else {
             namespace.note_departure(now);
+            if counted {
+                self.touch_share(id);
+            }
             self.reschedule(id, now);
         }
         self.check_invariants();
     }
 
-    /// A page says that it leaves: whoever claims `uuid` in the namespace of this name is sent the farewell.
+    /// A page says that it leaves: whoever claims `uuid` in the namespace of this name, at whatever node, is sent the
+    /// farewell.
     pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
-        if let Some(&id) = self.by_name.get(name) {
+        if let Some(id) = self.find(name) {
             self.end_claim_in(id, uuid, now);
+        }
+        if self.is_clustered {
+            let time_ms = self.cluster.claim_time_ms(now);
+            self.tell_thrice(News::GivenUp(Claim { namespace: name.into(), uuid: uuid.into(), time_ms }), now);
         }
     }
 
     /// Time has come to `now.tick`: counts what stayed long enough, decides what is told and forgets what is empty.
-    pub fn handle_timeout(&mut self, now: Now) {
+    ///
+    /// `has_heard_all` says that no datagram of another node was left waiting: only then is silence taken for absence.
+    pub fn handle_timeout(&mut self, now: Now, has_heard_all: bool) {
+        if self.is_clustered {
+            self.handle_cluster_timeout(now, has_heard_all);
+        }
         self.pending.expire(now.tick);
         while let Some(member) = self.pending.pop_due() {
             self.count_in(member, now);
         }
         self.timers.expire(now.tick);
         while let Some(id) = self.timers.pop_due() {
-            if self.namespaces.at(id).list.is_empty() {
+            if self.namespaces.at(id).is_vacant() {
                 self.forget(id);
             } else {
                 self.namespaces.at_mut(id).ready = true;
@@ -178,7 +221,8 @@ impl Meter {
         if !self.ready.is_empty() {
             return Some(Tick(0));
         }
-        [self.timers.next_deadline(), self.pending.next_deadline()].into_iter().flatten().min()
+        let cluster = if self.is_clustered { self.cluster.poll_timeout() } else { None };
+        [self.timers.next_deadline(), self.pending.next_deadline(), cluster].into_iter().flatten().min()
     }
 
     /// The next thing to do, until there is none.
@@ -232,12 +276,36 @@ impl Meter {
         self.leave(member, now);
     }
 
+    /// A member claims a uuid that nobody at this node holds.
+    fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) {
+        let time_ms = self.cluster.claim_time_ms(now);
+        let claim = self.claims.insert(id, uuid, member, time_ms);
+        self.members.get_mut(member).claim = claim;
+        self.claims.note_item(claim, self.cluster.journal.insert(Subject::Claim(claim)));
+        if self.is_clustered {
+            let namespaces = &self.namespaces;
+            let news = self.claims.news(claim, |id| namespaces.at(id).shared_name());
+            self.tell_thrice(News::Claimed(news), now);
+        }
+    }
+
+    /// This node's own count of a namespace has changed.
+    fn touch_share(&mut self, id: NamespaceId) {
+        let namespace = self.namespaces.at_mut(id);
+        if namespace.share == NONE {
+            namespace.share = self.cluster.journal.insert(Subject::Share(id));
+        } else {
+            self.cluster.journal.touch(namespace.share);
+        }
+    }
+
     /// The member has stayed for the increment delay.
     fn count_in(&mut self, member: MemberId, now: Now) {
         let entry = self.members.get_mut(member);
         entry.counted = true;
         let id = entry.namespace;
         self.namespaces.at_mut(id).count_one();
+        self.touch_share(id);
         self.reschedule(id, now);
     }
 
@@ -247,7 +315,7 @@ impl Meter {
         if namespace.ready {
             return;
         }
-        let due = if namespace.list.is_empty() {
+        let due = if namespace.is_vacant() {
             Some(namespace.empty_since.after(self.rules.namespace_clean_delay))
         } else {
             namespace.due(&self.rules.notify)
@@ -269,10 +337,11 @@ impl Meter {
             return;
         };
         namespace.ready = false;
-        if namespace.list.is_empty() && namespace.empty_since.after(self.rules.namespace_clean_delay) <= now.tick {
-            return self.forget(id);
-        }
-        if namespace.due(&self.rules.notify).is_some_and(|due| due <= now.tick) && !namespace.list.is_empty() {
+        if namespace.is_vacant() {
+            if namespace.empty_since.after(self.rules.namespace_clean_delay) <= now.tick {
+                return self.forget(id);
+            }
+        } else if namespace.due(&self.rules.notify).is_some_and(|due| due <= now.tick) {
             let (total, skip_newest) = namespace.tell(&self.rules.notify, now);
             self.outputs.push_back(Output::Count { namespace: id, total, skip_newest });
         }
@@ -283,6 +352,10 @@ impl Meter {
         self.timers.cancel(id);
         if let Some(namespace) = self.namespaces.remove(id) {
             self.by_name.remove(&namespace.name);
+            self.cluster.peers.forget_namespace(id, peers::name_digest(&namespace.name));
+            if namespace.share != NONE {
+                self.cluster.journal.remove(namespace.share);
+            }
         }
     }
 }
@@ -312,8 +385,9 @@ impl Meter {
                 }
             }
             assert_eq!(namespace.counted(), counted, "what is told is what is there");
-            let watched = namespace.ready || self.timers.deadline(id).is_some();
-            assert!(watched || (!namespace.list.is_empty() && counted == 0), "nothing waits unwatched");
+            let is_watched = namespace.ready || self.timers.deadline(id).is_some();
+            let is_due = namespace.is_vacant() || namespace.due(&self.rules.notify).is_some();
+            assert!(is_watched || !is_due, "nothing waits unwatched");
         }
         assert_eq!(self.by_name.len(), self.namespaces.len(), "no name leads nowhere");
         assert_eq!(self.claims.len(), claims, "no claim outlives its member");

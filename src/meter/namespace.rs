@@ -8,7 +8,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::journal::ItemId;
 use super::members::Members;
+use super::news::{Age, Count};
 use super::{MemberId, WalkId};
 use crate::collections::NONE;
 use crate::collections::list::List;
@@ -49,8 +51,14 @@ pub struct Namespace {
     pub(super) walks: Vec<WalkId>,
     /// Marked to be told in this turn.
     pub(super) ready: bool,
+    /// How many of this node's members are counted.
     counted: u32,
+    /// How many other nodes count.
+    counted_elsewhere: u64,
     connections: u64,
+    connections_elsewhere: u64,
+    /// This node's share in the journal, or `NONE` if it never had one.
+    pub(super) share: ItemId,
     created_unix_s: u64,
     modified_unix_s: u64,
     /// The number last told; 0 before, and again once nobody is counted.
@@ -59,7 +67,7 @@ pub struct Namespace {
     told_at: Option<Tick>,
     /// The first count that the newest member heard; 0 once that is no longer of use.
     newest_heard: u64,
-    /// Since when there is no member; valid only while there is none.
+    /// Since when it has been vacant; valid only while it is.
     pub(super) empty_since: Tick,
 }
 
@@ -71,7 +79,10 @@ impl Namespace {
             walks: Vec::new(),
             ready: false,
             counted: 0,
+            counted_elsewhere: 0,
             connections: 0,
+            connections_elsewhere: 0,
+            share: NONE,
             created_unix_s: now.unix_s(),
             modified_unix_s: 0,
             told: 0,
@@ -87,16 +98,16 @@ impl Namespace {
         &self.name
     }
 
-    /// The number of people who are counted now.
+    /// The number of people who are counted now, at all nodes.
     #[must_use]
     pub fn total(&self) -> u64 {
-        u64::from(self.counted)
+        u64::from(self.counted) + self.counted_elsewhere
     }
 
-    /// All who were ever counted, since `created_unix_s`.
+    /// All who were ever counted, at all nodes, since `created_unix_s`.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.connections
+        self.connections + self.connections_elsewhere
     }
 
     /// When the first member came, in seconds since 1970.
@@ -113,7 +124,45 @@ impl Namespace {
 
     /// Whether all who ever came left again before they were counted.
     pub(super) fn is_without_trace(&self) -> bool {
-        self.list.is_empty() && self.connections == 0
+        self.is_vacant() && self.connections() == 0
+    }
+
+    /// Whether nobody is there, at any node.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.list.is_empty() && self.total() == 0
+    }
+
+    /// What this node tells the others of it.
+    pub(super) fn share(&self, now: Now) -> Count<Rc<str>> {
+        let (members, connections) = (self.counted, self.connections);
+        Count { namespace: self.name.clone(), members, connections, age: self.age(now) }
+    }
+
+    /// What is known of it as a whole.
+    pub(super) fn age(&self, now: Now) -> Age {
+        let empty_ms = if self.is_vacant() { now.tick.ms_since(self.empty_since) } else { 0 };
+        Age { created_unix_s: self.created_unix_s, empty_ms }
+    }
+
+    /// The name, to keep.
+    pub(super) fn shared_name(&self) -> Rc<str> {
+        self.name.clone()
+    }
+
+    /// Another node counts `after` members where it had counted `before`, and `more` connections.
+    pub(super) fn hear_of_others(&mut self, before: u32, after: u32, more: u64, age: Age, now: Now) {
+        let was_vacant = self.is_vacant();
+        self.counted_elsewhere = self.counted_elsewhere + u64::from(after) - u64::from(before);
+        self.connections_elsewhere += more;
+        if age.created_unix_s > 0 {
+            self.created_unix_s = self.created_unix_s.min(age.created_unix_s);
+        }
+        if before != after {
+            self.modified_unix_s = now.unix_s();
+        }
+        if !was_vacant {
+            self.note_departure(now);
+        }
     }
 
     pub(super) fn count_one(&mut self) {
@@ -140,20 +189,22 @@ impl Namespace {
         }
     }
 
-    /// A member has left.
+    /// A member has left, here or elsewhere.
     pub(super) fn note_departure(&mut self, now: Now) {
         if self.total() == 0 {
             self.told = 0;
         }
-        if self.list.head() == NONE {
+        if self.list.is_empty() {
             self.told_at = None;
+        }
+        if self.is_vacant() {
             self.empty_since = now.tick;
         }
     }
 
-    /// When the total is to be told, which may be in the past; `None` while nobody is counted.
+    /// When the total is to be told, which may be in the past; `None` while nobody is counted or here to listen.
     pub(super) fn due(&self, rule: &NotifyRule) -> Option<Tick> {
-        if self.total() == 0 {
+        if self.total() == 0 || self.list.is_empty() {
             return None;
         }
         let Some(told_at) = self.told_at else {

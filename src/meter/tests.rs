@@ -21,7 +21,7 @@ impl Scene {
             namespace_clean_delay: s(60.0),
         };
         change(&mut rules);
-        Self { meter: Meter::new(rules), now: Now { tick: Tick(1_000), unix_ms: 1_300_000_000_000 } }
+        Self { meter: Meter::new(rules, NodeId(1), None), now: Now { tick: Tick(1_000), unix_ms: 1_300_000_000_000 } }
     }
 
     fn join(&mut self, member: MemberId, name: &str) -> Option<u64> {
@@ -38,7 +38,7 @@ impl Scene {
 
     /// What the meter wants done now.
     fn outputs(&mut self) -> Vec<Output> {
-        self.meter.handle_timeout(self.now);
+        self.meter.handle_timeout(self.now, true);
         assert!(self.meter.poll_timeout().is_none_or(|next| next > self.now.tick), "the shell would spin");
         std::iter::from_fn(|| self.meter.poll_output()).collect()
     }
@@ -49,7 +49,7 @@ impl Scene {
             .into_iter()
             .map(|output| match output {
                 Output::Count { total, .. } => total,
-                Output::Farewell(_) => panic!("unexpected {output:?}"),
+                other => panic!("unexpected {other:?}"),
             })
             .collect()
     }

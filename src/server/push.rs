@@ -137,7 +137,11 @@ mod tests {
     fn meter(members: impl IntoIterator<Item = (MemberId, &'static str)>) -> Meter {
         let notify = NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX };
         let delays = Duration::ZERO;
-        let mut meter = Meter::new(Rules { notify, increment_delay: delays, namespace_clean_delay: delays });
+        let mut meter = Meter::new(
+            Rules { notify, increment_delay: delays, namespace_clean_delay: delays },
+            crate::meter::news::NodeId(1),
+            None,
+        );
         for (member, name) in members {
             meter.join(member, name, None, Now::default());
         }

@@ -13,7 +13,8 @@ use super::push::Pushes;
 use super::route::Route;
 use crate::collections::tick::{Now, Tick};
 use crate::config::{AllowOrigin, Config};
-use crate::meter::{Meter, NamespaceId};
+use crate::meter::news::NodeId;
+use crate::meter::{ClusterRules, Meter, NamespaceId};
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
@@ -65,9 +66,9 @@ pub(super) struct Asker {
 
 impl Service {
     /// Ready to answer, for pages that join on `audience_port`.
-    pub(super) fn new(config: Config, audience_port: u16) -> Self {
+    pub(super) fn new(config: Config, audience_port: u16, node: NodeId, cluster: Option<ClusterRules>) -> Self {
         Self {
-            meter: Meter::new(config.rules),
+            meter: Meter::new(config.rules, node, cluster),
             pushes: Pushes::default(),
             pages: Pages::new(audience_port),
             jitter: Jitter::default(),

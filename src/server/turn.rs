@@ -17,6 +17,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
 use crate::meter::Output;
+use crate::meter::news::NodeId;
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Ready, Registered, Token};
 use crate::wire::session::{Session, Step};
@@ -74,7 +75,7 @@ impl Server {
             signals,
             listeners,
             conns: Conns::default(),
-            service: Service::new(config, audience_port),
+            service: Service::new(config, audience_port, NodeId(1), None),
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             stop_by: None,
@@ -139,7 +140,7 @@ impl Server {
         while let Some(id) = self.conns.pop_due() {
             self.on_deadline(id, now);
         }
-        self.service.meter.handle_timeout(now);
+        self.service.meter.handle_timeout(now, true);
     }
 
     /// Does what the meter wants done, as much as fits into a turn.
@@ -152,6 +153,7 @@ impl Server {
                     pushes.tell_count(meter, namespace, sse::count(total), skip_newest);
                 }
                 Output::Farewell(member) => farewells.push(member),
+                Output::Message { .. } | Output::Send(_) => {}
             }
         }
         let (conns, reactor) = (&mut self.conns, &self.reactor);

@@ -11,6 +11,7 @@
 pub mod http;
 pub mod outbox;
 pub mod reply;
+pub mod report;
 pub mod session;
 pub mod sse;
 pub mod stats;

@@ -1,0 +1,176 @@
+//! The daemon that is measured: where it is, what it says of its audience, and, if it is our own, its life.
+//!
+//! Owns the child process and speaks to the side ports. It does not join.
+//!
+//! Invariant: a child that was started is killed and reaped before this process ends.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use super::Result;
+use super::options::Running;
+use super::process::Process;
+
+/// Our own daemon tells counts this often at most: long enough that a batch of joins or leaves fits in between two, so
+/// that what they cost is not mixed with what telling costs.
+const OWN_MIN_DELAY: Duration = Duration::from_secs(1);
+
+/// What a daemon that we did not start is taken to wait between two counts: the default, and some to spare.
+const RUNNING_MIN_DELAY: Duration = Duration::from_millis(2100);
+
+/// How long a side port may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A daemon.
+pub(super) struct Daemon {
+    pub(super) audience: SocketAddr,
+    stats: Option<SocketAddr>,
+    notification: Option<SocketAddr>,
+    /// Where its figures are, if it is on this machine.
+    pub(super) process: Option<Process>,
+    /// The least time between two counts.
+    pub(super) min_delay: Duration,
+    child: Option<(Child, BufReader<ChildStderr>)>,
+}
+
+/// A message that was handed over and not confirmed yet.
+pub(super) struct Notified(TcpStream);
+
+impl Daemon {
+    /// Starts the daemon that was built with this program, on ports that are free.
+    pub(super) fn start() -> Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("audience-meter");
+        let [audience, stats, notification] = free_ports()?;
+        let child = Command::new(&program)
+            .args(["--host", "127.0.0.1", "--port", &audience.to_string(), "--demo-port", "0"])
+            .args(["--stats-port", &stats.to_string(), "--notification-port", &notification.to_string()])
+            .args(["--notify-min-delay", &OWN_MIN_DELAY.as_secs_f64().to_string(), "--notify-delta-ratio", "0"])
+            // Nothing is due by itself in an idle phase.
+            .args(["--notify-max-delay", "600", "--max-conn-duration", "3600"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.map_err(|error| {
+            format!("cannot start {}: {error}; build it (cargo build --release), or give --port", program.display())
+        })?;
+        let stderr = child.stderr.take().ok_or("the daemon has no standard error")?;
+        let mut this = Self {
+            audience: (Ipv4Addr::LOCALHOST, audience).into(),
+            stats: Some((Ipv4Addr::LOCALHOST, stats).into()),
+            notification: Some((Ipv4Addr::LOCALHOST, notification).into()),
+            process: Some(Process::new(child.id())),
+            min_delay: OWN_MIN_DELAY,
+            child: Some((child, BufReader::new(stderr))),
+        };
+        this.await_ready()?;
+        Ok(this)
+    }
+
+    /// A daemon that is running already.
+    pub(super) fn at(running: &Running) -> Self {
+        let side = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).filter(|side| side.port() != 0);
+        Self {
+            audience: running.audience,
+            stats: side(running.stats_port),
+            notification: side(running.notification_port),
+            process: running.pid.map(Process::new),
+            min_delay: RUNNING_MIN_DELAY,
+            child: None,
+        }
+    }
+
+    /// Whether it was started here.
+    pub(super) fn is_own(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// The members of each namespace by the stats; `None` if there is no stats port.
+    pub(super) fn members(&self) -> Result<Option<HashMap<String, u64>>> {
+        let Some(address) = self.stats else { return Ok(None) };
+        let mut stream = connect(address, "--stats-port")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let stats: HashMap<String, serde_json::Value> = serde_json::from_str(&text)
+            .map_err(|error| format!("the stats at {address} are not JSON ({error}); is it --stats-port?"))?;
+        let members = |figures: &serde_json::Value| figures.get("members")?.as_u64();
+        Ok(Some(stats.iter().map(|(name, figures)| (name.clone(), members(figures).unwrap_or(0))).collect()))
+    }
+
+    /// Whether messages can be sent.
+    pub(super) fn takes_messages(&self) -> bool {
+        self.notification.is_some()
+    }
+
+    /// Hands a message to the members of a namespace over.
+    pub(super) fn notify(&self, namespace: &str, text: &str) -> Result<Notified> {
+        let address = self.notification.ok_or("there is no --notification-port")?;
+        let mut stream = connect(address, "--notification-port")?;
+        stream.write_all(format!("GET /{namespace}/bench/{text} HTTP/1.0\r\n\r\n").as_bytes())?;
+        Ok(Notified(stream))
+    }
+
+    /// Adds to an error what the daemon has to say to it, if it has ended.
+    pub(super) fn explain(&mut self, error: Box<dyn std::error::Error>) -> Box<dyn std::error::Error> {
+        let Some((child, stderr)) = &mut self.child else { return error };
+        let Ok(Some(status)) = child.try_wait() else { return error };
+        let mut text = String::new();
+        // What there is of it will do.
+        let _ = stderr.read_to_string(&mut text);
+        format!("{error}; the daemon has ended ({status}): {}", text.lines().last().unwrap_or("without a word")).into()
+    }
+
+    fn await_ready(&mut self) -> Result<()> {
+        let Some((_, stderr)) = &mut self.child else { return Ok(()) };
+        let mut lines = stderr.lines();
+        let mut last = String::new();
+        while let Some(line) = lines.next().transpose()? {
+            if line.ends_with("event=ready") {
+                return Ok(());
+            }
+            last = line;
+        }
+        Err(format!("the daemon does not start: {last}").into())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some((child, _)) = &mut self.child {
+            // It may have ended by itself; either way it is reaped.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Notified {
+    /// Waits for the answer.
+    pub(super) fn confirm(mut self) -> Result<()> {
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer)?;
+        if answer.starts_with("HTTP/1.1 200 ") {
+            return Ok(());
+        }
+        Err(format!("the notification port says {:?}", answer.lines().next().unwrap_or_default()).into())
+    }
+}
+
+fn connect(address: SocketAddr, option: &str) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).map_err(|error| {
+        format!("cannot connect to {address}: {error}; give the daemon's {option}, or 0 to do without")
+    })?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    Ok(stream)
+}
+
+/// Ports that nobody listens on. Somebody may come and take one before the daemon does, who will say so.
+fn free_ports() -> Result<[u16; 3]> {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held = [bind()?, bind()?, bind()?];
+    let [a, b, c] = held.each_ref().map(TcpListener::local_addr);
+    Ok([a?.port(), b?.port(), c?.port()])
+}

@@ -1,0 +1,58 @@
+//! What the kernel knows of a process, from `/proc`.
+//!
+//! Owns the names of its files and fields. Reading them neither wakes nor slows the process.
+
+use std::fs;
+
+use super::Result;
+
+/// A process on this machine, of one thread.
+pub(super) struct Process {
+    pid: u32,
+}
+
+impl Process {
+    pub(super) fn new(pid: u32) -> Self {
+        Self { pid }
+    }
+
+    /// The time it has spent on a CPU in nanoseconds, in the kernel on its behalf included. Exact while it sleeps; while it
+    /// runs, as of the scheduler's last tick.
+    pub(super) fn cpu_ns(&self) -> Result<u64> {
+        let text = self.read("schedstat")?;
+        self.number("schedstat", text.split_whitespace().next())
+    }
+
+    /// How often it went to sleep, which is as often as it was woken.
+    pub(super) fn wake_ups(&self) -> Result<u64> {
+        self.field("status", "voluntary_ctxt_switches:")
+    }
+
+    /// Whether it waits for something to happen.
+    pub(super) fn is_asleep(&self) -> Result<bool> {
+        let status = self.read("status")?;
+        Ok(status.lines().any(|line| line.starts_with("State:") && line.contains("(sleeping)")))
+    }
+
+    /// Its memory that is no file's, in bytes: heap, stack and what it wrote to of the program.
+    pub(super) fn anonymous_bytes(&self) -> Result<u64> {
+        Ok(1024 * self.field("smaps_rollup", "Anonymous:")?)
+    }
+
+    fn field(&self, file: &str, name: &str) -> Result<u64> {
+        let text = self.read(file)?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+        self.number(file, value)
+    }
+
+    fn number(&self, file: &str, text: Option<&str>) -> Result<u64> {
+        let number = text.and_then(|text| text.parse().ok());
+        number.ok_or_else(|| format!("/proc/{}/{file} does not have what it should", self.pid).into())
+    }
+
+    fn read(&self, file: &str) -> Result<String> {
+        let path = format!("/proc/{}/{file}", self.pid);
+        fs::read_to_string(&path)
+            .map_err(|error| format!("{path}: {error}; is the daemon running, and as this user?").into())
+    }
+}

@@ -1,0 +1,232 @@
+//! What this node knows first-hand, in the order of its last change, and how far the others have been told.
+//!
+//! Owns a version that counts changes, and an item for each of this node's own shares and claims under the version of its
+//! last change. To tell the others what is new is to walk from the version told last to the end of the list; to repair what
+//! somebody has missed is to walk that stretch again. What did not change costs nothing.
+//!
+//! It does not know what an item says: that is looked up when it is told, so what is told is always the latest.
+//!
+//! Invariant: versions ascend along the list, and a telling's cursor is the first item after its `at`.
+
+use super::NamespaceId;
+use super::claims::ClaimId;
+use crate::collections::list::{Link, Linked, List};
+use crate::collections::slab::Slab;
+use crate::collections::{Key, NONE};
+
+/// An item's key.
+pub(super) type ItemId = Key;
+
+/// What an item is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// This node's own share of a namespace.
+    Share(NamespaceId),
+    /// A claim of one of its members.
+    Claim(ClaimId),
+}
+
+#[derive(Debug)]
+struct Entry {
+    link: Link,
+    version: u64,
+    subject: Subject,
+}
+
+impl Linked for Entry {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
+/// How far a stretch has been told.
+#[derive(Clone, Copy, Debug)]
+struct Telling {
+    at: u64,
+    cursor: ItemId,
+}
+
+/// Which stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stretch {
+    /// What nobody has been told.
+    Fresh,
+    /// What somebody has missed.
+    Repair,
+}
+
+/// The journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    entries: Slab<Entry>,
+    order: List,
+    version: u64,
+    fresh: Telling,
+    repair: Option<Telling>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        let fresh = Telling { at: 0, cursor: NONE };
+        Self { entries: Slab::default(), order: List::EMPTY, version: 0, fresh, repair: None }
+    }
+}
+
+impl Journal {
+    /// The version of the last change.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether this stretch has something left to tell.
+    pub(super) fn has(&self, stretch: Stretch) -> bool {
+        match stretch {
+            Stretch::Fresh => self.fresh.at < self.version,
+            Stretch::Repair => self.repair.is_some(),
+        }
+    }
+
+    /// Begins an item.
+    pub(super) fn insert(&mut self, subject: Subject) -> ItemId {
+        let id = self.entries.insert(Entry { link: Link::UNLINKED, version: 0, subject });
+        self.append(id);
+        id
+    }
+
+    /// The item's subject has changed.
+    pub(super) fn touch(&mut self, id: ItemId) {
+        self.detach(id);
+        self.append(id);
+    }
+
+    /// There is nothing to tell of the item any more.
+    pub(super) fn remove(&mut self, id: ItemId) {
+        self.detach(id);
+        self.entries.remove(id);
+    }
+
+    /// Somebody knows all up to `since` and has missed what came after.
+    pub(super) fn repair_since(&mut self, since: u64) {
+        if since >= self.fresh.at || self.repair.is_some_and(|repair| repair.at <= since) {
+            return;
+        }
+        // From the near end: a newcomer's stretch begins at the head, a lost report near the tail.
+        let mut cursor = if since == 0 { self.order.head() } else { NONE };
+        if since > 0 {
+            let mut before = self.order.tail();
+            while before != NONE && self.entries.at(before).version > since {
+                cursor = before;
+                before = List::prev(&self.entries, before);
+            }
+        }
+        self.repair = Some(Telling { at: since, cursor });
+    }
+
+    /// Takes the next subjects of a stretch, as long as `take` takes them; returns after which version and up to which
+    /// they are all there is.
+    pub(super) fn tell(&mut self, stretch: Stretch, mut take: impl FnMut(Subject) -> bool) -> Option<(u64, u64)> {
+        let (mut telling, limit) = match stretch {
+            Stretch::Fresh => (self.fresh, self.version),
+            Stretch::Repair => (self.repair?, self.fresh.at),
+        };
+        let from = telling.at;
+        let is_whole = loop {
+            let Some(entry) = self.entries.get(telling.cursor).filter(|entry| entry.version <= limit) else {
+                telling.at = limit;
+                break true;
+            };
+            if !take(entry.subject) {
+                break false;
+            }
+            telling.at = entry.version;
+            telling.cursor = List::next(&self.entries, telling.cursor);
+        };
+        match stretch {
+            Stretch::Fresh => self.fresh = telling,
+            Stretch::Repair => self.repair = Some(telling).filter(|_| !is_whole),
+        }
+        (telling.at > from).then_some((from, telling.at))
+    }
+
+    /// Takes an item out of the list, and the tellings off it.
+    fn detach(&mut self, id: ItemId) {
+        let next = List::next(&self.entries, id);
+        for telling in [Some(&mut self.fresh), self.repair.as_mut()].into_iter().flatten() {
+            if telling.cursor == id {
+                telling.cursor = next;
+            }
+        }
+        self.order.remove(&mut self.entries, id);
+    }
+
+    /// Puts an item at the end of the list, under a new version.
+    fn append(&mut self, id: ItemId) {
+        self.version += 1;
+        self.entries.at_mut(id).version = self.version;
+        self.order.push_back(&mut self.entries, id);
+        if self.fresh.cursor == NONE {
+            self.fresh.cursor = id;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells at most `most` items; returns the range and the namespaces.
+    fn tell(journal: &mut Journal, stretch: Stretch, most: usize) -> Option<(u64, u64, Vec<NamespaceId>)> {
+        let mut told = Vec::new();
+        let range = journal.tell(stretch, |subject| {
+            let Subject::Share(id) = subject else { panic!("only shares here") };
+            let fits = told.len() < most;
+            if fits {
+                told.push(id);
+            }
+            fits
+        });
+        range.map(|(from, to)| (from, to, told))
+    }
+
+    #[test]
+    fn what_is_new_is_told_once_in_the_order_of_its_last_change() {
+        let mut journal = Journal::default();
+        assert!(!journal.has(Stretch::Fresh));
+        let ids: Vec<ItemId> = (10..14).map(|namespace| journal.insert(Subject::Share(namespace))).collect();
+        journal.touch(ids[1]);
+        assert_eq!(tell(&mut journal, Stretch::Fresh, 2), Some((0, 3, vec![10, 12])));
+        journal.touch(ids[0]);
+        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), Some((3, 6, vec![13, 11, 10])));
+        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), None);
+        journal.touch(ids[3]);
+        journal.remove(ids[3]);
+        assert_eq!(
+            tell(&mut journal, Stretch::Fresh, 9),
+            Some((6, 7, vec![])),
+            "the version has moved on all the same"
+        );
+    }
+
+    #[test]
+    fn what_was_missed_is_told_again_and_no_more() {
+        let mut journal = Journal::default();
+        let ids: Vec<ItemId> = (10..16).map(|namespace| journal.insert(Subject::Share(namespace))).collect();
+        journal.repair_since(0);
+        assert!(!journal.has(Stretch::Repair), "nothing was told yet, so nothing was missed");
+        tell(&mut journal, Stretch::Fresh, 9);
+        journal.repair_since(4);
+        assert_eq!(tell(&mut journal, Stretch::Repair, 1), Some((4, 5, vec![14])));
+        journal.repair_since(2);
+        journal.repair_since(4);
+        journal.touch(ids[3]);
+        journal.touch(ids[2]);
+        assert_eq!(tell(&mut journal, Stretch::Repair, 9), Some((2, 6, vec![14, 15])), "what changed since is fresh");
+        assert!(!journal.has(Stretch::Repair));
+        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), Some((6, 8, vec![13, 12])));
+        journal.repair_since(0);
+        assert_eq!(tell(&mut journal, Stretch::Repair, 9), Some((0, 8, vec![10, 11, 14, 15, 13, 12])));
+    }
+}

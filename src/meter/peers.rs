@@ -1,0 +1,312 @@
+//! The other nodes: who is there, how much of each is known, and what each has counted.
+//!
+//! Owns a record per node and a pair of numbers per node and namespace. It does not decide whom to ask, or when:
+//! [`cluster`](super::cluster) does. The sums over all nodes lie in the namespaces, so that a total costs nothing.
+//!
+//! A node that is gone leaves its `connections` behind: they happened. Its members are gone with it.
+//!
+//! Invariant: a peer's `members` is the sum over its pairs, and 0 unless it is living; `graves` is the digest of the pairs
+//! of those who are away.
+
+use std::collections::HashMap;
+
+use super::NamespaceId;
+use super::inbox::Inbox;
+use super::news::NodeId;
+use crate::collections::Key;
+use crate::collections::slab::Slab;
+use crate::collections::tick::Tick;
+
+/// A peer's key.
+pub(super) type PeerId = Key;
+
+/// Whether a peer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It is there.
+    Living,
+    /// It is not: it has said goodbye, or nothing for too long, or has only been heard of. If something was heard of it
+    /// since, that may be a recording: it is there once it repeats the nonce.
+    Away { nonce: Option<u64> },
+}
+
+/// What a peer has counted in a namespace.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pair {
+    /// The number of the datagram that said so: an earlier one that arrives later says nothing.
+    pub(super) number: u64,
+    pub(super) connections: u64,
+    pub(super) members: u32,
+}
+
+/// Another node.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) node: NodeId,
+    pub(super) presence: Presence,
+    pub(super) heard_at: Tick,
+    /// Up to which version all of its items are known.
+    pub(super) known: u64,
+    /// The version it is at, as far as it was heard.
+    pub(super) version: u64,
+    /// When it may be asked again.
+    pub(super) ask_at: Tick,
+    /// How many of its members are counted here.
+    pub(super) members: u64,
+    pub(super) pairs: HashMap<NamespaceId, Pair>,
+    pub(super) inbox: Inbox,
+    window: Window,
+}
+
+/// All other nodes.
+#[derive(Default)]
+pub(super) struct Peers {
+    peers: Slab<Peer>,
+    by_node: HashMap<NodeId, PeerId>,
+    /// The digest of all pairs of those who are gone: equal at two nodes that know the same.
+    graves: u64,
+}
+
+impl Peers {
+    /// The key of a node.
+    pub(super) fn find(&self, node: NodeId) -> Option<PeerId> {
+        self.by_node.get(&node).copied()
+    }
+
+    /// The peer of this key.
+    pub(super) fn at(&self, id: PeerId) -> &Peer {
+        self.peers.at(id)
+    }
+
+    /// The peer of this key, if it is still remembered.
+    pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.get(id)
+    }
+
+    /// The peer of this key, to change.
+    pub(super) fn at_mut(&mut self, id: PeerId) -> &mut Peer {
+        self.peers.at_mut(id)
+    }
+
+    /// All peers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+        self.peers.iter()
+    }
+
+    /// How many are remembered, present or gone.
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Remembers a node.
+    pub(super) fn insert(&mut self, node: NodeId, presence: Presence, now: Tick) -> PeerId {
+        let id = self.peers.insert(Peer {
+            node,
+            presence,
+            heard_at: now,
+            known: 0,
+            version: 0,
+            ask_at: now,
+            members: 0,
+            pairs: HashMap::new(),
+            inbox: Inbox::default(),
+            window: Window::default(),
+        });
+        self.by_node.insert(node, id);
+        id
+    }
+
+    /// Forgets a node of which nothing is known.
+    pub(super) fn remove(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.remove(id) {
+            debug_assert!(peer.pairs.is_empty(), "what was counted is kept");
+            self.by_node.remove(&peer.node);
+        }
+    }
+
+    /// The digest of what is known of those who are gone.
+    pub(super) fn graves(&self) -> u64 {
+        self.graves
+    }
+
+    /// Takes a peer for gone; returns what it had counted, for the namespaces to subtract.
+    pub(super) fn bury(&mut self, id: PeerId, name_of: impl Fn(NamespaceId) -> u64) -> Vec<(NamespaceId, u32)> {
+        let peer = self.peers.at_mut(id);
+        if peer.presence != Presence::Living {
+            return Vec::new();
+        }
+        peer.presence = Presence::Away { nonce: None };
+        peer.members = 0;
+        // Should it come back it is asked for everything, and what it says then is new.
+        peer.known = 0;
+        let mut lost = Vec::new();
+        for (&namespace, pair) in &mut peer.pairs {
+            self.graves = self.graves.wrapping_add(grave_digest(peer.node, name_of(namespace), pair.connections));
+            if pair.members > 0 {
+                lost.push((namespace, std::mem::take(&mut pair.members)));
+            }
+            pair.number = 0;
+        }
+        lost
+    }
+
+    /// Takes a peer that was away for present.
+    pub(super) fn revive(&mut self, id: PeerId, name_of: impl Fn(NamespaceId) -> u64) {
+        let peer = self.peers.at_mut(id);
+        if peer.presence == Presence::Living {
+            return;
+        }
+        for (&namespace, pair) in &peer.pairs {
+            self.graves = self.graves.wrapping_sub(grave_digest(peer.node, name_of(namespace), pair.connections));
+        }
+        peer.presence = Presence::Living;
+    }
+
+    /// Raises what a peer has counted in all; returns by how much.
+    pub(super) fn raise_connections(
+        &mut self,
+        id: PeerId,
+        namespace: NamespaceId,
+        name_digest: u64,
+        connections: u64,
+    ) -> u64 {
+        let peer = self.peers.at_mut(id);
+        let is_new = !peer.pairs.contains_key(&namespace);
+        let pair = peer.pairs.entry(namespace).or_default();
+        let raise = connections.saturating_sub(pair.connections);
+        if peer.presence != Presence::Living && (is_new || raise > 0) {
+            if !is_new {
+                self.graves = self.graves.wrapping_sub(grave_digest(peer.node, name_digest, pair.connections));
+            }
+            self.graves = self.graves.wrapping_add(grave_digest(peer.node, name_digest, pair.connections + raise));
+        }
+        pair.connections += raise;
+        raise
+    }
+
+    /// Forgets what everybody has counted in a namespace.
+    pub(super) fn forget_namespace(&mut self, namespace: NamespaceId, name_digest: u64) {
+        for (_, peer) in self.peers.iter_mut() {
+            let Some(pair) = peer.pairs.remove(&namespace) else { continue };
+            peer.members -= u64::from(pair.members);
+            if peer.presence != Presence::Living {
+                self.graves = self.graves.wrapping_sub(grave_digest(peer.node, name_digest, pair.connections));
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Whether the datagram of this number is new: not one that was seen, and not so old that it cannot be told.
+    pub(super) fn is_new(&mut self, number: u64) -> bool {
+        self.window.admit(number)
+    }
+
+    /// Whether it has more to tell than is known.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.presence == Presence::Living && self.known < self.version
+    }
+}
+
+/// The FNV-1a hash of a name: the same on every host and in every build, unlike std's.
+pub(super) fn name_digest(name: &str) -> u64 {
+    fnv1a(name.bytes())
+}
+
+fn grave_digest(node: NodeId, name_digest: u64, connections: u64) -> u64 {
+    fnv1a([node.0, name_digest, connections].into_iter().flat_map(u64::to_le_bytes))
+}
+
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// Which of the last datagrams were seen: an anti-replay window (RFC 4303 section 3.4.3).
+///
+/// A repair sends some 3,000 a second, and paths of different length reorder them by a few milliseconds.
+#[derive(Debug)]
+struct Window {
+    /// The largest number seen.
+    highest: u64,
+    /// Bit `n % WINDOW_BITS` is set when number `n` was seen, for the numbers up to `highest`.
+    seen: [u64; WINDOW_WORDS],
+}
+
+const WINDOW_WORDS: usize = 16;
+const WINDOW_BITS: u64 = 64 * WINDOW_WORDS as u64;
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { highest: 0, seen: [0; WINDOW_WORDS] }
+    }
+}
+
+impl Window {
+    fn admit(&mut self, number: u64) -> bool {
+        if number == 0 || number + WINDOW_BITS <= self.highest {
+            return false;
+        }
+        if number > self.highest {
+            for skipped in self.highest + 1..=number.min(self.highest + WINDOW_BITS) {
+                *self.word(skipped) &= !(1 << (skipped % 64));
+            }
+            if number - self.highest >= WINDOW_BITS {
+                self.seen = [0; WINDOW_WORDS];
+            }
+            self.highest = number;
+        }
+        let word = self.word(number);
+        let bit = 1 << (number % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the length")]
+    fn word(&mut self, number: u64) -> &mut u64 {
+        &mut self.seen[usize::try_from(number % WINDOW_BITS / 64).unwrap_or(0) % WINDOW_WORDS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_is_admitted_once_in_any_order_within_the_window() {
+        let mut window = Window::default();
+        for (number, is_new) in [(0, false), (1, true), (1, false), (5, true), (3, true), (3, false), (5, false)] {
+            assert_eq!(window.admit(number), is_new, "{number}");
+        }
+        assert!(window.admit(1500));
+        assert!(!window.admit(5), "too old to tell");
+        assert!(window.admit(1500 - WINDOW_BITS + 1));
+        assert!(!window.admit(1500 - WINDOW_BITS));
+        assert!(window.admit(10_000_000));
+        assert!(window.admit(9_999_999) && !window.admit(9_999_999));
+        for number in 10_000_001..10_003_000 {
+            assert!(window.admit(number) && !window.admit(number));
+        }
+        assert!(window.admit(u64::MAX - WINDOW_BITS - 1));
+    }
+
+    #[test]
+    fn digests_are_the_same_whatever_the_order() {
+        let mut digests = Vec::new();
+        for order in [[0, 1, 2], [2, 0, 1]] {
+            let mut peers = Peers::default();
+            let id = peers.insert(NodeId(7), Presence::Away { nonce: None }, Tick(0));
+            for namespace in order {
+                peers.raise_connections(id, namespace, u64::from(namespace), 5);
+            }
+            peers.raise_connections(id, 1, 1, 9);
+            peers.raise_connections(id, 1, 1, 3);
+            digests.push(peers.graves());
+            for namespace in order {
+                peers.forget_namespace(namespace, u64::from(namespace));
+            }
+            assert_eq!(peers.graves(), 0);
+        }
+        assert_eq!(digests[0], digests[1]);
+    }
+}

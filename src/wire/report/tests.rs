@@ -1,0 +1,142 @@
+//! Datagrams there and back, and all that is none.
+
+use super::*;
+
+fn scope(key: Option<&str>) -> Scope {
+    Scope { id: 0x1234_5678_9abc_def0, key: key.map(|key| key.as_bytes().to_vec()) }
+}
+
+fn datagram(news: News<Rc<str>>) -> Datagram<Rc<str>> {
+    Datagram { sender: NodeId(u64::MAX - 1), number: 300, news }
+}
+
+/// One of each kind, with small and with large numbers.
+fn all_news() -> Vec<News<Rc<str>>> {
+    let age = Age { created_unix_s: 1_300_000_000, empty_ms: 59_990 };
+    let long: Rc<str> = "n".repeat(NAME_MAX).into();
+    let claim = Claim { namespace: long.clone(), uuid: long.clone(), time_ms: u64::MAX };
+    let count = Count { namespace: "a".into(), members: u32::MAX, connections: (1 << 48) - 1, age };
+    let echo = Some(Echo { asker: NodeId(1), nonce: 2 });
+    let part = MessagePart {
+        number: 1,
+        namespace: long.clone(),
+        text: "x".repeat(700).into(),
+        begins: true,
+        continues: false,
+    };
+    vec![
+        News::Alive(Alive::default()),
+        News::Alive(Alive { version: u64::MAX, message: 127, graves: 128, echo }),
+        News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce: 7 }),
+        News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::Graves, nonce: 0 }),
+        News::Report { from: 0, to: 1, items: vec![] },
+        News::Report { from: 1, to: u64::MAX, items: vec![Item::Count(count), Item::Claim(claim.clone())] },
+        News::Graves(vec![Grave { node: NodeId(9), namespace: "%C3%A9".into(), connections: 0, age }]),
+        News::Message(part.clone()),
+        News::Message(MessagePart { text: "".into(), continues: true, begins: false, ..part }),
+        News::Claimed(claim.clone()),
+        News::GivenUp(claim),
+        News::Bye,
+    ]
+}
+
+#[test]
+fn every_kind_comes_back_as_it_was_told() {
+    for key in [None, Some("a key of 16 bytes")] {
+        for news in all_news() {
+            let told = datagram(news);
+            let bytes = encode(&told, &scope(key));
+            let heard = decode(&bytes, &scope(key)).unwrap();
+            // Told and heard names differ in type only.
+            assert_eq!(format!("{heard:?}"), format!("{told:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_datagram_cut_anywhere_or_with_a_byte_more_is_dropped() {
+    for key in [None, Some("a key of 16 bytes")] {
+        for news in all_news() {
+            // What ends with a list may be cut between two of its items.
+            let has_list = matches!(news, News::Report { .. } | News::Graves(_));
+            let bytes = encode(&datagram(news), &scope(key));
+            for cut in 0..bytes.len() {
+                assert!(decode(&bytes[..cut], &scope(key)).is_err() || (has_list && key.is_none()), "cut at {cut}");
+            }
+            assert!(decode(&[&bytes[..], &[0]].concat(), &scope(key)).is_err());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_for_us_is_dropped_for_its_reason() {
+    let bytes = encode(&datagram(News::Bye), &scope(None));
+    let sealed = encode(&datagram(News::Bye), &scope(Some("a key of 16 bytes")));
+    let other = Scope { id: 1, key: None };
+    assert_eq!(decode(&bytes, &other), Err(Dropped::ForeignScope));
+    assert_eq!(decode(&bytes, &scope(Some("a key of 16 bytes"))), Err(Dropped::Unkeyed));
+    assert_eq!(decode(&sealed, &scope(Some("another key here"))), Err(Dropped::Forged));
+    assert_eq!(decode(&sealed, &scope(None)), Err(Dropped::Forged));
+    let mut foreign = bytes.clone();
+    foreign[2] = 2;
+    assert_eq!(decode(&foreign, &scope(None)), Err(Dropped::ForeignVersion));
+    assert_eq!(decode(b"", &scope(None)), Err(Dropped::Malformed));
+    assert_eq!(decode(&[bytes, vec![0; DATAGRAM_MAX]].concat(), &scope(None)), Err(Dropped::Malformed));
+    for index in 0..sealed.len() {
+        let mut forged = sealed.clone();
+        forged[index] ^= 0x40;
+        assert!(decode(&forged, &scope(Some("a key of 16 bytes"))).is_err(), "byte {index}");
+    }
+}
+
+#[test]
+fn names_are_visible_ascii_without_a_slash_and_of_a_length() {
+    let message = |namespace: &str, text: &str| {
+        let part =
+            MessagePart { number: 1, namespace: namespace.into(), text: text.into(), begins: true, continues: false };
+        let bytes = encode(&datagram(News::Message(part)), &scope(None));
+        decode(&bytes, &scope(None)).map(|_| ())
+    };
+    assert_eq!(message("a", ""), Ok(()));
+    assert_eq!(message("a", "b=/c"), Ok(()));
+    for name in ["", "a b", "a\n", "a/b", "\u{e9}", "\0"] {
+        assert_eq!(message(name, "x"), Err(Dropped::Malformed), "{name:?}");
+    }
+    for text in ["a b", "a\n\ndata: 7", "\u{e9}"] {
+        assert_eq!(message("a", text), Err(Dropped::Malformed), "{text:?}");
+    }
+    assert_eq!(message(&"n".repeat(NAME_MAX + 1), "x"), Err(Dropped::Malformed));
+}
+
+#[test]
+fn numbers_have_one_form() {
+    let number = |bytes: &[u8]| Reader(bytes).number();
+    assert_eq!(number(&[0]), Ok(0));
+    assert_eq!(number(&[0xff, 0x01]), Ok(255));
+    assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]), Ok(u64::MAX));
+    for bad in [&[][..], &[0x80], &[0x80, 0x00], &[0xff; 10], &[0xff; 11]] {
+        assert_eq!(number(bad), Err(Dropped::Malformed), "{bad:?}");
+    }
+}
+
+#[test]
+fn weights_are_the_bytes_that_are_written() {
+    for news in all_news() {
+        match news {
+            News::Report { items, .. } => {
+                for item in items {
+                    let mut out = Writer(Vec::new());
+                    out.item(&item);
+                    assert_eq!(out.0.len(), item.weight(), "{item:?}");
+                }
+            }
+            News::Graves(graves) => {
+                let weight: usize = graves.iter().map(Grave::weight).sum();
+                let mut out = Writer(Vec::new());
+                out.news(&News::Graves(graves));
+                assert_eq!(out.0.len(), 1 + weight);
+            }
+            _ => {}
+        }
+    }
+}
