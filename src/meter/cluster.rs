@@ -54,7 +54,7 @@ const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
 const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 
 /// When a question about those who are gone is repeated; doubled each time, up to the second.
-const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(8));
+const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(4));
 
 /// The nodes that are gone, and are remembered for what they had counted, for each that may be there.
 const GONE_PER_NODE: usize = 4;
@@ -300,7 +300,9 @@ impl Meter {
         if !peer.is_new(datagram.number) {
             return Err(Rejection::Replayed);
         }
-        peer.heard_at = now.tick;
+        if peer.is_latest(datagram.number) {
+            peer.heard_at = now.tick;
+        }
         match &datagram.news {
             News::Alive(alive) => self.on_alive(id, *alive, now),
             News::Ask(ask) => self.on_ask(id, *ask, now),
@@ -477,6 +479,9 @@ impl Meter {
 
     /// Takes a peer for gone: its members are, too.
     fn bury(&mut self, id: PeerId, now: Now) {
+        // What it said and was held back was said all the same.
+        let complete = self.cluster.peers.at_mut(id).inbox.finish(now.tick);
+        self.deliver(complete);
         let namespaces = &self.namespaces;
         let lost = self.cluster.peers.bury(id, |namespace| name_digest(namespaces.at(namespace).name()));
         for (namespace, members) in lost {
@@ -546,6 +551,9 @@ impl Meter {
         }
         let inbox = &mut self.cluster.peers.at_mut(id).inbox;
         if inbox.skip_at().is_some_and(|at| at <= now.tick) {
+            if !has_heard_all {
+                return self.cluster.look_at(id, Tick(now.tick.0 + 1));
+            }
             let complete = inbox.skip(now.tick);
             self.deliver(complete);
         }

@@ -28,6 +28,15 @@ pub(super) struct Message {
     pub(super) text: String,
 }
 
+/// Parts that are missing.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    /// When they are given up.
+    skip_at: Tick,
+    /// The last of them that may be: what was sent after the wait had begun is waited for anew.
+    last: u64,
+}
+
 /// The parts of one sender.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
@@ -36,7 +45,7 @@ pub(super) struct Inbox {
     /// The largest number that the sender is known to have sent.
     sent: u64,
     held: BTreeMap<u64, MessagePart<Rc<str>>>,
-    skip_at: Option<Tick>,
+    gap: Option<Gap>,
     /// The parts of a message that goes on.
     begun: Option<Message>,
 }
@@ -44,11 +53,9 @@ pub(super) struct Inbox {
 impl Inbox {
     /// The sender is known to have sent parts up to this number. At the first contact they are none of ours.
     pub(super) fn note_sent(&mut self, sent: u64, now: Tick) {
-        let next = *self.next.get_or_insert(sent + 1);
+        self.next.get_or_insert(sent + 1);
         self.sent = self.sent.max(sent);
-        if self.sent >= next {
-            self.skip_at.get_or_insert(now.after(PATIENCE));
-        }
+        self.watch_gap(now);
     }
 
     /// Takes a part in; returns the messages that are complete, in order.
@@ -77,34 +84,47 @@ impl Inbox {
 
     /// When the gap is given up.
     pub(super) fn skip_at(&self) -> Option<Tick> {
-        self.skip_at
+        self.gap.map(|gap| gap.skip_at)
     }
 
     /// Gives up the gap; returns what was held back behind it.
     pub(super) fn skip(&mut self, now: Tick) -> Vec<Message> {
-        let first_held = self.held.keys().next().copied();
-        self.next = Some(first_held.unwrap_or(self.sent + 1));
-        self.begun = None;
-        self.skip_at = None;
-        self.deliver(now)
+        let mut complete = Vec::new();
+        let last = self.gap.take().map_or(0, |gap| gap.last);
+        while let Some(next) = self.next.filter(|&next| next <= last) {
+            let first_held = self.held.keys().next().copied();
+            self.next = Some(first_held.unwrap_or(last + 1).clamp(next, last + 1));
+            self.begun = None;
+            complete.extend(self.deliver(now));
+        }
+        self.watch_gap(now);
+        complete
     }
 
+    /// Gives up all gaps; returns everything that was held back.
+    pub(super) fn finish(&mut self, now: Tick) -> Vec<Message> {
+        self.gap = Some(Gap { skip_at: now, last: self.sent });
+        self.skip(now)
+    }
+
+    /// Takes what is next from what is held.
     fn deliver(&mut self, now: Tick) -> Vec<Message> {
         let mut complete = Vec::new();
-        let Some(mut next) = self.next else { return complete };
-        while let Some(part) = self.held.remove(&next) {
-            next += 1;
+        while let Some(part) = self.next.and_then(|next| self.held.remove(&next)) {
+            self.next = Some(part.number + 1);
             complete.extend(self.put_together(part));
         }
-        let is_behind = next <= self.sent;
-        if self.next != Some(next) || !is_behind {
-            self.skip_at = None;
-        }
-        self.next = Some(next);
-        if is_behind {
-            self.skip_at.get_or_insert(now.after(PATIENCE));
-        }
+        self.watch_gap(now);
         complete
+    }
+
+    /// Begins to wait for what is missing, or ends waiting for what has come.
+    fn watch_gap(&mut self, now: Tick) {
+        let Some(next) = self.next else { return };
+        self.gap = self.gap.filter(|gap| next <= gap.last);
+        if next <= self.sent {
+            self.gap.get_or_insert(Gap { skip_at: now.after(PATIENCE), last: self.sent });
+        }
     }
 
     fn put_together(&mut self, part: MessagePart<Rc<str>>) -> Option<Message> {
@@ -160,6 +180,8 @@ mod tests {
         assert_eq!(skipped, ["3", "4"]);
         assert_eq!(inbox.skip_at(), Some(Tick(50).after(PATIENCE)), "the next gap is waited for anew");
         assert_eq!(receive(&mut inbox, &[2, 5]), ["5", "6"]);
+        assert_eq!(receive(&mut inbox, &[8, 9]), [""; 0]);
+        assert_eq!(inbox.finish(Tick(60)).len(), 2, "the sender is gone, and what it said was said");
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Journal {
     /// Takes an item out of the list, and the tellings off it.
     fn detach(&mut self, id: ItemId) {
         let next = List::next(&self.entries, id);
-        for telling in [Some(&mut self.fresh), self.repair.as_mut()].into_iter().flatten() {
+        for telling in self.tellings().into_iter().flatten() {
             if telling.cursor == id {
                 telling.cursor = next;
             }
@@ -162,13 +162,19 @@ impl Journal {
         self.order.remove(&mut self.entries, id);
     }
 
+    fn tellings(&mut self) -> [Option<&mut Telling>; 2] {
+        [Some(&mut self.fresh), self.repair.as_mut()]
+    }
+
     /// Puts an item at the end of the list, under a new version.
     fn append(&mut self, id: ItemId) {
         self.version += 1;
         self.entries.at_mut(id).version = self.version;
         self.order.push_back(&mut self.entries, id);
-        if self.fresh.cursor == NONE {
-            self.fresh.cursor = id;
+        for telling in self.tellings().into_iter().flatten() {
+            if telling.cursor == NONE {
+                telling.cursor = id;
+            }
         }
     }
 }
@@ -228,5 +234,15 @@ mod tests {
         assert_eq!(tell(&mut journal, Stretch::Fresh, 9), Some((6, 8, vec![13, 12])));
         journal.repair_since(0);
         assert_eq!(tell(&mut journal, Stretch::Repair, 9), Some((0, 8, vec![10, 11, 14, 15, 13, 12])));
+    }
+    #[test]
+    fn a_repair_tells_what_was_told_freshly_while_it_waited() {
+        let mut journal = Journal::default();
+        let id = journal.insert(Subject::Share(10));
+        tell(&mut journal, Stretch::Fresh, 9);
+        journal.repair_since(0);
+        journal.touch(id);
+        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), Some((1, 2, vec![10])));
+        assert_eq!(tell(&mut journal, Stretch::Repair, 9), Some((0, 2, vec![10])), "not an empty (0, 2]");
     }
 }

@@ -202,6 +202,12 @@ impl Peer {
         self.window.admit(number)
     }
 
+    /// Whether no later datagram than the one of this number has been heard. Only such a one is a sign of life: others may
+    /// have been recorded, and kept for this.
+    pub(super) fn is_latest(&self, number: u64) -> bool {
+        number == self.window.highest
+    }
+
     /// Whether it has more to tell than is known.
     pub(super) fn is_ahead(&self) -> bool {
         self.presence == Presence::Living && self.known < self.version
@@ -213,8 +219,13 @@ pub(super) fn name_digest(name: &str) -> u64 {
     fnv1a(name.bytes())
 }
 
+/// One grave's share of the digest. FNV-1a alone is nearly linear in its last bytes: in a sum, one count that is higher
+/// would make up for another that is lower. The finalizer of MurmurHash3 spreads each bit over all.
 fn grave_digest(node: NodeId, name_digest: u64, connections: u64) -> u64 {
-    fnv1a([node.0, name_digest, connections].into_iter().flat_map(u64::to_le_bytes))
+    let mut hash = fnv1a([node.0, name_digest, connections].into_iter().flat_map(u64::to_le_bytes));
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
 }
 
 fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
@@ -288,6 +299,19 @@ mod tests {
             assert!(window.admit(number) && !window.admit(number));
         }
         assert!(window.admit(u64::MAX - WINDOW_BITS - 1));
+    }
+
+    #[test]
+    fn counts_that_differ_do_not_make_up_for_each_other() {
+        let digest = |counts: [u64; 2]| {
+            (0_u32..).zip(counts).fold(0_u64, |sum, (namespace, count)| {
+                sum.wrapping_add(grave_digest(NodeId(7), name_digest(&format!("ns{namespace}")), count))
+            })
+        };
+        let mut seen = std::collections::HashSet::new();
+        for counts in (0..64).flat_map(|first| (0..64).map(move |second| [first, second])) {
+            assert!(seen.insert(digest(counts)), "{counts:?}");
+        }
     }
 
     #[test]

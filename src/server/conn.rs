@@ -114,8 +114,8 @@ impl Conn {
     /// Reads once. Level mode brings back what is left, so that one peer cannot hold the turn.
     pub(super) fn read(&mut self, scratch: &mut [u8]) -> Result<ReadOutcome, CloseReason> {
         if self.peer_finished {
-            // With no interest in reading, readiness is a hang-up: both sides are shut.
-            return Err(CloseReason::PeerClosed);
+            // There is nothing to read. Should it be a hang-up, writing will tell.
+            return Ok(ReadOutcome::Nothing);
         }
         match self.socket.source().read(scratch) {
             Ok(0) => Ok(ReadOutcome::End),

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
-use audience_meter::meter::news::NodeId;
+use audience_meter::meter::news::{Datagram, News, NodeId};
 use audience_meter::meter::{ClusterRules, MemberId, Meter, NotifyRule, Output, Rules};
 use audience_meter::wire::report::{self, Scope};
 
@@ -23,6 +23,9 @@ const SEEDS: u64 = 400;
 const SCRIPT_TICKS: u64 = 3_000;
 const NODE_TIMEOUT: Duration = Duration::from_secs(5);
 const QUIET_TICKS: u64 = 500;
+
+/// How long after it was said a part may arrive and still has to be delivered: the last copy leaves after 200 ms.
+const COPIES_TICKS: u64 = 22 + 15;
 
 /// A long time ago, for a clock that can step backwards.
 const EPOCH_MS: u64 = 1_700_000_000_000;
@@ -75,13 +78,27 @@ struct Node {
     /// Its members: namespace and uuid.
     members: BTreeMap<MemberId, (&'static str, Option<&'static str>)>,
     next_member: MemberId,
-    /// Datagrams that wait in its receive buffer.
-    buffer: Vec<Rc<[u8]>>,
+    /// Datagrams that wait in its receive buffer, and since when.
+    buffer: Vec<(u64, Rc<[u8]>)>,
     /// Messages that it delivered, by namespace.
-    heard: Vec<(String, String)>,
+    heard: Vec<String>,
+    /// Since when it has known which others to be there.
+    acquainted: BTreeMap<NodeId, u64>,
+    /// Parts of messages that reached it in time, of senders that it knew when they were sent.
+    parts: BTreeSet<(NodeId, u64)>,
+    /// All parts that ever reached it.
+    seen: BTreeSet<(NodeId, u64)>,
     /// The least that it may say has ever come to a namespace.
     connections: BTreeMap<String, u64>,
-    born_at: u64,
+}
+
+/// What somebody said.
+struct Message {
+    text: String,
+    sender: NodeId,
+    /// The numbers of its parts.
+    parts: std::ops::RangeInclusive<u64>,
+    sent_at: u64,
 }
 
 /// A datagram on its way; the earliest is the greatest.
@@ -103,9 +120,15 @@ struct World {
     next_node: u64,
     is_cut: bool,
     scope: Scope,
-    messages: u64,
-    /// Who was there, and had been for a while, when a message was sent.
-    sent_messages: Vec<(String, NodeId, BTreeSet<NodeId>)>,
+    /// Whether all wall clocks are right at the start: then claims are made in the same millisecond.
+    has_one_clock: bool,
+    /// Datagrams that an attacker has recorded.
+    recorded: Vec<Rc<[u8]>>,
+    messages: Vec<Message>,
+    /// How often each name was joined.
+    joined: BTreeMap<&'static str, u64>,
+    /// Whether a node has crashed: what it had not told is lost.
+    has_crashed: bool,
 }
 
 impl World {
@@ -126,8 +149,11 @@ impl World {
             next_node: 0,
             is_cut: false,
             scope: Scope { id: seed, key },
-            messages: 0,
-            sent_messages: Vec::new(),
+            has_one_clock: random.chance(40),
+            recorded: Vec::new(),
+            messages: Vec::new(),
+            joined: BTreeMap::new(),
+            has_crashed: false,
             random,
         };
         for _ in 0..2 + world.random.below(7) {
@@ -163,13 +189,15 @@ impl World {
             id,
             side: self.is_cut && self.random.chance(50),
             is_paused: false,
-            clock_ms: i64::try_from(self.random.below(4_000)).unwrap() - 2_000,
+            clock_ms: if self.has_one_clock { 0 } else { i64::try_from(self.random.below(4_000)).unwrap() - 2_000 },
             members: BTreeMap::new(),
             next_member: 0,
             buffer: Vec::new(),
             heard: Vec::new(),
+            acquainted: BTreeMap::new(),
+            parts: BTreeSet::new(),
+            seen: BTreeSet::new(),
             connections: BTreeMap::new(),
-            born_at: self.tick,
         });
     }
 
@@ -187,8 +215,8 @@ impl World {
                 }
                 Output::Message { namespace, text } => {
                     let node = &mut self.nodes[index];
-                    let name = node.meter.namespaces_from(namespace).next().unwrap().1.name().to_owned();
-                    node.heard.push((name, text.to_string()));
+                    assert_eq!(node.meter.namespaces_from(namespace).next().unwrap().1.name(), "a");
+                    node.heard.push(text.to_string());
                 }
                 Output::Count { total, .. } => assert!(total > 0, "0 is never told"),
             }
@@ -197,6 +225,9 @@ impl World {
 
     /// Multicast with loopback: everybody gets it, the sender too, unless it is lost on the way.
     fn broadcast(&mut self, from: usize, bytes: &Rc<[u8]>) {
+        if self.recorded.len() < 10_000 && self.random.chance(10) {
+            self.recorded.push(bytes.clone());
+        }
         for index in 0..self.nodes.len() {
             self.sent += 1;
             let is_apart = self.is_cut && self.nodes[index].side != self.nodes[from].side;
@@ -220,7 +251,7 @@ impl World {
             let (to, bytes) = (flight.to, flight.bytes.clone());
             self.network.pop();
             if let Some(node) = self.nodes.iter_mut().find(|node| node.id.0 == to) {
-                node.buffer.push(bytes);
+                node.buffer.push((self.tick, bytes));
             }
         }
         for index in 0..self.nodes.len() {
@@ -235,11 +266,11 @@ impl World {
         let now = self.now(&self.nodes[index]);
         // A turn receives a bounded number; what is left keeps others from being taken for silent.
         let buffer = &mut self.nodes[index].buffer;
-        let batch: Vec<Rc<[u8]>> = buffer.drain(..buffer.len().min(50)).collect();
+        let batch: Vec<(u64, Rc<[u8]>)> = buffer.drain(..buffer.len().min(50)).collect();
         let has_heard_all = self.nodes[index].buffer.is_empty();
-        for bytes in batch {
+        for (arrived_at, bytes) in batch {
             if let Ok(datagram) = report::decode(&bytes, &self.scope) {
-                let _ = self.nodes[index].meter.receive(&datagram, now);
+                self.receive(index, &datagram, arrived_at, now);
             }
         }
         let is_due = self.nodes[index].meter.poll_timeout().is_some_and(|due| due <= now.tick);
@@ -250,6 +281,34 @@ impl World {
         }
         self.drain(index);
         self.check_node(index);
+    }
+
+    fn receive(&mut self, index: usize, datagram: &Datagram<&str>, arrived_at: u64, now: Now) {
+        let sent_at = match &datagram.news {
+            News::Message(part) => self.sent_at(datagram.sender, part.number),
+            _ => None,
+        };
+        let node = &mut self.nodes[index];
+        let has_namespace = node.meter.find("a").is_some();
+        let received = node.meter.receive(datagram, now);
+        let known: BTreeSet<NodeId> = node.meter.nodes(now).map(|other| other.node).collect();
+        node.acquainted.retain(|other, _| known.contains(other));
+        for &other in &known {
+            node.acquainted.entry(other).or_insert(self.tick);
+        }
+        let (Ok(()), Some(sent_at), News::Message(part)) = (received, sent_at, &datagram.news) else { return };
+        // What arrived when there was nobody to tell is not owed when somebody comes.
+        let is_first = node.seen.insert((datagram.sender, part.number));
+        let is_in_time = is_first && arrived_at <= sent_at + COPIES_TICKS;
+        let is_known = node.acquainted.get(&datagram.sender).is_some_and(|&since| since < sent_at);
+        if is_in_time && is_known && has_namespace {
+            node.parts.insert((datagram.sender, part.number));
+        }
+    }
+
+    fn sent_at(&self, sender: NodeId, number: u64) -> Option<u64> {
+        let of = self.messages.iter().find(|message| message.sender == sender && message.parts.contains(&number));
+        of.map(|message| message.sent_at)
     }
 
     /// What holds at every node, at any time.
@@ -267,8 +326,10 @@ impl World {
     fn act(&mut self) {
         let index = usize::try_from(self.random.below(self.nodes.len() as u64)).unwrap();
         match self.random.below(1000) {
-            0..500 => self.join(index),
-            500..800 => self.leave(index),
+            0..450 => self.join(index),
+            450..500 => self.duel(),
+            500..750 => self.leave(index),
+            750..800 => self.replay(),
             800..850 => self.end_claim(index),
             850..930 => self.say(index),
             930..950 => self.crash_or_stop(index),
@@ -290,11 +351,35 @@ impl World {
     fn join(&mut self, index: usize) {
         let name = self.random.pick(&NAMESPACES);
         let uuid = self.random.chance(40).then(|| self.random.pick(&UUIDS));
+        self.join_as(index, name, uuid);
+    }
+
+    /// The same uuid is claimed at every node in the same moment.
+    fn duel(&mut self) {
+        let (name, uuid) = (self.random.pick(&NAMESPACES), self.random.pick(&UUIDS));
+        for index in 0..self.nodes.len() {
+            self.join_as(index, name, Some(uuid));
+        }
+    }
+
+    /// Somebody sends again what was recorded long ago.
+    fn replay(&mut self) {
+        for _ in 0..20.min(self.recorded.len()) {
+            let index = self.random.below(self.recorded.len() as u64);
+            let bytes = self.recorded[usize::try_from(index).unwrap()].clone();
+            for node in &mut self.nodes {
+                node.buffer.push((self.tick, bytes.clone()));
+            }
+        }
+    }
+
+    fn join_as(&mut self, index: usize, name: &'static str, uuid: Option<&'static str>) {
         let now = self.now(&self.nodes[index]);
         let node = &mut self.nodes[index];
         if node.is_paused {
             return;
         }
+        *self.joined.entry(name).or_default() += 1;
         node.next_member += 1;
         node.members.insert(node.next_member, (name, uuid));
         let told = node.meter.join(node.next_member, name, uuid, now);
@@ -327,14 +412,15 @@ impl World {
         if self.nodes[index].is_paused {
             return;
         }
-        self.messages += 1;
-        // Every tenth is too long for one datagram.
-        let filling = "x".repeat(if self.messages.is_multiple_of(10) { 3_000 } else { 3 });
-        let text = format!("s={}-{filling}", self.messages);
+        // Every tenth is too long for one datagram: 3,000 bytes are 5 parts.
+        let (filling, parts) = if self.random.chance(10) { (3_000, 5) } else { (3, 1) };
+        let text = format!("s={}-{}", self.messages.len(), "x".repeat(filling));
         let sender = self.nodes[index].id;
-        let long_ago = self.tick.saturating_sub(1_500);
-        let settled = self.nodes.iter().filter(|node| node.born_at < long_ago).map(|node| node.id).collect();
-        self.sent_messages.push((text.clone(), sender, settled));
+        let numbers =
+            self.messages.iter().filter(|message| message.sender == sender).map(|message| *message.parts.end());
+        let first = numbers.max().unwrap_or(0) + 1;
+        let parts = first..=first + parts - 1;
+        self.messages.push(Message { text: text.clone(), sender, parts, sent_at: self.tick });
         let now = self.now(&self.nodes[index]);
         self.nodes[index].meter.send_message("a", &text, now);
         self.drain(index);
@@ -354,6 +440,8 @@ impl World {
             self.nodes[index].meter.say_goodbye(now);
             self.drain(index);
         }
+        // Even the last words may get lost.
+        self.has_crashed = true;
         self.nodes.remove(index);
     }
 
@@ -386,17 +474,37 @@ impl World {
         }
     }
 
-    /// No message came twice, or after a later one of the same sender; without loss, all came.
+    /// After more quiet: every node knows of as many connections, and of none that never were.
+    fn check_connections(&self) {
+        for (&name, &joined) in &self.joined {
+            let told: BTreeSet<Option<u64>> = self
+                .nodes
+                .iter()
+                .map(|node| {
+                    let namespace = node.meter.namespaces_from(0).find(|(_, namespace)| namespace.name() == name);
+                    namespace.map(|(_, namespace)| namespace.connections())
+                })
+                .collect();
+            assert_eq!(told.len(), 1, "connections of {name}: {told:?}, truly {joined}");
+            let told = told.first().copied().flatten().unwrap_or(0);
+            assert!(told == joined || (self.has_crashed && told < joined), "connections of {name}: {told} of {joined}");
+        }
+    }
+
+    /// No message came twice, or after a later one of its sender; and none is missing of which all parts arrived.
     fn check_messages(&self) {
-        let order: BTreeMap<&str, usize> =
-            self.sent_messages.iter().enumerate().map(|(index, (text, ..))| (text.as_str(), index)).collect();
+        let texts = self.messages.iter().map(|message| message.text.as_str());
+        let order: BTreeMap<&str, usize> = texts.zip(0..).collect();
         for node in &self.nodes {
             let mut last: BTreeMap<NodeId, usize> = BTreeMap::new();
-            for (_, text) in &node.heard {
+            for text in &node.heard {
                 let index = order[text.as_str()];
-                let sender = self.sent_messages[index].1;
-                let earlier = last.insert(sender, index);
+                let earlier = last.insert(self.messages[index].sender, index);
                 assert!(earlier.is_none_or(|earlier| earlier < index), "out of order or twice: {text:.20}");
+            }
+            for Message { text, sender, parts, .. } in &self.messages {
+                let has_arrived = parts.clone().all(|number| node.parts.contains(&(*sender, number)));
+                assert!(!has_arrived || node.heard.contains(text), "{text:.20} arrived and was not delivered");
             }
         }
     }
@@ -422,6 +530,10 @@ fn run(seed: u64) {
     }
     world.check_truth();
     world.check_messages();
+    for _ in 0..4 * QUIET_TICKS {
+        world.step();
+    }
+    world.check_connections();
 }
 
 #[test]

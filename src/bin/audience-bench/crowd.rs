@@ -1,7 +1,7 @@
 //! Everybody who is there, on our side: the open streams, and how many there ought to be at each event.
 //!
-//! Owns the members and the reactor they are heard through. It does not know what is measured, nor what the daemon says of
-//! itself: it knows what the members were told, and whether that is true.
+//! Owns the members and the reactor they are heard through. It does not know what is measured, nor what the daemon says
+//! of itself: it knows what the members were told, and whether that is true.
 
 use std::net::SocketAddr;
 use std::time::Duration;

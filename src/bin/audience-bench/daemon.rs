@@ -93,7 +93,9 @@ impl Daemon {
         let Some(address) = self.stats else { return Ok(None) };
         let mut stream = connect(address, "--stats-port")?;
         let mut text = String::new();
-        stream.read_to_string(&mut text)?;
+        stream
+            .read_to_string(&mut text)
+            .map_err(|error| format!("no stats from {address}: {error}; is it --stats-port?"))?;
         let stats: HashMap<String, serde_json::Value> = serde_json::from_str(&text)
             .map_err(|error| format!("the stats at {address} are not JSON ({error}); is it --stats-port?"))?;
         let members = |figures: &serde_json::Value| figures.get("members")?.as_u64();
@@ -126,7 +128,7 @@ impl Daemon {
     fn await_ready(&mut self) -> Result<()> {
         let Some((_, stderr)) = &mut self.child else { return Ok(()) };
         let mut lines = stderr.lines();
-        let mut last = String::new();
+        let mut last = "it ends without a word".to_owned();
         while let Some(line) = lines.next().transpose()? {
             if line.ends_with("event=ready") {
                 return Ok(());

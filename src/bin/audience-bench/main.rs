@@ -1,11 +1,11 @@
 //! Measures what a daemon spends on a member, and checks that it counts right while it does.
 //!
-//! Heir of the 2011 bench.js, whose flags it keeps. Owns the course of a run (rounds, each from nobody to nobody), the clock
-//! and what is printed. One thread, the library's own reactor: what a member costs here is close to what it costs there, so
-//! the two share the machine fairly.
+//! Heir of the 2011 bench.js, whose flags it keeps. Owns the course of a run (rounds, each from nobody to nobody), the
+//! clock and what is printed. One thread, the library's own reactor: what a member costs here is close to what it costs
+//! there, so the two share the machine fairly.
 //!
-//! It is no test: it asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong count at the
-//! end of any phase ends the run with exit code 1.
+//! It is no test: it asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong count at
+//! the end of any phase ends the run with exit code 1.
 
 mod crowd;
 mod daemon;

@@ -1,7 +1,7 @@
 //! One open stream, as a page would hold it.
 //!
-//! Owns what has been heard on it. It reads what a 2011 client reads: a `data:` line with an integer is a count, any other a
-//! message, all else is skipped.
+//! Owns what has been heard on it. It reads what a 2011 client reads: a `data:` line with an integer is a count, any
+//! other a message, all else is skipped.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

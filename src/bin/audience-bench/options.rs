@@ -41,7 +41,8 @@ Of a daemon that is running already:
 Start it with --notify-delta-ratio 0, so that every count is told soon.
 ";
 
-/// Descriptors that are no members: standard streams, poller, signals, the daemon's pipe, side ports, and some to spare.
+/// Descriptors that are no members: standard streams, poller, signals, the daemon's pipe, side ports, and some to
+/// spare.
 const OWN_DESCRIPTORS: u64 = 32;
 
 /// What to do.
@@ -90,8 +91,8 @@ impl Options {
         if limit < wanted {
             let members = self.members;
             return Err(format!(
-                "--concurrent-clients {members} takes {wanted} descriptors and {limit} are allowed; raise `ulimit -n`, or \
-                 start several benchmarks, each with an --event-prefix"
+                "--concurrent-clients {members} takes {wanted} descriptors and {limit} are allowed; raise `ulimit -n`, \
+                 or start several benchmarks, each with an --event-prefix"
             )
             .into());
         }

@@ -16,8 +16,8 @@ impl Process {
         Self { pid }
     }
 
-    /// The time it has spent on a CPU in nanoseconds, in the kernel on its behalf included. Exact while it sleeps; while it
-    /// runs, as of the scheduler's last tick.
+    /// The time it has spent on a CPU in nanoseconds, in the kernel on its behalf included. Exact while it sleeps;
+    /// while it runs, as of the scheduler's last tick.
     pub(super) fn cpu_ns(&self) -> Result<u64> {
         let text = self.read("schedstat")?;
         self.number("schedstat", text.split_whitespace().next())

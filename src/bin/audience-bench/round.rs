@@ -1,7 +1,7 @@
 //! One round: everybody joins, is left alone, is told messages and counts, churns and leaves.
 //!
-//! Owns what is done in which order and what is read off before and after. Every phase ends with the truth: each member's
-//! last count and the stats are the number of streams that are open, or the run is over.
+//! Owns what is done in which order and what is read off before and after. Every phase ends with the truth: each
+//! member's last count and the stats are the number of streams that are open, or the run is over.
 //!
 //! CPU time is read while the daemon sleeps, when it is exact. Counts that happen to be told while something else is
 //! measured are heard and counted, and their cost is taken off.
@@ -16,8 +16,8 @@ use super::process::Process;
 use super::report::{Figure, float, median};
 use super::{Result, now, progress};
 
-/// How many joins may be on their way. Four times as many fill the usual backlog (4,096, `net.core.somaxconn`), past which a
-/// SYN is dropped and comes again a second later.
+/// How many joins may be on their way. Four times as many fill the usual backlog (4,096, `net.core.somaxconn`), past
+/// which a SYN is dropped and comes again a second later.
 const JOINS_PENDING_MAX: u64 = 1000;
 
 /// How many joins are made between two looks at what there is to hear.
@@ -130,8 +130,8 @@ impl<'a> Round<'a> {
         Ok(Some(process.wake_ups()? - before))
     }
 
-    /// Sends messages to the events in turn, each when the one before has been heard by all. Returns the time on the CPU
-    /// for each delivery.
+    /// Sends messages to the events in turn, each when the one before has been heard by all. Returns the time on the
+    /// CPU for each delivery.
     fn push_messages(&mut self, figures: &mut Vec<Figure>) -> Result<Option<f64>> {
         self.announce("push");
         let (mut firsts, mut lasts, mut deliveries) = (Vec::new(), Vec::new(), 0);
@@ -164,8 +164,8 @@ impl<'a> Round<'a> {
         Ok(cpu_ns.map(|ns| ns / float(deliveries)))
     }
 
-    /// One more joins and leaves again, so that all others at its event are told so. Returns the time on the CPU for each
-    /// delivery.
+    /// One more joins and leaves again, so that all others at its event are told so. Returns the time on the CPU for
+    /// each delivery.
     fn push_counts(&mut self, figures: &mut Vec<Figure>) -> Result<Option<f64>> {
         self.announce("push counts");
         let place = self.options.members;
@@ -270,8 +270,8 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Hears so many deliveries. Returns how long after `start`, when their cause was handed over, the first and the last
-    /// came.
+    /// Hears so many deliveries. Returns how long after `start`, when their cause was handed over, the first and the
+    /// last came.
     fn hear(&mut self, start: Instant, deliveries: u64, of: fn(&Heard) -> u64) -> Result<(Duration, Duration)> {
         let before = of(&self.crowd.heard);
         let mut first = None;
@@ -296,7 +296,8 @@ impl<'a> Round<'a> {
         self.await_truth(phase, Self::find_wrong)
     }
 
-    /// Waits until what everybody was told last is the truth. Unlike asking for the stats, that costs the daemon nothing.
+    /// Waits until what everybody was told last is the truth. Unlike asking for the stats, that costs the daemon
+    /// nothing.
     fn settle_told(&mut self, phase: &str) -> Result<()> {
         self.await_truth(phase, |this| Ok(this.find_mistold()))
     }
