@@ -5,16 +5,22 @@
 //!
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
 
+mod cluster;
+
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::meter::{NotifyRule, Rules};
+pub use cluster::{ClusterConfig, KeySource};
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
 const DURATION_MAX_S: f64 = 365.0 * 24.0 * 3600.0;
+
+/// More processes than a machine has cores are of no use.
+const WORKERS_MAX: usize = 1024;
 
 /// What to do.
 #[derive(Debug)]
@@ -41,6 +47,8 @@ pub enum AllowOrigin {
 pub struct Config {
     /// Log everything.
     pub debug: bool,
+    /// How many processes serve, each on a core.
+    pub workers: usize,
     /// The audience port; 0 lets the kernel choose.
     pub port: u16,
     /// The address of the audience and demo ports; `None` is all of them, IPv4 and IPv6.
@@ -63,6 +71,8 @@ pub struct Config {
     pub retry_ms: RangeInclusive<u64>,
     /// Who may embed the events.
     pub allow_origin: AllowOrigin,
+    /// How nodes find each other.
+    pub cluster: ClusterConfig,
 }
 
 /// Why the arguments are refused.
@@ -88,9 +98,18 @@ Options:
   -h, --help                           output usage information
   -V, --version                        output the version number
   -d, --debug                          log everything
-  -w, --workers <num>                  number of worker processes to spawn (default 1; more are not supported yet)
+  -w, --workers <num>                  number of worker processes to spawn (default the number of CPUs)
   -m, --cluster-addr <ip:port>         use a given multicast IP:PORT to sync several instances of audience-meter
-                                       (not supported yet)
+                                       (by default, instances on one host and port are synced over loopback;
+                                       preferred address is 239.255.13.37:314)
+      --cluster-ttl <num>              how many routers multicast datagrams may pass, plus one (default 1)
+      --cluster-interface <ip>         address of the interface to use for multicast (default as the routes say)
+      --cluster-peers <host:port,...>  audience ports of other hosts to sync with by unicast, where there is no
+                                       multicast
+      --cluster-key-file <path>        file with a key of at least 16 bytes that all instances share, readable by its
+                                       owner only (default the environment variable AUDIENCE_METER_CLUSTER_KEY)
+      --cluster-max-nodes <num>        number of other instances that are believed (default 256)
+      --cluster-max-namespaces <num>   number of namespaces that each of them may tell of (default 1000000)
       --port <port>                    audience port (default 80, or the environment variable PORT; 0 lets the
                                        system choose)
       --host <ip>                      address of the audience and demo ports (default all, IPv4 and IPv6, or the
@@ -137,9 +156,9 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
     if options.args.contains(["-V", "--version"]) {
         return Ok(Command::Version);
     }
-    options.refuse_unsupported()?;
     let config = Config {
         debug: options.args.contains(["-d", "--debug"]),
+        workers: options.workers()?,
         enable_uuid: options.args.contains("--enable-uuid"),
         port: options.port("--port", Some("PORT"), 80)?,
         host: options.value("--host", Some("HOST"), None, parse_host)?,
@@ -159,9 +178,8 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         head_timeout: options.positive_duration("--head-timeout", 10.0)?,
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
+        cluster: cluster::parse(&mut options)?,
     };
-    options.positive_duration("--cluster-notify-interval", 2.0)?;
-    options.positive_duration("--cluster-node-timeout", 5.0)?;
     options.finish()?;
     Ok(Command::Run(Box::new(config)))
 }
@@ -181,7 +199,18 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         default: T,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, UsageError> {
-        let given = self.args.opt_value_from_fn(option, |value| Ok::<_, UsageError>(OsString::from(value)));
+        Ok(self.given(option, option, variable, parse)?.unwrap_or(default))
+    }
+
+    /// The value of an option that has these names, or of an environment variable, if there is one.
+    fn given<T>(
+        &mut self,
+        names: impl Into<pico_args::Keys>,
+        option: &'static str,
+        variable: Option<&'static str>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, UsageError> {
+        let given = self.args.opt_value_from_fn(names, |value| Ok::<_, UsageError>(OsString::from(value)));
         let given = given.map_err(|error| match error {
             pico_args::Error::NonUtf8Argument => {
                 UsageError(format!("{option} has a value that is not text; see --help"))
@@ -192,12 +221,12 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
             (Some(value), _) => (option, value),
             (None, Some(variable)) => match (self.env)(variable).filter(|value| !value.is_empty()) {
                 Some(value) => (variable, value),
-                None => return Ok(default),
+                None => return Ok(None),
             },
-            (None, None) => return Ok(default),
+            (None, None) => return Ok(None),
         };
         let parsed = value.to_str().ok_or_else(|| "is not text".to_owned()).and_then(parse);
-        parsed.map_err(|problem| UsageError(format!("{source} {:?} {problem}", value.to_string_lossy())))
+        parsed.map(Some).map_err(|problem| UsageError(format!("{source} {:?} {problem}", value.to_string_lossy())))
     }
 
     fn port(&mut self, option: &'static str, variable: Option<&'static str>, default: u16) -> Result<u16, UsageError> {
@@ -221,6 +250,14 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         })
     }
 
+    fn workers(&mut self) -> Result<usize, UsageError> {
+        let given = self.given(["-w", "--workers"], "--workers", None, |text| match text.parse() {
+            Ok(workers @ 1..=WORKERS_MAX) => Ok(workers),
+            _ => Err(format!("is not a number of processes; give one from 1 to {WORKERS_MAX}")),
+        })?;
+        Ok(given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX)))
+    }
+
     fn retry_ms(&mut self) -> Result<RangeInclusive<u64>, UsageError> {
         let least = self.duration("--retry-min", 2.0)?;
         let most = self.duration("--retry-max", 10.0)?;
@@ -230,30 +267,6 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         }
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Ok(ms(least)..=ms(most))
-    }
-
-    fn refuse_unsupported(&mut self) -> Result<(), UsageError> {
-        let workers = |text: &str| match text.parse::<u32>() {
-            Ok(1) => Ok(()),
-            Ok(2..) => Err("is not supported yet; start with 1".to_owned()),
-            _ => Err("is not a number of processes; give 1".to_owned()),
-        };
-        self.short_and_long("-w", "--workers", workers)?;
-        let group = |text: &str| match text.parse::<SocketAddr>() {
-            Ok(_) => Err("is not supported yet; leave it out".to_owned()),
-            Err(_) => Err("is not an ip:port; give one such as 239.255.13.37:314".to_owned()),
-        };
-        self.short_and_long("-m", "--cluster-addr", group)
-    }
-
-    fn short_and_long(
-        &mut self,
-        short: &'static str,
-        long: &'static str,
-        parse: impl Fn(&str) -> Result<(), String> + Copy,
-    ) -> Result<(), UsageError> {
-        self.value(short, None, (), parse)?;
-        self.value(long, None, (), parse)
     }
 
     /// Refuses what nobody has asked for.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::journal::{Journal, Stretch, Subject};
 use super::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Wanted};
 use super::peers::{Peer, PeerId, Peers, Presence, name_digest};
-use super::{Meter, NamespaceId, Output};
+use super::{Meter, NAME_MAX, NamespaceId, Output};
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 
@@ -229,8 +229,8 @@ pub struct NodeFigures {
     pub node: NodeId,
     /// How many members it has.
     pub members: u64,
-    /// For how many ticks nothing was heard of it.
-    pub silent_ticks: u64,
+    /// For how many milliseconds nothing was heard of it.
+    pub silent_ms: u64,
 }
 
 impl Meter {
@@ -240,22 +240,25 @@ impl Meter {
         self.cluster.node
     }
 
+    /// How many members are counted at this node.
+    #[must_use]
+    pub fn own_members(&self) -> u64 {
+        self.namespaces.iter().map(|(_, namespace)| u64::from(namespace.counted())).sum()
+    }
+
     /// The other nodes that are there.
     pub fn nodes(&self, now: Now) -> impl Iterator<Item = NodeFigures> {
         let living = self.cluster.peers.iter().filter(|(_, peer)| peer.presence == Presence::Living);
         living.map(move |(_, peer)| NodeFigures {
             node: peer.node,
             members: peer.members,
-            silent_ticks: now.tick.0.saturating_sub(peer.heard_at.0),
+            silent_ms: now.tick.ms_since(peer.heard_at),
         })
     }
 
-    /// Sends a message to the members of a namespace, here and everywhere.
-    pub fn send_message(&mut self, name: &str, text: &str, now: Now) {
-        if let Some(namespace) = self.find(name) {
-            self.outputs.push_back(Output::Message { namespace, text: text.into() });
-        }
-        if !self.is_clustered {
+    /// Has the other nodes tell their members of a namespace a message.
+    pub fn tell_others(&mut self, name: &str, text: &str, now: Now) {
+        if !self.is_clustered || name.len() > NAME_MAX {
             return;
         }
         let namespace: Rc<str> = name.into();

@@ -39,6 +39,7 @@ pub use members::Member;
 use members::Members;
 pub use namespace::{Namespace, NotifyRule};
 use news::{Claim, Datagram, News, NodeId};
+pub use peers::name_digest;
 pub use walks::WalkId;
 use walks::Walks;
 
@@ -76,7 +77,7 @@ pub enum Output {
     },
     /// End this member's stream with the farewell: its uuid was claimed anew or given up. It no longer counts.
     Farewell(MemberId),
-    /// Tell every member of the namespace this message.
+    /// Tell every member of the namespace this message of another node.
     Message {
         /// The namespace; it may be without members here.
         namespace: NamespaceId,

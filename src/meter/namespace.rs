@@ -235,8 +235,7 @@ impl Namespace {
         self.modified_unix_s = now.unix_s();
     }
 
-    /// The number of counted members by the namespace's own book.
-    #[cfg(any(test, debug_assertions))]
+    /// How many of this node's members are counted.
     pub(super) fn counted(&self) -> u32 {
         self.counted
     }

@@ -215,7 +215,8 @@ impl Peer {
 }
 
 /// The FNV-1a hash of a name: the same on every host and in every build, unlike std's.
-pub(super) fn name_digest(name: &str) -> u64 {
+#[must_use]
+pub fn name_digest(name: &str) -> u64 {
     fnv1a(name.bytes())
 }
 

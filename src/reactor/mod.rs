@@ -23,7 +23,7 @@ pub use registered::{Interest, Registered};
 
 /// How many events one turn takes from the kernel. At some 5 us each (a read, a join, a write) a turn stays near 1 ms;
 /// level mode brings the rest in the next one.
-const EVENTS_PER_TURN: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+pub const EVENTS_PER_TURN: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// What a source is called when it is ready. `usize::MAX` is taken by `polling`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "families and sizes of addresses and options are small constants")]
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
@@ -74,6 +74,73 @@ pub fn accept(listener: &TcpListener) -> Accepted {
             _ => Accepted::Failed,
         },
     }
+}
+
+/// What a datagram socket may hold that has not been read, in bytes: a whole table of 100,000 names on its way to a
+/// newcomer. By default it would be 92 datagrams.
+const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
+
+/// Opens a socket that sends to a multicast group and receives what is sent to it, our own datagrams too.
+///
+/// Sockets of one user share the group (`SO_REUSEPORT`), and each gets every datagram; with `SO_REUSEADDR` any user could
+/// listen in. It hears no other group (`IP_MULTICAST_ALL` off; bound to the group's address).
+///
+/// # Errors
+/// What the kernel says: the port is in use or not permitted, or there is no such interface.
+pub fn multicast(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8) -> io::Result<UdpSocket> {
+    let socket = datagram_socket(libc::AF_INET)?;
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 0)?;
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl.into())?;
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 1)?;
+    let interface_in = libc::in_addr { s_addr: u32::from(interface).to_be() };
+    let size = size_of::<libc::in_addr>() as socklen_t;
+    let pointer = (&raw const interface_in).cast::<c_void>();
+    // SAFETY: the pointer is to an address of this size.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, pointer, size) })?;
+    bind(&socket, group.into())?;
+    let socket = UdpSocket::from(socket);
+    socket.join_multicast_v4(group.ip(), &interface)?;
+    Ok(socket)
+}
+
+/// Opens a socket for datagrams to and from single hosts, shared by processes of one user: each datagram goes to one.
+///
+/// # Errors
+/// What the kernel says: the port is in use or not permitted.
+pub fn unicast(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = datagram_socket(if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 })?;
+    if address.is_ipv6() {
+        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
+    }
+    bind(&socket, address)?;
+    Ok(socket.into())
+}
+
+/// How many datagrams did not fit into the buffer of a socket since it was opened.
+///
+/// # Errors
+/// What the kernel says.
+pub fn overflowed_datagrams(socket: &UdpSocket) -> io::Result<u32> {
+    // SO_MEMINFO (linux/sock_diag.h): nine numbers, of which the last is SK_MEMINFO_DROPS.
+    const DROPS: usize = 8;
+    let mut meminfo = [0_u32; DROPS + 1];
+    let mut size = size_of_val(&meminfo) as socklen_t;
+    let pointer = meminfo.as_mut_ptr().cast::<c_void>();
+    // SAFETY: the pointer is to as many bytes as the size says, and any bytes are numbers.
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, pointer, &raw mut size) })?;
+    Ok(meminfo[DROPS])
+}
+
+fn datagram_socket(family: c_int) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers are passed.
+    let socket = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
+    let socket = own(socket)?;
+    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+    // Root may exceed net.core.rmem_max; others get what it allows.
+    if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, DATAGRAM_BUFFER).is_err() {
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, DATAGRAM_BUFFER)?;
+    }
+    Ok(socket)
 }
 
 /// SIGTERM and SIGINT as a source of readiness.
@@ -193,7 +260,7 @@ fn check(result: c_int) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::Ipv6Addr;
 
     #[test]
     fn a_listener_accepts_without_blocking() {
@@ -225,5 +292,18 @@ mod tests {
     fn an_address_is_shared_with_our_own_kind() {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         assert!(listen(listener.local_addr().unwrap()).is_ok());
+    }
+    #[test]
+    fn every_socket_of_a_group_gets_every_datagram() {
+        let group = SocketAddrV4::new(Ipv4Addr::new(239, 255, 13, 99), 31_499);
+        let sockets = [(); 3].map(|()| multicast(group, Ipv4Addr::LOCALHOST, 0).unwrap());
+        sockets[0].send_to(b"hello", group).unwrap();
+        for socket in &sockets {
+            socket.set_nonblocking(false).unwrap();
+            socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+            let mut buffer = [0; 16];
+            assert_eq!(socket.recv(&mut buffer).unwrap(), 5);
+            assert_eq!(overflowed_datagrams(socket).unwrap(), 0);
+        }
     }
 }

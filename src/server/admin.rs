@@ -6,9 +6,14 @@
 //! Invariant: what [`is_local`] refuses has no effect.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::assets::{self, Asset};
+use super::bus::Bus;
 use super::route::split_namespace;
+use crate::collections::tick::Now;
+use crate::meter::news::NodeId;
+use crate::meter::{Meter, NodeFigures};
 use crate::wire::http::Request;
 
 /// What a request on the notification port asks for.
@@ -56,6 +61,31 @@ impl DemoRoute {
             Some(_) => Self::Event,
         }
     }
+}
+
+/// What an operator wants to know of the cluster: who is there, who may not be, and what became of the datagrams.
+pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now: Now) -> serde_json::Value {
+    let nodes: Vec<NodeFigures> = meter.nodes(now).collect();
+    let is_silent = |node: &&NodeFigures| Duration::from_millis(node.silent_ms) > silent_after;
+    let of = |node: NodeId, members: u64, silent_ms: u64| serde_json::json!({ "node": node.to_string(), "members": members, "silent_ms": silent_ms });
+    let own = of(meter.node(), meter.own_members(), 0);
+    let all = nodes.iter().map(|node| of(node.node, node.members, node.silent_ms));
+    serde_json::json!({
+        "node": meter.node().to_string(),
+        "nodes": nodes.len() + 1,
+        "members": std::iter::once(own).chain(all).collect::<Vec<_>>(),
+        "silent": {
+            "nodes": nodes.iter().filter(is_silent).count(),
+            "members": nodes.iter().filter(is_silent).map(|node| node.members).sum::<u64>(),
+        },
+        "datagrams": {
+            "sent": bus.counters.sent,
+            "send_errors": bus.counters.send_errors,
+            "received": bus.counters.received,
+            "overflowed": bus.overflowed(),
+            "dropped": bus.counters.dropped,
+        },
+    })
 }
 
 /// Whether a request may have come from a program on this machine, or from a page that such a program serves.

@@ -11,14 +11,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use super::conn::Port;
 use super::conns::Conns;
+use super::neighbours::{self, Neighbours};
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
 use crate::reactor::sys::{self, Accepted};
 use crate::reactor::{Interest, Reactor, Registered, Token};
 
-/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, and some to spare.
-const OWN_DESCRIPTORS: usize = 20;
+/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, their names 6, bus 2,
+/// and some to spare.
+const OWN_DESCRIPTORS: usize = 24;
 
 /// Connections that the side ports may have: a few operators, scripts and demo pages at once.
 const SIDE_CONNECTIONS_MAX: usize = 12;
@@ -47,13 +49,17 @@ pub(super) const FIRST_FREE_TOKEN: usize = FIRST_TOKEN + LISTENERS_MAX;
 pub struct BindError {
     option: &'static str,
     address: SocketAddr,
-    error: io::Error,
+    /// What the kernel says; `None`: it would let us, but the port is another audience's.
+    error: Option<io::Error>,
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { option, address, error } = self;
         write!(f, "{option}: cannot listen on {address}: ")?;
+        let Some(error) = error else {
+            return write!(f, "another audience has it; give another {option}");
+        };
         match error.kind() {
             io::ErrorKind::AddrInUse => write!(f, "it is in use; stop who uses it, or give another {option}"),
             io::ErrorKind::PermissionDenied => {
@@ -84,6 +90,8 @@ pub(super) struct Listeners {
     doorstep: usize,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
+    /// Says whose the ports are.
+    neighbours: Neighbours,
 }
 
 impl Listeners {
@@ -105,24 +113,39 @@ impl Listeners {
             members_max: descriptors - OWN_DESCRIPTORS - SIDE_CONNECTIONS_MAX - doorstep,
             doorstep,
             rest_until: None,
+            neighbours: Neighbours::default(),
         };
-        let audience = this.bind_public(reactor, "--port", Port::Audience, config.host, config.port)?;
+        let audience = this.bind_public(reactor, Port::Audience, config.host, config.port)?;
+        let mut neighbours = Neighbours::default();
+        let (host, name) = (neighbours::host_name(config), neighbours::audience_name(config, audience));
         if let Some(number) = config.stats_port {
-            this.bind_local(reactor, "--stats-port", Port::Stats, number)?;
+            this.bind_local(reactor, Port::Stats, number)?;
         }
         if let Some(number) = config.notification_port {
-            this.bind_local(reactor, "--notification-port", Port::Notification, number)?;
+            this.bind_local(reactor, Port::Notification, number)?;
         }
         if let Some(number) = config.demo_port {
-            this.bind_public(reactor, "--demo-port", Port::Demo, config.host, number)?;
+            this.bind_public(reactor, Port::Demo, config.host, number)?;
         }
-        // Not before all are bound: who fails says so in one line.
         for Listener { socket, port, .. } in &this.sockets {
+            let address = socket.source().local_addr()?;
+            let host = if address.ip().is_loopback() { "local" } else { &host };
+            if neighbours.claim(*port, address.port(), host, &name) {
+                return Err(BindError { option: option_of(*port), address, error: None }.into());
+            }
+        }
+        this.neighbours = neighbours;
+        Ok((this, audience))
+    }
+
+    /// Says what is listened on. Not before everything else is ready: who fails says so in one line.
+    pub(super) fn log(&self) -> io::Result<()> {
+        for Listener { socket, port, .. } in &self.sockets {
             let address = socket.source().local_addr()?;
             log::info(format_args!("event=listening port={port} address={address}"));
         }
-        log::info(format_args!("event=room descriptors={descriptors} members_max={}", this.members_max));
-        Ok((this, audience))
+        log::info(format_args!("event=room members_max={}", self.members_max));
+        Ok(())
     }
 
     /// The port of a token, if it is a listener's.
@@ -183,6 +206,7 @@ impl Listeners {
     /// Stops listening.
     pub(super) fn close(&mut self) {
         self.sockets.clear();
+        self.neighbours = Neighbours::default();
         self.rest_until = None;
     }
 
@@ -222,50 +246,38 @@ impl Listeners {
     fn bind_public(
         &mut self,
         reactor: &Reactor,
-        option: &'static str,
         port: Port,
         host: Option<IpAddr>,
         number: u16,
     ) -> Result<u16, BindError> {
         let Some(host) = host else {
             let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, number));
-            return match self.bind_one(reactor, option, port, all) {
-                Err(error) if is_family_missing(&error.error) => {
-                    self.bind_one(reactor, option, port, (Ipv4Addr::UNSPECIFIED, number).into())
+            return match self.bind_one(reactor, port, all) {
+                Err(error) if error.is_family_missing() => {
+                    self.bind_one(reactor, port, (Ipv4Addr::UNSPECIFIED, number).into())
                 }
                 bound => bound,
             };
         };
-        self.bind_one(reactor, option, port, (host, number).into())
+        self.bind_one(reactor, port, (host, number).into())
     }
 
     /// On loopback, IPv4 and, where there is one, IPv6: `localhost` may be either.
-    fn bind_local(
-        &mut self,
-        reactor: &Reactor,
-        option: &'static str,
-        port: Port,
-        number: u16,
-    ) -> Result<(), BindError> {
-        self.bind_one(reactor, option, port, (Ipv4Addr::LOCALHOST, number).into())?;
-        match self.bind_one(reactor, option, port, (Ipv6Addr::LOCALHOST, number).into()) {
-            Err(error) if !is_family_missing(&error.error) => Err(error),
+    fn bind_local(&mut self, reactor: &Reactor, port: Port, number: u16) -> Result<(), BindError> {
+        self.bind_one(reactor, port, (Ipv4Addr::LOCALHOST, number).into())?;
+        match self.bind_one(reactor, port, (Ipv6Addr::LOCALHOST, number).into()) {
+            Err(error) if !error.is_family_missing() => Err(error),
             _ => Ok(()),
         }
     }
 
-    fn bind_one(
-        &mut self,
-        reactor: &Reactor,
-        option: &'static str,
-        port: Port,
-        address: SocketAddr,
-    ) -> Result<u16, BindError> {
+    fn bind_one(&mut self, reactor: &Reactor, port: Port, address: SocketAddr) -> Result<u16, BindError> {
         let index = self.sockets.len();
         let bound = sys::listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))).and_then(
             |(address, socket)| Ok((address, Registered::new(reactor, socket, token(index), Interest::Read)?)),
         );
-        let (address, socket) = bound.map_err(|error| BindError { option, address, error })?;
+        let (address, socket) =
+            bound.map_err(|error| BindError { option: option_of(port), address, error: Some(error) })?;
         self.sockets.push(Listener { socket, port, is_paused: false });
         Ok(address.port())
     }
@@ -276,7 +288,21 @@ fn token(index: usize) -> Token {
     Token(FIRST_TOKEN + index)
 }
 
-/// Whether the kernel has no such addresses at all.
-fn is_family_missing(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(97 /* EAFNOSUPPORT */)
+/// The option that chooses the number of a port.
+fn option_of(port: Port) -> &'static str {
+    match port {
+        Port::Audience => "--port",
+        Port::Stats => "--stats-port",
+        Port::Notification => "--notification-port",
+        Port::Demo => "--demo-port",
+    }
+}
+
+impl BindError {
+    /// Whether the kernel has no such addresses at all.
+    fn is_family_missing(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| {
+            error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+        })
+    }
 }

@@ -8,16 +8,20 @@
 //! | `service` | what a request is answered with, and what it does to the audience |
 //! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
 //! | `push` | telling many, in slices |
+//! | `bus` | datagrams to and from the other nodes |
+//! | `neighbours` | whose a port is, when two audiences want it |
 //! | `assets` | the embedded pages and scripts |
 //!
 //! Invariant: nothing but [`turn`]'s `reap` frees a connection, and nothing outlives it.
 
 mod admin;
 mod assets;
+mod bus;
 mod conn;
 mod conns;
 mod jitter;
 mod listeners;
+mod neighbours;
 mod push;
 mod route;
 mod service;

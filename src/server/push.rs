@@ -197,16 +197,16 @@ mod tests {
         let mut meter = meter([(0, "a"), (1, "a")]);
         let mut pushes = Pushes::default();
         for number in 0..MESSAGES_PENDING_MAX {
-            pushes.tell_message(&mut meter, 0, sse::message("s", &number.to_string())).unwrap();
+            pushes.tell_message(&mut meter, 0, sse::message(&format!("s={number}"))).unwrap();
         }
-        assert!(pushes.tell_message(&mut meter, 0, sse::message("s", "too-many")).is_err());
+        assert!(pushes.tell_message(&mut meter, 0, sse::message("s=too-many")).is_err());
         meter.join(2, "a", None, Now::default());
         let made = turn(&mut pushes, &mut meter);
         let heard: Vec<String> = made.into_iter().filter(|&(member, _)| member == 0).map(|(_, text)| text).collect();
         let expected: Vec<String> = (0..PUSHES_PER_SLICE / 2).map(|number| format!("s={number}")).collect();
         assert_eq!(heard[..expected.len()], expected);
         let mut pushes = Pushes::default();
-        pushes.tell_message(&mut meter, 0, sse::message("s", "x")).unwrap();
+        pushes.tell_message(&mut meter, 0, sse::message("s=x")).unwrap();
         assert_eq!(turn(&mut pushes, &mut meter).len(), 3);
         assert!(pushes.is_idle());
     }

@@ -5,16 +5,17 @@
 //!
 //! Invariant: a request that is refused has no effect on the audience.
 
-use super::admin::{self, DemoRoute, Notification};
+use super::admin::{self, DemoRoute, Notification, cluster_json};
 use super::assets::{self, Asset, Pages};
+use super::bus::Bus;
 use super::conn::{ConnId, Port};
 use super::jitter::Jitter;
-use super::push::Pushes;
+use super::push::{Busy, Pushes};
 use super::route::Route;
 use crate::collections::tick::{Now, Tick};
 use crate::config::{AllowOrigin, Config};
 use crate::meter::news::NodeId;
-use crate::meter::{ClusterRules, Meter, NamespaceId};
+use crate::meter::{Meter, NAME_MAX, NamespaceId};
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
@@ -46,6 +47,11 @@ pub(super) enum Then {
     Drain,
     /// The stats go on from here.
     DrainStats(StatsCursor),
+    /// [`Service::answer_cluster`] is to be asked.
+    Cluster {
+        /// Whether the head alone is wanted.
+        is_head: bool,
+    },
 }
 
 /// How far a stats reply has come.
@@ -64,11 +70,14 @@ pub(super) struct Asker {
     pub(super) has_room: bool,
 }
 
+/// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
+const SILENT_PART: u32 = 3;
+
 impl Service {
     /// Ready to answer, for pages that join on `audience_port`.
-    pub(super) fn new(config: Config, audience_port: u16, node: NodeId, cluster: Option<ClusterRules>) -> Self {
+    pub(super) fn new(config: Config, audience_port: u16, node: NodeId) -> Self {
         Self {
-            meter: Meter::new(config.rules, node, cluster),
+            meter: Meter::new(config.rules, node, Some(config.cluster.rules)),
             pushes: Pushes::default(),
             pages: Pages::new(audience_port),
             jitter: Jitter::default(),
@@ -90,8 +99,11 @@ impl Service {
                     return Then::DrainStats(StatsCursor::default());
                 }
             }
-            Port::Stats => self.reply_text(404, "there is / here"),
-            Port::Notification => self.answer_notification(request.path),
+            Port::Stats if request.path == "/cluster" => {
+                return Then::Cluster { is_head: request.method == Method::Head };
+            }
+            Port::Stats => self.reply_text(404, "there are / and /cluster here"),
+            Port::Notification => self.answer_notification(request.path, now),
         }
         Then::Drain
     }
@@ -100,6 +112,15 @@ impl Service {
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.out.clear();
         self.reply_text(refusal.status(), refusal);
+    }
+
+    /// Answers with what is known of the other nodes.
+    pub(super) fn answer_cluster(&mut self, bus: &Bus, is_head: bool, now: Now) {
+        let silent_after = self.config.cluster.rules.node_timeout / SILENT_PART;
+        let body = cluster_json(&self.meter, bus, silent_after, now).to_string() + "\n";
+        let fields = "Cache-Control: no-store\r\n";
+        let content_type = Some("application/json");
+        Reply { content_type, fields, body: body.as_bytes(), ..Reply::empty(200) }.write(&mut self.out, is_head);
     }
 
     /// Appends the next piece of the stats to `out`; returns where they go on, if they do.
@@ -155,6 +176,10 @@ impl Service {
             self.reply_text(403, "this origin is not allowed");
             return Then::Drain;
         };
+        if namespace.len() > NAME_MAX || uuid.is_some_and(|uuid| uuid.len() > NAME_MAX) {
+            self.reply_text(414, format_args!("a name is at most {NAME_MAX} bytes long"));
+            return Then::Drain;
+        }
         if request.last_event_id == Some(sse::FAREWELL_ID.as_bytes()) {
             self.reply_cors(request, Reply::empty(204));
             return Then::Drain;
@@ -189,13 +214,22 @@ impl Service {
         reply.write(&mut self.out, is_head);
     }
 
-    fn answer_notification(&mut self, path: &str) {
-        let mut reply = Reply::empty(200);
-        if let Some(Notification { namespace, service, text }) = Notification::of(path)
-            && let Some(id) = self.meter.find(namespace)
-            && self.pushes.tell_message(&mut self.meter, id, sse::message(service, text)).is_err()
-        {
-            reply = Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) };
+    /// Tells the members here, and the other nodes; unless those here lag too far behind, then nobody.
+    fn answer_notification(&mut self, path: &str, now: Now) {
+        let Some(Notification { namespace, service, text }) = Notification::of(path) else {
+            return Reply::empty(200).write(&mut self.out, false);
+        };
+        let message = format!("{service}={text}");
+        let told = self
+            .meter
+            .find(namespace)
+            .map_or(Ok(()), |id| self.pushes.tell_message(&mut self.meter, id, sse::message(&message)));
+        let reply = match told {
+            Ok(()) => Reply::empty(200),
+            Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) },
+        };
+        if told.is_ok() {
+            self.meter.tell_others(namespace, &message, now);
         }
         reply.write(&mut self.out, false);
     }

@@ -7,8 +7,10 @@
 //! end of the turn in which the event was taken; and a key is used again in a later turn at the earliest.
 
 use std::error::Error;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 
+use super::bus::Bus;
 use super::conn::{CloseReason, ConnId, Port, ReadOutcome};
 use super::conns::Conns;
 use super::listeners::{FIRST_FREE_TOKEN, Listeners};
@@ -19,7 +21,7 @@ use crate::log;
 use crate::meter::Output;
 use crate::meter::news::NodeId;
 use crate::reactor::sys::{self, Signals};
-use crate::reactor::{Interest, Reactor, Ready, Registered, Token};
+use crate::reactor::{EVENTS_PER_TURN, Interest, Reactor, Ready, Registered, Token};
 use crate::wire::session::{Session, Step};
 use crate::wire::sse;
 
@@ -44,6 +46,9 @@ const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
 const SIGNALS_TOKEN: Token = Token(FIRST_FREE_TOKEN);
 
+/// The first of the bus's tokens.
+const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
+
 /// The daemon: one audience, all its ports.
 pub struct Server {
     reactor: Reactor,
@@ -51,6 +56,9 @@ pub struct Server {
     listeners: Listeners,
     conns: Conns,
     service: Service,
+    bus: Bus,
+    /// Whether no datagram was left waiting in this turn.
+    has_heard_all: bool,
     /// What is ready in this turn.
     ready: Vec<Ready>,
     /// What the last read took; nobody keeps any of it.
@@ -70,12 +78,20 @@ impl Server {
         let reactor = Reactor::new()?;
         let signals = Registered::new(&reactor, Signals::open()?, SIGNALS_TOKEN, Interest::Read)?;
         let (listeners, audience_port) = Listeners::bind(&config, descriptors, &reactor)?;
+        let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
+        // std seeds its hash maps from the system's randomness; a name needs no more.
+        let node = NodeId(RandomState::new().hash_one(std::process::id()));
+        listeners.log()?;
+        bus.log_ways(&config, node);
+        let service = Service::new(config, audience_port, node);
         Ok(Self {
             reactor,
             signals,
             listeners,
             conns: Conns::default(),
-            service: Service::new(config, audience_port, NodeId(1), None),
+            bus,
+            has_heard_all: true,
+            service,
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             stop_by: None,
@@ -92,6 +108,7 @@ impl Server {
         while !self.is_stopped {
             self.turn()?;
         }
+        self.say_goodbye();
         log::info(format_args!("event=stopped"));
         Ok(())
     }
@@ -123,13 +140,28 @@ impl Server {
     }
 
     fn dispatch(&mut self, ready: &[Ready], now: Now) {
+        // What was not told to be ready has nothing to say, unless there was no room to tell.
+        let mut is_bus_ready = ready.len() >= EVENTS_PER_TURN.get();
         for &ready in ready {
             if ready.token == SIGNALS_TOKEN {
                 self.on_signal(now);
+            } else if ready.token.0 >= BUS_TOKEN.0 {
+                is_bus_ready = true;
             } else if let Some(index) = Listeners::index_of(ready.token) {
                 self.on_listener(index, ACCEPTS_PER_TURN, now);
             } else if let Ok(id) = ConnId::try_from(ready.token.0) {
                 self.on_conn(id, ready.is_writable, now);
+            }
+        }
+        self.has_heard_all = !is_bus_ready || self.bus.receive(&mut self.service.meter, now);
+    }
+
+    /// What is left to do before the process ends: the others are to know at once, not after the timeout.
+    fn say_goodbye(&mut self) {
+        self.service.meter.say_goodbye(self.reactor.now());
+        while let Some(output) = self.service.meter.poll_output() {
+            if let Output::Send(datagram) = output {
+                self.bus.send(&datagram);
             }
         }
     }
@@ -140,7 +172,7 @@ impl Server {
         while let Some(id) = self.conns.pop_due() {
             self.on_deadline(id, now);
         }
-        self.service.meter.handle_timeout(now, true);
+        self.service.meter.handle_timeout(now, self.has_heard_all);
     }
 
     /// Does what the meter wants done, as much as fits into a turn.
@@ -152,8 +184,13 @@ impl Server {
                 Output::Count { namespace, total, skip_newest } => {
                     pushes.tell_count(meter, namespace, sse::count(total), skip_newest);
                 }
+                Output::Message { namespace, text } => {
+                    if pushes.tell_message(meter, namespace, sse::message(&text)).is_err() {
+                        log::warn(format_args!("event=message_dropped reason=busy"));
+                    }
+                }
                 Output::Farewell(member) => farewells.push(member),
-                Output::Message { .. } | Output::Send(_) => {}
+                Output::Send(datagram) => self.bus.send(&datagram),
             }
         }
         let (conns, reactor) = (&mut self.conns, &self.reactor);
@@ -239,6 +276,13 @@ impl Server {
             }
             Step::Request { request, surplus } => {
                 let then = self.service.answer(&request, Asker { id, port, has_room }, now);
+                let then = match then {
+                    Then::Cluster { is_head } => {
+                        self.service.answer_cluster(&self.bus, is_head, now);
+                        Then::Drain
+                    }
+                    then => then,
+                };
                 self.after_answer(id, surplus, then, now);
             }
             Step::Refuse(refusal) => {
@@ -263,7 +307,7 @@ impl Server {
                     self.conns.close(id, reason);
                 }
             }
-            (Ok(()), Then::Drain) => self.finish(id, None, now),
+            (Ok(()), Then::Drain | Then::Cluster { .. }) => self.finish(id, None, now),
             (Ok(()), Then::DrainStats(cursor)) => {
                 conn.stats_from = Some(cursor);
                 self.finish(id, None, now);

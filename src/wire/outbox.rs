@@ -121,9 +121,9 @@ mod tests {
         for step in [1, 3, 1000] {
             let mut outbox = Outbox::with_frame(sse::count(10), 4);
             outbox.put_count(sse::count(11));
-            outbox.put_message(sse::message("s", "a")).unwrap();
+            outbox.put_message(sse::message("s=a")).unwrap();
             outbox.put_count(sse::count(12));
-            outbox.put_message(sse::message("s", "b")).unwrap();
+            outbox.put_message(sse::message("s=b")).unwrap();
             assert_eq!(drain(&mut outbox, step), ": 10\n\ndata: s=a\n\ndata: s=b\n\ndata: 12\n\n");
             assert_eq!(outbox.next_bytes(), None);
         }
@@ -134,7 +134,7 @@ mod tests {
         let mut outbox = Outbox::with_bytes(b"whole".to_vec());
         outbox.note_written(2);
         outbox.put_count(sse::count(1));
-        outbox.put_message(sse::message("s", "a")).unwrap();
+        outbox.put_message(sse::message("s=a")).unwrap();
         outbox.end_with(sse::FAREWELL);
         assert_eq!(drain(&mut outbox, 2), format!("ole{}", std::str::from_utf8(sse::FAREWELL).unwrap()));
     }
@@ -143,8 +143,8 @@ mod tests {
     fn too_many_messages_are_too_slow() {
         let mut outbox = Outbox::default();
         for _ in 0..MESSAGES_MAX {
-            assert_eq!(outbox.put_message(sse::message("s", "a")), Ok(()));
+            assert_eq!(outbox.put_message(sse::message("s=a")), Ok(()));
         }
-        assert_eq!(outbox.put_message(sse::message("s", "a")), Err(TooSlow));
+        assert_eq!(outbox.put_message(sse::message("s=a")), Err(TooSlow));
     }
 }

@@ -40,13 +40,13 @@ pub fn push_retry(out: &mut Vec<u8>, ms: u64) {
     push_number_block(out, b"retry: ", ms);
 }
 
-/// `data: <service>=<text>\n\n`
+/// `data: <text>\n\n`, the text being `<service>=<what it says>`.
 ///
-/// Both come from a request target, which has visible ASCII only: no line break can get in.
+/// It comes from a request target or a datagram, which have visible ASCII only: no line break can get in.
 #[must_use]
-pub fn message(service: &str, text: &str) -> Frame {
-    debug_assert!(service.bytes().chain(text.bytes()).all(|byte| byte.is_ascii_graphic()));
-    [b"data: ", service.as_bytes(), b"=", text.as_bytes(), b"\n\n"].concat().into()
+pub fn message(text: &str) -> Frame {
+    debug_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
+    [b"data: ", text.as_bytes(), b"\n\n"].concat().into()
 }
 
 fn push_number_block(out: &mut Vec<u8>, field: &[u8], number: u64) {
@@ -78,8 +78,8 @@ mod tests {
     fn frames_are_exact() {
         assert_eq!(&*count(1), b"data: 1\n\n");
         assert_eq!(&*count(u64::MAX), b"data: 18446744073709551615\n\n");
-        assert_eq!(&*message("chat", "a%20b"), b"data: chat=a%20b\n\n");
-        assert_eq!(&*message("s", ""), b"data: s=\n\n");
+        assert_eq!(&*message("chat=a%20b"), b"data: chat=a%20b\n\n");
+        assert_eq!(&*message("s="), b"data: s=\n\n");
         let mut out = Vec::new();
         push_retry(&mut out, 2_345);
         push_count(&mut out, 7);

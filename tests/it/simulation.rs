@@ -422,7 +422,7 @@ impl World {
         let parts = first..=first + parts - 1;
         self.messages.push(Message { text: text.clone(), sender, parts, sent_at: self.tick });
         let now = self.now(&self.nodes[index]);
-        self.nodes[index].meter.send_message("a", &text, now);
+        self.nodes[index].meter.tell_others("a", &text, now);
         self.drain(index);
     }
 

@@ -1,0 +1,99 @@
+//! Keeps two audiences from sharing a port by mistake.
+//!
+//! Processes of one audience share their ports (`SO_REUSEPORT`), and the kernel lets any process of the same user in. So a
+//! second audience that forgot to choose other side ports would answer every other `nc localhost 1442`, and one that
+//! listens on a more specific address would take the first one's members. To tell, each process puts up a name for each of
+//! its ports in the abstract socket namespace, which says whose port it is; the kernel takes it down when the process ends.
+//!
+//! Invariant: of two audiences that claim one port, at least the later one sees the other.
+
+use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use super::conn::Port;
+use crate::config::Config;
+
+/// The names that are up.
+#[derive(Default)]
+pub(super) struct Neighbours {
+    names: Vec<UnixDatagram>,
+}
+
+/// What a process says of a port.
+struct Claim<'a> {
+    /// The address it listens on.
+    host: &'a str,
+    /// Whose it is.
+    audience: &'a str,
+}
+
+impl Neighbours {
+    /// Puts up the name of a port; returns whether another audience has it.
+    pub(super) fn claim(&mut self, port: Port, number: u16, host: &str, audience: &str) -> bool {
+        let prefix = format!("audience-meter/{port}/{number}/");
+        let name = format!("{prefix}{host}/{audience}/{}", std::process::id());
+        // Where there are no such names (another system call filter), there is no check; the kernel's own still holds.
+        let up = SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address));
+        self.names.extend(up);
+        let own = Claim { host, audience };
+        let names = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        names.lines().filter_map(|line| line.split_once(&prefix)).any(|(_, rest)| own.clashes_with(rest))
+    }
+}
+
+impl Claim<'_> {
+    /// Whether the claim of `other`, as it was put up, cannot stand beside this one.
+    fn clashes_with(&self, other: &str) -> bool {
+        let mut parts = other.split('/');
+        let (Some(host), Some(audience)) = (parts.next(), parts.next()) else { return false };
+        let overlaps = host == self.host || host == "*" || self.host == "*";
+        overlaps && (host, audience) != (self.host, self.audience)
+    }
+}
+
+/// What names the audience that this process belongs to.
+pub(super) fn audience_name(config: &Config, audience_port: u16) -> String {
+    let cluster = &config.cluster;
+    match cluster.group {
+        Some(group) => format!("group:{group}"),
+        None if !cluster.peers.is_empty() => format!("peers:{audience_port}"),
+        None => format!("local:{}:{audience_port}", host_name(config)),
+    }
+}
+
+/// The address that the public ports listen on.
+pub(super) fn host_name(config: &Config) -> String {
+    config.host.map_or_else(|| "*".to_owned(), |host| host.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(host: &str, audience: &str, other: &str, clashes: bool) {
+        assert_eq!(Claim { host, audience }.clashes_with(other), clashes, "{host} {audience} and {other}");
+    }
+
+    #[test]
+    fn a_port_is_shared_within_an_audience_only() {
+        check("*", "local:*:80", "*/local:*:80/17", false);
+        check("*", "local:*:80", "*/local:*:81/17", true);
+        check("127.0.0.1", "x", "127.0.0.2/y/17", false);
+        check("127.0.0.1", "x", "*/x/17", true);
+        check("*", "x", "127.0.0.1/x/17", true);
+        check("*", "x", "nonsense", false);
+    }
+
+    #[test]
+    fn the_name_that_another_puts_up_is_seen() {
+        let (mut one, mut same, mut other) = (Neighbours::default(), Neighbours::default(), Neighbours::default());
+        // A number that no port has in this test's process; names of one process are told apart by the audience.
+        assert!(!one.claim(Port::Stats, 9, "test", "a"));
+        assert!(!same.claim(Port::Stats, 9, "test", "a"));
+        assert!(other.claim(Port::Stats, 9, "test", "b"));
+        drop(other);
+        assert!(!one.claim(Port::Stats, 9, "test", "a"));
+    }
+}
