@@ -6,6 +6,7 @@
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
 
 mod cluster;
+mod key;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,7 +15,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::meter::{NotifyRule, Rules};
-pub use cluster::{ClusterConfig, KeySource};
+pub use cluster::ClusterConfig;
+pub use key::KeySource;
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
 const DURATION_MAX_S: f64 = 365.0 * 24.0 * 3600.0;

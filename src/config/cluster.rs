@@ -1,23 +1,13 @@
 //! The options of the cluster: how nodes find each other, and whom they believe.
 //!
-//! Owns their names, defaults and limits. It reads no file: the key is read where the bus is opened.
+//! Owns their names, defaults and limits.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs as _};
-use std::path::PathBuf;
 
+use super::key::{self, KeySource};
 use super::{Options, UsageError};
 use crate::meter::ClusterRules;
-use crate::wire::report::KEY_MIN;
-
-/// Where the key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// In a file that nobody else can read.
-    File(PathBuf),
-    /// In the environment.
-    Environment(Vec<u8>),
-}
 
 /// Validated settings of the cluster.
 #[derive(Debug)]
@@ -61,7 +51,7 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -
             text.parse().map_err(|_| "is not a TTL; give a number from 0 to 255".to_owned())
         })?,
         peers,
-        key: parse_key(options)?,
+        key: key::parse(options)?,
     })
 }
 
@@ -87,29 +77,14 @@ fn parse_limit(text: &str) -> Result<usize, String> {
     }
 }
 
-fn parse_key<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<Option<KeySource>, UsageError> {
-    const VARIABLE: &str = "AUDIENCE_METER_CLUSTER_KEY";
-    let file = options.given("--cluster-key-file", "--cluster-key-file", None, |text| Ok(PathBuf::from(text)))?;
-    if let Some(path) = file {
-        return Ok(Some(KeySource::File(path)));
-    }
-    let Some(key) = (options.env)(VARIABLE).filter(|key| !key.is_empty()) else { return Ok(None) };
-    let key = key.into_encoded_bytes();
-    if key.len() < KEY_MIN {
-        // Without the value: it is a secret.
-        return Err(UsageError(format!("{VARIABLE} is too short; give at least {KEY_MIN} bytes")));
-    }
-    Ok(Some(KeySource::Environment(key)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Command, Config, parse};
 
-    fn parse_line(line: &str, key: Option<&str>) -> Result<Config, UsageError> {
+    fn parse_line(line: &str) -> Result<Config, UsageError> {
         let args = line.split_whitespace().map(OsString::from).collect();
-        match parse(args, |name| key.filter(|_| name == "AUDIENCE_METER_CLUSTER_KEY").map(OsString::from))? {
+        match parse(args, |_| None)? {
             Command::Run(config) => Ok(*config),
             other => panic!("{other:?}"),
         }
@@ -117,12 +92,12 @@ mod tests {
 
     #[track_caller]
     fn refuses(line: &str, message: &str) {
-        assert_eq!(parse_line(line, None).unwrap_err().to_string(), message, "{line}");
+        assert_eq!(parse_line(line).unwrap_err().to_string(), message, "{line}");
     }
 
     #[test]
     fn the_defaults_are_the_loopback_bus_alone() {
-        let cluster = parse_line("", None).unwrap().cluster;
+        let cluster = parse_line("").unwrap().cluster;
         assert_eq!((cluster.group, cluster.interface, cluster.ttl), (None, None, 1));
         assert!(cluster.peers.is_empty() && cluster.key.is_none());
         assert_eq!(cluster.rules.notify_interval.as_secs(), 2);
@@ -132,12 +107,11 @@ mod tests {
 
     #[test]
     fn a_group_and_peers_are_addresses() {
-        let cluster =
-            parse_line("-m 239.255.13.37:314 --cluster-ttl 4 --cluster-interface 10.0.0.1", None).unwrap().cluster;
+        let cluster = parse_line("-m 239.255.13.37:314 --cluster-ttl 4 --cluster-interface 10.0.0.1").unwrap().cluster;
         assert_eq!(cluster.group, Some("239.255.13.37:314".parse().unwrap()));
         assert_eq!((cluster.ttl, cluster.interface), (4, Some(Ipv4Addr::new(10, 0, 0, 1))));
         assert!(cluster.rules.lone_interval < cluster.rules.node_timeout, "the network can be cut and heal");
-        let cluster = parse_line("--cluster-peers 10.0.0.2:80,[fd00::2]:81,localhost:82", None).unwrap().cluster;
+        let cluster = parse_line("--cluster-peers 10.0.0.2:80,[fd00::2]:81,localhost:82").unwrap().cluster;
         assert_eq!(cluster.peers.len(), 3);
         refuses(
             "-m 10.0.0.1:314",
@@ -157,14 +131,5 @@ mod tests {
             "--cluster-interface eth0",
             "--cluster-interface \"eth0\" is not an IPv4 address; give that of an interface",
         );
-    }
-
-    #[test]
-    fn a_key_is_of_a_length_and_is_never_told() {
-        let key = |line, key| parse_line(line, key).map(|config| config.cluster.key);
-        assert_eq!(key("", Some("sixteen bytes...")), Ok(Some(KeySource::Environment(b"sixteen bytes...".to_vec()))));
-        assert_eq!(key("--cluster-key-file /k", Some("x")), Ok(Some(KeySource::File("/k".into()))));
-        let error = key("", Some("hunter2")).unwrap_err().to_string();
-        assert_eq!(error, "AUDIENCE_METER_CLUSTER_KEY is too short; give at least 16 bytes");
     }
 }

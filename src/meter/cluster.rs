@@ -157,7 +157,8 @@ impl Cluster {
     /// When there is something to tell or to look at.
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         let not_before = self.sent_at.map_or(Tick(0), |sent_at| Tick(sent_at.0 + 1));
-        let fresh = self.journal.has(Stretch::Fresh).then(|| self.fresh_at.max(not_before));
+        let has_fresh = self.journal.has(Stretch::Fresh) && !self.peers.is_alone();
+        let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
         let rest = (self.journal.has(Stretch::Repair) || !self.graves_to_tell.is_empty()).then_some(not_before);
         let copy = self.copies.keys().next().map(|&(at, _)| at.max(not_before));
         [Some(self.alive_at), fresh, rest, copy, self.alarms.next_deadline()].into_iter().flatten().min()
@@ -333,9 +334,8 @@ impl Meter {
         if let Some(id) = found {
             if cluster.peers.at(id).presence == (Presence::Away { nonce: None }) && datagram.news != News::Bye {
                 let nonce = cluster.draw();
-                let peer = cluster.peers.at_mut(id);
-                peer.presence = Presence::Away { nonce: Some(nonce) };
-                peer.ask_at = now.tick;
+                cluster.peers.set_presence(id, Presence::Away { nonce: Some(nonce) });
+                cluster.peers.at_mut(id).ask_at = now.tick;
             }
             return Ok(id);
         }
@@ -550,7 +550,7 @@ impl Meter {
             return self.forget_peer(id);
         }
         if is_silent {
-            self.cluster.peers.at_mut(id).presence = Presence::Away { nonce: None };
+            self.cluster.peers.set_presence(id, Presence::Away { nonce: None });
         }
         let inbox = &mut self.cluster.peers.at_mut(id).inbox;
         if inbox.skip_at().is_some_and(|at| at <= now.tick) {
@@ -579,7 +579,8 @@ impl Meter {
 
     /// Sends the next datagram that is due; returns whether there was one.
     fn tell_next(&mut self, now: Now) -> bool {
-        if self.cluster.journal.has(Stretch::Fresh) && self.cluster.fresh_at <= now.tick {
+        let is_heard = !self.cluster.peers.is_alone();
+        if is_heard && self.cluster.journal.has(Stretch::Fresh) && self.cluster.fresh_at <= now.tick {
             self.tell_stretch(Stretch::Fresh, now);
             if !self.cluster.journal.has(Stretch::Fresh) {
                 self.cluster.fresh_at = now.tick.after(self.cluster.rules.notify_interval);

@@ -63,6 +63,8 @@ pub(super) struct Peer {
 pub(super) struct Peers {
     peers: Slab<Peer>,
     by_node: HashMap<NodeId, PeerId>,
+    /// How many are there, or may be.
+    company: usize,
     /// The digest of all pairs of those who are gone: equal at two nodes that know the same.
     graves: u64,
 }
@@ -113,11 +115,25 @@ impl Peers {
             window: Window::default(),
         });
         self.by_node.insert(node, id);
+        self.company += usize::from(presence != Presence::Away { nonce: None });
         id
+    }
+
+    /// Whether nobody is there who could hear.
+    pub(super) fn is_alone(&self) -> bool {
+        self.company == 0
+    }
+
+    /// Changes whether a peer is there.
+    pub(super) fn set_presence(&mut self, id: PeerId, presence: Presence) {
+        const GONE: Presence = Presence::Away { nonce: None };
+        let before = std::mem::replace(&mut self.peers.at_mut(id).presence, presence);
+        self.company = self.company + usize::from(presence != GONE) - usize::from(before != GONE);
     }
 
     /// Forgets a node of which nothing is known.
     pub(super) fn remove(&mut self, id: PeerId) {
+        self.set_presence(id, Presence::Away { nonce: None });
         if let Some(peer) = self.peers.remove(id) {
             debug_assert!(peer.pairs.is_empty(), "what was counted is kept");
             self.by_node.remove(&peer.node);
@@ -131,11 +147,11 @@ impl Peers {
 
     /// Takes a peer for gone; returns what it had counted, for the namespaces to subtract.
     pub(super) fn bury(&mut self, id: PeerId, name_of: impl Fn(NamespaceId) -> u64) -> Vec<(NamespaceId, u32)> {
-        let peer = self.peers.at_mut(id);
-        if peer.presence != Presence::Living {
+        if self.peers.at(id).presence != Presence::Living {
             return Vec::new();
         }
-        peer.presence = Presence::Away { nonce: None };
+        self.set_presence(id, Presence::Away { nonce: None });
+        let peer = self.peers.at_mut(id);
         peer.members = 0;
         // Should it come back it is asked for everything, and what it says then is new.
         peer.known = 0;
@@ -159,7 +175,7 @@ impl Peers {
         for (&namespace, pair) in &peer.pairs {
             self.graves = self.graves.wrapping_sub(grave_digest(peer.node, name_of(namespace), pair.connections));
         }
-        peer.presence = Presence::Living;
+        self.set_presence(id, Presence::Living);
     }
 
     /// Raises what a peer has counted in all; returns by how much.

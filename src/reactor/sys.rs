@@ -199,6 +199,12 @@ impl AsRawFd for Signals {
     }
 }
 
+/// The kernel's list of Unix sockets, a line each that ends with the name; empty where it is not shown.
+#[must_use]
+pub fn unix_socket_names() -> String {
+    std::fs::read_to_string("/proc/net/unix").unwrap_or_default()
+}
+
 /// Raises the limit of open descriptors as far as it goes, and returns it.
 ///
 /// # Errors

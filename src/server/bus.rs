@@ -12,11 +12,8 @@
 //! Invariant: what is not well-formed, ours and unheard has no effect but to be counted.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::rc::Rc;
 
 use crate::collections::tick::Now;
@@ -25,16 +22,13 @@ use crate::log;
 use crate::meter::news::{Datagram, NodeId};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
-use crate::wire::report::{self, DATAGRAM_MAX, Dropped, KEY_MIN, Scope};
+use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Scope};
 
 /// How many datagrams one turn takes from each socket: at some 3 us each, below 1 ms.
 const DATAGRAMS_PER_TURN: usize = 256;
 
 /// The group on loopback; its port is the audience's.
 const LOOPBACK_GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 13, 37);
-
-/// How long a key file may be; a longer one is another file.
-const KEY_FILE_MAX: u64 = 4096;
 
 /// The ways to other nodes.
 pub(super) struct Bus {
@@ -86,7 +80,7 @@ impl Bus {
                 .and_then(|socket| Registered::new(reactor, socket, Token(first_token.0 + 1), Interest::Read));
             Some(socket.map_err(|error| format!("--cluster-peers: cannot receive on UDP {address}: {error}"))?)
         };
-        let key = cluster.key.as_ref().map(read_key).transpose()?;
+        let key = cluster.key.as_ref().map(KeySource::read).transpose()?;
         let scope = Scope { id: scope_id(config, audience_port), key };
         Ok(Self { group, multicast, unicast, peers, scope, counters: Counters::default() })
     }
@@ -213,33 +207,6 @@ fn explain_multicast(cluster: &ClusterConfig, group: SocketAddrV4, error: &io::E
         }
         (Some(_), _) => format!("--cluster-addr {group}: cannot be used: {error}; {remedy}"),
     }
-}
-
-/// Reads the key; one that others can read, or that is too short, is refused.
-fn read_key(source: &KeySource) -> Result<Vec<u8>, String> {
-    let path = match source {
-        KeySource::Environment(key) => return Ok(key.clone()),
-        KeySource::File(path) => path,
-    };
-    let refuse = |problem: String| format!("--cluster-key-file {}: {problem}", path.display());
-    let key = read_private(path).map_err(|error| refuse(error.to_string()))??;
-    let key = key.trim_ascii_end().to_vec();
-    if key.len() < KEY_MIN {
-        return Err(refuse(format!("the key is too short; put at least {KEY_MIN} bytes in it")));
-    }
-    Ok(key)
-}
-
-fn read_private(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
-    let file = fs::File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.mode() & 0o077 != 0 {
-        let path = path.display();
-        return Ok(Err(format!("--cluster-key-file {path}: others can read it; run `chmod 600 {path}`")));
-    }
-    let mut key = Vec::new();
-    file.take(KEY_FILE_MAX).read_to_end(&mut key)?;
-    Ok(Ok(key))
 }
 
 /// `None` for what is no news to count.

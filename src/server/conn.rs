@@ -28,6 +28,11 @@ pub(super) enum Port {
     Demo,
 }
 
+impl Port {
+    /// How many kinds there are.
+    pub(super) const COUNT: usize = 4;
+}
+
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

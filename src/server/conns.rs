@@ -20,8 +20,8 @@ pub(super) struct Conns {
     slab: Slab<Conn>,
     deadlines: TimerWheel,
     closing: Vec<ConnId>,
-    /// How many came in on the audience port.
-    audience: usize,
+    /// How many came in on each port.
+    by_port: [usize; Port::COUNT],
     /// How many of those are members.
     members: usize,
 }
@@ -34,7 +34,7 @@ impl Conns {
     pub(super) fn insert(&mut self, reactor: &Reactor, stream: TcpStream, port: Port) -> std::io::Result<ConnId> {
         let token = Self::token(self.slab.next_key());
         let socket = Registered::new(reactor, stream, token, Interest::Read)?;
-        self.audience += usize::from(port == Port::Audience);
+        self.by_port[port as usize] += 1;
         Ok(self.slab.insert(Conn::new(socket, port)))
     }
 
@@ -53,9 +53,9 @@ impl Conns {
         self.slab.len()
     }
 
-    /// The number of connections on the audience port.
-    pub(super) fn audience(&self) -> usize {
-        self.audience
+    /// The number of connections that came in on a port.
+    pub(super) fn on_port(&self, port: Port) -> usize {
+        self.by_port[port as usize]
     }
 
     /// The number of members.
@@ -103,7 +103,7 @@ impl Conns {
         let id = self.closing.pop()?;
         self.deadlines.cancel(id);
         let conn = self.slab.remove(id)?;
-        self.audience -= usize::from(conn.port == Port::Audience);
+        self.by_port[conn.port as usize] -= 1;
         self.members -= usize::from(matches!(conn.session, Session::Stream { .. }));
         Some((id, conn))
     }

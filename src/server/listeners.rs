@@ -22,12 +22,16 @@ use crate::reactor::{Interest, Reactor, Registered, Token};
 /// and some to spare.
 const OWN_DESCRIPTORS: usize = 24;
 
-/// Connections that the side ports may have: a few operators, scripts and demo pages at once.
-const SIDE_CONNECTIONS_MAX: usize = 12;
+/// The part of all descriptors that each side port keeps for itself: a few operators, scripts and demo pages at once. Each
+/// for itself, because the demo port is public, and a crowd there must not keep the operator out.
+const SIDE_PORT_PART: usize = 256;
+const SIDE_PORT_MIN: usize = 6;
 
 /// The part of all descriptors in which those are answered for whom there is no room.
 const DOORSTEP_PART: usize = 64;
 const DOORSTEP_MIN: usize = 8;
+
+const SIDE_PORTS: usize = Port::COUNT - 1;
 
 /// The lowest limit of descriptors that is worth starting with.
 const DESCRIPTORS_MIN: u64 = 64;
@@ -88,6 +92,8 @@ pub(super) struct Listeners {
     members_max: usize,
     /// How many more may be told that they may not.
     doorstep: usize,
+    /// How many connections each side port may have.
+    side_port: usize,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
     /// Says whose the ports are.
@@ -108,10 +114,12 @@ impl Listeners {
         }
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let doorstep = (descriptors / DOORSTEP_PART).max(DOORSTEP_MIN);
+        let side_port = (descriptors / SIDE_PORT_PART).max(SIDE_PORT_MIN);
         let mut this = Self {
             sockets: Vec::new(),
-            members_max: descriptors - OWN_DESCRIPTORS - SIDE_CONNECTIONS_MAX - doorstep,
+            members_max: descriptors - OWN_DESCRIPTORS - SIDE_PORTS * side_port - doorstep,
             doorstep,
+            side_port,
             rest_until: None,
             neighbours: Neighbours::default(),
         };
@@ -216,12 +224,9 @@ impl Listeners {
     }
 
     fn may_accept(&self, index: usize, conns: &Conns) -> bool {
-        let side = conns.len() - conns.audience();
-        match self.sockets.get(index).map(|listener| listener.port) {
-            Some(Port::Audience) => conns.audience() < self.members_max + self.doorstep,
-            Some(_) => side < SIDE_CONNECTIONS_MAX,
-            None => false,
-        }
+        let Some(port) = self.sockets.get(index).map(|listener| listener.port) else { return false };
+        let most = if port == Port::Audience { self.members_max + self.doorstep } else { self.side_port };
+        conns.on_port(port) < most
     }
 
     fn pause(&mut self, index: usize, reactor: &Reactor) {

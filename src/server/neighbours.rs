@@ -7,12 +7,12 @@
 //!
 //! Invariant: of two audiences that claim one port, at least the later one sees the other.
 
-use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::conn::Port;
 use crate::config::Config;
+use crate::reactor::sys;
 
 /// The names that are up.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Neighbours {
         let up = SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address));
         self.names.extend(up);
         let own = Claim { host, audience };
-        let names = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        let names = sys::unix_socket_names();
         names.lines().filter_map(|line| line.split_once(&prefix)).any(|(_, rest)| own.clashes_with(rest))
     }
 }

@@ -17,7 +17,7 @@ use audience_meter::meter::{ClusterRules, MemberId, Meter, NotifyRule, Output, R
 use audience_meter::wire::report::{self, Scope};
 
 /// How many seeds plain `cargo test` runs.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 600;
 
 /// The time that the script runs, then the time of quiet, in ticks.
 const SCRIPT_TICKS: u64 = 3_000;
