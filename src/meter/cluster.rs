@@ -56,6 +56,9 @@ const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 /// When a question about those who are gone is repeated; doubled each time, up to the second.
 const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(4));
 
+/// How far the clock of another host may be ahead, in milliseconds.
+const CLOCK_SKEW_MAX_MS: u64 = 24 * 3600 * 1000;
+
 /// The nodes that are gone, and are remembered for what they had counted, for each that may be there.
 const GONE_PER_NODE: usize = 4;
 
@@ -472,7 +475,9 @@ impl Meter {
 
     /// Ends this node's member who holds the uuid, if the other claim is later.
     fn contest(&mut self, claim: &Claim<&str>, node: NodeId, now: Now) {
-        self.cluster.claim_time_ms = self.cluster.claim_time_ms.max(claim.time_ms);
+        // A clock that is a day ahead is broken: what it says still stands, but ours does not follow it.
+        let plausible_ms = claim.time_ms.min(now.unix_ms + CLOCK_SKEW_MAX_MS);
+        self.cluster.claim_time_ms = self.cluster.claim_time_ms.max(plausible_ms);
         let Some(namespace) = self.find(claim.namespace) else { return };
         let Some(time_ms) = self.claims.time_of(namespace, claim.uuid) else { return };
         if (claim.time_ms, node) > (time_ms, self.cluster.node) {

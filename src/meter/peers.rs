@@ -271,11 +271,11 @@ impl Default for Window {
 
 impl Window {
     fn admit(&mut self, number: u64) -> bool {
-        if number == 0 || number + WINDOW_BITS <= self.highest {
+        if number == 0 || number <= self.highest.saturating_sub(WINDOW_BITS) {
             return false;
         }
         if number > self.highest {
-            for skipped in self.highest + 1..=number.min(self.highest + WINDOW_BITS) {
+            for skipped in self.highest + 1..=number.min(self.highest.saturating_add(WINDOW_BITS)) {
                 *self.word(skipped) &= !(1 << (skipped % 64));
             }
             if number - self.highest >= WINDOW_BITS {
@@ -315,7 +315,8 @@ mod tests {
         for number in 10_000_001..10_003_000 {
             assert!(window.admit(number) && !window.admit(number));
         }
-        assert!(window.admit(u64::MAX - WINDOW_BITS - 1));
+        assert!(window.admit(u64::MAX));
+        assert!(!window.admit(u64::MAX) && window.admit(u64::MAX - 1));
     }
 
     #[test]

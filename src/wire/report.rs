@@ -6,12 +6,10 @@
 //! "AM" version:u8 flags:u8 scope:u64  sender:u64 number kind:u8 fields...  [HMAC-SHA-256 of all before: 32 bytes]
 //! ```
 //!
-//! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first. A name is its length and its
+//! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its length and its
 //! bytes, which are visible ASCII. `scope` names the audience; `flags` is 1 with a seal and 0 without.
 //!
 //! Invariant: whatever arrives is one well-formed datagram, or it is dropped for a reason; nothing is guessed.
-
-use std::rc::Rc;
 
 use crate::meter::NAME_MAX;
 use crate::meter::news::{
@@ -28,6 +26,9 @@ const MAGIC: [u8; 2] = *b"AM";
 const VERSION: u8 = 1;
 const SEALED: u8 = 1;
 const SEAL_BYTES: usize = 32;
+
+/// The bits of a number that is not fixed.
+const NUMBER_BITS: u32 = 56;
 
 /// The longest part of a message, in bytes.
 const TEXT_MAX: usize = 1_000;
@@ -58,7 +59,7 @@ pub struct Scope {
 
 /// The bytes of a datagram.
 #[must_use]
-pub fn encode(datagram: &Datagram<Rc<str>>, scope: &Scope) -> Vec<u8> {
+pub fn encode<N: AsRef<str>>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     let mut out = Writer(Vec::with_capacity(DATAGRAM_MAX));
     out.0.extend_from_slice(&MAGIC);
     out.0.extend_from_slice(&[VERSION, u8::from(scope.key.is_some())]);
@@ -137,7 +138,8 @@ impl Writer {
         self.byte((number & 0x7f) as u8);
     }
 
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &impl AsRef<str>) {
+        let text = text.as_ref();
         self.number(text.len() as u64);
         self.0.extend_from_slice(text.as_bytes());
     }
@@ -147,7 +149,7 @@ impl Writer {
         self.number(age.empty_ms);
     }
 
-    fn news(&mut self, news: &News<Rc<str>>) {
+    fn news<N: AsRef<str>>(&mut self, news: &News<N>) {
         match news {
             News::Alive(alive) => {
                 self.byte(kind::ALIVE);
@@ -209,7 +211,7 @@ impl Writer {
         }
     }
 
-    fn item(&mut self, item: &Item<Rc<str>>) {
+    fn item<N: AsRef<str>>(&mut self, item: &Item<N>) {
         match item {
             Item::Count(count) => {
                 self.byte(kind::ITEM_COUNT);
@@ -225,7 +227,7 @@ impl Writer {
         }
     }
 
-    fn claim(&mut self, claim: &Claim<Rc<str>>) {
+    fn claim<N: AsRef<str>>(&mut self, claim: &Claim<N>) {
         self.text(&claim.namespace);
         self.text(&claim.uuid);
         self.number(claim.time_ms);
@@ -269,16 +271,15 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(*bytes))
     }
 
-    /// A number of at most 64 bits, in as few bytes as it takes.
+    /// A number of at most 56 bits, in as few bytes as it takes: one can be added to any of them.
     fn number(&mut self) -> Result<u64, Dropped> {
         let mut number = 0;
-        for shift in (0..64).step_by(7) {
+        for shift in (0..NUMBER_BITS).step_by(7) {
             let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if (shift == 63 && bits > 1) || (shift > 0 && byte == 0) {
+            if shift > 0 && byte == 0 {
                 return Err(Dropped::Malformed);
             }
-            number |= bits << shift;
+            number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Ok(number);
             }

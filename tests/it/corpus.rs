@@ -25,6 +25,11 @@ fn the_corpus_of_request_holds() {
 }
 
 #[test]
+fn the_corpus_of_report_holds() {
+    replay("report", audience_meter::fuzzing::report);
+}
+
+#[test]
 fn the_corpus_of_session_holds() {
     replay("session", audience_meter::fuzzing::session);
 }

@@ -7,7 +7,7 @@ use audience_meter::fuzzing;
 use audience_meter::wire::http::Request;
 
 /// What must hold for any bytes.
-pub fn check_request(bytes: &[u8]) {
+pub(crate) fn check_request(bytes: &[u8]) {
     let Some((range, request)) = fuzzing::request(bytes) else { return };
     let mut headers = [httparse::EMPTY_HEADER; 4096];
     let mut other = httparse::Request::new(&mut headers);

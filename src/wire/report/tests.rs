@@ -1,6 +1,9 @@
 //! Datagrams there and back, and all that is none.
 
 use super::*;
+use std::rc::Rc;
+
+const LARGEST: u64 = (1 << NUMBER_BITS) - 1;
 
 fn scope(key: Option<&str>) -> Scope {
     Scope { id: 0x1234_5678_9abc_def0, key: key.map(|key| key.as_bytes().to_vec()) }
@@ -14,7 +17,7 @@ fn datagram(news: News<Rc<str>>) -> Datagram<Rc<str>> {
 fn all_news() -> Vec<News<Rc<str>>> {
     let age = Age { created_unix_s: 1_300_000_000, empty_ms: 59_990 };
     let long: Rc<str> = "n".repeat(NAME_MAX).into();
-    let claim = Claim { namespace: long.clone(), uuid: long.clone(), time_ms: u64::MAX };
+    let claim = Claim { namespace: long.clone(), uuid: long.clone(), time_ms: LARGEST };
     let count = Count { namespace: "a".into(), members: u32::MAX, connections: (1 << 48) - 1, age };
     let echo = Some(Echo { asker: NodeId(1), nonce: 2 });
     let part = MessagePart {
@@ -26,11 +29,11 @@ fn all_news() -> Vec<News<Rc<str>>> {
     };
     vec![
         News::Alive(Alive::default()),
-        News::Alive(Alive { version: u64::MAX, message: 127, graves: 128, echo }),
+        News::Alive(Alive { version: LARGEST, message: 127, graves: 128, echo }),
         News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce: 7 }),
         News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::Graves, nonce: 0 }),
         News::Report { from: 0, to: 1, items: vec![] },
-        News::Report { from: 1, to: u64::MAX, items: vec![Item::Count(count), Item::Claim(claim.clone())] },
+        News::Report { from: 1, to: LARGEST, items: vec![Item::Count(count), Item::Claim(claim.clone())] },
         News::Graves(vec![Grave { node: NodeId(9), namespace: "%C3%A9".into(), connections: 0, age }]),
         News::Message(part.clone()),
         News::Message(MessagePart { text: "".into(), continues: true, begins: false, ..part }),
@@ -113,8 +116,8 @@ fn numbers_have_one_form() {
     let number = |bytes: &[u8]| Reader(bytes).number();
     assert_eq!(number(&[0]), Ok(0));
     assert_eq!(number(&[0xff, 0x01]), Ok(255));
-    assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]), Ok(u64::MAX));
-    for bad in [&[][..], &[0x80], &[0x80, 0x00], &[0xff; 10], &[0xff; 11]] {
+    assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), Ok(LARGEST));
+    for bad in [&[][..], &[0x80], &[0x80, 0x00], &[0xff; 8], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]] {
         assert_eq!(number(bad), Err(Dropped::Malformed), "{bad:?}");
     }
 }
