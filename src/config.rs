@@ -22,7 +22,10 @@ pub use key::KeySource;
 const DURATION_MAX_S: f64 = 365.0 * 24.0 * 3600.0;
 
 /// More processes than a machine has cores are of no use.
-const WORKERS_MAX: usize = 1024;
+pub const WORKERS_MAX: usize = 1024;
+
+/// The environment variable in which a supervisor tells its workers its process id.
+pub const SUPERVISOR_VARIABLE: &str = "AUDIENCE_METER_WORKER";
 
 /// What to do.
 #[derive(Debug)]
@@ -49,8 +52,12 @@ pub enum AllowOrigin {
 pub struct Config {
     /// Log everything.
     pub debug: bool,
-    /// How many processes serve, each on a core.
+    /// How many processes serve, each on a core: this one, or as many that it starts and looks after.
     pub workers: usize,
+    /// The process that looks after this one, if one does.
+    pub supervisor: Option<u32>,
+    /// What a worker is told as well: all arguments but those for `workers` and `port`.
+    pub handed_on: Vec<OsString>,
     /// The audience port; 0 lets the kernel choose.
     pub port: u16,
     /// The address of the audience and demo ports; `None` is all of them, IPv4 and IPv6.
@@ -158,11 +165,15 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
     if options.args.contains(["-V", "--version"]) {
         return Ok(Command::Version);
     }
+    let workers = options.workers()?;
+    let port = options.port("--port", Some("PORT"), 80)?;
     let config = Config {
+        workers,
+        port,
+        supervisor: options.supervisor()?,
+        handed_on: options.args.clone().finish(),
         debug: options.args.contains(["-d", "--debug"]),
-        workers: options.workers()?,
         enable_uuid: options.args.contains("--enable-uuid"),
-        port: options.port("--port", Some("PORT"), 80)?,
         host: options.value("--host", Some("HOST"), None, parse_host)?,
         demo_port: options.side_port("--demo-port", 8080)?,
         stats_port: options.side_port("--stats-port", 1442)?,
@@ -258,6 +269,15 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
             _ => Err(format!("is not a number of processes; give one from 1 to {WORKERS_MAX}")),
         })?;
         Ok(given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX)))
+    }
+
+    fn supervisor(&self) -> Result<Option<u32>, UsageError> {
+        let Some(value) = (self.env)(SUPERVISOR_VARIABLE) else { return Ok(None) };
+        let process = value.to_str().and_then(|text| text.parse().ok());
+        process.map(Some).ok_or_else(|| {
+            let value = value.to_string_lossy();
+            UsageError(format!("{SUPERVISOR_VARIABLE} {value:?} is not a process id; leave it unset"))
+        })
     }
 
     fn retry_ms(&mut self) -> Result<RangeInclusive<u64>, UsageError> {
@@ -361,15 +381,34 @@ mod tests {
         assert_eq!((config.port, config.host), (80, None));
         let side_ports = (config.demo_port, config.stats_port, config.notification_port);
         assert_eq!(side_ports, (Some(8080), Some(1442), Some(2442)));
-        assert_eq!(config.max_conn_duration, Some(Duration::from_secs(3600)));
+        assert_eq!(config.max_conn_duration, Some(Duration::from_hours(1)));
         assert_eq!(config.head_timeout, Duration::from_secs(10));
         assert_eq!(config.retry_ms, 2000..=10_000);
         assert_eq!(config.allow_origin, AllowOrigin::Any);
         assert_eq!(config.rules.notify.min_delay, Duration::from_secs(2));
         assert_eq!(config.rules.notify.max_delay, Duration::from_secs(25));
-        assert_eq!(config.rules.namespace_clean_delay, Duration::from_secs(60));
+        assert_eq!(config.rules.namespace_clean_delay, Duration::from_mins(1));
         assert_eq!(config.rules.increment_delay, Duration::ZERO);
         assert!(!config.debug && !config.enable_uuid);
+    }
+
+    #[test]
+    fn a_worker_is_told_all_but_how_many_it_is_and_where_it_listens() {
+        for line in
+            ["-w 3 --port 0 -d --stats-port 1", "-w3 -d --port=0 --stats-port 1", "-d --workers=3 --stats-port 1"]
+        {
+            let config = run(line, &[("PORT", "0")]);
+            assert_eq!((config.workers, config.port), (3, 0), "{line}");
+            assert_eq!(config.handed_on, ["-d", "--stats-port", "1"], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_worker_knows_its_supervisor_by_the_environment() {
+        assert_eq!(run("", &[]).supervisor, None);
+        assert_eq!(run("", &[(SUPERVISOR_VARIABLE, "17")]).supervisor, Some(17));
+        let error = parse_line("", &[(SUPERVISOR_VARIABLE, "yes")]).unwrap_err();
+        assert_eq!(error.to_string(), "AUDIENCE_METER_WORKER \"yes\" is not a process id; leave it unset");
     }
 
     #[test]
@@ -406,6 +445,10 @@ mod tests {
         refuses("--head-timeout 0", "--head-timeout \"0\" is too short; give more than 0 seconds");
         refuses("--host example.com", "--host \"example.com\" is not an address; give one such as 127.0.0.1 or ::1");
         refuses("--notify-delta-ratio -1", "--notify-delta-ratio \"-1\" is not a ratio; give a number such as 0.1");
+        for workers in ["0", "abc", "1025", "-1"] {
+            let message = format!("--workers \"{workers}\" is not a number of processes; give one from 1 to 1024");
+            refuses(&format!("-w {workers}"), &message);
+        }
         for seconds in ["-1", "nan", "inf", "abc", "1e400", "31536001", "1,5"] {
             let message = format!(
                 "--notify-min-delay \"{seconds}\" is not a duration; give seconds from 0 to 31536000, such as 0.5"

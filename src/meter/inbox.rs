@@ -112,7 +112,7 @@ impl Inbox {
         let mut complete = Vec::new();
         while let Some(part) = self.next.and_then(|next| self.held.remove(&next)) {
             self.next = Some(part.number + 1);
-            complete.extend(self.put_together(part));
+            complete.extend(self.put_together(&part));
         }
         self.watch_gap(now);
         complete
@@ -127,7 +127,7 @@ impl Inbox {
         }
     }
 
-    fn put_together(&mut self, part: MessagePart<Rc<str>>) -> Option<Message> {
+    fn put_together(&mut self, part: &MessagePart<Rc<str>>) -> Option<Message> {
         let fresh = part.begins.then(|| Message { namespace: part.namespace.clone(), text: String::new() });
         let begun = self.begun.take().filter(|begun| begun.namespace == part.namespace);
         // What goes on with a part that was lost is lost with it.

@@ -61,7 +61,7 @@ pub(super) struct Peer {
 /// All other nodes.
 #[derive(Default)]
 pub(super) struct Peers {
-    peers: Slab<Peer>,
+    table: Slab<Peer>,
     by_node: HashMap<NodeId, PeerId>,
     /// How many are there, or may be.
     company: usize,
@@ -77,32 +77,32 @@ impl Peers {
 
     /// The peer of this key.
     pub(super) fn at(&self, id: PeerId) -> &Peer {
-        self.peers.at(id)
+        self.table.at(id)
     }
 
     /// The peer of this key, if it is still remembered.
     pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
-        self.peers.get(id)
+        self.table.get(id)
     }
 
     /// The peer of this key, to change.
     pub(super) fn at_mut(&mut self, id: PeerId) -> &mut Peer {
-        self.peers.at_mut(id)
+        self.table.at_mut(id)
     }
 
     /// All peers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
-        self.peers.iter()
+        self.table.iter()
     }
 
     /// How many are remembered, present or gone.
     pub(super) fn len(&self) -> usize {
-        self.peers.len()
+        self.table.len()
     }
 
     /// Remembers a node.
     pub(super) fn insert(&mut self, node: NodeId, presence: Presence, now: Tick) -> PeerId {
-        let id = self.peers.insert(Peer {
+        let id = self.table.insert(Peer {
             node,
             presence,
             heard_at: now,
@@ -127,14 +127,14 @@ impl Peers {
     /// Changes whether a peer is there.
     pub(super) fn set_presence(&mut self, id: PeerId, presence: Presence) {
         const GONE: Presence = Presence::Away { nonce: None };
-        let before = std::mem::replace(&mut self.peers.at_mut(id).presence, presence);
+        let before = std::mem::replace(&mut self.table.at_mut(id).presence, presence);
         self.company = self.company + usize::from(presence != GONE) - usize::from(before != GONE);
     }
 
     /// Forgets a node of which nothing is known.
     pub(super) fn remove(&mut self, id: PeerId) {
         self.set_presence(id, Presence::Away { nonce: None });
-        if let Some(peer) = self.peers.remove(id) {
+        if let Some(peer) = self.table.remove(id) {
             debug_assert!(peer.pairs.is_empty(), "what was counted is kept");
             self.by_node.remove(&peer.node);
         }
@@ -147,11 +147,11 @@ impl Peers {
 
     /// Takes a peer for gone; returns what it had counted, for the namespaces to subtract.
     pub(super) fn bury(&mut self, id: PeerId, name_of: impl Fn(NamespaceId) -> u64) -> Vec<(NamespaceId, u32)> {
-        if self.peers.at(id).presence != Presence::Living {
+        if self.table.at(id).presence != Presence::Living {
             return Vec::new();
         }
         self.set_presence(id, Presence::Away { nonce: None });
-        let peer = self.peers.at_mut(id);
+        let peer = self.table.at_mut(id);
         peer.members = 0;
         // Should it come back it is asked for everything, and what it says then is new.
         peer.known = 0;
@@ -168,7 +168,7 @@ impl Peers {
 
     /// Takes a peer that was away for present.
     pub(super) fn revive(&mut self, id: PeerId, name_of: impl Fn(NamespaceId) -> u64) {
-        let peer = self.peers.at_mut(id);
+        let peer = self.table.at_mut(id);
         if peer.presence == Presence::Living {
             return;
         }
@@ -186,7 +186,7 @@ impl Peers {
         name_digest: u64,
         connections: u64,
     ) -> u64 {
-        let peer = self.peers.at_mut(id);
+        let peer = self.table.at_mut(id);
         let is_new = !peer.pairs.contains_key(&namespace);
         let pair = peer.pairs.entry(namespace).or_default();
         let raise = connections.saturating_sub(pair.connections);
@@ -202,7 +202,7 @@ impl Peers {
 
     /// Forgets what everybody has counted in a namespace.
     pub(super) fn forget_namespace(&mut self, namespace: NamespaceId, name_digest: u64) {
-        for (_, peer) in self.peers.iter_mut() {
+        for (_, peer) in self.table.iter_mut() {
             let Some(pair) = peer.pairs.remove(&namespace) else { continue };
             peer.members -= u64::from(pair.members);
             if peer.presence != Presence::Living {
@@ -237,7 +237,7 @@ pub fn name_digest(name: &str) -> u64 {
 }
 
 /// One grave's share of the digest. FNV-1a alone is nearly linear in its last bytes: in a sum, one count that is higher
-/// would make up for another that is lower. The finalizer of MurmurHash3 spreads each bit over all.
+/// would make up for another that is lower. The finalizer of `MurmurHash3` spreads each bit over all.
 fn grave_digest(node: NodeId, name_digest: u64, connections: u64) -> u64 {
     let mut hash = fnv1a([node.0, name_digest, connections].into_iter().flat_map(u64::to_le_bytes));
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);

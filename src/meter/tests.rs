@@ -54,10 +54,11 @@ impl Scene {
             .collect()
     }
 
-    /// Passes `seconds`, waking exactly when the meter asks to; returns when (ms from the start) what was told.
+    /// Passes time, waking exactly when the meter asks to; returns when (ms from the start) what was told.
     fn pass(&mut self, seconds: f64) -> Vec<(u64, u64)> {
+        let passed_ms = u64::try_from(s(seconds).as_millis()).unwrap();
         let start = self.now.tick.0;
-        let end = start + (seconds * 1000.0) as u64 / TICK_MS;
+        let end = start + passed_ms / TICK_MS;
         let mut told = Vec::new();
         loop {
             told.extend(self.told().into_iter().map(|total| ((self.now.tick.0 - start) * TICK_MS, total)));
@@ -67,7 +68,7 @@ impl Scene {
             }
         }
         self.now.tick = Tick(end);
-        self.now.unix_ms += (seconds * 1000.0) as u64;
+        self.now.unix_ms += passed_ms;
         told
     }
 

@@ -181,7 +181,9 @@ impl Writer {
                 self.byte(kind::REPORT);
                 self.number(*from);
                 self.number(*to);
-                items.iter().for_each(|item| self.item(item));
+                for item in items {
+                    self.item(item);
+                }
             }
             News::Graves(graves) => {
                 self.byte(kind::GRAVES);

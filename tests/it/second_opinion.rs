@@ -9,7 +9,7 @@ use audience_meter::wire::http::Request;
 /// What must hold for any bytes.
 pub(crate) fn check_request(bytes: &[u8]) {
     let Some((range, request)) = fuzzing::request(bytes) else { return };
-    let mut headers = [httparse::EMPTY_HEADER; 4096];
+    let mut headers = vec![httparse::EMPTY_HEADER; 4096];
     let mut other = httparse::Request::new(&mut headers);
     let head = &bytes[range];
     assert_eq!(other.parse(head), Ok(httparse::Status::Complete(head.len())), "httparse refuses what we accept");

@@ -175,7 +175,7 @@ impl World {
                 max_delay: Duration::from_secs(25),
             },
             increment_delay: Duration::ZERO,
-            namespace_clean_delay: Duration::from_secs(60),
+            namespace_clean_delay: Duration::from_mins(1),
         };
         let cluster = ClusterRules {
             node_timeout: NODE_TIMEOUT,

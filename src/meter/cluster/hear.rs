@@ -1,0 +1,246 @@
+//! What this node makes of what others tell.
+//!
+//! Owns the reception of each kind of news, and the end of a peer that is gone. Of several reports about one thing, the one
+//! with the largest datagram number is the latest, in whatever order they come.
+//!
+//! Invariant: news of a peer that has not proved that it is there change nothing but the wish to ask it.
+
+use std::time::Duration;
+
+use super::super::inbox::Message;
+use super::super::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Wanted};
+use super::super::peers::{PeerId, Presence, name_digest};
+use super::super::{Meter, NamespaceId, Output};
+use super::{ALIVE_GAP_MIN, ANSWER_TIME, GRAVES_GAP, Rejection};
+use crate::collections::tick::Now;
+
+/// How far the clock of another host may be ahead, in milliseconds.
+const CLOCK_SKEW_MAX_MS: u64 = 24 * 3600 * 1000;
+
+/// How long a report that came out of turn waits for the one before it.
+const REORDER_TIME: Duration = Duration::from_millis(50);
+
+/// The nodes that are gone, and are remembered for what they had counted, for each that may be there.
+const GONE_PER_NODE: usize = 4;
+
+impl Meter {
+    /// Takes in what another node told.
+    ///
+    /// # Errors
+    /// Why it has no effect.
+    pub fn receive(&mut self, datagram: &Datagram<&str>, now: Now) -> Result<(), Rejection> {
+        if datagram.sender == self.cluster.node {
+            return Err(Rejection::Own);
+        }
+        let id = self.meet(datagram, now)?;
+        let peer = self.cluster.peers.at_mut(id);
+        if !peer.is_new(datagram.number) {
+            return Err(Rejection::Replayed);
+        }
+        if peer.is_latest(datagram.number) {
+            peer.heard_at = now.tick;
+        }
+        match &datagram.news {
+            News::Alive(alive) => self.on_alive(id, *alive, now),
+            News::Ask(ask) => self.on_ask(id, *ask, now),
+            News::Bye => self.bury(id, now),
+            _ if self.cluster.peers.at(id).presence != Presence::Living => {}
+            News::Report { from, to, items } => self.on_report(id, datagram.number, (*from, *to), items, now),
+            News::Graves(graves) => self.on_graves(graves, now),
+            News::Message(part) => {
+                let complete = self.cluster.peers.at_mut(id).inbox.receive(part, now.tick);
+                self.deliver(complete);
+            }
+            News::Claimed(claim) => self.contest(claim, datagram.sender, now),
+            News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX), now),
+        }
+        self.ask_if_due(id, now);
+        self.cluster.look_again(id);
+        self.check_invariants();
+        Ok(())
+    }
+
+    /// The peer that sent a datagram. One that is new, or back, is asked to prove that it is there.
+    fn meet(&mut self, datagram: &Datagram<&str>, now: Now) -> Result<PeerId, Rejection> {
+        let cluster = &mut self.cluster;
+        let found = cluster.peers.find(datagram.sender);
+        if let Some(id) = found {
+            if cluster.peers.at(id).presence == (Presence::Away { nonce: None }) && datagram.news != News::Bye {
+                let nonce = cluster.draw();
+                cluster.peers.set_presence(id, Presence::Away { nonce: Some(nonce) });
+                cluster.peers.at_mut(id).ask_at = now.tick;
+            }
+            return Ok(id);
+        }
+        let present =
+            cluster.peers.iter().filter(|(_, peer)| peer.pairs.is_empty() || peer.presence == Presence::Living);
+        if present.count() >= cluster.rules.nodes_max {
+            return Err(Rejection::TooManyNodes);
+        }
+        let greeted = cluster.hello.filter(|&(_, until)| now.tick < until).map(|(nonce, _)| nonce);
+        let nonce = greeted.unwrap_or_else(|| cluster.draw());
+        Ok(cluster.peers.insert(datagram.sender, Presence::Away { nonce: Some(nonce) }, now.tick))
+    }
+
+    fn on_alive(&mut self, id: PeerId, alive: Alive, now: Now) {
+        let node = self.cluster.node;
+        let echoed = alive.echo.filter(|echo| echo.asker == node).map(|echo| echo.nonce);
+        let peer = self.cluster.peers.at_mut(id);
+        if matches!(peer.presence, Presence::Away { nonce: Some(nonce) } if echoed == Some(nonce)) {
+            let namespaces = &self.namespaces;
+            self.cluster.peers.revive(id, |namespace| name_digest(namespaces.at(namespace).name()));
+            // It is to be told what is here, and soon: it may have come to stay.
+            self.cluster.alive_gap = ALIVE_GAP_MIN;
+            self.cluster.alive_at = self.cluster.alive_at.min(now.tick.after(ALIVE_GAP_MIN));
+        }
+        let peer = self.cluster.peers.at_mut(id);
+        if peer.presence != Presence::Living {
+            return;
+        }
+        peer.version = peer.version.max(alive.version);
+        peer.inbox.note_sent(alive.message, now.tick);
+        let peer_node = peer.node;
+        if alive.graves == self.cluster.peers.graves() {
+            self.cluster.graves_gap = GRAVES_GAP.0;
+        } else if self.cluster.graves_ask_at <= now.tick {
+            self.cluster.graves_ask_at = now.tick.after(self.cluster.graves_gap);
+            self.cluster.graves_gap = (self.cluster.graves_gap * 2).min(GRAVES_GAP.1);
+            self.send(News::Ask(Ask { of: Some(peer_node), wanted: Wanted::Graves, nonce: 0 }));
+        }
+    }
+
+    fn on_ask(&mut self, id: PeerId, ask: Ask, now: Now) {
+        if ask.of.is_some_and(|of| of != self.cluster.node) {
+            return;
+        }
+        let asker = self.cluster.peers.at(id).node;
+        let echo = Echo { asker, nonce: ask.nonce };
+        let alive = self.cluster.alive(Some(echo));
+        self.send(alive);
+        match ask.wanted {
+            Wanted::Items { since } => self.cluster.journal.repair_since(since),
+            Wanted::Graves => self.dig_up_graves(),
+        }
+        // News that nobody was there to hear is not fresh to the one who has come.
+        self.cluster.fresh_at = self.cluster.fresh_at.min(now.tick);
+    }
+
+    fn on_report(&mut self, id: PeerId, number: u64, (from, to): (u64, u64), items: &[Item<&str>], now: Now) {
+        if to <= self.cluster.peers.at(id).known {
+            return;
+        }
+        for item in items {
+            match item {
+                Item::Count(count) => self.merge(id, number, count, now),
+                Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(id).node, now),
+            }
+        }
+        let peer = self.cluster.peers.at_mut(id);
+        peer.version = peer.version.max(to);
+        if from <= peer.known {
+            peer.known = to;
+            // There is more on its way, most likely: no need to ask for it.
+            peer.ask_at = now.tick.after(ANSWER_TIME);
+        } else if peer.ask_at <= now.tick {
+            peer.ask_at = now.tick.after(REORDER_TIME);
+        }
+    }
+
+    /// Takes over what a peer says of its share of a namespace.
+    fn merge(&mut self, id: PeerId, number: u64, count: &Count<&str>, now: Now) {
+        let pairs = &self.cluster.peers.at(id).pairs;
+        let is_of_no_use = match self.find(count.namespace).and_then(|namespace| pairs.get(&namespace)) {
+            Some(pair) => pair.number >= number,
+            None => pairs.len() >= self.cluster.rules.namespaces_max,
+        };
+        if is_of_no_use {
+            return;
+        }
+        let Some(namespace) = self.find_or_hear_of(count.namespace, count.members > 0, count.age, now) else { return };
+        let digest = name_digest(count.namespace);
+        let raise = self.cluster.peers.raise_connections(id, namespace, digest, count.connections);
+        let peer = self.cluster.peers.at_mut(id);
+        let pair = peer.pairs.entry(namespace).or_default();
+        let before = std::mem::replace(&mut pair.members, count.members);
+        pair.number = number;
+        peer.members = peer.members + u64::from(count.members) - u64::from(before);
+        let entry = self.namespaces.at_mut(namespace);
+        entry.hear_of_others(before, count.members, raise, count.age, now);
+        self.reschedule(namespace, now);
+    }
+
+    fn on_graves(&mut self, graves: &[Grave<&str>], now: Now) {
+        for grave in graves {
+            if grave.node == self.cluster.node {
+                continue;
+            }
+            let Some(namespace) = self.find_or_hear_of(grave.namespace, false, grave.age, now) else { continue };
+            let cluster = &mut self.cluster;
+            let found = cluster.peers.find(grave.node);
+            let id = match found {
+                Some(id) => id,
+                None if cluster.peers.len() > cluster.rules.nodes_max * GONE_PER_NODE => continue,
+                None => cluster.peers.insert(grave.node, Presence::Away { nonce: None }, now.tick),
+            };
+            let raise = cluster.peers.raise_connections(id, namespace, name_digest(grave.namespace), grave.connections);
+            self.namespaces.at_mut(namespace).hear_of_others(0, 0, raise, grave.age, now);
+            self.reschedule(namespace, now);
+        }
+    }
+
+    /// The namespace of this name; one that is new here is made, unless it is about to be forgotten everywhere.
+    fn find_or_hear_of(&mut self, name: &str, has_members: bool, age: Age, now: Now) -> Option<NamespaceId> {
+        let found = self.find(name);
+        if found.is_some() {
+            return found;
+        }
+        let empty = Duration::from_millis(age.empty_ms);
+        if !has_members && empty >= self.rules.namespace_clean_delay {
+            return None;
+        }
+        let id = self.namespace_or_new(name, now);
+        self.namespaces.at_mut(id).empty_since = now.tick.before(empty);
+        Some(id)
+    }
+
+    /// Ends this node's member who holds the uuid, if the other claim is later.
+    fn contest(&mut self, claim: &Claim<&str>, node: NodeId, now: Now) {
+        // A clock that is a day ahead is broken: what it says still stands, but ours does not follow it.
+        let plausible_ms = claim.time_ms.min(now.unix_ms + CLOCK_SKEW_MAX_MS);
+        self.cluster.claim_time_ms = self.cluster.claim_time_ms.max(plausible_ms);
+        let Some(namespace) = self.find(claim.namespace) else { return };
+        let Some(time_ms) = self.claims.time_of(namespace, claim.uuid) else { return };
+        if (claim.time_ms, node) > (time_ms, self.cluster.node) {
+            self.end_claim_in(namespace, claim.uuid, now);
+        }
+    }
+
+    /// Takes a peer for gone: its members are, too.
+    pub(super) fn bury(&mut self, id: PeerId, now: Now) {
+        // What it said and was held back was said all the same.
+        let complete = self.cluster.peers.at_mut(id).inbox.finish(now.tick);
+        self.deliver(complete);
+        let namespaces = &self.namespaces;
+        let lost = self.cluster.peers.bury(id, |namespace| name_digest(namespaces.at(namespace).name()));
+        for (namespace, members) in lost {
+            self.namespaces.at_mut(namespace).hear_of_others(members, 0, 0, Age::default(), now);
+            self.reschedule(namespace, now);
+        }
+        if self.cluster.peers.at(id).pairs.is_empty() {
+            self.forget_peer(id);
+        }
+    }
+
+    pub(super) fn forget_peer(&mut self, id: PeerId) {
+        self.cluster.alarms.cancel(id);
+        self.cluster.peers.remove(id);
+    }
+
+    pub(super) fn deliver(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            if let Some(namespace) = self.find(&message.namespace) {
+                self.outputs.push_back(Output::Message { namespace, text: message.text.into() });
+            }
+        }
+    }
+}

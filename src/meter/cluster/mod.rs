@@ -1,0 +1,246 @@
+//! One audience out of many nodes: what this node tells the others, asks of them, and makes of what it hears.
+//!
+//! Owns the conversation. Each node tells absolute counts of its own members, versioned by its journal:
+//!
+//! - A change after quiet is told in the same turn; further ones are gathered for the notify interval.
+//! - A sign of life carries the version of the last change. Who has heard less asks for what it missed, and is told that
+//!   and no more; so lost news heals within moments, and what does not change is never repeated.
+//! - A newcomer asks everybody for everything. A node that is new to somebody, or back, is asked too, and counts once its
+//!   answer repeats what was drawn for the question: recordings of dead nodes stay dead.
+//! - What nodes that are gone had counted stays, and is told on: signs of life carry a digest of it, and who differs asks.
+//! - Messages and claims are told at once, and again after 50 and 200 ms. Claims are journalled too: they are never lost.
+//!
+//! Invariant: names that are known only from others are never told as this node's own.
+
+mod hear;
+mod tell;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::journal::{Journal, Stretch};
+use super::news::{Alive, Echo, News, NodeId};
+use super::peers::{PeerId, Peers, Presence};
+use super::{Meter, NamespaceId};
+use crate::collections::tick::{Now, Tick};
+use crate::collections::wheel::TimerWheel;
+
+/// When messages and claims are told again.
+const COPIES_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
+
+/// How many copies may wait; beyond, there are none: the news was told once.
+const COPIES_MAX: usize = 4096;
+
+/// How long an answer may take before the question is repeated.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
+
+/// The first sign of life after something was told comes after this, the next ones after twice the time each, until they
+/// are heartbeats: who has missed the last news finds out soon.
+const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
+
+/// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
+const HEARTBEATS_PER_TIMEOUT: u32 = 10;
+
+/// When a question about those who are gone is repeated; doubled each time, up to the second.
+const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(4));
+
+/// What the operator decided about the cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterRules {
+    /// How long changes are gathered after something was told.
+    pub notify_interval: Duration,
+    /// How long a node may be silent before its members are forgotten.
+    pub node_timeout: Duration,
+    /// How often a node that knows of no other makes itself heard.
+    pub lone_interval: Duration,
+    /// How many other nodes there may be.
+    pub nodes_max: usize,
+    /// How many namespaces one other node may tell of.
+    pub namespaces_max: usize,
+}
+
+impl Default for ClusterRules {
+    fn default() -> Self {
+        Self {
+            notify_interval: Duration::from_secs(2),
+            node_timeout: Duration::from_secs(5),
+            lone_interval: Duration::from_secs(30),
+            nodes_max: 256,
+            namespaces_max: 1_000_000,
+        }
+    }
+}
+
+impl ClusterRules {
+    fn heartbeat(&self) -> Duration {
+        self.notify_interval.min(self.node_timeout / HEARTBEATS_PER_TIMEOUT)
+    }
+}
+
+/// Why a datagram has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rejection {
+    /// It is this node's own, come back.
+    Own,
+    /// It was heard before, or is too old to tell.
+    Replayed,
+    /// There are as many nodes as there may be.
+    TooManyNodes,
+}
+
+/// This node among the others.
+pub(super) struct Cluster {
+    pub(super) node: NodeId,
+    pub(super) journal: Journal,
+    pub(super) peers: Peers,
+    rules: ClusterRules,
+    /// The number of the last datagram.
+    number: u64,
+    draws: u64,
+    /// When to look at a peer: it may be silent, or has to be asked, or holds messages back.
+    alarms: TimerWheel,
+    /// What answers to the first question repeat, and until when that counts.
+    hello: Option<(u64, Tick)>,
+    /// Since when fresh news may be told.
+    fresh_at: Tick,
+    alive_at: Tick,
+    alive_gap: Duration,
+    /// The tick in which something was sent last: what is left waits for the next one.
+    sent_at: Option<Tick>,
+    message_number: u64,
+    copies: BTreeMap<(Tick, u64), News<Rc<str>>>,
+    graves_to_tell: VecDeque<(PeerId, NamespaceId)>,
+    graves_ask_at: Tick,
+    graves_gap: Duration,
+    claim_time_ms: u64,
+}
+
+impl Cluster {
+    pub(super) fn new(node: NodeId, rules: ClusterRules) -> Self {
+        Self {
+            node,
+            journal: Journal::default(),
+            peers: Peers::default(),
+            rules,
+            number: 0,
+            draws: 0,
+            alarms: TimerWheel::default(),
+            hello: None,
+            fresh_at: Tick(0),
+            alive_at: Tick(0),
+            alive_gap: ALIVE_GAP_MIN,
+            sent_at: None,
+            message_number: 0,
+            copies: BTreeMap::new(),
+            graves_to_tell: VecDeque::new(),
+            graves_ask_at: Tick(0),
+            graves_gap: GRAVES_GAP.0,
+            claim_time_ms: 0,
+        }
+    }
+
+    /// When there is something to tell or to look at.
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        let not_before = self.sent_at.map_or(Tick(0), |sent_at| Tick(sent_at.0 + 1));
+        let has_fresh = self.journal.has(Stretch::Fresh) && !self.peers.is_alone();
+        let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
+        let rest = (self.journal.has(Stretch::Repair) || !self.graves_to_tell.is_empty()).then_some(not_before);
+        let copy = self.copies.keys().next().map(|&(at, _)| at.max(not_before));
+        [Some(self.alive_at), fresh, rest, copy, self.alarms.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// The time of a claim that is made now: later than all that were heard of.
+    pub(super) fn claim_time_ms(&mut self, now: Now) -> u64 {
+        self.claim_time_ms = now.unix_ms.max(self.claim_time_ms + 1);
+        self.claim_time_ms
+    }
+
+    /// A number that nobody can foresee who does not know this node's name before it has spoken, and none is drawn twice.
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        let mut hasher = DefaultHasher::new();
+        (self.node, self.draws).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn alive(&self, echo: Option<Echo>) -> News<Rc<str>> {
+        News::Alive(Alive {
+            version: self.journal.version(),
+            message: self.message_number,
+            graves: self.peers.graves(),
+            echo,
+        })
+    }
+
+    /// Looks at a peer at this time at the latest.
+    fn look_at(&mut self, id: PeerId, at: Tick) {
+        if self.alarms.deadline(id).is_none_or(|set| set > at) {
+            self.alarms.set(id, at);
+        }
+    }
+
+    /// Looks at a peer when there is something to see.
+    fn look_again(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(id) else { return };
+        let silent = peer.heard_at.after(self.rules.node_timeout);
+        let is_asked = peer.is_ahead() || matches!(peer.presence, Presence::Away { nonce: Some(_) });
+        let ask = is_asked.then_some(peer.ask_at);
+        let deadlines =
+            [Some(silent).filter(|_| peer.presence != Presence::Away { nonce: None }), ask, peer.inbox.skip_at()];
+        if let Some(at) = deadlines.into_iter().flatten().min() {
+            self.look_at(id, at);
+        }
+    }
+
+    /// Puts news in line to be told again, soon.
+    fn copy_later(&mut self, news: &News<Rc<str>>, now: Now) {
+        for after in COPIES_AFTER {
+            if self.copies.len() < COPIES_MAX {
+                self.draws += 1;
+                self.copies.insert((now.tick.after(after), self.draws), news.clone());
+            }
+        }
+    }
+
+    /// How many others are there.
+    fn living(&self) -> usize {
+        self.peers.iter().filter(|(_, peer)| peer.presence == Presence::Living).count()
+    }
+}
+
+/// What a node looks like from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeFigures {
+    /// Its name.
+    pub node: NodeId,
+    /// How many members it has.
+    pub members: u64,
+    /// For how many milliseconds nothing was heard of it.
+    pub silent_ms: u64,
+}
+
+impl Meter {
+    /// This node's name.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.cluster.node
+    }
+
+    /// How many members are counted at this node.
+    #[must_use]
+    pub fn own_members(&self) -> u64 {
+        self.namespaces.iter().map(|(_, namespace)| u64::from(namespace.counted())).sum()
+    }
+
+    /// The other nodes that are there.
+    pub fn nodes(&self, now: Now) -> impl Iterator<Item = NodeFigures> {
+        let living = self.cluster.peers.iter().filter(|(_, peer)| peer.presence == Presence::Living);
+        living.map(move |(_, peer)| NodeFigures {
+            node: peer.node,
+            members: peer.members,
+            silent_ms: now.tick.ms_since(peer.heard_at),
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! Checks that the book balances, after each input, in debug builds.
+//!
+//! Owns no state. What is checked here is what everybody else relies on.
+
+use super::Meter;
+use crate::collections::NONE;
+
+#[cfg(any(test, debug_assertions))]
+impl Meter {
+    /// Above this many members the whole book is no longer checked after each input: it would make tests quadratic.
+    const CHECKED_MEMBERS_MAX: u64 = 256;
+
+    /// Panics if the book does not balance.
+    pub(super) fn check_invariants(&self) {
+        let total: u64 = self.namespaces.iter().map(|(_, namespace)| namespace.total()).sum();
+        if total > Self::CHECKED_MEMBERS_MAX || self.namespaces.len() as u64 > Self::CHECKED_MEMBERS_MAX {
+            return;
+        }
+        let mut claims = 0;
+        for (id, namespace) in self.namespaces.iter() {
+            assert_eq!(self.by_name.get(&namespace.name), Some(&id), "a namespace is found by its name");
+            let mut counted = 0;
+            for (key, member) in self.members.of(namespace) {
+                assert_eq!(member.namespace, id, "a member is in its namespace's list");
+                assert!(member.counted != self.pending.deadline(key).is_some(), "a member is counted or pending");
+                counted += u32::from(member.counted);
+                if member.claim != NONE {
+                    claims += 1;
+                    assert_eq!(self.claims.member_of(member.claim), Some(key), "a claim names its member");
+                }
+            }
+            assert_eq!(namespace.counted(), counted, "what is told is what is there");
+            let is_watched = namespace.ready || self.timers.deadline(id).is_some();
+            let is_due = namespace.is_vacant() || namespace.due(&self.rules.notify).is_some();
+            assert!(is_watched || !is_due, "nothing waits unwatched");
+        }
+        assert_eq!(self.by_name.len(), self.namespaces.len(), "no name leads nowhere");
+        assert_eq!(self.claims.len(), claims, "no claim outlives its member");
+    }
+}
+
+#[cfg(not(any(test, debug_assertions)))]
+impl Meter {
+    pub(super) fn check_invariants(&self) {
+        let _ = self;
+    }
+}
