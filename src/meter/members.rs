@@ -19,13 +19,15 @@ pub struct Member {
     pub(super) claim: super::claims::ClaimId,
     /// Whether it is in the count already: not before it has stayed for the increment delay.
     pub(super) counted: bool,
+    /// The telling of its namespace before which it came.
+    telling: u16,
 }
 
 impl Member {
     /// The memory of one member in bytes.
     pub const BYTES: usize = size_of::<Self>();
 
-    const ABSENT: Self = Self { link: Link::UNLINKED, namespace: NONE, claim: NONE, counted: false };
+    const ABSENT: Self = Self { link: Link::UNLINKED, namespace: NONE, claim: NONE, counted: false, telling: 0 };
 }
 
 impl Linked for Member {
@@ -65,7 +67,7 @@ impl Members {
             self.table.resize(index + 1, Member::ABSENT);
         }
         if let Some(place) = self.table.get_mut(index) {
-            *place = Member { namespace: id, counted, ..Member::ABSENT };
+            *place = Member { namespace: id, counted, telling: namespace.note_arrival(), ..Member::ABSENT };
         }
         namespace.list.push_front(&mut self.table, member);
         if counted {
@@ -75,10 +77,11 @@ impl Members {
 
     /// Takes a present member out of its namespace.
     pub(super) fn exit(&mut self, member: MemberId, namespace: &mut Namespace) {
-        namespace.note_leaving(member);
+        let Member { counted, telling, .. } = *self.get_mut(member);
+        namespace.note_leaving(member, telling);
         namespace.list.remove(&mut self.table, member);
-        let place = self.get_mut(member);
-        if std::mem::replace(place, Member::ABSENT).counted {
+        *self.get_mut(member) = Member::ABSENT;
+        if counted {
             namespace.discount_one();
         }
     }

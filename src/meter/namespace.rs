@@ -67,6 +67,12 @@ pub struct Namespace {
     told_at: Option<Tick>,
     /// The first count that the newest member heard; 0 once that is no longer of use.
     newest_heard: u64,
+    /// Counts the tellings, to know who came after the last one.
+    telling: u16,
+    /// How many are there who came after the last telling.
+    newcomers: u32,
+    /// The least and the largest first count that newcomers heard.
+    newcomers_heard: (u64, u64),
     /// Since when it has been vacant; valid only while it is.
     pub(super) empty_since: Tick,
 }
@@ -88,6 +94,9 @@ impl Namespace {
             told: 0,
             told_at: None,
             newest_heard: 0,
+            telling: 0,
+            newcomers: 0,
+            newcomers_heard: (0, 0),
             empty_since: now.tick,
         }
     }
@@ -177,13 +186,25 @@ impl Namespace {
     /// The newest member hears `total` as it joins. If it is alone, that has told everybody.
     pub(super) fn hear_first(&mut self, total: u64, members: &Members, now: Now) {
         self.newest_heard = total;
+        let (least, largest) = self.newcomers_heard;
+        self.newcomers_heard =
+            if self.newcomers == 1 { (total, total) } else { (least.min(total), largest.max(total)) };
         if total > 0 && members.next(self.list.head()).is_none() {
             self.note_told(total, now);
         }
     }
 
-    /// The member is about to leave the list.
-    pub(super) fn note_leaving(&mut self, member: MemberId) {
+    /// A member is about to enter; returns before which telling that is.
+    pub(super) fn note_arrival(&mut self) -> u16 {
+        self.newcomers += 1;
+        self.telling
+    }
+
+    /// The member, who came before this telling, is about to leave the list.
+    pub(super) fn note_leaving(&mut self, member: MemberId, telling: u16) {
+        if telling == self.telling {
+            self.newcomers = self.newcomers.saturating_sub(1);
+        }
         if self.list.head() == member {
             self.newest_heard = 0;
         }
@@ -225,13 +246,20 @@ impl Namespace {
         (total, skip_newest)
     }
 
+    /// Whether somebody has heard a number that the total has left behind: the one last told, or, by a newcomer, a first
+    /// count. Without the latter, whoever joins just before others leave would see a wrong number until the repetition,
+    /// because the total is back where it was told.
     fn has_changed(&self, rule: &NotifyRule) -> bool {
-        self.total().abs_diff(self.told) >= rule.threshold(self.told)
+        let is_left_behind = |heard: u64| self.total().abs_diff(heard) >= rule.threshold(heard);
+        let (least, largest) = self.newcomers_heard;
+        is_left_behind(self.told) || (self.newcomers > 0 && (is_left_behind(least) || is_left_behind(largest)))
     }
 
     fn note_told(&mut self, total: u64, now: Now) {
         self.told = total;
         self.told_at = Some(now.tick);
+        self.telling = self.telling.wrapping_add(1);
+        self.newcomers = 0;
         self.modified_unix_s = now.unix_s();
     }
 

@@ -1,7 +1,7 @@
 //! What nodes tell each other, as values.
 //!
 //! Owns the vocabulary of the cluster. It knows neither bytes (`wire::report` does) nor what is made of the news
-//! ([`cluster`](super::cluster) does). Names are generic: a node tells names that it owns, and hears names that lie in the
+//! (`meter::cluster` does). Names are generic: a node tells names that it owns, and hears names that lie in the
 //! datagram.
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.

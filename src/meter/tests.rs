@@ -150,6 +150,18 @@ fn a_newcomer_is_skipped_only_while_it_is_the_newest_and_right() {
 }
 
 #[test]
+fn a_newcomer_does_not_keep_a_first_count_that_is_no_longer_true() {
+    let mut scene = Scene::new(|_| {});
+    scene.join(0, "a");
+    assert_eq!(scene.join(1, "a"), Some(2));
+    scene.leave(0);
+    assert_eq!(scene.pass(3.0), [(2010, 1)], "1 heard 2, although 1 is what was told last");
+    scene.join(2, "a");
+    scene.leave(2);
+    assert!(scene.pass(3.0).is_empty(), "2 heard 2 and is gone");
+}
+
+#[test]
 fn an_empty_namespace_is_told_nothing_and_forgotten_after_the_clean_delay() {
     let mut scene = Scene::new(|_| {});
     scene.join(0, "a");

@@ -89,20 +89,23 @@ impl Service {
     /// Answers a request.
     pub(super) fn answer(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
         self.out.clear();
+        let is_head = request.method == Method::Head;
         match asker.port {
             Port::Audience => return self.answer_audience(request, asker, now),
             Port::Demo => self.answer_demo(request),
-            Port::Stats | Port::Notification if !admin::is_local(request) => self.reply_text(403, "not from elsewhere"),
+            Port::Stats | Port::Notification if !admin::is_local(request) => {
+                self.reply_text(403, "not from elsewhere", is_head);
+            }
             Port::Stats if request.path == "/" => {
                 reply::push_open_ended_head(&mut self.out, "application/json");
-                if request.method != Method::Head {
+                if !is_head {
                     return Then::DrainStats(StatsCursor::default());
                 }
             }
             Port::Stats if request.path == "/cluster" => {
-                return Then::Cluster { is_head: request.method == Method::Head };
+                return Then::Cluster { is_head };
             }
-            Port::Stats => self.reply_text(404, "there are / and /cluster here"),
+            Port::Stats => self.reply_text(404, "there are / and /cluster here", is_head),
             Port::Notification => self.answer_notification(request.path, now),
         }
         Then::Drain
@@ -111,7 +114,7 @@ impl Service {
     /// Answers what is no request.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.out.clear();
-        self.reply_text(refusal.status(), refusal);
+        self.reply_text(refusal.status(), refusal, false);
     }
 
     /// Answers with what is known of the other nodes.
@@ -163,7 +166,7 @@ impl Service {
             Route::Script(script) => self.reply_asset(script, is_head),
             Route::JoinHead => match self.cors(request) {
                 Some(cors) => reply::push_stream_head(&mut self.out, cors),
-                None => self.reply_text(403, "this origin is not allowed"),
+                None => self.reply_text(403, "this origin is not allowed", is_head),
             },
             Route::Nothing => self.reply_cors(request, Reply::empty(200)),
         }
@@ -172,12 +175,14 @@ impl Service {
 
     /// Lets a member in, its first count with it.
     fn join(&mut self, request: &Request<'_>, namespace: &str, uuid: Option<&str>, asker: Asker, now: Now) -> Then {
+        // HEAD is answered by `Route::JoinHead`.
+        let is_head = false;
         let Some(cors) = self.cors(request) else {
-            self.reply_text(403, "this origin is not allowed");
+            self.reply_text(403, "this origin is not allowed", is_head);
             return Then::Drain;
         };
         if namespace.len() > NAME_MAX || uuid.is_some_and(|uuid| uuid.len() > NAME_MAX) {
-            self.reply_text(414, format_args!("a name is at most {NAME_MAX} bytes long"));
+            self.reply_text(414, format_args!("a name is at most {NAME_MAX} bytes long"), is_head);
             return Then::Drain;
         }
         if request.last_event_id == Some(sse::FAREWELL_ID.as_bytes()) {
@@ -208,7 +213,7 @@ impl Service {
             DemoRoute::Welcome => &self.pages.welcome,
             DemoRoute::Event => &self.pages.demo,
             DemoRoute::Script(script) => return self.reply_asset(script, is_head),
-            DemoRoute::NotFound => return self.reply_text(404, "there is no such page"),
+            DemoRoute::NotFound => return self.reply_text(404, "there is no such page", is_head),
         };
         let reply = Reply { content_type: Some(assets::HTML), body: page.as_bytes(), ..Reply::empty(200) };
         reply.write(&mut self.out, is_head);
@@ -260,9 +265,9 @@ impl Service {
         reply.write(&mut self.out, is_head);
     }
 
-    fn reply_text(&mut self, status: u16, text: impl std::fmt::Display) {
+    fn reply_text(&mut self, status: u16, text: impl std::fmt::Display, is_head: bool) {
         let body = format!("{text}\n");
         let content_type = Some("text/plain; charset=utf-8");
-        Reply { content_type, body: body.as_bytes(), ..Reply::empty(status) }.write(&mut self.out, false);
+        Reply { content_type, body: body.as_bytes(), ..Reply::empty(status) }.write(&mut self.out, is_head);
     }
 }

@@ -138,37 +138,9 @@ const _: () = assert!(size_of::<Session>() == 16);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fuzzing::{Ending, run_session};
 
     const JOIN: &[u8] =
         b"\r\nPOST /a HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\nContent-Length: 5\r\n\r\nhello";
-
-    fn joined(surplus: u32) -> Ending {
-        Ending::Request { path: "/a".to_owned(), accepts_event_stream: true, surplus }
-    }
-
-    #[track_caller]
-    fn check_any_split(bytes: &[u8], expected: &Ending) {
-        assert_eq!(&run_session([bytes]), expected, "whole");
-        for cut in 0..=bytes.len() {
-            assert_eq!(&run_session([&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut}");
-        }
-        for size in [1, 2, 3, 7, 64] {
-            assert_eq!(&run_session(bytes.chunks(size)), expected, "in pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn the_same_bytes_in_any_pieces_give_the_same_steps() {
-        check_any_split(JOIN, &joined(5));
-        check_any_split(b"GET / HTTP/1.1\r\n\r\n", &Ending::Refused(Refusal::Host));
-        check_any_split(b"GET / HTTP/1.1\nHost: h\n\n", &Ending::Refused(Refusal::BareLf));
-        check_any_split(&JOIN[..40], &Ending::Waiting);
-        check_any_split(b"\r\n\r\n", &Ending::Waiting);
-        check_any_split(&[b'x'; HEAD_MAX + 10], &Ending::Refused(Refusal::TooLarge));
-        let pipelined = [JOIN, JOIN].concat();
-        check_any_split(&pipelined, &joined(u32::try_from(JOIN.len()).unwrap() + 5));
-    }
 
     #[test]
     fn a_whole_head_allocates_nothing() {
@@ -178,15 +150,6 @@ mod tests {
         let mut session = Session::default();
         assert_eq!(session.feed(&JOIN[..9]), Step::Wait);
         assert!(!session.is_untouched());
-    }
-
-    #[test]
-    fn a_peer_that_keeps_talking_is_heard_out_within_a_budget() {
-        let body = vec![b'x'; SURPLUS_MAX as usize - 5];
-        let within = [JOIN, &body].concat();
-        assert_eq!(run_session(within.chunks(16 * 1024)), joined(SURPLUS_MAX));
-        let beyond = [&within[..], b"y"].concat();
-        assert_eq!(run_session(beyond.chunks(16 * 1024)), Ending::TooMuch);
     }
 
     #[test]

@@ -7,12 +7,12 @@
 
 use std::time::Duration;
 
-use super::super::inbox::Message;
-use super::super::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Wanted};
-use super::super::peers::{PeerId, Presence, name_digest};
-use super::super::{Meter, NamespaceId, Output};
 use super::{ALIVE_GAP_MIN, ANSWER_TIME, GRAVES_GAP, Rejection};
 use crate::collections::tick::Now;
+use crate::meter::inbox::Message;
+use crate::meter::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Wanted};
+use crate::meter::peers::{PeerId, Presence, name_digest};
+use crate::meter::{Meter, NamespaceId, Output};
 
 /// How far the clock of another host may be ahead, in milliseconds.
 const CLOCK_SKEW_MAX_MS: u64 = 24 * 3600 * 1000;

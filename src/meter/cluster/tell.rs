@@ -6,12 +6,12 @@
 
 use std::rc::Rc;
 
-use super::super::journal::{Stretch, Subject};
-use super::super::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
-use super::super::peers::{Peer, PeerId, Presence};
-use super::super::{Meter, NAME_MAX, Output};
 use super::{ALIVE_GAP_MIN, ANSWER_TIME};
 use crate::collections::tick::{Now, Tick};
+use crate::meter::journal::{Stretch, Subject};
+use crate::meter::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
+use crate::meter::peers::{Peer, PeerId, Presence};
+use crate::meter::{Meter, NAME_MAX, Output};
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 const ITEMS_WEIGHT_MAX: usize = 1_100;
