@@ -17,8 +17,9 @@
 //! | 1 | [`meter`] | the audience: who is where, whom to tell what, when | sockets, bytes, a clock |
 //! | 0 | [`collections`] | slab, index list, timer wheel, ticks | everything else |
 //!
-//! Beside the floors: [`config`] turns arguments into validated settings, [`log`] is the only place that prints, and
-//! [`fuzzing`] holds the bodies of the fuzz targets, so that their corpus is replayed by plain `cargo test`.
+//! Beside the floors: [`config`] turns arguments into validated settings, [`supervisor`] looks after several such processes
+//! (`-w`), [`log`] is the only place that prints, and [`fuzzing`] holds the bodies of the fuzz targets, so that their corpus
+//! is replayed by plain `cargo test`.
 //!
 //! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
 //! the very code that runs in the daemon.
@@ -55,7 +56,9 @@
 //!   count and a few shared messages.
 //! - No peer can make a loop run longer than its budget, and none can make the process panic. Asserts guard our own books;
 //!   what comes from outside is judged and answered.
-//! - No wake-up without a reason: a quiet audience costs a wait that does not return.
+//! - No wake-up without a reason: a quiet audience costs a wait that does not return. (A worker beats for its supervisor
+//!   once a second.)
+//! - No worker outlives its supervisor, not if either is killed or hangs.
 //! - `unsafe` is in `reactor/sys.rs` and `reactor/registered.rs` alone, a promise above each block.
 //! - Nothing is read from the disk after the start; pages and scripts are part of the program.
 
@@ -67,4 +70,5 @@ pub mod log;
 pub mod meter;
 pub mod reactor;
 pub mod server;
+pub mod supervisor;
 pub mod wire;

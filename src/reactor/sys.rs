@@ -7,9 +7,11 @@
 #![expect(unsafe_code, reason = "system calls that std does not offer")]
 #![expect(clippy::cast_possible_truncation, reason = "families and sizes of addresses and options are small constants")]
 
-use std::io;
+use std::ffi::CStr;
+use std::io::{self, PipeReader, PipeWriter};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::process::Child;
 use std::ptr;
 
 use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
@@ -27,6 +29,17 @@ const BACKLOG: c_int = 65_535;
 /// # Errors
 /// What the kernel says: the address is in use, not ours, or not permitted.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = reserve(address)?;
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) })?;
+    Ok(listener)
+}
+
+/// Binds a socket as [`listen`] does and does not listen: it has the address and takes no connections from those who do.
+///
+/// # Errors
+/// As [`listen`].
+pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: no pointers are passed.
     let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
@@ -38,8 +51,6 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, c_int::from(!address.ip().is_unspecified()))?;
     }
     bind(&socket, address)?;
-    // SAFETY: no pointers are passed.
-    check(unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) })?;
     Ok(socket.into())
 }
 
@@ -143,6 +154,8 @@ fn datagram_socket(family: c_int) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+pub use libc::{SIGCHLD, SIGTERM};
+
 /// SIGTERM and SIGINT as a source of readiness.
 ///
 /// A handler that sets a flag would not be seen: `polling` retries a wait that a signal interrupted.
@@ -155,12 +168,29 @@ impl Signals {
     /// # Errors
     /// What the kernel says, for lack of descriptors.
     pub fn open() -> io::Result<Self> {
+        Self::take(&[SIGTERM, libc::SIGINT])
+    }
+
+    /// The same, and SIGCHLD: that a child has ended.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_children() -> io::Result<Self> {
+        // Who started us may have had it ignored, and that is handed down: the kernel would not send it, nor keep the
+        // status of who has ended.
+        // SAFETY: no handler of ours is passed.
+        let before = unsafe { libc::signal(SIGCHLD, libc::SIG_DFL) };
+        check(if before == libc::SIG_ERR { -1 } else { 0 })?;
+        Self::take(&[SIGTERM, libc::SIGINT, SIGCHLD])
+    }
+
+    fn take(signals: &[c_int]) -> io::Result<Self> {
         let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: the pointer is valid, and sigemptyset initialises what it points to.
         check(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
         // SAFETY: initialised by the call above, which succeeded.
         let mut set = unsafe { set.assume_init() };
-        for signal in [libc::SIGTERM, libc::SIGINT] {
+        for &signal in signals {
             // SAFETY: the set is initialised.
             check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
         }
@@ -217,6 +247,82 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     // SAFETY: the pointer is valid for the call.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     Ok(limit.rlim_cur)
+}
+
+/// A pipe: what is written to the second end comes out of the first.
+///
+/// # Errors
+/// What the kernel says, for lack of descriptors.
+pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let mut ends = [-1; 2];
+    // SAFETY: the pointer is to room for two descriptors.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
+    Ok((own(ends[0])?.into(), own(ends[1])?.into()))
+}
+
+/// The standard output once more, in a process that was given one end of a [`pipe`] for it.
+///
+/// # Errors
+/// What the kernel says: there is none, or no descriptor left.
+pub fn standard_pipe() -> io::Result<PipeWriter> {
+    // SAFETY: no pointers are passed.
+    let copy = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 0) };
+    Ok(own(copy)?.into())
+}
+
+/// Sends a signal to a child that has not been waited for: until then nobody else has its process id.
+///
+/// # Errors
+/// What the kernel says: there is no such signal.
+pub fn signal(child: &Child, signal: c_int) -> io::Result<()> {
+    let id = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::kill(id, signal) })
+}
+
+/// How long a process may live on after its parent, in seconds: three times what it takes to end by itself.
+const ORPHAN_GRACE_S: libc::c_uint = 3;
+
+/// Has this process end after its parent did, however either of them comes to stand: it gets SIGTERM then, and if it has
+/// not ended `ORPHAN_GRACE_S` later, because its loop does not turn, SIGALRM kills it. Says whether `parent` is there.
+///
+/// The kernel tells by SIGHUP, and a handler makes the two others of it. SIGTERM itself would wait in [`Signals`] to be
+/// read, by a loop that may never do so; SIGKILL would leave no time for last words.
+///
+/// A process that is stopped should be in a process group of its own: when that is orphaned, the kernel has it go on.
+///
+/// # Errors
+/// What the kernel says.
+pub fn end_with_parent(parent: u32) -> io::Result<bool> {
+    let handler: extern "C" fn(c_int) = on_parent_ended;
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: no flags, no restorer and an empty mask are all zeroes on Linux.
+    let action = unsafe { action.assume_init_mut() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler has this signature and calls nothing but what signal-safety(7) lists; a null pointer says that
+    // the old action is not wanted.
+    check(unsafe { libc::sigaction(libc::SIGHUP, action, ptr::null_mut()) })?;
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGHUP) })?;
+    // It may have ended before.
+    Ok(std::os::unix::process::parent_id() == parent)
+}
+
+extern "C" fn on_parent_ended(_: c_int) {
+    // SAFETY: no pointers are passed.
+    unsafe { libc::alarm(ORPHAN_GRACE_S) };
+    // SAFETY: no pointers are passed.
+    unsafe { libc::raise(libc::SIGTERM) };
+}
+
+/// Gives the process the name that `ps` and `pgrep` show; the kernel keeps 15 bytes of it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_process_name(name: &CStr) -> io::Result<()> {
+    // SAFETY: the pointer is to a string that ends in a zero byte.
+    check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) })
 }
 
 fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
@@ -292,6 +398,32 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let error = listen(listener.local_addr().unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_reserved_address_takes_no_connections_and_is_there_for_our_own_kind() {
+        let reserved = reserve((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = reserved.local_addr().unwrap();
+        assert_eq!(TcpStream::connect(address).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        let listener = listen(address).unwrap();
+        for _ in 0..20 {
+            let _peer = TcpStream::connect(address).unwrap();
+            assert!(matches!(accept(&listener), Accepted::Stream(_)));
+        }
+    }
+
+    #[test]
+    fn a_pipe_never_blocks() {
+        let (mut reader, mut writer) = pipe().unwrap();
+        assert_eq!(io::Read::read(&mut reader, &mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let full = loop {
+            if let Err(error) = io::Write::write(&mut writer, &[0; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        drop(reader);
+        assert_eq!(io::Write::write(&mut writer, &[0]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -5,25 +5,29 @@
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
 //! | `listeners` | the ports, and whether there is room for more connections |
 //! | `conn`, `conns` | one connection, and the table of all of them with their deadlines |
+//! | `serve` | what an event, an answer or a deadline makes of one connection |
 //! | `service` | what a request is answered with, and what it does to the audience |
 //! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
 //! | `push` | telling many, in slices |
 //! | `bus` | datagrams to and from the other nodes |
 //! | `neighbours` | whose a port is, when two audiences want it |
 //! | `assets` | the embedded pages and scripts |
+//! | `heartbeat` | telling a supervisor, if there is one, that the turns go on |
 //!
-//! Invariant: nothing but [`turn`]'s `reap` frees a connection, and nothing outlives it.
+//! Invariant: nothing but `turn`'s `reap` frees a connection, and nothing outlives it.
 
 mod admin;
 mod assets;
 mod bus;
 mod conn;
 mod conns;
+mod heartbeat;
 mod jitter;
 mod listeners;
 mod neighbours;
 mod push;
 mod route;
+mod serve;
 mod service;
 mod turn;
 

@@ -11,10 +11,11 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 
 use super::bus::Bus;
-use super::conn::{CloseReason, ConnId, Port, ReadOutcome};
+use super::conn::{ConnId, Port};
 use super::conns::Conns;
+use super::heartbeat::Heartbeat;
 use super::listeners::{FIRST_FREE_TOKEN, Listeners};
-use super::service::{Asker, Service, Then};
+use super::service::Service;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
@@ -22,7 +23,6 @@ use crate::meter::Output;
 use crate::meter::news::NodeId;
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{EVENTS_PER_TURN, Interest, Reactor, Ready, Registered, Token};
-use crate::wire::session::{Session, Step};
 use crate::wire::sse;
 
 /// How many connections a listener accepts in one turn. A join costs some 10 us: a crowd takes 0.6 ms of a turn.
@@ -34,13 +34,6 @@ const SCRATCH_BYTES: usize = 16 * 1024;
 /// How long a stats client may take to say that it speaks HTTP. `nc` says nothing and waits.
 const STATS_SILENCE: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// How long a peer may take to close once it was told its last word: a round trip to the other side of the world, with one
-/// retransmission.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// How long a peer may take none of what is being written to it.
-const STALL: std::time::Duration = std::time::Duration::from_secs(10);
-
 /// How long the last words may take when the process ends.
 const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -51,18 +44,19 @@ const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
 
 /// The daemon: one audience, all its ports.
 pub struct Server {
-    reactor: Reactor,
+    pub(super) reactor: Reactor,
     signals: Registered<Signals>,
-    listeners: Listeners,
-    conns: Conns,
-    service: Service,
-    bus: Bus,
+    heartbeat: Heartbeat,
+    pub(super) listeners: Listeners,
+    pub(super) conns: Conns,
+    pub(super) service: Service,
+    pub(super) bus: Bus,
     /// Whether no datagram was left waiting in this turn.
     has_heard_all: bool,
     /// What is ready in this turn.
     ready: Vec<Ready>,
     /// What the last read took; nobody keeps any of it.
-    scratch: Box<[u8]>,
+    pub(super) scratch: Box<[u8]>,
     /// Set by the first signal: when to end at the latest.
     stop_by: Option<Tick>,
     is_stopped: bool,
@@ -74,6 +68,7 @@ impl Server {
     /// # Errors
     /// A port that cannot be bound, by name; or what the kernel says.
     pub fn bind(config: Config) -> Result<Self, Box<dyn Error>> {
+        let heartbeat = Heartbeat::start(config.supervisor)?;
         let descriptors = sys::raise_descriptor_limit()?;
         let reactor = Reactor::new()?;
         let signals = Registered::new(&reactor, Signals::open()?, SIGNALS_TOKEN, Interest::Read)?;
@@ -87,6 +82,7 @@ impl Server {
         Ok(Self {
             reactor,
             signals,
+            heartbeat,
             listeners,
             conns: Conns::default(),
             bus,
@@ -134,6 +130,7 @@ impl Server {
             self.conns.next_deadline(),
             self.service.meter.poll_timeout(),
             self.listeners.next_deadline(),
+            self.heartbeat.next_deadline(),
             self.stop_by,
         ];
         deadlines.into_iter().flatten().min()
@@ -173,6 +170,10 @@ impl Server {
             self.on_deadline(id, now);
         }
         self.service.meter.handle_timeout(now, self.has_heard_all);
+        if !self.heartbeat.beat(now.tick) {
+            log::warn(format_args!("event=supervisor_gone"));
+            self.stop(now);
+        }
     }
 
     /// Does what the meter wants done, as much as fits into a turn.
@@ -223,11 +224,15 @@ impl Server {
     fn on_signal(&mut self, now: Now) {
         while let Some(signal) = self.signals.source().next() {
             log::info(format_args!("event=signal number={signal} again={}", self.stop_by.is_some()));
-            if self.stop_by.is_some() {
-                self.is_stopped = true;
-            }
-            self.stop_by = Some(now.tick.after(SHUTDOWN_GRACE));
+            // Who signals all processes signals a worker twice, the second time through its supervisor. That one kills.
+            self.is_stopped |= self.stop_by.is_some() && !self.heartbeat.is_worker();
+            self.stop(now);
         }
+    }
+
+    /// Begins to end: nobody else comes in, and those who are there hear their last words.
+    fn stop(&mut self, now: Now) {
+        self.stop_by = Some(now.tick.after(SHUTDOWN_GRACE));
         // Whoever has a finished handshake is answered: closing a listener resets those that wait at it.
         for index in 0..self.listeners.len() {
             self.on_listener(index, usize::MAX, now);
@@ -245,154 +250,5 @@ impl Server {
             // A browser's head is usually here already.
             self.on_conn(id, false, now);
         }
-    }
-
-    fn on_conn(&mut self, id: ConnId, is_writable: bool, now: Now) {
-        if is_writable {
-            self.on_writable(id, now);
-        }
-        let Some(conn) = self.conns.get_open(id) else { return };
-        match conn.read(&mut self.scratch) {
-            Ok(ReadOutcome::Nothing) => {}
-            Ok(ReadOutcome::Bytes(count)) => self.on_bytes(id, count, now),
-            Ok(ReadOutcome::End) => self.on_peer_finished(id, now),
-            Err(reason) => self.conns.close(id, reason),
-        }
-    }
-
-    /// `count` bytes have arrived in `scratch`.
-    fn on_bytes(&mut self, id: ConnId, count: usize, now: Now) {
-        let has_room = self.listeners.has_room(&self.conns);
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let was_untouched = conn.session.is_untouched();
-        let port = conn.port;
-        let bytes = self.scratch.get(..count).unwrap_or_default();
-        match conn.session.feed(bytes) {
-            Step::Wait => {
-                if port == Port::Stats && was_untouched && matches!(conn.session, Session::Head(_)) {
-                    let head_timeout = self.service.config.head_timeout;
-                    self.conns.set_deadline(id, Some(now.tick.after(head_timeout)));
-                }
-            }
-            Step::Request { request, surplus } => {
-                let then = self.service.answer(&request, Asker { id, port, has_room }, now);
-                let then = match then {
-                    Then::Cluster { is_head } => {
-                        self.service.answer_cluster(&self.bus, is_head, now);
-                        Then::Drain
-                    }
-                    then => then,
-                };
-                self.after_answer(id, surplus, then, now);
-            }
-            Step::Refuse(refusal) => {
-                self.service.refuse(refusal);
-                self.after_answer(id, 0, Then::Drain, now);
-            }
-            Step::TooMuch => self.conns.close(id, CloseReason::TooMuch),
-        }
-    }
-
-    /// Writes the answer and makes of the connection what the answer says.
-    fn after_answer(&mut self, id: ConnId, surplus: u32, then: Then, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let written = conn.write(&self.service.out);
-        match (written, then) {
-            (Err(reason), _) => self.conns.close(id, reason),
-            (Ok(()), Then::Stream(until)) => {
-                let watched = conn.watch(&self.reactor, Conns::token(id));
-                self.conns.stream(id, surplus);
-                self.conns.set_deadline(id, until);
-                if let Err(reason) = watched {
-                    self.conns.close(id, reason);
-                }
-            }
-            (Ok(()), Then::Drain | Then::Cluster { .. }) => self.finish(id, None, now),
-            (Ok(()), Then::DrainStats(cursor)) => {
-                conn.stats_from = Some(cursor);
-                self.finish(id, None, now);
-            }
-        }
-    }
-
-    /// Ends a connection politely: the last words, if any, then our side is shut and the peer is waited for.
-    fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
-        self.conns.drain(id);
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let ended = last_words.map_or(Ok(()), |bytes| conn.end_with(bytes));
-        match ended {
-            Ok(()) => self.drain(id, now),
-            Err(reason) => self.conns.close(id, reason),
-        }
-    }
-
-    /// Goes on writing to a connection that is being ended; when all is written, shuts our side.
-    fn drain(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let drained = conn.flush().and_then(|()| {
-            if let Some(cursor) = conn.stats_from.filter(|_| !conn.has_outbox()) {
-                self.service.out.clear();
-                conn.stats_from = self.service.push_stats(cursor);
-                conn.write(&self.service.out)?;
-            }
-            conn.shut_when_written()?;
-            conn.watch(&self.reactor, Conns::token(id))
-        });
-        let patience = if conn.is_behind() { STALL } else { LINGER };
-        match drained {
-            Ok(()) => self.conns.set_deadline(id, Some(now.tick.after(patience))),
-            Err(reason) => self.conns.close(id, reason),
-        }
-    }
-
-    /// The socket takes bytes again.
-    fn on_writable(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id).filter(|conn| conn.is_behind()) else { return };
-        if matches!(conn.session, Session::Drain { .. }) {
-            return self.drain(id, now);
-        }
-        let flushed = conn.flush().and_then(|()| conn.watch(&self.reactor, Conns::token(id)));
-        if let Err(reason) = flushed {
-            self.conns.close(id, reason);
-        }
-    }
-
-    /// The peer will say no more.
-    fn on_peer_finished(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        match conn.session {
-            // `nc localhost 1442 </dev/null`: nothing to say from the start.
-            Session::Head(None) if conn.port == Port::Stats => {
-                conn.note_peer_finished();
-                self.reply_raw_stats(id, now);
-            }
-            // It may well read on.
-            Session::Drain { .. } if conn.is_behind() => {
-                conn.note_peer_finished();
-                if let Err(reason) = conn.watch(&self.reactor, Conns::token(id)) {
-                    self.conns.close(id, reason);
-                }
-            }
-            _ => self.conns.close(id, CloseReason::PeerClosed),
-        }
-    }
-
-    fn on_deadline(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        match conn.session {
-            Session::Head(None) if conn.port == Port::Stats => self.reply_raw_stats(id, now),
-            Session::Head(_) => {
-                self.service.refuse(crate::wire::http::Refusal::Timeout);
-                self.after_answer(id, 0, Then::Drain, now);
-            }
-            Session::Stream { .. } => self.conns.close(id, CloseReason::MaxDuration),
-            Session::Drain { .. } => self.conns.close(id, CloseReason::Lingered),
-        }
-    }
-
-    /// The JSON without a head, for who connects and says nothing.
-    fn reply_raw_stats(&mut self, id: ConnId, now: Now) {
-        self.service.out.clear();
-        self.after_answer(id, 0, Then::DrainStats(super::service::StatsCursor::default()), now);
     }
 }

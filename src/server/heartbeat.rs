@@ -1,0 +1,113 @@
+//! Telling a supervisor that the turns go on.
+//!
+//! Owns a worker's end of the pipe to the process that started it, and when it is due: a byte once the loop turns for the
+//! first time, which says that all ports are served, then one each second. It does not know what a silent worker has to
+//! expect. A process that serves on its own has no heartbeat, and nothing here wakes it.
+//!
+//! Invariant: a worker does not outlive its supervisor. A loop that turns finds the pipe broken; for one that does not,
+//! the kernel sees to it ([`sys::end_with_parent`]).
+
+use std::error::Error;
+use std::io::{self, PipeWriter, Write as _};
+use std::time::Duration;
+
+use crate::collections::tick::Tick;
+use crate::reactor::sys;
+
+/// From one byte to the next. Five of them fit into the time after which a silent worker is taken to hang, and a wake-up
+/// each second costs nothing that could be measured.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a worker is called in a list of processes. By itself it would be `exe`, the file that it was started from.
+const PROCESS_NAME: &std::ffi::CStr = c"audience-meter";
+
+/// A worker's sign of life, or none.
+#[derive(Debug, Default)]
+pub(super) struct Heartbeat {
+    pipe: Option<PipeWriter>,
+    due: Option<Tick>,
+}
+
+impl Heartbeat {
+    /// Becomes a worker of this supervisor, or of none. The first beat is due in the first turn.
+    ///
+    /// # Errors
+    /// The supervisor has ended in the meantime; or what the kernel says.
+    pub(super) fn start(supervisor: Option<u32>) -> Result<Self, Box<dyn Error>> {
+        let Some(supervisor) = supervisor else { return Ok(Self::default()) };
+        sys::set_process_name(PROCESS_NAME)?;
+        if !sys::end_with_parent(supervisor)? {
+            return Err(format!("the supervisor with process id {supervisor} has not started this, or is gone").into());
+        }
+        Ok(Self::over(sys::standard_pipe()?))
+    }
+
+    fn over(pipe: PipeWriter) -> Self {
+        Self { pipe: Some(pipe), due: Some(Tick(0)) }
+    }
+
+    /// Whether this process has a supervisor.
+    pub(super) fn is_worker(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// When the next beat is due.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        self.due
+    }
+
+    /// Beats if it is due. False, once: there is nobody left to hear it.
+    pub(super) fn beat(&mut self, now: Tick) -> bool {
+        let (Some(pipe), Some(due)) = (&mut self.pipe, self.due) else { return true };
+        if due > now {
+            return true;
+        }
+        // A full pipe is a supervisor that has been asleep for many hours. It has enough to hear when it wakes up.
+        let is_broken = pipe.write(b".").is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        self.due = (!is_broken).then(|| now.after(INTERVAL));
+        !is_broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn a_process_on_its_own_has_none() {
+        let mut heartbeat = Heartbeat::start(None).unwrap();
+        assert!(!heartbeat.is_worker());
+        assert_eq!(heartbeat.next_deadline(), None);
+        assert!(heartbeat.beat(Tick(1000)));
+    }
+
+    #[test]
+    fn it_beats_in_the_first_turn_and_then_each_second() {
+        let (mut reader, writer) = sys::pipe().unwrap();
+        let mut heartbeat = Heartbeat::over(writer);
+        let mut beats = Vec::new();
+        for tick in 0..350 {
+            let is_due = heartbeat.next_deadline().is_some_and(|due| due <= Tick(tick));
+            assert!(heartbeat.beat(Tick(tick)));
+            let heard = reader.read(&mut [0; 8]).unwrap_or(0);
+            assert_eq!(heard, usize::from(is_due));
+            beats.extend((heard > 0).then_some(tick));
+        }
+        assert_eq!(beats, [0, 101, 202, 303]);
+    }
+
+    #[test]
+    fn nobody_who_reads_is_no_reason_to_stop_and_nobody_there_is_one() {
+        let (reader, writer) = sys::pipe().unwrap();
+        let mut heartbeat = Heartbeat::over(writer);
+        // More than the 64 KiB that a pipe holds.
+        for beat in 0..70_000 {
+            assert!(heartbeat.beat(Tick(beat * 101)));
+        }
+        drop(reader);
+        assert!(!heartbeat.beat(Tick(70_000 * 101)));
+        assert_eq!(heartbeat.next_deadline(), None);
+        assert!(heartbeat.beat(Tick(80_000 * 101)));
+    }
+}

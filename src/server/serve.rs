@@ -1,0 +1,172 @@
+//! One connection's part of a turn: bytes in, answer out, and the way to its end.
+//!
+//! Owns what an event, an answer or a deadline makes of a connection. What an answer says is the service's; how bytes get
+//! out is the connection's.
+//!
+//! Invariant: every connection but a member's has a deadline, and a member's lasts no longer than it may.
+
+use super::conn::{CloseReason, ConnId, Port, ReadOutcome};
+use super::conns::Conns;
+use super::service::{Asker, StatsCursor, Then};
+use super::turn::Server;
+use crate::collections::tick::Now;
+use crate::wire::http::Refusal;
+use crate::wire::session::{Session, Step};
+
+/// How long a peer may take to close once it was told its last word: a round trip to the other side of the world, with one
+/// retransmission.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// How long a peer may take none of what is being written to it.
+const STALL: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl Server {
+    pub(super) fn on_conn(&mut self, id: ConnId, is_writable: bool, now: Now) {
+        if is_writable {
+            self.on_writable(id, now);
+        }
+        let Some(conn) = self.conns.get_open(id) else { return };
+        match conn.read(&mut self.scratch) {
+            Ok(ReadOutcome::Nothing) => {}
+            Ok(ReadOutcome::Bytes(count)) => self.on_bytes(id, count, now),
+            Ok(ReadOutcome::End) => self.on_peer_finished(id, now),
+            Err(reason) => self.conns.close(id, reason),
+        }
+    }
+
+    /// `count` bytes have arrived in `scratch`.
+    fn on_bytes(&mut self, id: ConnId, count: usize, now: Now) {
+        let has_room = self.listeners.has_room(&self.conns);
+        let Some(conn) = self.conns.get_open(id) else { return };
+        let was_untouched = conn.session.is_untouched();
+        let port = conn.port;
+        let bytes = self.scratch.get(..count).unwrap_or_default();
+        match conn.session.feed(bytes) {
+            Step::Wait => {
+                if port == Port::Stats && was_untouched && matches!(conn.session, Session::Head(_)) {
+                    let head_timeout = self.service.config.head_timeout;
+                    self.conns.set_deadline(id, Some(now.tick.after(head_timeout)));
+                }
+            }
+            Step::Request { request, surplus } => {
+                let then = self.service.answer(&request, Asker { id, port, has_room }, now);
+                let then = match then {
+                    Then::Cluster { is_head } => {
+                        self.service.answer_cluster(&self.bus, is_head, now);
+                        Then::Drain
+                    }
+                    then => then,
+                };
+                self.after_answer(id, surplus, then, now);
+            }
+            Step::Refuse(refusal) => {
+                self.service.refuse(refusal);
+                self.after_answer(id, 0, Then::Drain, now);
+            }
+            Step::TooMuch => self.conns.close(id, CloseReason::TooMuch),
+        }
+    }
+
+    /// Writes the answer and makes of the connection what the answer says.
+    fn after_answer(&mut self, id: ConnId, surplus: u32, then: Then, now: Now) {
+        let Some(conn) = self.conns.get_open(id) else { return };
+        let written = conn.write(&self.service.out);
+        match (written, then) {
+            (Err(reason), _) => self.conns.close(id, reason),
+            (Ok(()), Then::Stream(until)) => {
+                let watched = conn.watch(&self.reactor, Conns::token(id));
+                self.conns.stream(id, surplus);
+                self.conns.set_deadline(id, until);
+                if let Err(reason) = watched {
+                    self.conns.close(id, reason);
+                }
+            }
+            (Ok(()), Then::Drain | Then::Cluster { .. }) => self.finish(id, None, now),
+            (Ok(()), Then::DrainStats(cursor)) => {
+                conn.stats_from = Some(cursor);
+                self.finish(id, None, now);
+            }
+        }
+    }
+
+    /// Ends a connection politely: the last words, if any, then our side is shut and the peer is waited for.
+    pub(super) fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
+        self.conns.drain(id);
+        let Some(conn) = self.conns.get_open(id) else { return };
+        let ended = last_words.map_or(Ok(()), |bytes| conn.end_with(bytes));
+        match ended {
+            Ok(()) => self.drain(id, now),
+            Err(reason) => self.conns.close(id, reason),
+        }
+    }
+
+    /// Goes on writing to a connection that is being ended; when all is written, shuts our side.
+    fn drain(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.get_open(id) else { return };
+        let drained = conn.flush().and_then(|()| {
+            if let Some(cursor) = conn.stats_from.filter(|_| !conn.has_outbox()) {
+                self.service.out.clear();
+                conn.stats_from = self.service.push_stats(cursor);
+                conn.write(&self.service.out)?;
+            }
+            conn.shut_when_written()?;
+            conn.watch(&self.reactor, Conns::token(id))
+        });
+        let patience = if conn.is_behind() { STALL } else { LINGER };
+        match drained {
+            Ok(()) => self.conns.set_deadline(id, Some(now.tick.after(patience))),
+            Err(reason) => self.conns.close(id, reason),
+        }
+    }
+
+    /// The socket takes bytes again.
+    fn on_writable(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.get_open(id).filter(|conn| conn.is_behind()) else { return };
+        if matches!(conn.session, Session::Drain { .. }) {
+            return self.drain(id, now);
+        }
+        let flushed = conn.flush().and_then(|()| conn.watch(&self.reactor, Conns::token(id)));
+        if let Err(reason) = flushed {
+            self.conns.close(id, reason);
+        }
+    }
+
+    /// The peer will say no more.
+    fn on_peer_finished(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.get_open(id) else { return };
+        match conn.session {
+            // `nc localhost 1442 </dev/null`: nothing to say from the start.
+            Session::Head(None) if conn.port == Port::Stats => {
+                conn.note_peer_finished();
+                self.reply_raw_stats(id, now);
+            }
+            // It may well read on.
+            Session::Drain { .. } if conn.is_behind() => {
+                conn.note_peer_finished();
+                if let Err(reason) = conn.watch(&self.reactor, Conns::token(id)) {
+                    self.conns.close(id, reason);
+                }
+            }
+            _ => self.conns.close(id, CloseReason::PeerClosed),
+        }
+    }
+
+    pub(super) fn on_deadline(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.get_open(id) else { return };
+        match conn.session {
+            Session::Head(None) if conn.port == Port::Stats => self.reply_raw_stats(id, now),
+            Session::Head(_) => {
+                self.service.refuse(Refusal::Timeout);
+                self.after_answer(id, 0, Then::Drain, now);
+            }
+            Session::Stream { .. } => self.conns.close(id, CloseReason::MaxDuration),
+            Session::Drain { .. } => self.conns.close(id, CloseReason::Lingered),
+        }
+    }
+
+    /// The JSON without a head, for who connects and says nothing.
+    fn reply_raw_stats(&mut self, id: ConnId, now: Now) {
+        self.service.out.clear();
+        self.after_answer(id, 0, Then::DrainStats(StatsCursor::default()), now);
+    }
+}

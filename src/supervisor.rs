@@ -1,0 +1,303 @@
+//! `-w N`: starts N copies of this program and sees to it that there are N that serve.
+//!
+//! Owns the worker processes: their start, the end of each, and the end of all. It judges a worker by two things: whether
+//! it is there, and whether it is heard, a byte each second through the pipe that is its standard output. It does not know
+//! what the workers serve; they find each other without it.
+//!
+//! Time here is time in which this process was awake. A machine that was suspended, or a supervisor that was, has heard
+//! nothing of anybody for as long as it slept, and that says nothing about the workers.
+//!
+//! Invariant: no worker outlives the supervisor. It returns when all are gone; and if it is killed, the kernel tells them.
+
+mod child;
+mod launcher;
+mod time;
+
+use std::error::Error;
+use std::io;
+use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
+
+use crate::collections::tick::Tick;
+use crate::config::{Config, WORKERS_MAX};
+use crate::log;
+use crate::reactor::sys::{self, Signals};
+use crate::reactor::{Interest, Reactor, Registered, Token};
+use child::Child;
+use launcher::Launcher;
+use time::{Awake, Backoff};
+
+/// How often the workers are listened to.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a worker may be silent before it is taken to hang, and killed: its part of all who connect wait for ever.
+///
+/// A worker beats each second and is heard each second, so a healthy one is silent for up to 2 s. Sleep in between adds
+/// [`time::AWAKE_MAX`]. That leaves 1.9 s in which a loop whose turns take some milliseconds has to get round once.
+const HUNG_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a worker may take to be ready. It takes milliseconds; but a thousand may be starting on one CPU, and who is
+/// not ready has nobody waiting.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How many replacements in a row may end without ever having been ready. What they lack (a port, memory, descriptors)
+/// will not come by itself, and whoever started this has to know.
+const IN_VAIN_MAX: u32 = 5;
+
+/// How long all may take to end. Each takes a second for its last words.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Posts have the tokens below.
+const SIGNALS_TOKEN: Token = Token(WORKERS_MAX);
+
+/// Serves by as many processes as the settings say, until a signal says to stop, or until they cannot be had.
+///
+/// # Errors
+/// What keeps this process itself from working. Why a worker does not, it has said itself; the code is its own.
+pub fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
+    sys::raise_descriptor_limit()?;
+    let launcher = Launcher::new(config)?;
+    Ok(Supervisor::new(launcher, config.workers)?.run()?)
+}
+
+/// A process that serves, or is about to.
+struct Worker {
+    child: Child,
+    started: Tick,
+    /// When it was last heard; first when it became ready.
+    heard: Option<Tick>,
+    is_killed: bool,
+}
+
+impl Worker {
+    /// Whether it should have been heard by now.
+    fn is_hung(&self, now: Tick) -> bool {
+        let patience = self.heard.map_or_else(|| self.started.after(READY_WITHIN), |heard| heard.after(HUNG_AFTER));
+        patience <= now
+    }
+}
+
+/// The place of a worker, who may be replaced.
+#[derive(Default)]
+struct Post {
+    worker: Option<Worker>,
+    /// When the next one is started, if there is none.
+    start_at: Tick,
+    backoff: Backoff,
+    /// Whether there ever was one that became ready.
+    is_proven: bool,
+}
+
+/// How all this ends.
+struct Ending {
+    code: u8,
+    /// When whoever is left is killed.
+    by: Tick,
+    /// Whether a signal has asked for it. The next one is in a hurry.
+    is_asked_for: bool,
+}
+
+struct Supervisor {
+    reactor: Reactor,
+    signals: Registered<Signals>,
+    launcher: Launcher,
+    /// At first there is one alone, until it has shown that one can serve: if not, its error is printed once.
+    posts: Vec<Post>,
+    /// How many posts there shall be.
+    workers: usize,
+    time: Awake,
+    /// When the workers are listened to next.
+    look_at: Tick,
+    /// How many replacements in a row have ended without ever having been ready.
+    in_vain: u32,
+    ending: Option<Ending>,
+}
+
+impl Supervisor {
+    fn new(launcher: Launcher, workers: usize) -> io::Result<Self> {
+        let reactor = Reactor::new()?;
+        let signals = Registered::new(&reactor, Signals::open_with_children()?, SIGNALS_TOKEN, Interest::Read)?;
+        let time = Awake::since(reactor.now().tick);
+        let (posts, look_at) = (vec![Post::default()], Tick(0));
+        Ok(Self { reactor, signals, launcher, posts, workers, time, look_at, in_vain: 0, ending: None })
+    }
+
+    fn run(mut self) -> io::Result<ExitCode> {
+        let mut ready = Vec::new();
+        loop {
+            self.start_due();
+            if let Some(code) = self.exit_code() {
+                return Ok(code);
+            }
+            let deadline = self.time.deadline(self.next_due());
+            let now = self.reactor.wait(Some(deadline), &mut ready)?;
+            self.time.advance(now.tick);
+            for ready in &ready {
+                match ready.token {
+                    SIGNALS_TOKEN => self.on_signals(),
+                    Token(index) => self.hear(index),
+                }
+            }
+            self.expire();
+        }
+    }
+
+    /// What to end with, when nobody is left.
+    fn exit_code(&self) -> Option<ExitCode> {
+        let ending = self.ending.as_ref()?;
+        self.posts.iter().all(|post| post.worker.is_none()).then(|| ExitCode::from(ending.code))
+    }
+
+    fn next_due(&self) -> Tick {
+        let due = match &self.ending {
+            Some(ending) => Some(ending.by),
+            None => self.posts.iter().filter(|post| post.worker.is_none()).map(|post| post.start_at).min(),
+        };
+        due.map_or(self.look_at, |due| due.min(self.look_at))
+    }
+
+    fn on_signals(&mut self) {
+        while let Some(signal) = self.signals.source().next() {
+            if signal == sys::SIGCHLD {
+                self.bury_dead();
+                continue;
+            }
+            let is_again = self.ending.as_ref().is_some_and(|ending| ending.is_asked_for);
+            log::info(format_args!("event=signal number={signal} again={is_again}"));
+            if is_again {
+                self.kill_all();
+            } else {
+                self.end(0, signal).is_asked_for = true;
+            }
+        }
+    }
+
+    /// Passes a signal on to all workers, and starts no more. The first reason to end is the one that counts.
+    fn end(&mut self, code: u8, signal: i32) -> &mut Ending {
+        self.posts.iter().filter_map(|post| post.worker.as_ref()).for_each(|worker| worker.child.signal(signal));
+        let by = self.time.tick.after(STOP_WITHIN);
+        self.ending.get_or_insert(Ending { code, by, is_asked_for: false })
+    }
+
+    fn kill_all(&mut self) {
+        let mut killed = 0;
+        for worker in self.posts.iter_mut().filter_map(|post| post.worker.as_mut()) {
+            worker.child.kill();
+            killed += 1;
+        }
+        log::warn(format_args!("event=workers_killed workers={killed}"));
+        if let Some(ending) = &mut self.ending {
+            ending.code = ending.code.max(1);
+            ending.by = Tick(u64::MAX);
+        }
+    }
+
+    fn expire(&mut self) {
+        if self.look_at <= self.time.tick {
+            self.look_at = self.time.tick.after(LOOK_EVERY);
+            (0..self.posts.len()).for_each(|index| self.judge(index));
+        }
+        if self.ending.as_ref().is_some_and(|ending| ending.by <= self.time.tick) {
+            self.kill_all();
+        }
+    }
+
+    /// Kills who is not heard any more.
+    fn judge(&mut self, index: usize) {
+        // What was said while we slept is in the pipe.
+        self.hear(index);
+        let Some(worker) = &mut self.posts[index].worker else { return };
+        if !worker.is_killed && self.ending.is_none() && worker.is_hung(self.time.tick) {
+            log::warn(format_args!("event=worker_hung pid={}", worker.child.id()));
+            worker.child.kill();
+            worker.is_killed = true;
+        }
+    }
+
+    /// Listens to a worker. The first thing that it says is that it is ready.
+    fn hear(&mut self, index: usize) {
+        let post = &mut self.posts[index];
+        let Some(worker) = &mut post.worker else { return };
+        if !worker.child.hear() || worker.heard.replace(self.time.tick).is_some() {
+            return;
+        }
+        let pid = worker.child.id();
+        log::info(format_args!("event=worker_started pid={pid}"));
+        // From now on a look each second will do; each of a thousand beats would be a turn.
+        if let Err(error) = worker.child.hush(&self.reactor, Token(index)) {
+            log::warn(format_args!("event=worker_not_hushed pid={pid} error={:?}", error.to_string()));
+        }
+        post.is_proven = true;
+        self.in_vain = 0;
+        self.posts.resize_with(self.workers, Post::default);
+    }
+
+    fn bury_dead(&mut self) {
+        for index in 0..self.posts.len() {
+            let Some(worker) = &mut self.posts[index].worker else { continue };
+            if let Some(status) = worker.child.try_wait() {
+                // It may have become ready since it was heard last.
+                self.hear(index);
+                self.bury(index, status);
+            }
+        }
+    }
+
+    fn bury(&mut self, index: usize, status: ExitStatus) {
+        let Some(Worker { child, started, heard, .. }) = self.posts[index].worker.take() else { return };
+        let (pid, text) = (child.id(), status.to_string());
+        if self.ending.is_some() {
+            log::info(format_args!("event=worker_stopped pid={pid} status={text:?}"));
+        } else if heard.is_some() || self.may_fail_again(index) {
+            let lived = Duration::from_millis(self.time.tick.ms_since(started));
+            let delay_ms = self.put_off(index, lived);
+            log::warn(format_args!("event=worker_died pid={pid} status={text:?} restart_in_ms={delay_ms}"));
+        } else if let Some(code) = status.code() {
+            // It has said why.
+            self.end(u8::try_from(code).unwrap_or(1), sys::SIGTERM);
+        } else {
+            log::fatal(&format_args!("a worker ended before it was ready ({text})"));
+            self.end(1, sys::SIGTERM);
+        }
+    }
+
+    /// Whether there is hope after a start that has come to nothing.
+    fn may_fail_again(&mut self, index: usize) -> bool {
+        self.in_vain += 1;
+        self.posts[index].is_proven && self.in_vain < IN_VAIN_MAX
+    }
+
+    /// Sets the time of the next start, and says in how many milliseconds that is.
+    fn put_off(&mut self, index: usize, lived: Duration) -> u128 {
+        let post = &mut self.posts[index];
+        let delay = post.backoff.next(lived);
+        post.start_at = self.time.tick.after(delay);
+        delay.as_millis()
+    }
+
+    fn start_due(&mut self) {
+        for index in 0..self.posts.len() {
+            let post = &self.posts[index];
+            if self.ending.is_none() && post.worker.is_none() && post.start_at <= self.time.tick {
+                self.start(index);
+            }
+        }
+    }
+
+    fn start(&mut self, index: usize) {
+        match Child::start(&self.reactor, Token(index), self.launcher.command()) {
+            Ok(child) => {
+                let started = self.time.tick;
+                self.posts[index].worker = Some(Worker { child, started, heard: None, is_killed: false });
+            }
+            Err(error) if self.may_fail_again(index) => {
+                let (delay_ms, error) = (self.put_off(index, Duration::ZERO), error.to_string());
+                log::warn(format_args!("event=worker_not_started error={error:?} restart_in_ms={delay_ms}"));
+            }
+            Err(error) => {
+                log::fatal(&format_args!("cannot start a worker: {error}"));
+                self.end(1, sys::SIGTERM);
+            }
+        }
+    }
+}
