@@ -1,0 +1,203 @@
+// harness.mjs: what the browser tests share: the daemon under test, a browser, a server for pages of another origin.
+//
+// Owns: every process and socket that a test starts, and the way to end it. Whoever starts one hands it to `t.after`.
+// Does not know: what is tested.
+// Keeps: each wait is for a condition and has a deadline; a wait that fails says what it waited for.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer, get } from 'node:http';
+import { connect, createServer as createTcpServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+/** How long anything may take that is not itself about time. Generous: other tests run beside these. */
+export const DEADLINE_MS = 15_000;
+const POLL_MS = 20;
+
+/** The flags with which an interrupted page is back soon, and two counts are told 0.1 s apart. */
+export const QUICK = ['--notify-min-delay', '0.1', '--retry-min', '0.2', '--retry-max', '0.5'];
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM_FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+const PORTS = ['audience', 'stats', 'notification', 'demo'];
+const OPTIONS = { audience: '--port', stats: '--stats-port', notification: '--notification-port', demo: '--demo-port' };
+
+/** One daemon, which keeps its ports over a restart. */
+export class Meter {
+  #args;
+  #ports;
+  #child = null;
+
+  static async start(t, ...args) {
+    const meter = new Meter(args, await freePorts());
+    t.after(() => meter.stop());
+    await meter.run();
+    return meter;
+  }
+
+  constructor(args, ports) {
+    this.#args = args;
+    this.#ports = ports;
+  }
+
+  /** Where a port of the daemon is: 'audience', 'stats', 'notification' or 'demo'. */
+  url(port, path = '') {
+    return `http://127.0.0.1:${this.#ports[port]}${path}`;
+  }
+
+  /** Resolves when the daemon has said that it is ready, on the ports that it was given. */
+  async run() {
+    const ports = PORTS.flatMap((port) => [OPTIONS[port], String(this.#ports[port])]);
+    const child = spawn(process.env.METER_BIN, [...ports, ...this.#args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = child;
+    const said = [];
+    const all = () => `; it said:\n${said.join('\n')}`;
+    await within(DEADLINE_MS, () => `the daemon to be ready${all()}`, new Promise((ready, fail) => {
+      child.on('error', fail);
+      child.on('exit', (code, signal) => fail(new Error(`the daemon ended, ${code ?? signal}${all()}`)));
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        said.push(line);
+        if (line.includes('event=ready')) ready();
+      });
+    }));
+    for (const port of PORTS) {
+      const listening = new RegExp(`event=listening port=${port} address=\\S*:${this.#ports[port]}\\b`);
+      if (!said.some((line) => listening.test(line))) throw new Error(`the daemon is not on its ${port} port${all()}`);
+    }
+  }
+
+  /** Ends the daemon, by default without giving it a chance to say so to anybody. */
+  async stop(signal = 'SIGKILL') {
+    const child = this.#child;
+    this.#child = null;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await within(DEADLINE_MS, () => `the daemon to end after ${signal}`, gone);
+  }
+
+  /** What the stats port tells of a namespace, all 0 when it knows of none. Unasked: HTTP has only 50 ms to be sent. */
+  async stats(namespace) {
+    const socket = connect(this.#ports.stats, '127.0.0.1').setEncoding('utf8');
+    const told = within(DEADLINE_MS, () => 'the stats', socket.toArray());
+    const all = JSON.parse((await told.finally(() => socket.destroy())).join(''));
+    return { members: 0, connections: 0, ...all[namespace] };
+  }
+
+  async members(namespace) {
+    return (await this.stats(namespace)).members;
+  }
+
+  /** Sends a message; all three parts go out as they are. */
+  async notify(namespace, service, text) {
+    const url = this.url('notification', `/${namespace}/${service}/${text}`);
+    const [response] = await once(get(url, { agent: false, timeout: DEADLINE_MS }), 'response');
+    response.resume();
+    if (response.statusCode !== 200) throw new Error(`${url} answered ${response.statusCode}`);
+  }
+}
+
+/** A browser without a profile, with the back/forward cache that a person's has. Whoever launches it closes it. */
+export async function launch() {
+  if (!existsSync(CHROMIUM)) throw new Error(`no ${CHROMIUM}: apt-get install chromium, or name another in CHROMIUM`);
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: CHROMIUM_FLAGS,
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
+    timeout: 2 * DEADLINE_MS,
+  });
+}
+
+/** A page in a context, and so a browser profile, of its own. What it complains of is in `page.complaints`. */
+export async function openPage(t, browser, options) {
+  const context = await browser.newContext(options);
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(DEADLINE_MS);
+  page.complaints = [];
+  page.on('pageerror', (error) => page.complaints.push(String(error)));
+  return page;
+}
+
+/**
+ * A server of another origin than the daemon's. `routes` has a string of HTML, a file URL of a script, or a function
+ * (request, response) for each path; what is not there is a 404. Tells its address, and counts requests by path.
+ */
+export async function serve(t, routes) {
+  const requests = {};
+  const server = createServer(async (request, response) => {
+    const path = request.url.split('?')[0];
+    requests[path] = (requests[path] ?? 0) + 1;
+    const route = routes[path];
+    if (typeof route === 'function') return route(request, response);
+    if (route === undefined) return response.writeHead(404).end();
+    const script = route instanceof URL;
+    response.writeHead(200, { 'Content-Type': script ? 'text/javascript' : 'text/html; charset=utf-8' });
+    response.end(script ? await readFile(fileURLToPath(route)) : route);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { url: (path) => `http://127.0.0.1:${server.address().port}${path}`, requests };
+}
+
+/** Waits until `condition` holds, and tells what it gave. */
+export async function until(what, condition, deadlineMs = DEADLINE_MS) {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`);
+    await pause();
+  }
+}
+
+/** Watches that `condition` holds all through `ms`. */
+export async function holds(what, condition, ms) {
+  const end = performance.now() + ms;
+  while (performance.now() < end) {
+    if (!await condition()) throw new Error(`did not hold: ${what}`);
+    await pause();
+  }
+}
+
+/** Waits until the element shows this text, and says what it showed instead. */
+export async function shows(page, selector, text, deadlineMs = DEADLINE_MS) {
+  let seen;
+  await until(`${selector} to show ${text}`, async () => {
+    seen = await page.textContent(selector);
+    return seen === text;
+  }, deadlineMs).catch((error) => { throw new Error(`${error.message}; it shows ${seen}`); });
+}
+
+const pause = () => new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+
+async function within(deadlineMs, what, promise) {
+  let timer;
+  const late = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error(`waited ${deadlineMs} ms in vain for ${what()}`)), deadlineMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** As many ports as a daemon has, all free at one moment: they are held together before they are let go. */
+async function freePorts() {
+  const servers = await Promise.all(PORTS.map(async () => {
+    const server = createTcpServer().listen(0);
+    await once(server, 'listening');
+    return server;
+  }));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return Object.fromEntries(PORTS.map((port, index) => [port, ports[index]]));
+}

@@ -1,0 +1,406 @@
+//! The side ports: stats raw and over HTTP, notification, and the demo; what each serves, to whom,
+//! and where they listen. Stats and notification are for this machine alone, and a web page that
+//! reaches them through somebody's browser is refused.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+
+use serde_json::Value;
+
+use crate::support::{
+    Daemon, Event, Reply, SOON, Stream, TICK, connect, exchange, get, has_ipv6, join_request, lossy, member, members,
+    ms, now, read_to_end, request, unix_now, wait_until,
+};
+
+/// What a web page elsewhere makes a browser send.
+const FOREIGN: [&str; 12] = [
+    "Host: evil.example\r\n",
+    "Host: evil.example:1442\r\n",
+    "Host: localhost.evil.example\r\n",
+    "Host: 127.0.0.1.evil.example\r\n",
+    "Host: evil-localhost\r\n",
+    "Host: 192.0.2.1\r\n",
+    "Host: localhost\r\nOrigin: http://evil.example\r\n",
+    "Host: localhost\r\nOrigin: http://localhost.evil.example\r\n",
+    "Host: localhost\r\nOrigin: null\r\n",
+    "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n",
+    "Host: localhost\r\nsec-fetch-site:cross-site\r\n",
+    "Host: localhost\r\nOrigin: http://localhost\r\nSec-Fetch-Site: cross-site\r\n",
+];
+
+/// What somebody on this machine sends, for the port of `address`.
+fn local(address: SocketAddr) -> [String; 6] {
+    let port = address.port();
+    [
+        format!("Host: localhost:{port}\r\n"),
+        "Host: localhost\r\n".to_owned(),
+        format!("Host: 127.0.0.1:{port}\r\n"),
+        format!("Host: [::1]:{port}\r\n"),
+        format!("Host: LocalHost:{port}\r\nSec-Fetch-Site: none\r\n"),
+        format!("Host: localhost:{port}\r\nSec-Fetch-Site: same-origin\r\n"),
+    ]
+}
+
+// ---------------------------------------------------------------------------------------------
+// Stats
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn without_a_namespace_the_stats_are_an_empty_object() {
+    let daemon = Daemon::start(&[]);
+    assert_eq!(daemon.stats_text(), "{}\n");
+}
+
+#[test]
+fn raw_stats_come_unasked_in_the_old_order_and_end() {
+    let daemon = Daemon::start(&["--notify-min-delay", "0.1"]);
+    let began = unix_now();
+    let mut streams = members(&daemon, "/watched", 3);
+    streams.pop();
+    streams[0].wait_count(2);
+    let (text, ended) = (daemon.stats_text(), unix_now());
+
+    let numbers = ["created", "members", "connections", "modified"].map(|key| {
+        let found = daemon.stat("watched", key);
+        found.unwrap_or_else(|| panic!("no {key} in {text}"))
+    });
+    let [created, members, connections, modified] = numbers;
+    let expected = format!(
+        "{{\"watched\":{{\"created\":{created},\"members\":{members},\"connections\":{connections},\"modified\":{modified}"
+    );
+    assert!(text.starts_with(&expected), "{text} does not start with {expected}");
+    assert!(text.ends_with("}}\n"), "{text:?}");
+    assert_eq!(text.lines().count(), 1, "{text:?}");
+    assert_eq!((members, connections), (2, 3));
+    assert!((began..=ended).contains(&created), "{began} {created} {ended}");
+    assert!((created..=ended).contains(&modified), "{created} {modified} {ended}");
+}
+
+#[test]
+fn a_client_that_says_nothing_gets_raw_stats_after_the_time_that_http_has() {
+    let daemon = Daemon::start(&[]);
+    let before = now();
+    let mut socket = connect(daemon.stats_port());
+    assert_eq!(lossy(&read_to_end(&mut socket)), "{}\n");
+    let since = before.elapsed();
+    assert!(since + TICK >= ms(50), "HTTP had only {since:?}");
+}
+
+#[test]
+fn a_client_that_ends_its_sending_side_gets_raw_stats_at_once() {
+    let daemon = Daemon::start(&[]);
+    // The best of ten: a busy machine delays some, a timer of 50 ms would delay all.
+    let times = (0..10).map(|_| {
+        let before = now();
+        daemon.stats_text();
+        before.elapsed()
+    });
+    let best = times.min().unwrap();
+    assert!(best < ms(40), "{best:?}");
+}
+
+#[test]
+fn over_http_the_stats_are_the_same_json() {
+    let daemon = Daemon::start(&["--notify-min-delay", "600"]);
+    let stream = member(&daemon, "/curl").0;
+    let address = daemon.stats_port();
+    let raw = daemon.stats();
+    let head = format!("GET / HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    for request in [request("GET", "/", &format!("Host: {address}\r\n")), head] {
+        let reply = exchange(address, &request);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.header("Content-Type"), Some("application/json"), "{reply:?}");
+        assert_eq!(reply.header("Connection"), Some("close"), "{reply:?}");
+        assert_eq!(serde_json::from_str::<Value>(&reply.body).unwrap(), raw);
+    }
+    drop(stream);
+}
+
+#[test]
+fn a_stats_client_that_has_begun_to_speak_http_may_take_its_time() {
+    let daemon = Daemon::start(&[]);
+    let mut socket = connect(daemon.stats_port());
+    socket.write_all(b"GET / HT").unwrap();
+    // Long past the time after which a silent client gets raw stats, and nothing comes.
+    socket.set_read_timeout(Some(ms(150))).unwrap();
+    assert!(socket.peek(&mut [0; 1]).is_err());
+    socket.write_all(b"TP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let reply = Reply::parse(&read_to_end(&mut socket));
+    assert_eq!((reply.status, reply.body.trim()), (200, "{}"), "{reply:?}");
+}
+
+#[test]
+fn names_appear_as_they_were_sent_whatever_they_are() {
+    let daemon = Daemon::start(&[]);
+    let names = ["constructor", "__proto__", "caf%C3%A9", "\"quoted\"", "hasOwnProperty", "back\\slash", "</script>"];
+    let mut expected = Vec::new();
+    let mut streams = Vec::new();
+    for name in names.map(|name| name.replace('/', "")) {
+        streams.push(member(&daemon, &format!("/{name}")).0);
+        expected.push(name);
+    }
+    expected.sort();
+    assert_eq!(daemon.namespaces(), expected);
+    let text = daemon.stats_text();
+    assert!(text.contains("\"caf%C3%A9\":{\"created\":"), "{text}");
+    assert!(text.contains("\"__proto__\":{\"created\":"), "{text}");
+    assert!(text.contains("\"\\\"quoted\\\"\":{\"created\":"), "{text}");
+}
+
+#[test]
+fn the_stats_of_many_namespaces_arrive_whole() {
+    let daemon = Daemon::start(&["--notify-min-delay", "600", "--namespace-clean-delay", "600"]);
+    let long = "n".repeat(250);
+    for number in 0..250 {
+        member(&daemon, &format!("/{number}{long}"));
+    }
+    assert!(daemon.stats_text().len() > 250 * 250);
+    assert_eq!(daemon.namespaces().len(), 250);
+    assert!(get(daemon.stats_port(), "/").body.len() > 250 * 250);
+}
+
+#[test]
+fn members_goes_down_and_connections_only_up_until_the_namespace_is_forgotten() {
+    let daemon = Daemon::start(&["--namespace-clean-delay", "1"]);
+    let streams = members(&daemon, "/brief", 2);
+    let created = daemon.stat("brief", "created");
+    drop(streams);
+    daemon.wait_members("brief", 0);
+    assert_eq!(daemon.stat("brief", "connections"), Some(2));
+
+    // Who comes back in time finds the same namespace.
+    let stream = member(&daemon, "/brief").0;
+    assert_eq!(daemon.stat("brief", "created"), created);
+    assert_eq!(daemon.stat("brief", "connections"), Some(3));
+    drop(stream);
+    let before = now();
+    wait_until("the namespace is forgotten", || daemon.namespaces().is_empty());
+    assert!(before.elapsed() + ms(200) >= ms(1_000), "after {:?}", before.elapsed());
+    member(&daemon, "/brief");
+    assert_eq!(daemon.stat("brief", "connections"), Some(1));
+}
+
+#[test]
+fn a_namespace_with_a_member_is_not_forgotten() {
+    let daemon = Daemon::start(&["--namespace-clean-delay", "0.2", "--notify-max-delay", "600"]);
+    let (mut stays, _) = member(&daemon, "/kept");
+    drop(member(&daemon, "/kept"));
+    drop(member(&daemon, "/other"));
+    wait_until("the other is forgotten", || daemon.namespaces() == ["kept"]);
+    stays.next_event(ms(300));
+    assert_eq!(daemon.stat("kept", "connections"), Some(2));
+}
+
+#[test]
+fn stats_are_refused_to_a_page_elsewhere_and_given_to_who_is_here() {
+    let daemon = Daemon::start(&[]);
+    let address = daemon.stats_port();
+    for headers in FOREIGN {
+        let reply = exchange(address, request("GET", "/", headers));
+        assert_eq!(reply.status, 403, "{headers:?}: {reply:?}");
+        assert!(!reply.body.contains('{'), "{reply:?}");
+    }
+    for headers in local(address) {
+        let reply = exchange(address, request("GET", "/", &headers));
+        assert_eq!((reply.status, reply.body.trim()), (200, "{}"), "{headers:?}");
+    }
+    assert_eq!(exchange(address, "GET\r\n\r\n").status, 400);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Notification
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn a_notification_is_sent_raw_by_any_method_and_without_its_query() {
+    let daemon = Daemon::start(&["--notify-min-delay", "600"]);
+    let address = daemon.notification();
+    let host = format!("Host: {address}\r\n");
+    let (mut stream, _) = member(&daemon, "/ns");
+    let cases = [
+        ("GET", "/ns/chat/hello", "chat=hello"),
+        ("POST", "/ns/chat/posted", "chat=posted"),
+        ("DELETE", "/ns/chat/deleted", "chat=deleted"),
+        ("GET", "/ns/chat/hello?query=1", "chat=hello"),
+        ("GET", "/ns/chat/", "chat="),
+        ("GET", "/ns/chat/?query", "chat="),
+        ("GET", "/ns/chat/caf%C3%A9%20%0A", "chat=caf%C3%A9%20%0A"),
+        ("GET", "/ns/chat/a=b&c", "chat=a=b&c"),
+        ("GET", "/ns/1/2", "1=2"),
+        ("GET", "http://h/ns/chat/absolute", "chat=absolute"),
+    ];
+    for (method, target, expected) in cases {
+        exchange(address, request(method, target, &host)).expect_empty();
+        stream.expect(&Event::Message(expected.to_owned()));
+    }
+}
+
+#[test]
+fn a_notification_to_an_unknown_namespace_is_200_and_creates_nothing() {
+    let daemon = Daemon::start(&[]);
+    for target in ["/nobody/chat/hello", "/constructor/chat/hello", "/__proto__/chat/"] {
+        daemon.notify(target).expect_empty();
+    }
+    assert_eq!(daemon.namespaces(), Vec::<String>::new());
+    assert_eq!(member(&daemon, "/nobody").1, 1);
+}
+
+#[test]
+fn a_notification_path_with_other_parts_is_200_and_reaches_nobody() {
+    let daemon = Daemon::start(&["--notify-min-delay", "600"]);
+    let (mut stream, _) = member(&daemon, "/ns");
+    for target in ["/", "/ns", "/ns/", "/ns/chat", "//chat/text", "/ns//text", "/?/ns/chat/text"] {
+        daemon.notify(target).expect_empty();
+    }
+    assert_eq!(exchange(daemon.notification(), "GET\r\n\r\n").status, 400);
+    stream.expect_silence(ms(100));
+}
+
+#[test]
+fn a_notification_from_a_page_elsewhere_is_refused_and_reaches_nobody() {
+    let daemon = Daemon::start(&["--notify-min-delay", "600"]);
+    let address = daemon.notification();
+    let (mut stream, _) = member(&daemon, "/ns");
+    for headers in FOREIGN {
+        let reply = exchange(address, request("GET", "/ns/chat/foreign", headers));
+        assert_eq!(reply.status, 403, "{headers:?}: {reply:?}");
+    }
+    for headers in local(address) {
+        exchange(address, request("GET", "/ns/chat/local", &headers)).expect_empty();
+        stream.expect(&Event::Message("chat=local".to_owned()));
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Demo
+// ---------------------------------------------------------------------------------------------
+
+/// A page or script of the demo port, which serves whoever asks by whatever name.
+#[track_caller]
+fn demo(daemon: &Daemon, target: &str, kind: &str) -> Reply {
+    let foreign = "Host: audience.example\r\nOrigin: http://other.example\r\nSec-Fetch-Site: cross-site\r\n";
+    let reply = exchange(daemon.demo(), request("GET", target, foreign));
+    assert_eq!(reply.status, 200, "{target}: {reply:?}");
+    let given = reply.header("Content-Type").unwrap();
+    assert!(given.starts_with(kind), "{target}: {given}");
+    assert_eq!(reply.header("Connection"), Some("close"));
+    assert!(reply.body.len() > 50, "{target}: {reply:?}");
+    reply
+}
+
+#[test]
+fn the_demo_welcomes_and_links_to_a_test_page() {
+    let daemon = Daemon::start(&[]);
+    let body = demo(&daemon, "/", "text/html").body;
+    assert!(body.contains("href=\"/test\""), "{body}");
+}
+
+#[test]
+fn the_demo_has_a_page_for_each_namespace_that_knows_the_audience_port() {
+    let daemon = Daemon::start(&[]);
+    let body = demo(&daemon, "/test", "text/html").body;
+    assert!(body.contains("/client/"), "{body}");
+    assert!(body.contains(&daemon.audience().port().to_string()), "{body}");
+    assert_eq!(daemon.namespaces(), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_in_a_demo_page_is_text_and_never_markup() {
+    let daemon = Daemon::start(&[]);
+    for name in ["<b>bold", "\"onload=alert(1)", "'+alert(1)+'"] {
+        let body = demo(&daemon, &format!("/{name}"), "text/html").body;
+        assert!(!body.contains(name), "{name} in {body}");
+    }
+}
+
+#[test]
+fn the_demo_serves_the_same_scripts_as_the_audience_port() {
+    let daemon = Daemon::start(&[]);
+    for target in ["/client/audience.js", "/client/jquery.audience.js"] {
+        let body = demo(&daemon, target, "text/javascript").body;
+        assert_eq!(body, get(daemon.audience(), target).body, "{target}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Where they listen
+// ---------------------------------------------------------------------------------------------
+
+/// An address of this machine that is not the loopback one, if it has a way out.
+fn address_of_this_machine() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // Connecting a datagram socket sends nothing: it only chooses the route.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
+
+#[test]
+fn stats_and_notification_listen_on_the_loopback_interface_alone() {
+    let daemon = Daemon::start(&[]);
+    for port in ["stats", "notification"] {
+        let addresses = daemon.listening(port);
+        assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{port}: {addresses:?}");
+        let families = addresses.iter().map(SocketAddr::is_ipv6).collect::<Vec<_>>();
+        assert_eq!(families, if has_ipv6() { vec![false, true] } else { vec![false] });
+        for address in addresses {
+            connect(address);
+        }
+    }
+    let Some(ip) = address_of_this_machine() else {
+        return;
+    };
+    let reaches = |port: SocketAddr| TcpStream::connect_timeout(&(ip, port.port()).into(), SOON).is_ok();
+    assert!(reaches(daemon.audience()) && reaches(daemon.demo()));
+    assert!(!reaches(daemon.stats_port()) && !reaches(daemon.notification()));
+}
+
+#[test]
+fn both_loopback_addresses_answer() {
+    let daemon = Daemon::start(&[]);
+    for address in daemon.listening("stats") {
+        assert_eq!(get(address, "/").body.trim(), "{}", "{address}");
+    }
+    for address in daemon.listening("notification") {
+        get(address, "/ns/service/text").expect_empty();
+    }
+}
+
+#[test]
+fn a_side_port_of_0_is_not_opened() {
+    let all = ["--stats-port", "0", "--notification-port", "0", "--demo-port", "0"];
+    let daemon = Daemon::start(&all);
+    for port in ["stats", "notification", "demo"] {
+        assert_eq!(daemon.listening(port), [], "{port}");
+    }
+    Stream::join(daemon.audience(), "/alone").expect_count(1);
+    let daemon = Daemon::start(&all[..2]);
+    assert_eq!(daemon.listening("stats"), []);
+    assert_eq!(get(daemon.notification(), "/a/b/c").status, 200);
+    demo(&daemon, "/", "text/html");
+}
+
+#[test]
+fn head_on_a_side_port_gets_the_head_alone() {
+    let daemon = Daemon::start(&[]);
+    let (stats, notification, demo) = (daemon.stats_port(), daemon.notification(), daemon.demo());
+    let cases =
+        [(stats, "/"), (notification, "/ns/service/text"), (demo, "/"), (demo, "/test"), (demo, "/client/audience.js")];
+    for (address, target) in cases {
+        let reply = exchange(address, request("HEAD", target, "Host: localhost\r\n"));
+        assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{target}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_join_on_a_side_port_is_no_join() {
+    let daemon = Daemon::start(&[]);
+    for address in [daemon.stats_port(), daemon.notification(), daemon.demo()] {
+        let mut socket = connect(address);
+        let request = join_request("/side", "").replace("audience.test", &address.to_string());
+        socket.write_all(request.as_bytes()).unwrap();
+        let text = lossy(&read_to_end(&mut socket));
+        assert!(!text.contains("Content-Type: text/event-stream"), "{text}");
+    }
+    assert_eq!(daemon.namespaces(), Vec::<String>::new());
+}

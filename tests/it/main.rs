@@ -1,0 +1,20 @@
+//! The daemon as it is built, driven from outside: every test starts the real binary on ports of its own and speaks to
+//! it over sockets, so that what is proven here is what a page, a script or an operator meets. What needs no socket is
+//! tested beside the code.
+//!
+//! The tests run in parallel, wait for conditions under explicit deadlines, and share nothing but the counter that hands
+//! out ports.
+#![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
+
+mod admin;
+mod browser;
+mod cli;
+mod corpus;
+mod faults;
+mod http;
+mod layers;
+mod second_opinion;
+mod simulation;
+mod stream;
+mod supervisor;
+mod support;
