@@ -169,8 +169,8 @@ export class Audience extends EventTarget {
     return this.#floorMs + Math.random() * spanMs;
   }
 
-  // A uuid that joined elsewhere ends this page's stream, and its return with a 204. The page sees neither the id nor the
-  // status, and a proxy's 502 while its daemon restarts looks the same. So it asks: a join with the farewell's id
+  // A uuid that joined elsewhere ends this page's stream, and its return with a 204. The page sees neither the id nor
+  // the status, and a proxy's 502 while its daemon restarts looks the same. So it asks: a join with the farewell's id
   // counts nobody and is answered 204, by a daemon.
   async #sentAway() {
     const headers = { Accept: 'text/event-stream', 'Last-Event-ID': 'farewell' };

@@ -11,7 +11,7 @@
 // events can be joined in one page.
 //
 // Owns: the stream, by EventSource or else by XMLHttpRequest, and when to come back after it was lost.
-// Does not know: audience.js, which is the same for pages of today. Of this file's own the page needs no other.
+// Does not know: audience.js, which does the same for pages of today. A page needs one of the two, never both.
 // Keeps: at most one stream open per promise, and none once it is settled.
 (function ($, window) {
   'use strict';

@@ -80,8 +80,10 @@ pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now
         },
         "datagrams": {
             "sent": bus.counters.sent,
+            "bytes_sent": bus.counters.bytes_sent,
             "send_errors": bus.counters.send_errors,
             "received": bus.counters.received,
+            "bytes_received": bus.counters.bytes_received,
             "overflowed": bus.overflowed(),
             "dropped": bus.counters.dropped,
         },

@@ -44,8 +44,10 @@ pub(super) struct Bus {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) sent: u64,
+    pub(super) bytes_sent: u64,
     pub(super) send_errors: u64,
     pub(super) received: u64,
+    pub(super) bytes_received: u64,
     pub(super) dropped: BTreeMap<&'static str, u64>,
 }
 
@@ -140,7 +142,10 @@ impl Bus {
                 Err(dropped) => Err(Some(name_of_drop(dropped))),
             };
             match heard {
-                Ok(()) => self.counters.received += 1,
+                Ok(()) => {
+                    self.counters.received += 1;
+                    self.counters.bytes_received += length as u64;
+                }
                 Err(None) => {}
                 Err(Some(reason)) => *self.counters.dropped.entry(reason).or_default() += 1,
             }
@@ -156,7 +161,10 @@ impl Bus {
 impl Counters {
     fn note_sent(&mut self, sent: &io::Result<usize>) {
         match sent {
-            Ok(_) => self.sent += 1,
+            Ok(bytes) => {
+                self.sent += 1;
+                self.bytes_sent += *bytes as u64;
+            }
             Err(_) => self.send_errors += 1,
         }
     }

@@ -153,6 +153,8 @@ fn all_workers_accept_on_one_port_that_was_chosen_for_them() {
         streams.push(member(&daemon, "/many").0);
     }
     assert!(workers.iter().zip(&before).all(is_busy), "{} joins have not reached all", streams.len());
+    // And are one audience.
+    daemon.wait_members("many", u64::try_from(streams.len()).unwrap());
 }
 
 #[test]
