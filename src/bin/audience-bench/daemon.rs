@@ -45,7 +45,7 @@ impl Daemon {
         let program = std::env::current_exe()?.with_file_name("audience-meter");
         let [audience, stats, notification] = free_ports()?;
         let child = Command::new(&program)
-            .args(["--host", "127.0.0.1", "--port", &audience.to_string(), "--demo-port", "0"])
+            .args(["-w", "1", "--host", "127.0.0.1", "--port", &audience.to_string(), "--demo-port", "0"])
             .args(["--stats-port", &stats.to_string(), "--notification-port", &notification.to_string()])
             .args(["--notify-min-delay", &OWN_MIN_DELAY.as_secs_f64().to_string(), "--notify-delta-ratio", "0"])
             // Nothing is due by itself in an idle phase.
