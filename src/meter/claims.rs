@@ -8,13 +8,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::journal::ItemId;
-use super::{MemberId, NamespaceId, news};
+use super::{ClaimId, ItemId, MemberId, NamespaceId, news};
+use crate::collections::NONE;
 use crate::collections::slab::Slab;
-use crate::collections::{Key, NONE};
-
-/// A claim's key.
-pub(super) type ClaimId = Key;
 
 #[derive(Debug)]
 struct Claim {

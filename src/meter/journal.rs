@@ -8,14 +8,10 @@
 //!
 //! Invariant: versions ascend along the list, and a telling's cursor is the first item after its `at`.
 
-use super::NamespaceId;
-use super::claims::ClaimId;
+use super::{ClaimId, ItemId, NamespaceId};
+use crate::collections::NONE;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::slab::Slab;
-use crate::collections::{Key, NONE};
-
-/// An item's key.
-pub(super) type ItemId = Key;
 
 /// What an item is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //!
 //! Invariant: a present member is in exactly its namespace's list, newest first.
 
-use super::{MemberId, Namespace, NamespaceId};
+use super::{ClaimId, MemberId, Namespace, NamespaceId};
 use crate::collections::NONE;
 use crate::collections::list::{Link, Linked, List};
 
@@ -16,7 +16,7 @@ pub struct Member {
     /// The namespace it is in; `NONE` when nobody is present under this key.
     pub(super) namespace: NamespaceId,
     /// The claim that its uuid makes, or `NONE`.
-    pub(super) claim: super::claims::ClaimId,
+    pub(super) claim: ClaimId,
     /// Whether it is in the count already: not before it has stayed for the increment delay.
     pub(super) counted: bool,
     /// The telling of its namespace before which it came.

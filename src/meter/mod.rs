@@ -50,6 +50,12 @@ pub type MemberId = Key;
 /// A namespace's key, valid until the namespace is forgotten.
 pub type NamespaceId = Key;
 
+/// A claim's key.
+type ClaimId = Key;
+
+/// The key of an item in the journal.
+type ItemId = Key;
+
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
 

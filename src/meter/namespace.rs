@@ -8,10 +8,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::journal::ItemId;
 use super::members::Members;
 use super::news::{Age, Count};
-use super::{MemberId, WalkId};
+use super::{ItemId, MemberId, WalkId};
 use crate::collections::NONE;
 use crate::collections::list::List;
 use crate::collections::tick::{Now, Tick};

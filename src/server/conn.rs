@@ -9,12 +9,13 @@ use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
-use super::service::StatsCursor;
 use crate::collections::Key;
+use crate::meter::NamespaceId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::wire::outbox::Outbox;
 use crate::wire::session::Session;
 use crate::wire::sse::Frame;
+use crate::wire::stats::StatsWriter;
 
 /// A connection's key. A member has the same one in the meter.
 pub(super) type ConnId = Key;
@@ -72,6 +73,13 @@ pub(super) enum Kind {
     Count,
     /// A message, of which each matters.
     Message,
+}
+
+/// How far a stats reply has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct StatsCursor {
+    pub(super) from: NamespaceId,
+    pub(super) writer: StatsWriter,
 }
 
 /// One connection.

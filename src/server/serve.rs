@@ -5,9 +5,9 @@
 //!
 //! Invariant: every connection but a member's has a deadline, and a member's lasts no longer than it may.
 
-use super::conn::{CloseReason, ConnId, Port, ReadOutcome};
+use super::conn::{CloseReason, ConnId, Port, ReadOutcome, StatsCursor};
 use super::conns::Conns;
-use super::service::{Asker, StatsCursor, Then};
+use super::service::{Asker, Then};
 use super::turn::Server;
 use crate::collections::tick::Now;
 use crate::wire::http::Refusal;

@@ -8,7 +8,7 @@
 use super::admin::{self, DemoRoute, Notification, cluster_json};
 use super::assets::{self, Asset, Pages};
 use super::bus::Bus;
-use super::conn::{ConnId, Port};
+use super::conn::{ConnId, Port, StatsCursor};
 use super::jitter::Jitter;
 use super::push::{Busy, Pushes};
 use super::route::Route;
@@ -19,7 +19,7 @@ use crate::meter::{Meter, NAME_MAX, NamespaceId};
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
-use crate::wire::stats::{Figures, StatsWriter};
+use crate::wire::stats::Figures;
 
 /// When a browser that found no room is to come back, in milliseconds: much later than others, and not with others.
 const NO_ROOM_RETRY_MS: std::ops::RangeInclusive<u64> = 30_000..=60_000;
@@ -52,13 +52,6 @@ pub(super) enum Then {
         /// Whether the head alone is wanted.
         is_head: bool,
     },
-}
-
-/// How far a stats reply has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct StatsCursor {
-    from: NamespaceId,
-    writer: StatsWriter,
 }
 
 /// What an answer depends on besides the request.
