@@ -15,7 +15,7 @@ use super::route::Route;
 use crate::collections::tick::{Now, Tick};
 use crate::config::{AllowOrigin, Config};
 use crate::meter::news::NodeId;
-use crate::meter::{Meter, NAME_MAX, NamespaceId};
+use crate::meter::{Meter, NAME_MAX};
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
