@@ -4,14 +4,14 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Meter, QUICK, launch, openPage, serve, shows, until } from './harness.mjs';
+import { ALONE, Meter, TWO_WORKERS, launch, openPage, serve, shows, until } from './harness.mjs';
 
 let browser;
 before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
 test('two pages see each other come and go', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const [one, two] = [await openPage(t, browser), await openPage(t, browser)];
   await one.goto(meter.url('demo', '/test'));
   await shows(one, '#total', '1');
@@ -26,8 +26,20 @@ test('two pages see each other come and go', async (t) => {
   assert.deepEqual([...one.complaints, ...two.complaints], []);
 });
 
+test('pages see each other whichever process they are at', async (t) => {
+  const meter = await Meter.start(t, ...TWO_WORKERS);
+  const pages = [];
+  while (pages.length < 5) pages.push(await openPage(t, browser));
+  for (const page of pages) await page.goto(meter.url('demo', '/test'));
+  for (const page of pages) await shows(page, '#total', '5');
+  await pages.pop().close();
+  for (const page of pages) await shows(page, '#total', '4');
+  await meter.notify('test', 'to', 'all');
+  for (const page of pages) await shows(page, '#messages li span', 'all');
+});
+
 test('a message is shown decoded, and as text', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await openPage(t, browser);
   await page.goto(meter.url('demo', '/test'));
   await shows(page, '#state', 'Live');
@@ -40,7 +52,7 @@ test('a message is shown decoded, and as text', async (t) => {
 });
 
 test('a namespace is joined as it stands in the address, and decoded to be read', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await openPage(t, browser);
   await page.goto(meter.url('demo', '/caf%C3%A9%2F1'));
   await shows(page, '#total', '1');
@@ -49,7 +61,7 @@ test('a namespace is joined as it stands in the address, and decoded to be read'
 });
 
 test('the page asks nobody but the daemon, and nothing in it moves', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await openPage(t, browser, { viewport: { width: 390, height: 844 } });
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
@@ -71,7 +83,7 @@ test('the page asks nobody but the daemon, and nothing in it moves', async (t) =
 });
 
 test('any number fits a phone', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   for (const [total, text] of [['8', '8'], ['888', '888'], ['88888', '88,888'], ['8888888', '8,888,888']]) {
     const page = await openPage(t, browser, { viewport: { width: 320, height: 640 } });
     await page.route(meter.url('audience', '/test'), (route) => route.fulfill({
@@ -89,7 +101,7 @@ test('any number fits a phone', async (t) => {
 });
 
 test('the snippet works as it is, in a page of another origin', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await openPage(t, browser);
   await page.goto(meter.url('demo', '/test'));
   const snippet = await page.textContent('#snippet');
@@ -102,7 +114,7 @@ test('the snippet works as it is, in a page of another origin', async (t) => {
 });
 
 test('the front page links to an event and leads to any other', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await openPage(t, browser);
   await page.goto(meter.url('demo', '/'));
   assert.ok((await page.textContent('#command')).endsWith(meter.url('audience', '/test')));
@@ -123,7 +135,7 @@ test('the front page links to an event and leads to any other', async (t) => {
 for (const colorScheme of ['light', 'dark']) {
   for (const [device, viewport] of Object.entries({ desktop: [1280, 800], phone: [390, 844] })) {
     test(`what it looks like, ${colorScheme}, ${device}`, async (t) => {
-      const meter = await Meter.start(t, ...QUICK);
+      const meter = await Meter.start(t, ...ALONE);
       const page = await openPage(t, browser, { colorScheme, viewport: { width: viewport[0], height: viewport[1] } });
       for (const [name, path] of [['welcome', '/'], ['demo', '/test']]) {
         await page.goto(meter.url('demo', path));

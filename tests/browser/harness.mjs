@@ -4,6 +4,7 @@
 // Does not know: what is tested.
 // Keeps: each wait is for a condition and has a deadline; a wait that fails says what it waited for.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -19,7 +20,16 @@ export const DEADLINE_MS = 15_000;
 const POLL_MS = 20;
 
 /** The flags with which an interrupted page is back soon, and two counts are told 0.1 s apart. */
-export const QUICK = ['--notify-min-delay', '0.1', '--retry-min', '0.2', '--retry-max', '0.5'];
+const QUICK = ['--notify-min-delay', '0.1', '--retry-min', '0.2', '--retry-max', '0.5'];
+
+/**
+ * One process, for tests of the pages: it knows every change at once, where of several each hears of another's a moment
+ * later; and it is gone when it is killed, where workers outlive their supervisor by a moment, on the same ports.
+ */
+export const ALONE = [...QUICK, '-w', '1'];
+
+/** Two, for what a page sees of them. */
+export const TWO_WORKERS = [...QUICK, '-w', '2'];
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const CHROMIUM_FLAGS = [
@@ -88,7 +98,8 @@ export class Meter {
     const socket = connect(this.#ports.stats, '127.0.0.1').setEncoding('utf8');
     const told = within(DEADLINE_MS, () => 'the stats', socket.toArray());
     const all = JSON.parse((await told.finally(() => socket.destroy())).join(''));
-    return { members: 0, connections: 0, ...all[namespace] };
+    const { members = 0, connections = 0 } = all[namespace] ?? {};
+    return { members, connections };
   }
 
   async members(namespace) {
@@ -162,11 +173,11 @@ export async function until(what, condition, deadlineMs = DEADLINE_MS) {
   }
 }
 
-/** Watches that `condition` holds all through `ms`. */
-export async function holds(what, condition, ms) {
+/** Watches that what `look` sees stays as it should be all through `ms`. */
+export async function remains(expected, look, ms) {
   const end = performance.now() + ms;
   while (performance.now() < end) {
-    if (!await condition()) throw new Error(`did not hold: ${what}`);
+    assert.deepEqual(await look(), expected);
     await pause();
   }
 }

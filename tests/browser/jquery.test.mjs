@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Meter, QUICK, holds, launch, openPage, serve, shows, until } from './harness.mjs';
+import { ALONE, Meter, launch, openPage, remains, serve, shows, until } from './harness.mjs';
 
 const JQUERY = {
   '1.7.2': new URL('node_modules/jquery1/tmp/jquery.js', import.meta.url),
@@ -14,7 +14,7 @@ const JQUERY = {
 const PLUGIN = new URL('../../client/jquery.audience.js', import.meta.url);
 const TRANSPORTS = { EventSource: () => {}, XMLHttpRequest: () => { delete window.EventSource; } };
 
-/** Three times the longest wait after which a QUICK daemon has a page come back. */
+/** Three times the longest wait after which the daemon has a page come back. */
 const RETRIES_MS = 1_500;
 
 let browser;
@@ -24,7 +24,7 @@ after(() => browser?.close());
 for (const [transport, script] of Object.entries(TRANSPORTS)) {
   for (const version of Object.keys(JQUERY)) {
     test(`jQuery ${version} over ${transport}: the total, messages, a restart, close()`, async (t) => {
-      const meter = await Meter.start(t, ...QUICK);
+      const meter = await Meter.start(t, ...ALONE);
       const plugin = meter.url('audience', '/client/jquery.audience.js');
       const page = await join(t, { version, script, plugin, url: meter.url('audience', '/test') });
       assert.equal(await page.evaluate(() => jQuery.fn.jquery), version);
@@ -48,13 +48,13 @@ for (const [transport, script] of Object.entries(TRANSPORTS)) {
       await page.evaluate(() => window.member.close());
       await until('the page to have left', async () => await meter.members('test') === 0);
       assert.equal(await page.evaluate(() => window.member.state()), 'resolved');
-      await holds('nobody there', async () => await meter.members('test') === 0, 1_000);
+      await remains({ members: 0, connections: 1 }, () => meter.stats('test'), 1_000);
       assert.deepEqual(page.complaints, []);
     });
   }
 
   test(`over ${transport}: a count that comes before the document is there is told when it is`, async (t) => {
-    const meter = await Meter.start(t, ...QUICK);
+    const meter = await Meter.start(t, ...ALONE);
     const site = await serve(t, {
       '/jquery.js': JQUERY['3.7.1'],
       '/jquery.audience.js': PLUGIN,
@@ -80,7 +80,7 @@ for (const [transport, script] of Object.entries(TRANSPORTS)) {
   });
 
   test(`over ${transport}: two events in one page`, async (t) => {
-    const meter = await Meter.start(t, ...QUICK);
+    const meter = await Meter.start(t, ...ALONE);
     const page = await join(t, { script, url: meter.url('audience', '/one') });
     await page.evaluate((url) => { window.other = $.audience(url); }, meter.url('audience', '/two'));
     await until('one member each', async () => await meter.members('one') === 1 && await meter.members('two') === 1);
@@ -90,17 +90,14 @@ for (const [transport, script] of Object.entries(TRANSPORTS)) {
   });
 
   test(`over ${transport}: a uuid that joins elsewhere ends the first page for good`, async (t) => {
-    const meter = await Meter.start(t, ...QUICK, '--enable-uuid');
+    const meter = await Meter.start(t, ...ALONE, '--enable-uuid');
     const url = meter.url('audience', '/test/somebody');
     const one = await join(t, { script, url });
     await shows(one, '#total', '1');
     const two = await join(t, { script, url });
     await until('the first to be rejected', () => one.evaluate(() => window.member.state() === 'rejected'));
     assert.match(await one.evaluate(() => window.failure), /joined anew elsewhere$/);
-    await holds('one member, by two joins', async () => {
-      const { members, connections } = await meter.stats('test');
-      return members === 1 && connections === 2;
-    }, RETRIES_MS);
+    await remains({ members: 1, connections: 2 }, () => meter.stats('test'), RETRIES_MS);
     assert.equal(await two.evaluate(() => window.member.state()), 'pending');
   });
 
@@ -126,7 +123,7 @@ for (const [transport, script] of Object.entries(TRANSPORTS)) {
   });
 
   test(`over ${transport}: a left page is counted out within a second`, async (t) => {
-    const meter = await Meter.start(t, ...QUICK);
+    const meter = await Meter.start(t, ...ALONE);
     const page = await join(t, { script, url: meter.url('audience', '/test') });
     await shows(page, '#total', '1');
     const elsewhere = await serve(t, { '/': '<!doctype html>elsewhere' });
@@ -143,7 +140,7 @@ for (const [transport, script] of Object.entries(TRANSPORTS)) {
     const page = await join(t, { script, url: server.url('/test') });
     await until('the promise to be rejected', () => page.evaluate(() => window.member.state() === 'rejected'));
     assert.match(await page.evaluate(() => window.failure), /\/test is no event to join: /);
-    await holds('one request', () => server.requests['/test'] === 1, 500);
+    await remains(1, () => server.requests['/test'], 500);
   });
 
   test(`over ${transport}: a failing server is asked again after growing waits, as it wished or more`, async (t) => {

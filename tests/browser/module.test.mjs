@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Meter, QUICK, holds, launch, openPage, serve, until } from './harness.mjs';
+import { ALONE, Meter, launch, openPage, remains, serve, until } from './harness.mjs';
 
 const MODULE = new URL('../../client/audience.js', import.meta.url);
 
@@ -21,7 +21,7 @@ const PAGE = `<!doctype html><script type="module">
 
 const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
 
-/** Three times the longest wait after which a QUICK daemon has a page come back. */
+/** Three times the longest wait after which the daemon has a page come back. */
 const RETRIES_MS = 1_500;
 
 let browser;
@@ -29,7 +29,7 @@ before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
 test('counts are numbers, messages come as they were sent', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await join(t, meter.url('audience', '/test'));
   await told(page, 'the count', (seen) => seen.counts.includes(1));
   await meter.notify('test', 'chat', 'a=b%20c');
@@ -43,7 +43,7 @@ test('counts are numbers, messages come as they were sent', async (t) => {
 });
 
 test('close() leaves, and what was unsubscribed is not called', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await join(t, meter.url('audience', '/test'));
   await told(page, 'the count', (seen) => seen.counts.includes(1));
   await page.evaluate(() => window.unsubscribe());
@@ -56,7 +56,7 @@ test('close() leaves, and what was unsubscribed is not called', async (t) => {
 });
 
 test('a daemon that was killed and started again has its members back', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const pages = [await join(t, meter.url('audience', '/test')), await join(t, meter.url('audience', '/test'))];
   await told(pages[0], 'the count', (seen) => seen.counts.includes(2));
   await meter.stop('SIGKILL');
@@ -68,7 +68,7 @@ test('a daemon that was killed and started again has its members back', async (t
 });
 
 test('a left page is counted out within a second, and in again when it is shown again', async (t) => {
-  const meter = await Meter.start(t, ...QUICK);
+  const meter = await Meter.start(t, ...ALONE);
   const page = await join(t, meter.url('audience', '/test'));
   await told(page, 'the count', (seen) => seen.counts.includes(1));
   await page.evaluate(() => {
@@ -84,17 +84,14 @@ test('a left page is counted out within a second, and in again when it is shown 
 });
 
 test('a uuid that joins elsewhere ends the first page for good', async (t) => {
-  const meter = await Meter.start(t, ...QUICK, '--enable-uuid');
+  const meter = await Meter.start(t, ...ALONE, '--enable-uuid');
   const one = await join(t, meter.url('audience', '/test/somebody'));
   await told(one, 'the count', (seen) => seen.counts.includes(1));
   const two = await join(t, meter.url('audience', '/test/somebody'));
   await told(two, 'the count', (seen) => seen.counts.includes(1));
   await until('the first to be closed', () => one.evaluate(() => window.member.state === 'closed'));
   assert.match(await one.evaluate(() => window.seen.errors.at(-1).message), /joined anew elsewhere/);
-  await holds('one member, by two joins', async () => {
-    const { members, connections } = await meter.stats('test');
-    return members === 1 && connections === 2;
-  }, RETRIES_MS);
+  await remains({ members: 1, connections: 2 }, () => meter.stats('test'), RETRIES_MS);
   assert.deepEqual(await two.evaluate(() => [window.member.state, window.seen.errors.length]), ['open', 0]);
 });
 
@@ -125,7 +122,7 @@ for (const [what, answer] of Object.entries({
     const server = await serve(t, { '/test': (_, response) => answer(response).end('data: 1\n\n') });
     const page = await join(t, server.url('/test'));
     await until('the member to be closed', () => page.evaluate(() => window.member.state === 'closed'));
-    await holds('one request', () => server.requests['/test'] === 1, 500);
+    await remains(1, () => server.requests['/test'], 500);
     const errors = await page.evaluate(() => window.seen.errors);
     assert.deepEqual(errors, [{ final: true, message: errors[0].message }]);
     assert.match(errors[0].message, /\/test is no event to join: /);
