@@ -47,6 +47,28 @@
 //! (A newer claim of the same uuid takes the older member off the count at once, or the first count of the newer would not
 //! be true; its later leaving finds nobody.)
 //!
+//! # One audience out of many nodes
+//!
+//! A node is a process. The kernel spreads connections over the processes of a host (`SO_REUSEPORT`), so each node counts
+//! its own members and tells the others absolute counts, and every total is the own count plus what the living others told
+//! last. The conversation is pure (`meter::cluster`), its datagrams are [`wire::report`], and `server::bus` carries them:
+//! multicast on loopback, multicast on the network, or unicast to named hosts.
+//!
+//! What a node knows first-hand is a journal: each change gets the next version, and an item lies at its last change. A
+//! report says "all that changed after version `from`, up to `to`, as it is now". Signs of life carry the last version; who
+//! has heard less asks for the rest and is told that stretch. So a loss heals within moments, whatever the size of the
+//! table, a newcomer is the same case with `from` 0, and nothing that is quiet is ever sent again. (A slow sweep over the
+//! table was the other way to heal losses: simpler, but with 100,000 names it takes the better part of a minute to come
+//! round at the rate that its traffic may have, and it never rests.)
+//!
+//! A node that is new to another, or was taken for gone, counts once it has repeated a number drawn for it: what somebody
+//! recorded of a dead node stays dead. What a dead node had counted in all is kept by those who survive, told on by its name
+//! and merged as a maximum; a digest in the signs of life says who differs. An empty namespace travels with its age, so
+//! that telling others of it does not keep it alive.
+//!
+//! Claims of uuids are ordered by time and node, on a clock that never falls behind a claim that was heard of, and are
+//! journalled. Messages are numbered by their sender, told three times within 200 ms, and put in order by the receiver.
+//!
 //! # Invariants, as absences
 //!
 //! - Nothing but `reap` frees a connection; so no event of a turn meets a stranger under an old key.
@@ -60,6 +82,7 @@
 //!   once a second.)
 //! - No worker outlives its supervisor, not if either is killed or hangs.
 //! - `unsafe` is in `reactor/sys.rs` and `reactor/registered.rs` alone, a promise above each block.
+//! - No count is told as a difference, and none that was only heard of is told as one's own.
 //! - Nothing is read from the disk after the start; pages and scripts are part of the program.
 
 pub mod collections;
