@@ -11,7 +11,6 @@ use audience_meter::reactor::sys::Signals;
 use audience_meter::reactor::{Interest, Reactor, Ready, Registered, Token};
 
 use super::member::{Heard, Member};
-use super::options::Options;
 use super::{Result, now};
 
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -37,8 +36,8 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Nobody yet.
-    pub(super) fn new(options: &Options, audience: SocketAddr) -> Result<Self> {
+    /// Nobody yet, at events of these names.
+    pub(super) fn new(names: Vec<String>, audience: SocketAddr) -> Result<Self> {
         let reactor = Reactor::new()?;
         // A signal ends the run like any error, so that the daemon is not left behind.
         let signals = Registered::new(&reactor, Signals::open()?, SIGNALS, Interest::Read)?;
@@ -48,8 +47,8 @@ impl Crowd {
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             audience,
-            names: (0..options.events).map(|event| options.event_name(event)).collect(),
-            open: vec![0; options.events],
+            open: vec![0; names.len()],
+            names,
             places: Vec::new(),
             joined: 0,
             heard: Heard::default(),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
@@ -42,14 +42,26 @@ pub(super) struct Notified(TcpStream);
 impl Daemon {
     /// Starts the daemon that was built with this program, on ports that are free.
     pub(super) fn start() -> Result<Self> {
+        let min_delay = OWN_MIN_DELAY.as_secs_f64().to_string();
+        let rules = ["--host", "127.0.0.1", "--notify-min-delay", &min_delay, "--notify-delta-ratio", "0"];
+        // Nothing is due by itself in an idle phase.
+        let delays = ["--notify-max-delay", "600", "--max-conn-duration", "3600"];
+        Self::launch(free_port()?, &[&rules[..], &delays].concat())
+    }
+
+    /// Starts one of several daemons that are one audience, on a port that they share. Empty namespaces are remembered
+    /// for longer than a run takes.
+    pub(super) fn start_node(audience: u16) -> Result<Self> {
+        Self::launch(audience, &["--namespace-clean-delay", "3600", "--max-conn-duration", "0"])
+    }
+
+    fn launch(audience: u16, options: &[&str]) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name("audience-meter");
-        let [audience, stats, notification] = free_ports()?;
+        let [stats, notification] = free_ports()?;
         let child = Command::new(&program)
-            .args(["-w", "1", "--host", "127.0.0.1", "--port", &audience.to_string(), "--demo-port", "0"])
+            .args(["-w", "1", "--port", &audience.to_string(), "--demo-port", "0"])
             .args(["--stats-port", &stats.to_string(), "--notification-port", &notification.to_string()])
-            .args(["--notify-min-delay", &OWN_MIN_DELAY.as_secs_f64().to_string(), "--notify-delta-ratio", "0"])
-            // Nothing is due by itself in an idle phase.
-            .args(["--notify-max-delay", "600", "--max-conn-duration", "3600"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -100,6 +112,22 @@ impl Daemon {
             .map_err(|error| format!("the stats at {address} are not JSON ({error}); is it --stats-port?"))?;
         let members = |figures: &serde_json::Value| figures.get("members")?.as_u64();
         Ok(Some(stats.iter().map(|(name, figures)| (name.clone(), members(figures).unwrap_or(0))).collect()))
+    }
+
+    /// The stats as they are sent to who says nothing.
+    pub(super) fn stats_text(&self) -> Result<String> {
+        let stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
+        stream.shutdown(Shutdown::Write)?;
+        read_all(stream)
+    }
+
+    /// What it says of the cluster that it is part of.
+    pub(super) fn cluster(&self) -> Result<serde_json::Value> {
+        let mut stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
+        stream.write_all(b"GET /cluster HTTP/1.0\r\n\r\n")?;
+        let answer = read_all(stream)?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Ok(serde_json::from_str(body).map_err(|error| format!("/cluster is not JSON ({error}): {answer:?}"))?)
     }
 
     /// Whether messages can be sent.
@@ -169,10 +197,20 @@ fn connect(address: SocketAddr, option: &str) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Ports that nobody listens on. Somebody may come and take one before the daemon does, who will say so.
-fn free_ports() -> Result<[u16; 3]> {
+fn read_all(mut stream: TcpStream) -> Result<String> {
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// A port that nobody listens on. Somebody may come and take it before the daemon does, who will say so.
+pub(super) fn free_port() -> Result<u16> {
+    Ok(free_ports()?[0])
+}
+
+fn free_ports() -> Result<[u16; 2]> {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [bind()?, bind()?, bind()?];
-    let [a, b, c] = held.each_ref().map(TcpListener::local_addr);
-    Ok([a?.port(), b?.port(), c?.port()])
+    let held = [bind()?, bind()?];
+    let [a, b] = held.each_ref().map(TcpListener::local_addr);
+    Ok([a?.port(), b?.port()])
 }

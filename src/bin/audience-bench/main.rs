@@ -7,10 +7,12 @@
 //! It is no test: it asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong count at
 //! the end of any phase ends the run with exit code 1.
 
+mod cluster;
 mod crowd;
 mod daemon;
 mod member;
 mod options;
+mod pairs;
 mod process;
 mod report;
 mod round;
@@ -23,26 +25,23 @@ use audience_meter::log;
 use daemon::Daemon;
 use options::{Command, Options, Target};
 use process::Process;
-use report::Figure;
 use round::Round;
 
 /// What goes wrong is told to a person, and nothing is done about it but ending.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    let options = match options::parse(std::env::args_os().skip(1).collect()) {
-        Ok(Command::Help) => {
-            log::answer(options::USAGE);
-            return ExitCode::SUCCESS;
-        }
-        Ok(Command::Run(options)) => options,
+    let measured = match options::parse(std::env::args_os().skip(1).collect()) {
+        Ok(Command::Help) => Ok(options::USAGE.to_owned()),
+        Ok(Command::Run(options)) => measure(&options),
+        Ok(Command::Cluster(options)) => cluster::measure(&options),
         Err(error) => {
             say(format_args!("audience-bench: {error}\n"));
             return ExitCode::from(2);
         }
     };
-    match measure(&options) {
-        Ok(rounds) => log::answer(&report::table(&options, &rounds)),
+    match measured {
+        Ok(text) => log::answer(&text),
         Err(error) => {
             progress("");
             say(format_args!("audience-bench: {error}\n"));
@@ -52,9 +51,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// All rounds' figures.
-fn measure(options: &Options) -> Result<Vec<Vec<Figure>>> {
-    options.check_descriptors()?;
+/// All rounds' figures, as a table.
+fn measure(options: &Options) -> Result<String> {
+    options::check_descriptors(options.members)?;
     let mut rounds = Vec::new();
     let mut memory_of_nobody = None;
     for number in 1..=options.rounds {
@@ -71,7 +70,8 @@ fn measure(options: &Options) -> Result<Vec<Vec<Figure>>> {
         rounds.push(figures.map_err(|error| daemon.explain(error))?);
     }
     progress("");
-    Ok(rounds)
+    let Options { members, events, .. } = options;
+    Ok(report::table(&format!("members={members} events={events}"), &rounds))
 }
 
 /// The only look at a clock.

@@ -14,8 +14,10 @@ use super::Result;
 /// The usage text.
 pub(super) const USAGE: &str = "\
 Usage: audience-bench [options]
+       audience-bench cluster [-e <num>] [-r <num>]
 
-Measures what a daemon spends on a member, in rounds of join, idle, push, churn and leave.
+Measures what a daemon spends on a member, in rounds of join, idle, push, churn and leave; or what several daemons that
+are one audience spend on each other, and how soon they know, with so many events (default 100000) that are quiet.
 
 Options:
 
@@ -47,8 +49,10 @@ const OWN_DESCRIPTORS: u64 = 32;
 
 /// What to do.
 pub(super) enum Command {
-    /// Measure.
+    /// Measure a daemon.
     Run(Options),
+    /// Measure several daemons that are one audience.
+    Cluster(ClusterOptions),
     /// Print the usage text.
     Help,
 }
@@ -81,38 +85,56 @@ pub(super) struct Running {
     pub(super) pid: Option<u32>,
 }
 
-impl Options {
-    /// Raises the limit of descriptors as far as it goes.
-    ///
-    /// # Errors
-    /// When that is not far enough.
-    pub(super) fn check_descriptors(&self) -> Result<()> {
-        let (limit, wanted) = (sys::raise_descriptor_limit()?, self.members as u64 + OWN_DESCRIPTORS);
-        if limit < wanted {
-            let members = self.members;
-            return Err(format!(
-                "--concurrent-clients {members} takes {wanted} descriptors and {limit} are allowed; raise `ulimit -n`, \
-                 or start several benchmarks, each with an --event-prefix"
-            )
-            .into());
-        }
-        Ok(())
-    }
+/// What to measure of a cluster.
+pub(super) struct ClusterOptions {
+    /// How many namespaces are quiet.
+    pub(super) namespaces: usize,
+    pub(super) rounds: usize,
+}
 
+impl Options {
     /// The name of an event.
     pub(super) fn event_name(&self, event: usize) -> String {
         format!("{}{event}", self.prefix)
     }
 }
 
+/// Raises the limit of descriptors as far as it goes.
+///
+/// # Errors
+/// When that is not far enough for so many members.
+pub(super) fn check_descriptors(members: usize) -> Result<()> {
+    let (limit, wanted) = (sys::raise_descriptor_limit()?, members as u64 + OWN_DESCRIPTORS);
+    if limit < wanted {
+        return Err(format!(
+            "{members} concurrent clients take {wanted} descriptors and {limit} are allowed; raise `ulimit -n`, or \
+             start several benchmarks with fewer --concurrent-clients, each with an --event-prefix"
+        )
+        .into());
+    }
+    Ok(())
+}
+
 /// Reads the arguments, without the program's name.
 ///
 /// # Errors
 /// The first thing that is wrong, as a line for a person.
-pub(super) fn parse(args: Vec<OsString>) -> Result<Command> {
+pub(super) fn parse(mut args: Vec<OsString>) -> Result<Command> {
+    let is_cluster = args.first().is_some_and(|first| first == "cluster");
+    if is_cluster {
+        args.remove(0);
+    }
     let mut args = pico_args::Arguments::from_vec(args);
     if args.contains(["-h", "--help"]) {
         return Ok(Command::Help);
+    }
+    if is_cluster {
+        let options = ClusterOptions {
+            namespaces: at_least_one(&mut args, "-e", "--concurrent-events", 100_000)?,
+            rounds: at_least_one(&mut args, "-r", "--rounds", 3)?,
+        };
+        refuse_strays(args)?;
+        return Ok(Command::Cluster(options));
     }
     let host: Option<String> = value(&mut args, "-H", "--host")?;
     let port: Option<u16> = value(&mut args, "-P", "--port")?;
@@ -131,13 +153,18 @@ pub(super) fn parse(args: Vec<OsString>) -> Result<Command> {
         rounds: at_least_one(&mut args, "-r", "--rounds", 3)?,
         idle: Duration::from_secs(value(&mut args, "", "--idle")?.unwrap_or(3)),
     };
-    if let Some(stray) = args.finish().first() {
-        return Err(format!("{} is not an option; see --help", stray.to_string_lossy()).into());
-    }
+    refuse_strays(args)?;
     if options.prefix.is_empty() || !options.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(format!("--event-prefix {:?} is not a name; give letters and digits", options.prefix).into());
     }
     Ok(Command::Run(options))
+}
+
+fn refuse_strays(args: pico_args::Arguments) -> Result<()> {
+    match args.finish().first() {
+        Some(stray) => Err(format!("{} is not an option; see --help", stray.to_string_lossy()).into()),
+        None => Ok(()),
+    }
 }
 
 /// The value of an option, if it is given; an option without a short form has an empty one.
@@ -187,7 +214,7 @@ mod tests {
     fn run(line: &str) -> Options {
         match parse_line(line) {
             Ok(Command::Run(options)) => options,
-            Ok(Command::Help) => panic!("{line} asks for help"),
+            Ok(_) => panic!("{line} asks for something else"),
             Err(error) => panic!("{line}: {error}"),
         }
     }
@@ -208,6 +235,14 @@ mod tests {
         assert_eq!((options.events, options.members, options.event_name(3)), (1, 20, "x3".to_owned()));
         let Target::Running(running) = options.target else { panic!("a host is a running daemon's") };
         assert_eq!(running.audience, SocketAddr::from(([127, 0, 0, 2], 80)));
+    }
+
+    #[test]
+    fn a_cluster_comes_first() {
+        let Ok(Command::Cluster(options)) = parse_line("cluster -e 7") else { panic!("a cluster was asked for") };
+        assert_eq!((options.namespaces, options.rounds), (7, 3));
+        refuses("cluster -c 7", "-c is not an option");
+        refuses("-e 7 cluster", "cluster is not an option");
     }
 
     #[test]

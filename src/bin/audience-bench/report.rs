@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use super::options::Options;
-
 /// One number of one round.
 pub(super) struct Figure {
     name: &'static str,
@@ -31,6 +29,16 @@ impl Figure {
         Self { name, unit: "B", value: bytes.map(|bytes| float(bytes) / float(parts)) }
     }
 
+    /// Nanoseconds on the CPU in a span of time, in percent of one CPU.
+    pub(super) fn load(name: &'static str, ns: u64, span: Duration) -> Self {
+        Self { name, unit: "%", value: Some(float(ns) / 1e7 / span.as_secs_f64()) }
+    }
+
+    /// Bytes a second, in a span of time.
+    pub(super) fn rate(name: &'static str, bytes: u64, span: Duration) -> Self {
+        Self { name, unit: "B", value: Some(float(bytes) / span.as_secs_f64()) }
+    }
+
     /// A number of things.
     pub(super) fn number(name: &'static str, number: Option<u64>) -> Self {
         Self { name, unit: "", value: number.map(float) }
@@ -49,10 +57,9 @@ pub(super) fn median<T: Copy + PartialOrd>(values: &mut [T]) -> Option<T> {
     values.get(values.len() / 2).copied()
 }
 
-/// The medians over the rounds, each with its range.
-pub(super) fn table(options: &Options, rounds: &[Vec<Figure>]) -> String {
-    let Options { members, events, .. } = options;
-    let mut text = format!("members={members} events={events} rounds={}\n\n", rounds.len());
+/// The medians over the rounds, each with its range. The title says what of.
+pub(super) fn table(title: &str, rounds: &[Vec<Figure>]) -> String {
+    let mut text = format!("{title} rounds={}\n\n", rounds.len());
     let mut row = |name: &str, cells: [String; 3], unit: &str| {
         let [median, least, most] = cells;
         let line = format!("{name:<50}{median:>10} {unit:<2}{least:>10}{most:>10}");
@@ -65,7 +72,7 @@ pub(super) fn table(options: &Options, rounds: &[Vec<Figure>]) -> String {
             rounds.iter().filter_map(|figures| figures.get(index).and_then(|figure| figure.value)).collect();
         let median = median(&mut values);
         let decimals = match *unit {
-            "us" | "ms" => 2,
+            "us" | "ms" | "%" => 2,
             "B" => 1,
             _ => 0,
         };

@@ -73,7 +73,8 @@ impl Cost {
 impl<'a> Round<'a> {
     /// Nobody has joined yet.
     pub(super) fn begin(options: &'a Options, daemon: &'a Daemon, label: String) -> Result<Self> {
-        let crowd = Crowd::new(options, daemon.audience)?;
+        let names = (0..options.events).map(|event| options.event_name(event)).collect();
+        let crowd = Crowd::new(names, daemon.audience)?;
         Ok(Self { options, daemon, crowd, label, messages: vec![0; options.events] })
     }
 

@@ -1,0 +1,364 @@
+//! What several daemons that are one audience spend on each other, and how soon they know.
+//!
+//! Owns the course of a cluster's round: names that are quiet, a newcomer that learns them, names that all change, and a
+//! join in a small audience. Each round has daemons of its own, on ports of their own. Joins go to whichever daemon the
+//! kernel picks; the figures are those of the busiest.
+//!
+//! After each step the stats of all daemons have to be what was done, or the run is over.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::crowd::Crowd;
+use super::daemon::{Daemon, free_port};
+use super::options::{ClusterOptions, check_descriptors};
+use super::process::Process;
+use super::report::{Figure, median, table};
+use super::{Result, now, pairs, progress};
+
+/// How many daemons are one audience.
+const NODES: usize = 4;
+
+/// How many members are there at a time while quiet names are made: each is the first one at its event, and leaves again.
+const BATCH: usize = 5000;
+
+/// How many joins may be on their way: far below the usual backlog.
+const JOINS_PENDING_MAX: u64 = 1000;
+
+/// How many joins are made between two looks at what there is to hear.
+const JOINS_PER_TURN: usize = 16;
+
+/// How many namespaces change, each by a member that comes and one that goes in every second, beside one who stays.
+const CHANGING: usize = 1000;
+
+/// For how long traffic and CPU are looked at, in seconds.
+const SPAN_S: usize = 10;
+
+/// How long the changes go on before they are looked at, in seconds: longer than the notify interval.
+const WARM_UP_S: usize = 3;
+
+/// After this all that was to be told has been told, and repeated: several notify intervals.
+const SETTLE: Duration = Duration::from_secs(6);
+
+/// Longer than the notify interval, which is 2 s by default: then a change is told at once.
+const QUIET: Duration = Duration::from_millis(2300);
+
+/// How many joins are waited for in the small audience, all rounds together.
+const TIMED_JOINS: usize = 20;
+
+/// The time between two looks at a newcomer's stats, for reading them takes it from its work. What it took to learn is
+/// known to this and the time of one reading.
+const LOOK_GAP: Duration = Duration::from_millis(50);
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The time between two looks at stats that are not right yet.
+const REST: Duration = Duration::from_millis(50);
+
+/// All rounds' figures, as a table.
+pub(super) fn measure(options: &ClusterOptions) -> Result<String> {
+    check_descriptors(BATCH.max(2 * CHANGING))?;
+    progress("memory");
+    let mut memory = Some(pairs::measure(options.namespaces)?);
+    let mut rounds = Vec::new();
+    for number in 1..=options.rounds {
+        let label = format!("round {number} of {}", options.rounds);
+        let mut figures = Nodes::start(NODES, &label)?.run(|nodes| nodes.measure_names(options.namespaces))?;
+        let joins = TIMED_JOINS.div_ceil(options.rounds);
+        figures.extend(Nodes::start(2, &label)?.run(|nodes| nodes.time_joins(joins))?);
+        let (bytes, pairs) = memory.take().unzip();
+        figures.push(Figure::bytes("memory: user space, per node and namespace", bytes, pairs.unwrap_or(1)));
+        rounds.push(figures);
+    }
+    progress("");
+    Ok(table(&format!("nodes={NODES} quiet={} changing={CHANGING}", options.namespaces), &rounds))
+}
+
+/// What stats come to.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    namespaces: u64,
+    members: u64,
+    connections: u64,
+}
+
+impl Sums {
+    fn of(stats: &str) -> Result<Self> {
+        let mut sums = Self { namespaces: stats.matches("\"members\":").count() as u64, ..Self::default() };
+        for (field, sum) in [("\"members\":", &mut sums.members), ("\"connections\":", &mut sums.connections)] {
+            for rest in stats.split(field).skip(1) {
+                let digits = rest.split(|character: char| !character.is_ascii_digit()).next().unwrap_or_default();
+                *sum += digits.parse::<u64>().map_err(|_| format!("stats have {field} without a number"))?;
+            }
+        }
+        Ok(sums)
+    }
+}
+
+impl fmt::Display for Sums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespaces, members, connections } = self;
+        write!(f, "{namespaces} namespaces with {members} members and {connections} connections")
+    }
+}
+
+/// What a daemon has spent so far.
+#[derive(Clone, Copy)]
+struct Spent {
+    at: Instant,
+    bytes: u64,
+    cpu_ns: u64,
+}
+
+/// The daemons of one audience.
+struct Nodes<'a> {
+    daemons: Vec<Daemon>,
+    port: u16,
+    label: &'a str,
+    /// What has been done to them.
+    truth: Sums,
+    /// Nobody, who waits.
+    watch: Crowd,
+}
+
+impl<'a> Nodes<'a> {
+    fn start(count: usize, label: &'a str) -> Result<Self> {
+        progress(&format!("{label}: {count} daemons start"));
+        let port = free_port()?;
+        let watch = Crowd::new(Vec::new(), address(port, 0))?;
+        let daemons = (0..count).map(|_| Daemon::start_node(port)).collect::<Result<_>>()?;
+        Ok(Self { daemons, port, label, truth: Sums::default(), watch })
+    }
+
+    /// Waits until they know each other, and measures.
+    fn run(mut self, measure: impl FnOnce(&mut Self) -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
+        let measured = self.await_nodes().and_then(|()| measure(&mut self));
+        measured.map_err(|error| self.daemons.iter_mut().fold(error, |error, daemon| daemon.explain(error)))
+    }
+
+    fn measure_names(&mut self, namespaces: usize) -> Result<Vec<Figure>> {
+        self.make_quiet(namespaces)?;
+        self.announce("quiet");
+        self.watch.listen(SETTLE)?;
+        let before = self.spent()?;
+        self.watch.listen(Duration::from_secs(SPAN_S as u64))?;
+        let (bytes, cpu) = self.most_since(&before)?;
+        let mut figures = vec![
+            Figure::rate("quiet: sent per second and node", bytes.0, bytes.1),
+            Figure::load("quiet: CPU per node", cpu.0, cpu.1),
+        ];
+        figures.extend(self.admit_newcomer()?);
+        let (bytes, cpu) = self.change()?;
+        figures.extend([
+            Figure::rate("changing: sent per second and node", bytes.0, bytes.1),
+            Figure::load("changing: CPU per node, joins and counts included", cpu.0, cpu.1),
+        ]);
+        Ok(figures)
+    }
+
+    /// Somebody comes to each name, and leaves.
+    fn make_quiet(&mut self, namespaces: usize) -> Result<()> {
+        for (batch, first) in (0..namespaces).step_by(BATCH).enumerate() {
+            self.announce(&format!("{first} names so far"));
+            let names: Vec<String> =
+                (first..namespaces.min(first + BATCH)).map(|number| format!("bench{number}")).collect();
+            let count = names.len();
+            // A port that was left stays taken for a minute, for the same address.
+            let mut crowd = Crowd::new(names, address(self.port, batch))?;
+            join_all(&mut crowd, count)?;
+            self.truth.namespaces += count as u64;
+            self.truth.connections += count as u64;
+        }
+        self.await_truth("quiet")
+    }
+
+    /// One more daemon comes, which knows nothing.
+    fn admit_newcomer(&mut self) -> Result<[Figure; 3]> {
+        self.announce("newcomer");
+        let newcomer = Daemon::start_node(self.port)?;
+        let ready = now();
+        let (learnt, reading) = loop {
+            self.watch.listen(LOOK_GAP)?;
+            let look = now();
+            let sums = Sums::of(&newcomer.stats_text()?)?;
+            if sums == self.truth {
+                break (now() - ready, now() - look);
+            }
+            if now() - ready > PATIENCE {
+                return Err(format!("newcomer: its stats have {sums}, and there are {}", self.truth).into());
+            }
+        };
+        let lost = newcomer.cluster()?.pointer("/datagrams/overflowed").and_then(serde_json::Value::as_u64);
+        drop(newcomer);
+        self.await_nodes()?;
+        Ok([
+            Figure::time("newcomer: its stats tell all after", Some(learnt)),
+            Figure::time("newcomer: reading them took of that", Some(reading)),
+            Figure::number("newcomer: datagrams it had no room for", lost),
+        ])
+    }
+
+    /// At each of some names one comes and one goes in every second. Returns the most of bytes and of time on the CPU.
+    fn change(&mut self) -> Result<((u64, Duration), (u64, Duration))> {
+        self.announce("changing");
+        let names = (0..CHANGING).map(|number| format!("changing{number}")).collect();
+        let mut crowd = Crowd::new(names, address(self.port, 0))?;
+        join_all(&mut crowd, CHANGING)?;
+        let start = now();
+        come_and_go(&mut crowd, start, 0..WARM_UP_S * CHANGING)?;
+        let before = self.spent()?;
+        come_and_go(&mut crowd, start, WARM_UP_S * CHANGING..(WARM_UP_S + SPAN_S) * CHANGING)?;
+        let most = self.most_since(&before)?;
+        for place in CHANGING..2 * CHANGING {
+            crowd.leave(place);
+        }
+        let (names, changes) = (CHANGING as u64, ((WARM_UP_S + SPAN_S) * CHANGING) as u64);
+        self.truth.namespaces += names;
+        self.truth.members = names;
+        self.truth.connections += names + changes;
+        self.await_truth("changing")?;
+        Ok(most)
+    }
+
+    /// How long it takes until a join at one node is in the stats of the other. Which one that is does not matter: it is
+    /// the last to know, and it takes until both know.
+    fn time_joins(&mut self, joins: usize) -> Result<Vec<Figure>> {
+        let mut crowd = Crowd::new(vec!["bench".to_owned()], address(self.port, 0))?;
+        let mut times = Vec::new();
+        self.truth.namespaces = 1;
+        for place in 0..joins {
+            self.announce(&format!("join {place}"));
+            crowd.listen(QUIET)?;
+            self.truth.members += 1;
+            self.truth.connections += 1;
+            let start = now();
+            crowd.join(place)?;
+            self.await_truth_every("join", Duration::ZERO)?;
+            times.push(now() - start);
+        }
+        let middle = median(&mut times);
+        Ok(vec![
+            Figure::time("join: in the stats of the other node after", middle),
+            Figure::time("join: the slowest", times.last().copied()),
+        ])
+    }
+
+    fn await_nodes(&mut self) -> Result<()> {
+        let give_up = now() + PATIENCE;
+        for daemon in &self.daemons {
+            while daemon.cluster()?.get("nodes").and_then(serde_json::Value::as_u64) != Some(self.daemons.len() as u64)
+            {
+                if now() > give_up {
+                    return Err(format!("a daemon does not know {} nodes", self.daemons.len()).into());
+                }
+                self.watch.listen(REST)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all stats are what was done.
+    fn await_truth(&mut self, phase: &str) -> Result<()> {
+        self.await_truth_every(phase, REST)
+    }
+
+    fn await_truth_every(&mut self, phase: &str, gap: Duration) -> Result<()> {
+        let give_up = now() + PATIENCE;
+        for (number, daemon) in self.daemons.iter().enumerate() {
+            loop {
+                let sums = Sums::of(&daemon.stats_text()?)?;
+                if sums == self.truth {
+                    break;
+                }
+                if now() > give_up {
+                    let number = number + 1;
+                    return Err(format!("{phase}: stats {number} have {sums}, and there are {}", self.truth).into());
+                }
+                self.watch.turn(gap)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What each has spent so far.
+    fn spent(&self) -> Result<Vec<Spent>> {
+        let of = |daemon: &Daemon| {
+            let cluster = daemon.cluster()?;
+            let at = now();
+            let bytes = cluster.pointer("/datagrams/bytes_sent").and_then(serde_json::Value::as_u64);
+            let cpu_ns = daemon.process.as_ref().map(Process::cpu_ns).transpose()?;
+            let (bytes, cpu_ns) = bytes.zip(cpu_ns).ok_or("a daemon does not say what it has spent")?;
+            Ok(Spent { at, bytes, cpu_ns })
+        };
+        self.daemons.iter().map(of).collect()
+    }
+
+    /// The most that one has sent, and that one was on the CPU, since; each with the time in which.
+    fn most_since(&self, before: &[Spent]) -> Result<((u64, Duration), (u64, Duration))> {
+        let after = self.spent()?;
+        let spent = || {
+            let both = before.iter().zip(&after);
+            both.map(|(before, after)| (after.bytes - before.bytes, after.cpu_ns - before.cpu_ns, after.at - before.at))
+        };
+        let bytes = spent().map(|(bytes, _, span)| (bytes, span)).max();
+        let cpu = spent().map(|(_, cpu_ns, span)| (cpu_ns, span)).max();
+        Ok(bytes.zip(cpu).ok_or("there is no daemon")?)
+    }
+
+    fn announce(&self, phase: &str) {
+        progress(&format!("{}: {phase}", self.label));
+    }
+}
+
+/// One of the addresses of this machine, all of which a daemon listens on.
+fn address(port: u16, number: usize) -> SocketAddr {
+    let last = u8::try_from(number % 250).unwrap_or(0) + 1;
+    (Ipv4Addr::new(127, 0, 0, last), port).into()
+}
+
+/// Lets a member in in each of so many places, until each has heard its first count.
+fn join_all(crowd: &mut Crowd, places: usize) -> Result<()> {
+    let give_up = now() + PATIENCE;
+    for place in 0..places {
+        crowd.join(place)?;
+        if place % JOINS_PER_TURN == 0 {
+            crowd.turn(Duration::ZERO)?;
+        }
+        let most = if place + 1 == places { 0 } else { JOINS_PENDING_MAX };
+        while crowd.awaited() > most {
+            if now() > give_up {
+                return Err(format!("{} members wait in vain for their first count", crowd.awaited()).into());
+            }
+            crowd.turn(REST)?;
+        }
+    }
+    Ok(())
+}
+
+/// One after the other a second member comes to each name, and leaves half a second later.
+fn come_and_go(crowd: &mut Crowd, start: Instant, numbers: std::ops::Range<usize>) -> Result<()> {
+    for number in numbers {
+        let due = start + Duration::from_secs(1) * u32::try_from(number)? / u32::try_from(CHANGING)?;
+        while let Some(left) = due.checked_duration_since(now()).filter(|left| !left.is_zero()) {
+            crowd.turn(left)?;
+        }
+        crowd.leave(CHANGING + (number + CHANGING / 2) % CHANGING);
+        crowd.join(CHANGING + number % CHANGING)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_are_summed_up() {
+        let stats = "{\"a\":{\"created\":1,\"members\":2,\"connections\":30,\"modified\":4},\
+            \"b\":{\"created\":1,\"members\":0,\"connections\":7,\"modified\":0}}\n";
+        assert!(Sums::of(stats).unwrap() == Sums { namespaces: 2, members: 2, connections: 37 });
+        assert!(Sums::of("{}\n").unwrap() == Sums::default());
+    }
+}

@@ -1,0 +1,85 @@
+//! What a node remembers of each namespace of each other node, in bytes.
+//!
+//! Owns other nodes that are no more than their words: a meter is told of the same names by one after the other, and what
+//! this process grows by is the meter's alone. Nothing is sent.
+//!
+//! The first nodes are not measured: they bring the names, and fill the holes that the growing of tables has left in the
+//! heap. It is to be called while this process is young, for the same reason.
+
+use std::time::Duration;
+
+use audience_meter::collections::tick::{Now, Tick};
+use audience_meter::meter::news::{Age, Alive, Ask, Count, Datagram, Echo, Item, News, NodeId};
+use audience_meter::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
+
+use super::Result;
+use super::process::Process;
+
+/// How many nodes tell, the measured ones after the others.
+const NODES_BEFORE: u64 = 4;
+const NODES_MEASURED: u64 = 8;
+
+/// What one report tells of: about as many as fit into a datagram.
+const ITEMS_PER_REPORT: usize = 50;
+
+const NOW: Now = Now { tick: Tick(1000), unix_ms: 1_700_000_000_000 };
+
+/// What the measured nodes have cost, and how many pairs of a node and a namespace they were.
+pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
+    let names: Vec<String> = (0..namespaces).map(|number| format!("bench{number}")).collect();
+    let rules = Rules {
+        notify: NotifyRule { delta_ratio: 0.1, min_delay: Duration::from_secs(2), max_delay: Duration::from_secs(25) },
+        increment_delay: Duration::ZERO,
+        namespace_clean_delay: Duration::from_hours(1),
+    };
+    let cluster = ClusterRules { namespaces_max: namespaces, ..ClusterRules::default() };
+    let mut meter = Meter::new(rules, NodeId(0), Some(cluster));
+    let process = Process::new(std::process::id());
+    let mut before = 0;
+    for node in 1..=NODES_BEFORE + NODES_MEASURED {
+        tell(&mut meter, NodeId(node), &names)?;
+        if node == NODES_BEFORE {
+            before = process.anonymous_bytes()?;
+        }
+    }
+    let grown = process.anonymous_bytes()?.saturating_sub(before);
+    let is_known = |(_, namespace): (_, &audience_meter::meter::Namespace)| {
+        namespace.connections() == NODES_BEFORE + NODES_MEASURED
+    };
+    let known = meter.namespaces_from(0).filter(|&entry| is_known(entry)).count();
+    if known != namespaces {
+        return Err(format!("memory: a meter knows {known} names in full, and was told {namespaces}").into());
+    }
+    Ok((grown, NODES_MEASURED * namespaces as u64))
+}
+
+/// A node shows that it is there, and tells that one member has come to each of the names and left.
+fn tell(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
+    let asker = meter.node();
+    let version = names.len() as u64;
+    let mut number = 0;
+    let mut receive = |meter: &mut Meter, news: News<&str>| {
+        number += 1;
+        let received = meter.receive(&Datagram { sender: node, number, news }, NOW);
+        received.map_err(|rejection| format!("memory: a node is not heard: {rejection:?}"))
+    };
+    let alive = |echo| News::Alive(Alive { version, message: 0, graves: 0, echo });
+    receive(meter, alive(None))?;
+    let nonce = std::iter::from_fn(|| meter.poll_output()).find_map(|output| match output {
+        Output::Send(Datagram { news: News::Ask(Ask { of, nonce, .. }), .. }) if of == Some(node) => Some(nonce),
+        _ => None,
+    });
+    let nonce = nonce.ok_or("memory: a node that is new is not asked")?;
+    receive(meter, alive(Some(Echo { asker, nonce })))?;
+    let mut from = 0;
+    for part in names.chunks(ITEMS_PER_REPORT) {
+        let to = from + part.len() as u64;
+        let age = Age { created_unix_s: NOW.unix_ms / 1000, empty_ms: 0 };
+        let count = |name| Item::Count(Count { namespace: name, members: 0, connections: 1, age });
+        let items = part.iter().map(|name| count(name.as_str())).collect();
+        receive(meter, News::Report { from, to, items })?;
+        while meter.poll_output().is_some() {}
+        from = to;
+    }
+    Ok(())
+}
