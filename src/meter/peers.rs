@@ -35,7 +35,7 @@ pub(super) enum Presence {
 /// Aligned to 4 bytes, so that with its key it takes 24 and not 32: there is one for each node and namespace, and a table
 /// that has just doubled takes 57 bytes for each.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(packed(4))]
+#[repr(C, packed(4))]
 pub(super) struct Pair {
     /// The number of the datagram that said so: an earlier one that arrives later says nothing.
     pub(super) number: u64,

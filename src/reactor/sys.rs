@@ -1,6 +1,7 @@
 //! The system calls that std has no safe name for.
 //!
-//! Owns each raw call and its promise; everything that leaves this file is a std type. It keeps no state.
+//! Owns each raw call and its promise; everything that leaves this file is a std type. It keeps no state, but for what a
+//! signal handler has to know.
 //!
 //! Invariant: every descriptor made here is non-blocking, closed on exec and owned before the next call can fail.
 
@@ -11,8 +12,10 @@ use std::ffi::CStr;
 use std::io::{self, PipeReader, PipeWriter};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::parent_id;
 use std::process::Child;
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
 
@@ -283,18 +286,21 @@ pub fn signal(child: &Child, signal: c_int) -> io::Result<()> {
 /// How long a process may live on after its parent, in seconds: three times what it takes to end by itself.
 const ORPHAN_GRACE_S: libc::c_uint = 3;
 
-/// Has this process end after its parent did, however either of them comes to stand: it gets SIGTERM then, and if it has
-/// not ended `ORPHAN_GRACE_S` later, because its loop does not turn, SIGALRM kills it. Says whether `parent` is there.
+/// The parent with which this process ends.
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+/// Has this process end after its parent did, however either of them comes to end: it gets SIGTERM then, and if it has
+/// not ended [`ORPHAN_GRACE_S`] later, because its loop does not turn, SIGALRM kills it. Says whether `parent` is there.
 ///
-/// The kernel tells by SIGHUP, and a handler makes the two others of it. SIGTERM itself would wait in [`Signals`] to be
-/// read, by a loop that may never do so; SIGKILL would leave no time for last words.
-///
-/// A process that is stopped should be in a process group of its own: when that is orphaned, the kernel has it go on.
+/// The kernel tells by SIGCONT, by which a process goes on that was stopped, and a handler makes the two others of it.
+/// SIGTERM itself would wait in [`Signals`] to be read, by a loop that may never do so; SIGKILL would leave no time for
+/// last words.
 ///
 /// # Errors
 /// What the kernel says.
 pub fn end_with_parent(parent: u32) -> io::Result<bool> {
-    let handler: extern "C" fn(c_int) = on_parent_ended;
+    PARENT.store(libc::pid_t::try_from(parent).map_err(io::Error::other)?, Ordering::Relaxed);
+    let handler: extern "C" fn(c_int) = on_continue;
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: no flags, no restorer and an empty mask are all zeroes on Linux.
     let action = unsafe { action.assume_init_mut() };
@@ -302,18 +308,22 @@ pub fn end_with_parent(parent: u32) -> io::Result<bool> {
     action.sa_flags = libc::SA_RESTART;
     // SAFETY: the handler has this signature and calls nothing but what signal-safety(7) lists; a null pointer says that
     // the old action is not wanted.
-    check(unsafe { libc::sigaction(libc::SIGHUP, action, ptr::null_mut()) })?;
+    check(unsafe { libc::sigaction(libc::SIGCONT, action, ptr::null_mut()) })?;
     // SAFETY: no pointers are passed.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGHUP) })?;
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT) })?;
     // It may have ended before.
-    Ok(std::os::unix::process::parent_id() == parent)
+    Ok(parent_id() == parent)
 }
 
-extern "C" fn on_parent_ended(_: c_int) {
+extern "C" fn on_continue(_: c_int) {
+    // SAFETY: no pointers are passed.
+    if unsafe { libc::getppid() } == PARENT.load(Ordering::Relaxed) {
+        return;
+    }
     // SAFETY: no pointers are passed.
     unsafe { libc::alarm(ORPHAN_GRACE_S) };
     // SAFETY: no pointers are passed.
-    unsafe { libc::raise(libc::SIGTERM) };
+    unsafe { libc::raise(SIGTERM) };
 }
 
 /// Gives the process the name that `ps` and `pgrep` show; the kernel keeps 15 bytes of it.

@@ -19,7 +19,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts a process whose standard output is heard here. It gets no input, and a process group of its own: Ctrl-C is
-    /// for its parent to pass on, once; and a group that is orphaned while it is stopped is woken up by the kernel.
+    /// for its parent to pass on, once.
     ///
     /// The token is ready when it speaks, until it is [hushed](Self::hush), and when it ends.
     ///

@@ -65,7 +65,7 @@ export class Meter {
   /** Resolves when the daemon has said that it is ready, on the ports that it was given. */
   async run() {
     const ports = PORTS.flatMap((port) => [OPTIONS[port], String(this.#ports[port])]);
-    const child = spawn(process.env.METER_BIN, ['-w', '1', ...ports, ...this.#args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.env.METER_BIN, [...ports, ...this.#args], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
     const said = [];
     const all = () => `; it said:\n${said.join('\n')}`;

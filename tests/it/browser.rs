@@ -34,7 +34,7 @@ fn pages_in_chromium() {
 fn assert_machine_has_all(folder: &Path) {
     let mut missing = Vec::new();
     if Command::new("node").arg("--version").output().is_err() {
-        missing.push("Node.js 20 or later: apt-get install nodejs npm".to_owned());
+        missing.push("Node.js 18.19 or later: apt-get install nodejs npm".to_owned());
     }
     if !folder.join("node_modules/playwright-core").is_dir() {
         missing.push(format!("the browser's driver: npm ci --prefix {}", folder.display()));

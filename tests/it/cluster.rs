@@ -186,10 +186,25 @@ fn the_first_count_is_the_total_over_all_processes() {
 
 #[test]
 fn a_process_that_has_just_started_tells_the_total_of_all() {
-    let first = start(&[]);
+    let group = format!("{LOOPBACK_GROUP}:{}", free_port());
+    let options = ["-m", &group, "--cluster-interface", "127.0.0.1"];
+    let first = start(&options);
     let _open: Vec<Stream> = (0..5).map(|_| join_at(&first, "/ns").0).collect();
-    let newcomer = beside(&first, &[]);
-    assert_eq!(join_at(&newcomer, "/ns").1, 6, "the first member of a newcomer");
+    // On a port of its own, so that the first who gets through is the newcomer's first member.
+    let port = free_port();
+    thread::scope(|scope| {
+        let newcomer = scope.spawn(|| start(&[&["--port", &port.to_string()], &options[..]].concat()));
+        let deadline = Deadline::after(SOON);
+        let socket = loop {
+            if let Ok(socket) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+                break socket;
+            }
+            assert!(deadline.left().is_some(), "nobody listens");
+        };
+        let (_stream, count) = join_over(socket, "/ns");
+        assert_eq!(count, 6, "the first count that a newcomer tells");
+        newcomer.join().unwrap();
+    });
 }
 
 #[test]
@@ -220,9 +235,7 @@ fn whichever_process_answers_does_so_for_all() {
             answer["node"] == **name && answer["nodes"] == 2
         });
     }
-    wait_until("ten answers in a row with the total", || {
-        (0..10).all(|_| daemons[0].stat("ns", "members") == Some(2))
-    });
+    wait_until("ten answers in a row with the total", || (0..10).all(|_| daemons[0].stat("ns", "members") == Some(2)));
     for number in 0..10 {
         daemons[0].notify(&format!("/ns/chat/{number}")).expect_empty();
     }
@@ -316,7 +329,7 @@ fn a_message_longer_than_a_datagram_arrives_whole() {
     let daemons = audience::<2>(&BRISK);
     let mut open = one_at_each(&daemons, "/ns");
     wait_totals(&daemons, "ns", 2);
-    let text: String = (0..1_000).map(|number| format!("{number:04}")).collect();
+    let text = (0..1_000).map(|number| format!("{number:04}")).collect::<Vec<_>>().concat();
     daemons[0].notify(&format!("/ns/long/{text}")).expect_empty();
     daemons[0].notify("/ns/after/").expect_empty();
     for stream in &mut open {
@@ -440,6 +453,28 @@ fn the_members_of_a_killed_process_go_within_the_timeout() {
     assert_eq!((nodes(&stays), nodes(&also_stays)), (2, 2));
     assert_eq!(stays.stat("ns", "connections"), Some(3), "what the dead had counted stays");
     drop(open);
+}
+
+#[test]
+fn nothing_goes_round_when_datagrams_are_passed_on() {
+    // Nobody is at that address; with it, what comes by unicast is passed on to the others over loopback.
+    let repeat = ["--cluster-peers", "127.0.0.1:9", "--notify-min-delay", "0.1", "--notify-max-delay", "1"];
+    let [stays, also_stays, mut goes] = audience::<3>(&[&repeat, &BRISK[..]].concat());
+    let (mut stream, _) = join_at(&stays, "/ns");
+    also_stays.wait_members("ns", 1);
+    goes.signal("TERM");
+    goes.wait_exit();
+    wait_nodes(&stays, 2);
+    wait_nodes(&also_stays, 2);
+    let received = |daemon| cluster(daemon)["datagrams"]["received"].as_u64().unwrap();
+    let before = [&stays, &also_stays].map(received);
+    // The count is repeated every second, which is as long as is watched here.
+    stream.expect_count(1);
+    assert_eq!(dropped(&stays, "replayed") + dropped(&also_stays, "replayed"), 0, "some came twice");
+    for (daemon, before) in [&stays, &also_stays].into_iter().zip(before) {
+        let more = received(daemon) - before;
+        assert!(more < 100, "{more} datagrams while nothing happened");
+    }
 }
 
 #[test]
@@ -576,10 +611,23 @@ fn a_port_of_another_audience_is_refused_by_the_name_of_its_option() {
     let port = first.audience().port().to_string();
     refuses(&["--port", &port, "--host", "127.0.0.1"], 1, &["--port", &port, "another audience"]);
     refuses(&["--port", &port, "-m", "239.255.13.38:3141"], 1, &["--port", &port, "another audience"]);
+    // Whatever the port is to the first one.
+    let stats = first.stats_port().port().to_string();
+    refuses(&["--port", &stats], 1, &["--port", &stats, "another audience"]);
     // The first one is none the worse for it.
     drop(join_at(&first, "/ns"));
     let second = beside(&first, &[]);
     wait_nodes(&second, 2);
+}
+
+#[test]
+fn one_number_for_two_ports_is_refused() {
+    let number = free_port().to_string();
+    for option in ["--stats-port", "--notification-port", "--demo-port"] {
+        refuses(&["--port", &number, option, &number], 2, &[option, &number]);
+    }
+    let port = free_port().to_string();
+    refuses(&["--port", &port, "--stats-port", &number, "--notification-port", &number], 2, &["-port", &number]);
 }
 
 #[test]
@@ -597,12 +645,12 @@ fn a_bus_that_leads_nowhere_is_a_clear_error() {
     refuses(&nowhere, 1, &["--cluster-interface 192.0.2.1", "no such address"]);
     refuses(&["--cluster-peers", "192.0.2.1"], 2, &["--cluster-peers", "has no host and port"]);
 
-    let squatter = UdpSocket::bind((LOOPBACK_GROUP, 0)).unwrap();
+    let squatter = UdpSocket::bind((LOOPBACK_GROUP, free_port())).unwrap();
     let port = squatter.local_addr().unwrap().port().to_string();
     let group = format!("{LOOPBACK_GROUP}:{port}");
     refuses(&["--port", &port], 1, &["--port", &group, "in use"]);
     refuses(&["-m", &group, "--cluster-interface", "127.0.0.1"], 1, &["--cluster-addr", &group, "in use"]);
-    let squatter = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let squatter = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, free_port())).unwrap();
     let port = squatter.local_addr().unwrap().port().to_string();
     refuses(&["--port", &port, "--cluster-peers", "127.0.0.1:9"], 1, &[&port, "in use"]);
 }

@@ -9,8 +9,10 @@
 mod admin;
 mod browser;
 mod cli;
+mod cluster;
 mod corpus;
 mod faults;
+mod hosts;
 mod http;
 mod layers;
 mod second_opinion;

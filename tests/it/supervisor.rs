@@ -61,6 +61,11 @@ fn wait_died(daemon: &Daemon, worker: u32) -> String {
     line[start.len()..].to_owned()
 }
 
+/// How often this is in its log by now.
+fn count(daemon: &Daemon, part: &str) -> usize {
+    daemon.log().join("\n").matches(part).count()
+}
+
 /// Sends a signal to a process that this test has started.
 #[track_caller]
 fn tell(process: u32, signal: &str) {
@@ -340,11 +345,10 @@ fn replacements_that_never_become_ready_are_given_up_after_five() {
     tell(daemon.pid(), "CONT");
     assert_eq!(daemon.wait_exit().code(), Some(1));
 
-    let log = daemon.log().join("\n");
     // The sixth may have been started together with the fifth.
-    assert!((5..=6).contains(&log.matches("in use").count()), "{log}");
+    wait_until("five errors", || (5..=6).contains(&count(&daemon, "in use")));
     // Two that served, and all but the last of those that did not.
-    assert_eq!(log.matches("event=worker_died").count(), 6, "{log}");
+    wait_until("six replacements", || count(&daemon, "event=worker_died") == 6);
     assert_eq!(started(&daemon), workers);
     drop(holder);
 }
@@ -425,20 +429,12 @@ fn a_supervisor_that_is_killed_takes_its_workers_with_it() {
     wait_gone(&workers);
     stream.expect_closed();
     // They ended by themselves, politely.
-    let log = daemon.log();
-    assert_eq!(log.iter().filter(|line| *line == "level=info event=stopped").count(), 3, "{log:#?}");
+    wait_until("their last lines", || count(&daemon, "event=stopped") == 3);
 }
 
 #[test]
 fn a_supervisor_that_is_killed_takes_a_stopped_worker_with_it() {
-    // In a session of its own: only then is nobody in the session who could have the stopped group go on.
-    let in_session = || {
-        let mut command = Command::new("setsid");
-        command.arg(BINARY);
-        command
-    };
-    let mut daemon = Daemon::start_with(in_session, &["-w", "2"]);
-    wait_started(&daemon, 2, SOON);
+    let mut daemon = start(2, &[]);
     let workers = started(&daemon);
     tell(workers[0], "STOP");
     daemon.signal("KILL");
