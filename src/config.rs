@@ -84,6 +84,25 @@ pub struct Config {
     pub cluster: ClusterConfig,
 }
 
+impl Config {
+    /// Each port has a number of its own: the kernel would let two share one, and mix up who answers.
+    fn refuse_equal_ports(&self) -> Result<(), UsageError> {
+        let ports = [
+            ("--port", Some(self.port).filter(|&port| port != 0)),
+            ("--stats-port", self.stats_port),
+            ("--notification-port", self.notification_port),
+            ("--demo-port", self.demo_port),
+        ];
+        for (index, (option, number)) in ports.iter().enumerate() {
+            let same = ports.iter().take(index).find(|(_, other)| number.is_some() && other == number);
+            if let (Some(number), Some((other, _))) = (number, same) {
+                return Err(UsageError(format!("{option} {number} is the number of {other} too; give another")));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Why the arguments are refused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UsageError(String);
@@ -194,6 +213,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         cluster: cluster::parse(&mut options)?,
     };
     options.finish()?;
+    config.refuse_equal_ports()?;
     Ok(Command::Run(Box::new(config)))
 }
 
@@ -455,6 +475,11 @@ mod tests {
             );
             refuses(&format!("--notify-min-delay {seconds}"), &message);
         }
+        refuses("--port 8080", "--demo-port 8080 is the number of --port too; give another");
+        refuses(
+            "--stats-port 9 --notification-port 9",
+            "--notification-port 9 is the number of --stats-port too; give another",
+        );
         for origins in ["example.com", "https://", "https://a/,https://b", "*,https://a", "https://a,", "https://*.a"] {
             assert!(parse_line(&format!("--allow-origin {origins}"), &[]).is_err(), "{origins}");
         }

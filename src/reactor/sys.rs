@@ -103,7 +103,6 @@ const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
 /// What the kernel says: the port is in use or not permitted, or there is no such interface.
 pub fn multicast(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8) -> io::Result<UdpSocket> {
     let socket = datagram_socket(libc::AF_INET)?;
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 0)?;
     set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl.into())?;
     set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 1)?;
     let interface_in = libc::in_addr { s_addr: u32::from(interface).to_be() };
@@ -150,6 +149,8 @@ fn datagram_socket(family: c_int) -> io::Result<OwnedFd> {
     let socket = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
     let socket = own(socket)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+    // Or a socket on all addresses would hear every group that any process has joined on its port.
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 0)?;
     // Root may exceed net.core.rmem_max; others get what it allows.
     if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, DATAGRAM_BUFFER).is_err() {
         set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, DATAGRAM_BUFFER)?;
@@ -290,7 +291,7 @@ const ORPHAN_GRACE_S: libc::c_uint = 3;
 static PARENT: AtomicI32 = AtomicI32::new(0);
 
 /// Has this process end after its parent did, however either of them comes to end: it gets SIGTERM then, and if it has
-/// not ended [`ORPHAN_GRACE_S`] later, because its loop does not turn, SIGALRM kills it. Says whether `parent` is there.
+/// not ended `ORPHAN_GRACE_S` later, because its loop does not turn, SIGALRM kills it. Says whether `parent` is there.
 ///
 /// The kernel tells by SIGCONT, by which a process goes on that was stopped, and a handler makes the two others of it.
 /// SIGTERM itself would wait in [`Signals`] to be read, by a loop that may never do so; SIGKILL would leave no time for

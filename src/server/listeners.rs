@@ -125,7 +125,7 @@ impl Listeners {
         };
         let audience = this.bind_public(reactor, Port::Audience, config.host, config.port)?;
         let mut neighbours = Neighbours::default();
-        let (host, name) = (neighbours::host_name(config), neighbours::audience_name(config, audience));
+        let name = neighbours::audience_name(config, audience);
         if let Some(number) = config.stats_port {
             this.bind_local(reactor, Port::Stats, number)?;
         }
@@ -137,8 +137,8 @@ impl Listeners {
         }
         for Listener { socket, port, .. } in &this.sockets {
             let address = socket.source().local_addr()?;
-            let host = if address.ip().is_loopback() { "local" } else { &host };
-            if neighbours.claim(*port, address.port(), host, &name) {
+            let host = if address.ip().is_unspecified() { "*".to_owned() } else { address.ip().to_string() };
+            if neighbours.claim(*port, address.port(), &host, &name) {
                 return Err(BindError { option: option_of(*port), address, error: None }.into());
             }
         }

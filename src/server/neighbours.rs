@@ -5,7 +5,7 @@
 //! listens on a more specific address would take the first one's members. To tell, each process puts up a name for each of
 //! its ports in the abstract socket namespace, which says whose port it is; the kernel takes it down when the process ends.
 //!
-//! Invariant: of two audiences that claim one port, at least the later one sees the other.
+//! Invariant: of two that claim one number, at least the later one sees the other.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -21,22 +21,26 @@ pub(super) struct Neighbours {
 }
 
 /// What a process says of a port.
+#[derive(PartialEq, Eq)]
 struct Claim<'a> {
-    /// The address it listens on.
+    /// The address it listens on, or `*`.
     host: &'a str,
     /// Whose it is.
     audience: &'a str,
+    /// Which of its ports it is.
+    port: &'a str,
 }
 
 impl Neighbours {
     /// Puts up the name of a port; returns whether another audience has it.
     pub(super) fn claim(&mut self, port: Port, number: u16, host: &str, audience: &str) -> bool {
-        let prefix = format!("audience-meter/{port}/{number}/");
-        let name = format!("{prefix}{host}/{audience}/{}", std::process::id());
+        let prefix = format!("audience-meter/{number}/");
+        let port = port.to_string();
+        let name = format!("{prefix}{host}/{audience}/{port}/{}", std::process::id());
         // Where there are no such names (another system call filter), there is no check; the kernel's own still holds.
         let up = SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address));
         self.names.extend(up);
-        let own = Claim { host, audience };
+        let own = Claim { host, audience, port: &port };
         let names = sys::unix_socket_names();
         names.lines().filter_map(|line| line.split_once(&prefix)).any(|(_, rest)| own.clashes_with(rest))
     }
@@ -46,9 +50,11 @@ impl Claim<'_> {
     /// Whether the claim of `other`, as it was put up, cannot stand beside this one.
     fn clashes_with(&self, other: &str) -> bool {
         let mut parts = other.split('/');
-        let (Some(host), Some(audience)) = (parts.next(), parts.next()) else { return false };
+        let (Some(host), Some(audience), Some(port)) = (parts.next(), parts.next(), parts.next()) else {
+            return false;
+        };
         let overlaps = host == self.host || host == "*" || self.host == "*";
-        overlaps && (host, audience) != (self.host, self.audience)
+        overlaps && *self != Claim { host, audience, port }
     }
 }
 
@@ -63,7 +69,7 @@ pub(super) fn audience_name(config: &Config, audience_port: u16) -> String {
 }
 
 /// The address that the public ports listen on.
-pub(super) fn host_name(config: &Config) -> String {
+fn host_name(config: &Config) -> String {
     config.host.map_or_else(|| "*".to_owned(), |host| host.to_string())
 }
 
@@ -73,16 +79,18 @@ mod tests {
 
     #[track_caller]
     fn check(host: &str, audience: &str, other: &str, clashes: bool) {
-        assert_eq!(Claim { host, audience }.clashes_with(other), clashes, "{host} {audience} and {other}");
+        let claim = Claim { host, audience, port: "stats" };
+        assert_eq!(claim.clashes_with(other), clashes, "{host} {audience} and {other}");
     }
 
     #[test]
     fn a_port_is_shared_within_an_audience_only() {
-        check("*", "local:*:80", "*/local:*:80/17", false);
-        check("*", "local:*:80", "*/local:*:81/17", true);
-        check("127.0.0.1", "x", "127.0.0.2/y/17", false);
-        check("127.0.0.1", "x", "*/x/17", true);
-        check("*", "x", "127.0.0.1/x/17", true);
+        check("*", "local:*:80", "*/local:*:80/stats/17", false);
+        check("*", "local:*:80", "*/local:*:81/stats/17", true);
+        check("*", "local:*:80", "*/local:*:80/demo/17", true);
+        check("127.0.0.1", "x", "127.0.0.2/y/stats/17", false);
+        check("127.0.0.1", "x", "*/x/stats/17", true);
+        check("*", "x", "127.0.0.1/x/stats/17", true);
         check("*", "x", "nonsense", false);
     }
 

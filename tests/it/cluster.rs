@@ -118,30 +118,49 @@ fn within(limit: Duration, what: &str, condition: impl FnMut() -> bool) {
     assert!(taken < limit, "{what}: {taken:?}");
 }
 
+/// How many connections are tried at a time: few enough to be dropped again, enough that one of four processes gets one
+/// nine times of ten. Each look at the kernel's tables is slow where other tests hold thousands of sockets open.
+const TRIES_AT_ONCE: usize = 8;
+
 /// A connection to the audience port that this process has accepted, of all that share the port.
 #[track_caller]
 fn connect_to(daemon: &Daemon) -> TcpStream {
     wait_for("a connection to that process", || {
-        let socket = connect(daemon.audience());
-        let inode = wait_for("that it is accepted", || accepted_as(&socket));
-        holds(daemon, &inode).then_some(socket)
+        let sockets: Vec<TcpStream> = (0..TRIES_AT_ONCE).map(|_| connect(daemon.audience())).collect();
+        let accepted = wait_for("that all are accepted", || accepted_as(&sockets));
+        let held = sockets_of(daemon);
+        let mut pairs = sockets.into_iter().zip(accepted);
+        pairs.find(|(_, inode)| held.contains(inode)).map(|(socket, _)| socket)
     })
 }
 
-/// The number of the socket at the other end, once a process has it.
-fn accepted_as(socket: &TcpStream) -> Option<String> {
-    let (theirs, ours) = (socket.peer_addr().unwrap(), socket.local_addr().unwrap());
-    let (theirs, ours) = (format!(":{:04X}", theirs.port()), format!(":{:04X}", ours.port()));
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
-    let rows = tables.iter().flat_map(|table| table.lines()).map(|row| row.split_whitespace().collect::<Vec<_>>());
-    let mut found = rows.filter(|row| row.len() > 9 && row[1].ends_with(&theirs) && row[2].ends_with(&ours));
-    found.next().map(|row| row[9].to_owned()).filter(|inode| inode != "0")
+/// The numbers of the sockets at the other ends, once processes have them all.
+fn accepted_as(sockets: &[TcpStream]) -> Option<Vec<String>> {
+    // A server that listens on all addresses has its ends in the first table, which is short: those of clients are in the second.
+    ["/proc/net/tcp6", "/proc/net/tcp"].iter().find_map(|path| {
+        let table = fs::read_to_string(path).unwrap_or_default();
+        sockets.iter().map(|socket| other_end(&table, socket)).collect()
+    })
 }
 
-fn holds(daemon: &Daemon, inode: &str) -> bool {
-    let wanted = PathBuf::from(format!("socket:[{inode}]"));
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap();
-    descriptors.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link == wanted))
+/// The number of the socket at the other end, by one of the kernel's tables: not 0, that is accepted.
+fn other_end(table: &str, socket: &TcpStream) -> Option<String> {
+    let [theirs, ours] = [socket.peer_addr(), socket.local_addr()].map(|address| address.unwrap().port());
+    let (theirs, ours) = (format!(":{theirs:04X} "), format!(":{ours:04X} "));
+    let mut rows = table.lines().filter(|row| row.contains(&theirs) && row.contains(&ours));
+    rows.find_map(|row| {
+        let fields: Vec<&str> = row.split_whitespace().collect();
+        let is_it = fields.len() > 9 && fields[1].ends_with(theirs.trim_end()) && fields[2].ends_with(ours.trim_end());
+        (is_it && fields[9] != "0").then(|| fields[9].to_owned())
+    })
+}
+
+/// The numbers of all sockets that the process has.
+fn sockets_of(daemon: &Daemon) -> Vec<String> {
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().flatten();
+    let links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let number = |link: PathBuf| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
+    links.filter_map(number).collect()
 }
 
 /// A member at this process that has heard its first count, and this count.
