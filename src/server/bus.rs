@@ -37,6 +37,8 @@ pub(super) struct Bus {
     unicast: Option<Registered<UdpSocket>>,
     peers: Vec<SocketAddr>,
     scope: Scope,
+    /// How many datagrams that were passed on have not come back yet: they are no replays.
+    own_echoes: u64,
     pub(super) counters: Counters,
 }
 
@@ -84,7 +86,7 @@ impl Bus {
         };
         let key = cluster.key.as_ref().map(KeySource::read).transpose()?;
         let scope = Scope { id: scope_id(config, audience_port), key };
-        Ok(Self { group, multicast, unicast, peers, scope, counters: Counters::default() })
+        Ok(Self { group, multicast, unicast, peers, scope, own_echoes: 0, counters: Counters::default() })
     }
 
     /// Says by which ways other nodes are reached.
@@ -146,11 +148,14 @@ impl Bus {
                     self.counters.received += 1;
                     self.counters.bytes_received += length as u64;
                 }
+                // Multicast returns to its sender, and so what this node has passed on.
+                Err(Some("replayed")) if !is_unicast && self.own_echoes > 0 => self.own_echoes -= 1,
                 Err(None) => {}
                 Err(Some(reason)) => *self.counters.dropped.entry(reason).or_default() += 1,
             }
             if is_unicast && heard.is_ok() {
                 let passed_on = self.multicast.source().send_to(bytes, self.group);
+                self.own_echoes += u64::from(passed_on.is_ok());
                 self.counters.note_sent(&passed_on);
             }
         }

@@ -185,7 +185,10 @@ impl Node {
     #[track_caller]
     fn ask(&self, path: &str) -> Value {
         let url = format!("http://{}{path}", self.daemon.stats_port());
-        let text = run("ip", &["netns", "exec", &self.host, "curl", "--silent", "--fail", "--max-time", "5", &url]);
+        let text = run(
+            "ip",
+            &["netns", "exec", &self.host, "curl", "--silent", "--show-error", "--fail", "--max-time", "5", &url],
+        );
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
