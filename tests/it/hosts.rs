@@ -185,10 +185,10 @@ impl Node {
     #[track_caller]
     fn ask(&self, path: &str) -> Value {
         let url = format!("http://{}{path}", self.daemon.stats_port());
-        let text = run(
-            "ip",
-            &["netns", "exec", &self.host, "curl", "--silent", "--show-error", "--fail", "--max-time", "5", &url],
-        );
+        // A client that takes over 50 ms to speak HTTP, on a busy machine, is answered without a head.
+        let again = ["--retry", "5", "--retry-all-errors", "--retry-delay", "1"];
+        let curl = ["netns", "exec", &self.host, "curl", "--silent", "--show-error", "--fail", "--max-time", "5", &url];
+        let text = run("ip", &[&curl[..], &again].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
