@@ -53,10 +53,15 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
     options: &mut Options<E>,
 ) -> Result<Option<KeySource>, UsageError> {
     let path = options.given("--cluster-key-file", "--cluster-key-file", None, |text| Ok(PathBuf::from(text)))?;
+    let variable = (options.env)(VARIABLE).filter(|key| !key.is_empty());
+    if cfg!(not(feature = "keyed")) && (path.is_some() || variable.is_some()) {
+        let source = if path.is_some() { "--cluster-key-file" } else { VARIABLE };
+        return Err(UsageError(format!("{source} is not for this build; build with the feature `keyed`")));
+    }
     if let Some(path) = path {
         return Ok(Some(KeySource::Path(path)));
     }
-    let Some(key) = (options.env)(VARIABLE).filter(|key| !key.is_empty()) else { return Ok(None) };
+    let Some(key) = variable else { return Ok(None) };
     let key = key.into_encoded_bytes();
     if key.len() < KEY_MIN {
         // Without the value: it is a secret.
