@@ -36,9 +36,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// [`time::AWAKE_MAX`]. That leaves 1.9 s in which a loop whose turns take some milliseconds has to get round once.
 const HUNG_AFTER: Duration = Duration::from_secs(5);
 
-/// How long a worker may take to be ready. It takes milliseconds; but a thousand may be starting on one CPU, and who is
-/// not ready has nobody waiting.
+/// How long a worker may take to be ready. It takes milliseconds; but the CPU may be busy, and who is not ready has nobody
+/// waiting.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How many may be starting at once. Each start takes some milliseconds of a CPU, from those who serve already too.
+const STARTING_MAX: usize = 16;
 
 /// How many replacements in a row may end without ever having been ready. What they lack (a port, memory, descriptors)
 /// will not come by itself, and whoever started this has to know.
@@ -151,6 +154,8 @@ impl Supervisor {
     fn next_due(&self) -> Tick {
         let due = match &self.ending {
             Some(ending) => Some(ending.by),
+            // Who becomes ready, or ends, makes room for the next.
+            None if self.starting() >= STARTING_MAX => None,
             None => self.posts.iter().filter(|post| post.worker.is_none()).map(|post| post.start_at).min(),
         };
         due.map_or(self.look_at, |due| due.min(self.look_at))
@@ -275,11 +280,19 @@ impl Supervisor {
         delay.as_millis()
     }
 
+    /// How many workers are not ready yet.
+    fn starting(&self) -> usize {
+        self.posts.iter().filter(|post| post.worker.as_ref().is_some_and(|worker| worker.heard.is_none())).count()
+    }
+
     fn start_due(&mut self) {
+        let mut room = STARTING_MAX.saturating_sub(self.starting());
         for index in 0..self.posts.len() {
             let post = &self.posts[index];
-            if self.ending.is_none() && post.worker.is_none() && post.start_at <= self.time.tick {
+            let is_due = post.worker.is_none() && post.start_at <= self.time.tick;
+            if self.ending.is_none() && is_due && room > 0 {
                 self.start(index);
+                room -= 1;
             }
         }
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{BINARY, Daemon, Deadline, SOON, ms, now, wait_until};
+use crate::support::{BINARY, Daemon, Deadline, SOON, ms, now, wait_for, wait_until};
 
 /// How many hosts there are.
 const HOSTS: usize = 3;
@@ -185,10 +185,13 @@ impl Node {
     #[track_caller]
     fn ask(&self, path: &str) -> Value {
         let url = format!("http://{}{path}", self.daemon.stats_port());
-        // A client that takes over 50 ms to speak HTTP, on a busy machine, is answered without a head.
-        let again = ["--retry", "5", "--retry-all-errors", "--retry-delay", "1"];
         let curl = ["netns", "exec", &self.host, "curl", "--silent", "--show-error", "--fail", "--max-time", "5", &url];
-        let text = run("ip", &[&curl[..], &again].concat());
+        let text = wait_for("an answer of the stats port", || match output("ip", &curl) {
+            Ok(text) => Some(text),
+            // A client that did not come to speak within 50 ms is taken for one that says nothing, and gets no HTTP.
+            Err(error) if error.contains("HTTP/0.9") => None,
+            Err(error) => panic!("{error}"),
+        });
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
