@@ -101,7 +101,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds all ports that the settings ask for. Returns them and the number of the audience port.
+    /// Binds all ports that the settings ask for. Returns them, paused, and the number of the audience port.
     pub(super) fn bind(
         config: &Config,
         descriptors: u64,
@@ -279,11 +279,11 @@ impl Listeners {
     fn bind_one(&mut self, reactor: &Reactor, port: Port, address: SocketAddr) -> Result<u16, BindError> {
         let index = self.sockets.len();
         let bound = sys::listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))).and_then(
-            |(address, socket)| Ok((address, Registered::new(reactor, socket, token(index), Interest::Read)?)),
+            |(address, socket)| Ok((address, Registered::new(reactor, socket, token(index), Interest::Nothing)?)),
         );
         let (address, socket) =
             bound.map_err(|error| BindError { option: option_of(port), address, error: Some(error) })?;
-        self.sockets.push(Listener { socket, port, is_paused: false });
+        self.sockets.push(Listener { socket, port, is_paused: true });
         Ok(address.port())
     }
 }

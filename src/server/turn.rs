@@ -34,6 +34,12 @@ const SCRATCH_BYTES: usize = 16 * 1024;
 /// How long a stats client may take to say that it speaks HTTP. `nc` says nothing and waits.
 const STATS_SILENCE: std::time::Duration = std::time::Duration::from_millis(50);
 
+/// How long the others may take to answer a newcomer. On one host they do within a millisecond, unless it is busy.
+const ANSWER_PATIENCE: std::time::Duration = std::time::Duration::from_millis(30);
+
+/// How long a newcomer listens at most before it opens its ports: a table of 100,000 names takes half as long.
+const CATCH_UP_MAX: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// How long the last words may take when the process ends.
 const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -57,6 +63,8 @@ pub struct Server {
     ready: Vec<Ready>,
     /// What the last read took; nobody keeps any of it.
     pub(super) scratch: Box<[u8]>,
+    /// Until when to wait for what the others count, before the ports are opened.
+    opening: Option<Tick>,
     /// Set by the first signal: when to end at the latest.
     stop_by: Option<Tick>,
     is_stopped: bool,
@@ -90,6 +98,7 @@ impl Server {
             service,
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
+            opening: None,
             stop_by: None,
             is_stopped: false,
         })
@@ -100,12 +109,31 @@ impl Server {
     /// # Errors
     /// When the poller itself fails.
     pub fn run(mut self) -> io::Result<()> {
+        self.catch_up()?;
         log::info(format_args!("event=ready"));
         while !self.is_stopped {
             self.turn()?;
         }
         self.say_goodbye();
         log::info(format_args!("event=stopped"));
+        Ok(())
+    }
+
+    /// Hears what the others count, before anybody is told a number here. Whoever connects meanwhile waits in the queue.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let start = self.reactor.now().tick;
+        let (patience, latest) = (start.after(ANSWER_PATIENCE), start.after(CATCH_UP_MAX));
+        loop {
+            self.opening = Some(if self.reactor.now().tick < patience { patience } else { latest });
+            self.turn()?;
+            let now = self.reactor.now().tick;
+            let has_caught_up = self.service.meter.knows_all() && (now >= patience || !self.service.meter.is_alone());
+            if has_caught_up || now >= latest || self.stop_by.is_some() {
+                break;
+            }
+        }
+        self.opening = None;
+        self.listeners.resume(&self.conns, &self.reactor, self.reactor.now());
         Ok(())
     }
 
@@ -132,6 +160,7 @@ impl Server {
             self.listeners.next_deadline(),
             self.heartbeat.next_deadline(),
             self.stop_by,
+            self.opening,
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -215,7 +244,9 @@ impl Server {
                 log::debug(format_args!("event=close port={} conn={id} reason={reason:?}", conn.port));
             }
         }
-        self.listeners.resume(&self.conns, &self.reactor, now);
+        if self.opening.is_none() {
+            self.listeners.resume(&self.conns, &self.reactor, now);
+        }
         if let Some(stop_by) = self.stop_by {
             self.is_stopped |= self.conns.len() == 0 || stop_by <= now.tick;
         }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod outbox;
 pub mod reply;
 pub mod report;
+mod seal;
 pub mod session;
 pub mod sse;
 pub mod stats;

@@ -11,6 +11,7 @@
 //!
 //! Invariant: whatever arrives is one well-formed datagram, or it is dropped for a reason; nothing is guessed.
 
+use super::seal::{SEAL_BYTES, seal_of};
 use crate::meter::NAME_MAX;
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Wanted,
@@ -25,7 +26,6 @@ pub const KEY_MIN: usize = 16;
 const MAGIC: [u8; 2] = *b"AM";
 const VERSION: u8 = 1;
 const SEALED: u8 = 1;
-const SEAL_BYTES: usize = 32;
 
 /// The bits of a number that is not fixed.
 const NUMBER_BITS: u32 = 56;
@@ -117,18 +117,6 @@ fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, key: Option<&[u8]
     // All bytes are compared, whatever the first ones are, so that the time says nothing about the right seal.
     let difference = expected.iter().zip(seal).fold(0, |difference, (a, b)| difference | (a ^ b));
     if difference == 0 { Ok(body) } else { Err(Dropped::Forged) }
-}
-
-/// HMAC-SHA-256 (RFC 2104).
-#[cfg(feature = "keyed")]
-fn seal_of(bytes: &[u8], key: &[u8]) -> [u8; SEAL_BYTES] {
-    hmac_sha256::HMAC::mac(bytes, key)
-}
-
-/// A build without the feature takes no key.
-#[cfg(not(feature = "keyed"))]
-fn seal_of(_: &[u8], _: &[u8]) -> [u8; SEAL_BYTES] {
-    unreachable!("the settings have refused the key")
 }
 
 struct Writer(Vec<u8>);

@@ -228,6 +228,19 @@ impl Meter {
         self.cluster.node
     }
 
+    /// Whether nobody else is there, as far as this node has heard.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.cluster.peers.is_alone()
+    }
+
+    /// Whether nothing is missing of what those who are there have told.
+    #[must_use]
+    pub fn knows_all(&self) -> bool {
+        let mut peers = self.cluster.peers.iter();
+        peers.all(|(_, peer)| !peer.is_ahead() && !matches!(peer.presence, Presence::Away { nonce: Some(_) }))
+    }
+
     /// How many members are counted at this node.
     #[must_use]
     pub fn own_members(&self) -> u64 {
