@@ -163,6 +163,16 @@ fn all_workers_accept_on_one_port_that_was_chosen_for_them() {
 }
 
 #[test]
+fn more_workers_than_may_start_at_once_are_all_started() {
+    let mut daemon = start(20, &[]);
+    let workers = started(&daemon);
+    assert!(workers.iter().all(|worker| is_there(*worker)));
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_exit().code(), Some(0), "{:#?}", daemon.log());
+    assert!(!workers.iter().any(|worker| is_there(*worker)));
+}
+
+#[test]
 fn a_port_of_our_own_choice_and_the_environments_are_shared_as_well() {
     let port = free_port();
     let daemon = start(2, &["--port", &port.to_string()]);
