@@ -491,6 +491,14 @@ impl World {
         }
     }
 
+    /// While nothing happens, a node says that it is there twice a second, and asks and answers what is left to be asked.
+    fn check_traffic(&self, sent: u64) {
+        let nodes = self.nodes.len() as u64;
+        let seconds = 4 * QUIET_TICKS * TICK_MS / 1000;
+        let datagrams_per_node = sent / nodes / nodes;
+        assert!(datagrams_per_node < 5 * seconds, "{datagrams_per_node} datagrams in {seconds} s of quiet");
+    }
+
     /// No message came twice, or after a later one of its sender; and none is missing of which all parts arrived.
     fn check_messages(&self) {
         let texts = self.messages.iter().map(|message| message.text.as_str());
@@ -530,10 +538,12 @@ fn run(seed: u64) {
     }
     world.check_truth();
     world.check_messages();
+    let sent = world.sent;
     for _ in 0..4 * QUIET_TICKS {
         world.step();
     }
     world.check_connections();
+    world.check_traffic(world.sent - sent);
 }
 
 #[test]
