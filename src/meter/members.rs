@@ -92,6 +92,7 @@ impl Members {
     }
 
     /// The members of a namespace, newest first.
+    #[cfg(any(test, debug_assertions))]
     pub(super) fn of(&self, namespace: &Namespace) -> impl Iterator<Item = (MemberId, &Member)> {
         namespace.list.iter(&self.table).filter_map(|member| Some((member, self.get(member)?)))
     }

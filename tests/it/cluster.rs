@@ -761,7 +761,7 @@ fn a_key_that_is_no_secret_is_refused() {
 /// Datagrams from outside, and why each is dropped. Those that are foreign are well-formed as far as it takes to tell.
 fn strange_datagrams() -> Vec<(Vec<u8>, &'static str)> {
     let head = |version: u8, flags: u8| [b"AM".as_slice(), &[version, flags], &[7; 17]].concat();
-    let mut datagrams = vec![
+    vec![
         (Vec::new(), "malformed"),
         (b"A".to_vec(), "malformed"),
         (b"AM".to_vec(), "malformed"),
@@ -773,19 +773,19 @@ fn strange_datagrams() -> Vec<(Vec<u8>, &'static str)> {
         (head(0, 0), "foreign_version"),
         (head(1, 1), "forged"),
         (head(1, 0), "foreign_audience"),
-    ];
-    // Bytes without order, the same at each run.
+    ]
+}
+
+/// Bytes without order, the same at each run, of all lengths up to more than a datagram may have.
+fn noise() -> impl Iterator<Item = Vec<u8>> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    for length in (0..1_400).step_by(7) {
-        let bytes = (0..length).map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[0] | 0x80
-        });
-        datagrams.push((bytes.collect(), "malformed"));
-    }
-    datagrams
+    let mut byte = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    (0..1_400).step_by(7).map(move |length| (0..length).map(|_| byte()).collect())
 }
 
 #[test]
@@ -796,18 +796,24 @@ fn strange_datagrams_are_counted_by_reason_and_harm_nothing() {
     // A socket with a loopback address sends to groups over loopback.
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let bus = (LOOPBACK_GROUP, daemons[0].audience().port());
-    let strange = strange_datagrams();
-    for (bytes, _) in &strange {
-        assert_eq!(stranger.send_to(bytes, bus).unwrap(), bytes.len());
-    }
-    for daemon in &daemons {
-        for reason in ["malformed", "foreign_version", "forged", "foreign_audience"] {
-            let sent = strange.iter().filter(|(_, why)| *why == reason).count() as u64;
-            wait_until(&format!("{sent} that are {reason}"), || dropped(daemon, reason) == sent);
+    let drops = || daemons.each_ref().map(|daemon| cluster(daemon)["datagrams"]["dropped"].clone());
+    for (bytes, reason) in strange_datagrams() {
+        let before = drops();
+        assert_eq!(stranger.send_to(&bytes, bus).unwrap(), bytes.len());
+        let mut wanted = before;
+        for reasons in &mut wanted {
+            reasons[reason] = (reasons[reason].as_u64().unwrap_or(0) + 1).into();
         }
-        assert_eq!((nodes(daemon), daemon.stat("ns", "members")), (2, Some(2)));
-        assert_eq!(daemon.namespaces(), ["ns"]);
+        wait_until(&format!("{reason}: {bytes:?}"), || drops() == wanted);
     }
+    for bytes in noise() {
+        stranger.send_to(&bytes, bus).unwrap();
+    }
+    let all = strange_datagrams().iter().filter(|(_, reason)| *reason == "malformed").count() + noise().count();
+    wait_until("that the noise is dropped", || drops().iter().all(|reasons| reasons["malformed"] == all));
+
+    assert!(daemons.iter().all(|daemon| daemon.namespaces() == ["ns"]));
+    assert_eq!(daemons.each_ref().map(nodes), [2, 2]);
     let (third, first) = join_at(&daemons[1], "/ns");
     open.push(third);
     assert_eq!(first, 3);
