@@ -3,7 +3,6 @@
 //! Owns no state. What is checked here is what everybody else relies on.
 
 use super::Meter;
-use crate::collections::NONE;
 
 #[cfg(any(test, debug_assertions))]
 impl Meter {
@@ -24,7 +23,7 @@ impl Meter {
                 assert_eq!(member.namespace, id, "a member is in its namespace's list");
                 assert!(member.counted != self.pending.deadline(key).is_some(), "a member is counted or pending");
                 counted += u32::from(member.counted);
-                if member.claim != NONE {
+                if member.claim != crate::collections::NONE {
                     claims += 1;
                     assert_eq!(self.claims.member_of(member.claim), Some(key), "a claim names its member");
                 }
