@@ -36,8 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// [`time::AWAKE_MAX`]. That leaves 1.9 s in which a loop whose turns take some milliseconds has to get round once.
 const HUNG_AFTER: Duration = Duration::from_secs(5);
 
-/// How long a worker may take to be ready. It takes milliseconds; but the CPU may be busy, and who is not ready has nobody
-/// waiting.
+/// How long a worker may take to be ready. It takes a second at most, to hear what the others count; but the CPU may be
+/// busy, and who has not been ready yet is missed by few.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How many may be starting at once. Each start takes some milliseconds of a CPU, from those who serve already too.

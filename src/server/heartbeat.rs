@@ -1,8 +1,8 @@
 //! Telling a supervisor that the turns go on.
 //!
-//! Owns a worker's end of the pipe to the process that started it, and when it is due: a byte once the loop turns for the
-//! first time, which says that all ports are served, then one each second. It does not know what a silent worker has to
-//! expect. A process that serves on its own has no heartbeat, and nothing here wakes it.
+//! Owns a worker's end of the pipe to the process that started it, and when it is due: a byte when all ports are served,
+//! then one each second. It does not know what a silent worker has to expect. A process that serves on its own has no
+//! heartbeat, and nothing here wakes it.
 //!
 //! Invariant: a worker does not outlive its supervisor. A loop that turns finds the pipe broken; for one that does not,
 //! the kernel sees to it ([`sys::end_with_parent`]).
@@ -29,7 +29,7 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Becomes a worker of this supervisor, or of none. The first beat is due in the first turn.
+    /// Becomes a worker of this supervisor, or of none.
     ///
     /// # Errors
     /// The supervisor has ended in the meantime; or what the kernel says.
@@ -43,7 +43,12 @@ impl Heartbeat {
     }
 
     fn over(pipe: PipeWriter) -> Self {
-        Self { pipe: Some(pipe), due: Some(Tick(0)) }
+        Self { pipe: Some(pipe), due: None }
+    }
+
+    /// The process is ready: from the next turn on it beats.
+    pub(super) fn begin(&mut self) {
+        self.due = self.is_worker().then_some(Tick(0));
     }
 
     /// Whether this process has a supervisor.
@@ -77,15 +82,19 @@ mod tests {
     #[test]
     fn a_process_on_its_own_has_none() {
         let mut heartbeat = Heartbeat::start(None).unwrap();
+        heartbeat.begin();
         assert!(!heartbeat.is_worker());
         assert_eq!(heartbeat.next_deadline(), None);
         assert!(heartbeat.beat(Tick(1000)));
     }
 
     #[test]
-    fn it_beats_in_the_first_turn_and_then_each_second() {
+    fn it_beats_once_it_is_ready_and_then_each_second() {
         let (mut reader, writer) = sys::pipe().unwrap();
         let mut heartbeat = Heartbeat::over(writer);
+        assert!(heartbeat.beat(Tick(0)));
+        assert_eq!((heartbeat.next_deadline(), reader.read(&mut [0]).is_err()), (None, true));
+        heartbeat.begin();
         let mut beats = Vec::new();
         for tick in 0..350 {
             let is_due = heartbeat.next_deadline().is_some_and(|due| due <= Tick(tick));
@@ -101,6 +110,7 @@ mod tests {
     fn nobody_who_reads_is_no_reason_to_stop_and_nobody_there_is_one() {
         let (reader, writer) = sys::pipe().unwrap();
         let mut heartbeat = Heartbeat::over(writer);
+        heartbeat.begin();
         // More than the 64 KiB that a pipe holds.
         for beat in 0..70_000 {
             assert!(heartbeat.beat(Tick(beat * 101)));

@@ -111,6 +111,7 @@ impl Server {
     pub fn run(mut self) -> io::Result<()> {
         self.catch_up()?;
         log::info(format_args!("event=ready"));
+        self.heartbeat.begin();
         while !self.is_stopped {
             self.turn()?;
         }
