@@ -35,7 +35,8 @@ pub fn debug(fields: Arguments<'_>) {
 
 /// Why the process ends: one line for a person, on stderr.
 pub fn fatal(error: &dyn Display) {
-    let _ = writeln!(std::io::stderr().lock(), "audience-meter: {error}");
+    let text = format!("audience-meter: {error}\n");
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// What was asked for on the command line, on stdout.
