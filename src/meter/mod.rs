@@ -188,6 +188,10 @@ impl Meter {
     /// A page says that it leaves: whoever claims `uuid` in the namespace of this name, at whatever node, is sent the
     /// farewell.
     pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
+        if name.len() > NAME_MAX || uuid.len() > NAME_MAX {
+            // Nobody can have claimed it, and it would not fit into a datagram.
+            return;
+        }
         if let Some(id) = self.find(name) {
             self.end_claim_in(id, uuid, now);
         }

@@ -336,3 +336,34 @@ fn a_restarted_walk_ends_though_its_mark_leaves_on_the_way() {
         assert!(met.len() <= 6, "{leaves} leaves after {before}: {met:?}");
     }
 }
+
+/// A meter that tells others.
+fn clustered() -> Scene {
+    let mut scene = Scene::new(|_| {});
+    scene.meter = Meter::new(scene.meter.rules, NodeId(1), Some(ClusterRules::default()));
+    scene.outputs();
+    scene
+}
+
+#[test]
+fn what_fits_into_no_datagram_is_not_told() {
+    let mut scene = clustered();
+    let long = "u".repeat(NAME_MAX + 1);
+    scene.meter.end_claim("a", &long, scene.now);
+    scene.meter.end_claim(&long, "u", scene.now);
+    scene.meter.tell_others(&long, "s=x", scene.now);
+    assert_eq!(scene.meter.poll_output(), None);
+    scene.meter.end_claim("a", &long[1..], scene.now);
+    assert!(matches!(scene.meter.poll_output(), Some(Output::Send(_))));
+}
+
+#[test]
+fn the_goodbye_of_a_stranger_is_no_acquaintance() {
+    let mut scene = clustered();
+    let datagram = |news| Datagram { sender: NodeId(7), number: 1, news };
+    assert_eq!(scene.meter.receive(&datagram(News::Bye), scene.now), Err(Rejection::NeverThere));
+    assert_eq!(scene.meter.poll_output(), None, "nobody is asked");
+    assert!(scene.meter.is_alone());
+    assert_eq!(scene.meter.receive(&datagram(News::Alive(news::Alive::default())), scene.now), Ok(()));
+    assert!(!scene.meter.is_alone());
+}

@@ -225,7 +225,7 @@ fn explain_multicast(cluster: &ClusterConfig, group: SocketAddrV4, error: &io::E
 /// `None` for what is no news to count.
 fn name_of_rejection(rejection: Rejection) -> Option<&'static str> {
     match rejection {
-        Rejection::Own => None,
+        Rejection::Own | Rejection::NeverThere => None,
         Rejection::Replayed => Some("replayed"),
         Rejection::TooManyNodes => Some("too_many_nodes"),
     }

@@ -168,14 +168,12 @@ impl Service {
 
     /// Lets a member in, its first count with it.
     fn join(&mut self, request: &Request<'_>, namespace: &str, uuid: Option<&str>, asker: Asker, now: Now) -> Then {
-        // HEAD is answered by `Route::JoinHead`.
-        let is_head = false;
         let Some(cors) = self.cors(request) else {
-            self.reply_text(403, "this origin is not allowed", is_head);
+            self.reply_text(403, "this origin is not allowed", false);
             return Then::Drain;
         };
         if namespace.len() > NAME_MAX || uuid.is_some_and(|uuid| uuid.len() > NAME_MAX) {
-            self.reply_text(414, format_args!("a name is at most {NAME_MAX} bytes long"), is_head);
+            self.reply_text(414, format_args!("a name is at most {NAME_MAX} bytes long"), false);
             return Then::Drain;
         }
         if request.last_event_id == Some(sse::FAREWELL_ID.as_bytes()) {

@@ -72,6 +72,9 @@ impl Meter {
             }
             return Ok(id);
         }
+        if datagram.news == News::Bye {
+            return Err(Rejection::NeverThere);
+        }
         let present =
             cluster.peers.iter().filter(|(_, peer)| peer.pairs.is_empty() || peer.presence == Presence::Living);
         if present.count() >= cluster.rules.nodes_max {

@@ -86,6 +86,8 @@ pub enum Rejection {
     Own,
     /// It was heard before, or is too old to tell.
     Replayed,
+    /// It is the goodbye of a node that was not there.
+    NeverThere,
     /// There are as many nodes as there may be.
     TooManyNodes,
 }
