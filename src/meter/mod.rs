@@ -86,8 +86,8 @@ pub enum Output {
     Farewell(MemberId),
     /// Tell every member of the namespace this message of another node.
     Message {
-        /// The namespace; it may be without members here.
-        namespace: NamespaceId,
+        /// The namespace by its name: it may be forgotten, and its key another's, before this is done.
+        namespace: Rc<str>,
         /// The message.
         text: Rc<str>,
     },
@@ -174,7 +174,7 @@ impl Meter {
         self.walks.step_over(member, namespace, &self.members);
         self.members.exit(member, namespace);
         if namespace.is_without_trace() {
-            self.forget(id);
+            self.forget(id, now);
         } else {
             namespace.note_departure(now);
             if counted {
@@ -215,7 +215,7 @@ impl Meter {
         self.timers.expire(now.tick);
         while let Some(id) = self.timers.pop_due() {
             if self.namespaces.at(id).is_vacant() {
-                self.forget(id);
+                self.forget(id, now);
             } else {
                 self.namespaces.at_mut(id).ready = true;
                 self.ready.push_back(id);
@@ -351,7 +351,7 @@ impl Meter {
         namespace.ready = false;
         if namespace.is_vacant() {
             if namespace.empty_since.after(self.rules.namespace_clean_delay) <= now.tick {
-                return self.forget(id);
+                return self.forget(id, now);
             }
         } else if namespace.due(&self.rules.notify).is_some_and(|due| due <= now.tick) {
             let (total, skip_newest) = namespace.tell(&self.rules.notify, now);
@@ -360,7 +360,12 @@ impl Meter {
         self.reschedule(id, now);
     }
 
-    fn forget(&mut self, id: NamespaceId) {
+    /// Forgets a vacant namespace, unless something is still on its way along its members, who are gone: its key would be
+    /// used again, and what is on its way would reach others. That ends within moments; it is tried again then.
+    fn forget(&mut self, id: NamespaceId, now: Now) {
+        if self.namespaces.get(id).is_some_and(|namespace| !namespace.walks.is_empty()) {
+            return self.timers.set(id, Tick(now.tick.0 + 1));
+        }
         self.timers.cancel(id);
         if let Some(namespace) = self.namespaces.remove(id) {
             self.by_name.remove(&namespace.name);

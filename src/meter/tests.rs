@@ -302,10 +302,11 @@ fn a_walk_ends_when_everybody_leaves_and_its_namespace_may_be_forgotten() {
         scene.leave(member);
     }
     scene.pass(61.0);
-    assert_eq!(scene.members("a"), None);
+    assert_eq!(scene.members("a"), Some((0, 6)), "its key is not free while a walk is under way");
     assert!(scene.steps(walk, 9).is_empty());
-    scene.join(9, "b");
-    assert!(scene.meter.namespaces.at(0).walks.is_empty());
+    scene.pass(0.1);
+    assert_eq!(scene.members("a"), None);
+    assert_eq!(scene.meter.poll_timeout(), None);
 }
 
 #[test]
@@ -366,4 +367,40 @@ fn the_goodbye_of_a_stranger_is_no_acquaintance() {
     assert!(scene.meter.is_alone());
     assert_eq!(scene.meter.receive(&datagram(News::Alive(news::Alive::default())), scene.now), Ok(()));
     assert!(!scene.meter.is_alone());
+}
+
+#[test]
+fn a_restarted_walk_of_a_namespace_that_is_gone_meets_nobody_of_the_next() {
+    let mut scene = Scene::new(|rules| rules.namespace_clean_delay = Duration::ZERO);
+    scene.join(0, "a");
+    scene.join(1, "a");
+    let walk = scene.walk(false);
+    scene.meter.restart_walk(walk);
+    scene.leave(0);
+    scene.leave(1);
+    scene.outputs();
+    scene.join(2, "b");
+    assert!(scene.steps(walk, 9).is_empty());
+}
+
+#[test]
+fn a_message_names_its_namespace_which_may_be_forgotten_before_it_is_told() {
+    let mut scene = clustered();
+    scene.join(0, "a");
+    scene.leave(0);
+    let answer = |echo| News::Alive(news::Alive { echo, ..news::Alive::default() });
+    scene.meter.receive(&Datagram { sender: NodeId(7), number: 1, news: answer(None) }, scene.now).unwrap();
+    let nonce = std::iter::from_fn(|| scene.meter.poll_output()).find_map(|output| match output {
+        Output::Send(Datagram { news: News::Ask(news::Ask { of: Some(NodeId(7)), nonce, .. }), .. }) => Some(nonce),
+        _ => None,
+    });
+    let echo = nonce.map(|nonce| news::Echo { asker: NodeId(1), nonce });
+    scene.meter.receive(&Datagram { sender: NodeId(7), number: 2, news: answer(echo) }, scene.now).unwrap();
+    scene.now.tick = scene.now.tick.after(s(60.0));
+    let part = news::MessagePart { number: 1, namespace: "a", text: "s=x", begins: true, continues: false };
+    scene.meter.receive(&Datagram { sender: NodeId(7), number: 3, news: News::Message(part) }, scene.now).unwrap();
+    scene.meter.handle_timeout(scene.now, true);
+    assert_eq!(scene.members("a"), None);
+    let told = std::iter::from_fn(|| scene.meter.poll_output()).find(|output| matches!(output, Output::Message { .. }));
+    assert_eq!(told, Some(Output::Message { namespace: "a".into(), text: "s=x".into() }));
 }

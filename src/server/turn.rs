@@ -216,7 +216,8 @@ impl Server {
                     pushes.tell_count(meter, namespace, sse::count(total), skip_newest);
                 }
                 Output::Message { namespace, text } => {
-                    if pushes.tell_message(meter, namespace, sse::message(&text)).is_err() {
+                    let told = meter.find(&namespace).map(|id| pushes.tell_message(meter, id, sse::message(&text)));
+                    if let Some(Err(_)) = told {
                         log::warn(format_args!("event=message_dropped reason=busy"));
                     }
                 }

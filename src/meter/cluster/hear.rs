@@ -241,8 +241,9 @@ impl Meter {
 
     pub(super) fn deliver(&mut self, messages: Vec<Message>) {
         for message in messages {
-            if let Some(namespace) = self.find(&message.namespace) {
-                self.outputs.push_back(Output::Message { namespace, text: message.text.into() });
+            if self.find(&message.namespace).is_some() {
+                let text = message.text.into();
+                self.outputs.push_back(Output::Message { namespace: message.namespace, text });
             }
         }
     }
