@@ -19,7 +19,7 @@ use polling::{Events, Poller};
 
 use crate::collections::tick::{Now, Tick};
 use clock::Clock;
-pub use registered::{Interest, Registered};
+pub use registered::{Epoll, Interest, Registered};
 
 /// How many events one turn takes from the kernel. At some 5 us each (a read, a join, a write) a turn stays near 1 ms;
 /// level mode brings the rest in the next one.

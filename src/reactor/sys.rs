@@ -90,6 +90,21 @@ pub fn accept(listener: &TcpListener) -> Accepted {
     }
 }
 
+/// Connects, blocking, from an address of this machine on a port that the kernel chooses. The port may be in use towards
+/// other addresses (`IP_BIND_ADDRESS_NO_PORT`): there are as many connections as there are pairs of addresses and ports.
+///
+/// # Errors
+/// What the kernel says: nobody listens there, `from` is not ours, or its ports have run out.
+pub fn connect(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+    // SAFETY: no pointers are passed.
+    let socket = own(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    bind(&socket, SocketAddrV4::new(from, 0).into())?;
+    // SAFETY: the pointer is to an address of this size and family.
+    with_name(to.into(), |name, size| unsafe { libc::connect(socket.as_raw_fd(), name, size) })?;
+    Ok(socket.into())
+}
+
 /// What a datagram socket may hold that has not been read, in bytes: a whole table of 100,000 names on its way to a
 /// newcomer. By default it would be 92 datagrams.
 const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
@@ -337,6 +352,12 @@ pub fn set_process_name(name: &CStr) -> io::Result<()> {
 }
 
 fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+    // SAFETY: the pointer is to an address of this size and family.
+    with_name(address, |name, size| unsafe { libc::bind(socket.as_raw_fd(), name, size) })
+}
+
+/// Calls with an address in the kernel's form, which is there for as long as the call lasts.
+fn with_name(address: SocketAddr, call: impl FnOnce(*const libc::sockaddr, socklen_t) -> c_int) -> io::Result<()> {
     match address {
         SocketAddr::V4(v4) => {
             let name = sockaddr_in {
@@ -345,9 +366,7 @@ fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
                 sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
                 sin_zero: [0; 8],
             };
-            let size = size_of::<sockaddr_in>() as socklen_t;
-            // SAFETY: the pointer is to an address of this size and family.
-            check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), size) })
+            check(call((&raw const name).cast(), size_of::<sockaddr_in>() as socklen_t))
         }
         SocketAddr::V6(v6) => {
             let name = sockaddr_in6 {
@@ -357,9 +376,7 @@ fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
                 sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
                 sin6_scope_id: v6.scope_id(),
             };
-            let size = size_of::<sockaddr_in6>() as socklen_t;
-            // SAFETY: the pointer is to an address of this size and family.
-            check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), size) })
+            check(call((&raw const name).cast(), size_of::<sockaddr_in6>() as socklen_t))
         }
     }
 }
@@ -370,13 +387,13 @@ fn set_option(socket: &OwnedFd, level: c_int, option: c_int, value: c_int) -> io
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) })
 }
 
-fn own(descriptor: RawFd) -> io::Result<OwnedFd> {
+pub(super) fn own(descriptor: RawFd) -> io::Result<OwnedFd> {
     check(descriptor)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-fn check(result: c_int) -> io::Result<()> {
+pub(super) fn check(result: c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
