@@ -11,10 +11,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use super::conn::Port;
 use super::conns::Conns;
-use super::neighbours::{self, Neighbours};
+use super::neighbours::Neighbours;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
+use crate::meter::news::NodeId;
 use crate::reactor::sys::{self, Accepted};
 use crate::reactor::{Interest, Reactor, Registered, Token};
 
@@ -96,14 +97,17 @@ pub(super) struct Listeners {
     side_port: usize,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
-    /// Says whose the ports are.
-    neighbours: Neighbours,
+    /// Says whose the ports are, once they are bound.
+    neighbours: Option<Neighbours>,
+    /// How many other processes of the audience there were then; `None` when that could not be seen.
+    siblings: Option<usize>,
 }
 
 impl Listeners {
     /// Binds all ports that the settings ask for. Returns them, paused, and the number of the audience port.
     pub(super) fn bind(
         config: &Config,
+        node: NodeId,
         descriptors: u64,
         reactor: &Reactor,
     ) -> Result<(Self, u16), Box<dyn std::error::Error>> {
@@ -121,11 +125,10 @@ impl Listeners {
             doorstep,
             side_port,
             rest_until: None,
-            neighbours: Neighbours::default(),
+            neighbours: None,
+            siblings: None,
         };
         let audience = this.bind_public(reactor, Port::Audience, config.host, config.port)?;
-        let mut neighbours = Neighbours::default();
-        let name = neighbours::audience_name(config, audience);
         if let Some(number) = config.stats_port {
             this.bind_local(reactor, Port::Stats, number)?;
         }
@@ -135,15 +138,30 @@ impl Listeners {
         if let Some(number) = config.demo_port {
             this.bind_public(reactor, Port::Demo, config.host, number)?;
         }
-        for Listener { socket, port, .. } in &this.sockets {
+        this.meet_neighbours(Neighbours::new(config, audience, node))?;
+        Ok((this, audience))
+    }
+
+    /// Says whose the ports are, and looks who else does.
+    fn meet_neighbours(&mut self, mut neighbours: Neighbours) -> Result<(), Box<dyn std::error::Error>> {
+        for Listener { socket, port, .. } in &self.sockets {
             let address = socket.source().local_addr()?;
             let host = if address.ip().is_unspecified() { "*".to_owned() } else { address.ip().to_string() };
-            if neighbours.claim(*port, address.port(), &host, &name) {
-                return Err(BindError { option: option_of(*port), address, error: None }.into());
-            }
+            neighbours.claim(*port, address.port(), &host);
         }
-        this.neighbours = neighbours;
-        Ok((this, audience))
+        let view = neighbours.look();
+        if let Some(Listener { socket, port, .. }) = view.clash.and_then(|index| self.sockets.get(index)) {
+            let address = socket.source().local_addr()?;
+            return Err(BindError { option: option_of(*port), address, error: None }.into());
+        }
+        self.siblings = view.siblings;
+        self.neighbours = Some(neighbours);
+        Ok(())
+    }
+
+    /// How many other processes of the audience there were when the ports were bound; `None` when that could not be seen.
+    pub(super) fn siblings(&self) -> Option<usize> {
+        self.siblings
     }
 
     /// Says what is listened on. Not before everything else is ready: who fails says so in one line.
@@ -214,7 +232,7 @@ impl Listeners {
     /// Stops listening.
     pub(super) fn close(&mut self) {
         self.sockets.clear();
-        self.neighbours = Neighbours::default();
+        self.neighbours = None;
         self.rest_until = None;
     }
 

@@ -10,7 +10,7 @@
 //! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
 //! | `push` | telling many, in slices |
 //! | `bus` | datagrams to and from the other nodes |
-//! | `neighbours` | whose a port is, when two audiences want it |
+//! | `neighbours` | whose a port is, when two audiences want it, and who else is of this one |
 //! | `assets` | the embedded pages and scripts |
 //! | `heartbeat` | telling a supervisor, if there is one, that the turns go on |
 //!

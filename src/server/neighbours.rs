@@ -1,65 +1,110 @@
-//! Keeps two audiences from sharing a port by mistake.
+//! Keeps two audiences from sharing a port by mistake, and knows who else is of this one on this host.
 //!
 //! Processes of one audience share their ports (`SO_REUSEPORT`), and the kernel lets any process of the same user in. So a
 //! second audience that forgot to choose other side ports would answer every other `nc localhost 1442`, and one that
 //! listens on a more specific address would take the first one's members. To tell, each process puts up a name for each of
 //! its ports in the abstract socket namespace, which says whose port it is; the kernel takes it down when the process ends.
+//! Loopback, which carries the audience's datagrams, and these names are of one extent: the network namespace.
 //!
-//! Invariant: of two that claim one number, at least the later one sees the other.
+//! Invariant: who looks has put up its own names before; so of two that start at the same time, at least one sees the other.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::conn::Port;
 use crate::config::Config;
+use crate::meter::news::NodeId;
 use crate::reactor::sys;
 
-/// The names that are up.
-#[derive(Default)]
+/// What all the names begin with.
+const PREFIX: &str = "audience-meter/";
+
+/// The names that this process puts up.
 pub(super) struct Neighbours {
-    names: Vec<UnixDatagram>,
+    audience: String,
+    node: NodeId,
+    /// Whether the audience is of this host alone.
+    is_local: bool,
+    /// The names, in the order in which they were put up.
+    claims: Vec<String>,
+    sockets: Vec<UnixDatagram>,
 }
 
 /// What a process says of a port.
 #[derive(PartialEq, Eq)]
 struct Claim<'a> {
+    number: &'a str,
     /// The address it listens on, or `*`.
     host: &'a str,
     /// Whose it is.
     audience: &'a str,
     /// Which of its ports it is.
     port: &'a str,
+    /// Who says so: one process, in whatever process namespace.
+    node: &'a str,
+}
+
+/// What the names that are up say.
+pub(super) struct View {
+    /// The first of the own names, counted from 0, that cannot stand beside another's.
+    pub(super) clash: Option<usize>,
+    /// How many other processes there are of the audience; `None` when that cannot be seen from here.
+    pub(super) siblings: Option<usize>,
 }
 
 impl Neighbours {
-    /// Puts up the name of a port; returns whether another audience has it.
-    pub(super) fn claim(&mut self, port: Port, number: u16, host: &str, audience: &str) -> bool {
-        let prefix = format!("audience-meter/{number}/");
-        let port = port.to_string();
-        let name = format!("{prefix}{host}/{audience}/{port}/{}", std::process::id());
+    /// Nothing is put up yet.
+    pub(super) fn new(config: &Config, audience_port: u16, node: NodeId) -> Self {
+        let cluster = &config.cluster;
+        let is_local = cluster.group.is_none() && cluster.peers.is_empty();
+        Self { audience: audience_name(config, audience_port), node, is_local, claims: Vec::new(), sockets: Vec::new() }
+    }
+
+    /// Puts up the name of a port.
+    pub(super) fn claim(&mut self, port: Port, number: u16, host: &str) {
+        let claim = format!("{number}/{host}/{}/{port}/{}", self.audience, self.node);
         // Where there are no such names (another system call filter), there is no check; the kernel's own still holds.
-        let up = SocketAddr::from_abstract_name(&name).and_then(|address| UnixDatagram::bind_addr(&address));
-        self.names.extend(up);
-        let own = Claim { host, audience, port: &port };
-        let names = sys::unix_socket_names();
-        names.lines().filter_map(|line| line.split_once(&prefix)).any(|(_, rest)| own.clashes_with(rest))
+        let address = SocketAddr::from_abstract_name(format!("{PREFIX}{claim}"));
+        self.sockets.extend(address.and_then(|address| UnixDatagram::bind_addr(&address)));
+        self.claims.push(claim);
+    }
+
+    /// Reads all names, once: on a busy host the kernel's list is long.
+    pub(super) fn look(&self) -> View {
+        let list = sys::unix_socket_names();
+        let up: Vec<Claim<'_>> = list.lines().filter_map(|line| Claim::parse(line.split_once(PREFIX)?.1)).collect();
+        let clashes =
+            |own: &String| Claim::parse(own).is_some_and(|own| up.iter().any(|other| own.clashes_with(other)));
+        View { clash: self.claims.iter().position(clashes), siblings: self.siblings(&up) }
+    }
+
+    /// How many others are of the audience. Whose own name is not in the list does not see the others' either.
+    fn siblings(&self, up: &[Claim<'_>]) -> Option<usize> {
+        let (node, port) = (self.node.to_string(), Port::Audience.to_string());
+        let of_audience = up.iter().filter(|claim| claim.audience == self.audience && claim.port == port);
+        let (own, others): (Vec<_>, Vec<_>) = of_audience.partition(|claim| claim.node == node);
+        (self.is_local && !own.is_empty()).then_some(others.len())
     }
 }
 
-impl Claim<'_> {
-    /// Whether the claim of `other`, as it was put up, cannot stand beside this one.
-    fn clashes_with(&self, other: &str) -> bool {
-        let mut parts = other.split('/');
-        let (Some(host), Some(audience), Some(port)) = (parts.next(), parts.next(), parts.next()) else {
-            return false;
-        };
-        let overlaps = host == self.host || host == "*" || self.host == "*";
-        overlaps && *self != Claim { host, audience, port }
+impl<'a> Claim<'a> {
+    /// `number/host/audience/port/node`
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let mut next = || parts.next();
+        Some(Self { number: next()?, host: next()?, audience: next()?, port: next()?, node: next()? })
+    }
+
+    /// Whether the other claim cannot stand beside this one.
+    fn clashes_with(&self, other: &Self) -> bool {
+        let overlaps = other.host == self.host || other.host == "*" || self.host == "*";
+        let is_same_port = (other.host, other.audience, other.port) == (self.host, self.audience, self.port);
+        other.number == self.number && overlaps && !is_same_port
     }
 }
 
 /// What names the audience that this process belongs to.
-pub(super) fn audience_name(config: &Config, audience_port: u16) -> String {
+fn audience_name(config: &Config, audience_port: u16) -> String {
     let cluster = &config.cluster;
     match cluster.group {
         Some(group) => format!("group:{group}"),
@@ -79,29 +124,50 @@ mod tests {
 
     #[track_caller]
     fn check(host: &str, audience: &str, other: &str, clashes: bool) {
-        let claim = Claim { host, audience, port: "stats" };
-        assert_eq!(claim.clashes_with(other), clashes, "{host} {audience} and {other}");
+        let claim = Claim { number: "7", host, audience, port: "stats", node: "own" };
+        let other = Claim::parse(other);
+        assert_eq!(other.is_some_and(|other| claim.clashes_with(&other)), clashes, "{host} {audience}");
     }
 
     #[test]
     fn a_port_is_shared_within_an_audience_only() {
-        check("*", "local:*:80", "*/local:*:80/stats/17", false);
-        check("*", "local:*:80", "*/local:*:81/stats/17", true);
-        check("*", "local:*:80", "*/local:*:80/demo/17", true);
-        check("127.0.0.1", "x", "127.0.0.2/y/stats/17", false);
-        check("127.0.0.1", "x", "*/x/stats/17", true);
-        check("*", "x", "127.0.0.1/x/stats/17", true);
-        check("*", "x", "nonsense", false);
+        check("*", "local:*:80", "7/*/local:*:80/stats/17", false);
+        check("*", "local:*:80", "7/*/local:*:81/stats/17", true);
+        check("*", "local:*:80", "8/*/local:*:81/stats/17", false);
+        check("*", "local:*:80", "7/*/local:*:80/demo/17", true);
+        check("127.0.0.1", "x", "7/127.0.0.2/y/stats/17", false);
+        check("127.0.0.1", "x", "7/*/x/stats/17", true);
+        check("*", "x", "7/127.0.0.1/x/stats/17", true);
+        check("*", "x", "7/nonsense", false);
+    }
+
+    /// A process of this audience that has put up the names of its ports, under numbers that none has in this test's
+    /// process.
+    fn up(audience: &str, node: u64, is_local: bool) -> Neighbours {
+        let audience = format!("{audience}{}", std::process::id());
+        let mut up = Neighbours { audience, node: NodeId(node), is_local, claims: Vec::new(), sockets: Vec::new() };
+        up.claim(Port::Audience, 8, &format!("{}.test", up.audience));
+        up.claim(Port::Stats, 9, &format!("{}.test", std::process::id()));
+        up
     }
 
     #[test]
     fn the_name_that_another_puts_up_is_seen() {
-        let (mut one, mut same, mut other) = (Neighbours::default(), Neighbours::default(), Neighbours::default());
-        // A number that no port has in this test's process; names of one process are told apart by the audience.
-        assert!(!one.claim(Port::Stats, 9, "test", "a"));
-        assert!(!same.claim(Port::Stats, 9, "test", "a"));
-        assert!(other.claim(Port::Stats, 9, "test", "b"));
+        let (one, same, other) = (up("a", 1, true), up("a", 2, true), up("b", 3, true));
+        assert_eq!((one.look().clash, same.look().clash, other.look().clash), (Some(1), Some(1), Some(1)));
         drop(other);
-        assert!(!one.claim(Port::Stats, 9, "test", "a"));
+        assert_eq!((one.look().clash, same.look().clash), (None, None));
+    }
+
+    #[test]
+    fn siblings_are_those_of_the_same_audience_who_are_up() {
+        let one = up("siblings", 1, true);
+        assert_eq!(one.look().siblings, Some(0));
+        let (two, mut three, _stranger) = (up("siblings", 2, true), up("siblings", 3, true), up("strangers", 4, true));
+        assert_eq!([&one, &two, &three].map(|each| each.look().siblings), [Some(2); 3]);
+        three.sockets.clear();
+        assert_eq!(one.look().siblings, Some(1));
+        assert_eq!(three.look().siblings, None, "who is not up may not see the others either");
+        assert_eq!(up("elsewhere", 5, false).look().siblings, None, "on the network there may be others");
     }
 }

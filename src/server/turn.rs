@@ -34,7 +34,8 @@ const SCRATCH_BYTES: usize = 16 * 1024;
 /// How long a stats client may take to say that it speaks HTTP. `nc` says nothing and waits.
 const STATS_SILENCE: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// How long the others may take to answer a newcomer. On one host they do within a millisecond, unless it is busy.
+/// How long the others, if there may be any, may take to answer a newcomer. On one host they do within a millisecond,
+/// unless it is busy.
 const ANSWER_PATIENCE: std::time::Duration = std::time::Duration::from_millis(30);
 
 /// How long a newcomer listens at most before it opens its ports: a table of 100,000 names takes half as long.
@@ -80,10 +81,10 @@ impl Server {
         let descriptors = sys::raise_descriptor_limit()?;
         let reactor = Reactor::new()?;
         let signals = Registered::new(&reactor, Signals::open()?, SIGNALS_TOKEN, Interest::Read)?;
-        let (listeners, audience_port) = Listeners::bind(&config, descriptors, &reactor)?;
-        let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
         // std seeds its hash maps from the system's randomness; a name needs no more.
         let node = NodeId(RandomState::new().hash_one(std::process::id()));
+        let (listeners, audience_port) = Listeners::bind(&config, node, descriptors, &reactor)?;
+        let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
         listeners.log()?;
         bus.log_ways(&config, node);
         let service = Service::new(config, audience_port, node);
@@ -122,20 +123,36 @@ impl Server {
 
     /// Hears what the others count, before anybody is told a number here. Whoever connects meanwhile waits in the queue.
     fn catch_up(&mut self) -> io::Result<()> {
-        let start = self.reactor.now().tick;
-        let (patience, latest) = (start.after(ANSWER_PATIENCE), start.after(CATCH_UP_MAX));
-        loop {
-            self.opening = Some(if self.reactor.now().tick < patience { patience } else { latest });
+        let start = self.reactor.now();
+        let (patience, latest) = (start.tick.after(ANSWER_PATIENCE), start.tick.after(CATCH_UP_MAX));
+        let mut turns = 0;
+        let mut now = start;
+        while !self.has_caught_up(patience, latest, now) {
+            self.opening = Some(if now.tick < patience { patience } else { latest });
             self.turn()?;
-            let now = self.reactor.now().tick;
-            let has_caught_up = self.service.meter.knows_all() && (now >= patience || !self.service.meter.is_alone());
-            if has_caught_up || now >= latest || self.stop_by.is_some() {
-                break;
-            }
+            turns += 1;
+            now = self.reactor.now();
         }
         self.opening = None;
-        self.listeners.resume(&self.conns, &self.reactor, self.reactor.now());
+        self.listeners.resume(&self.conns, &self.reactor, now);
+        log::debug(format_args!("event=caught_up turns={turns} nodes={}", self.service.meter.nodes(now).count() + 1));
         Ok(())
+    }
+
+    /// Whether there is nobody to hear, or all that is to be heard was. Whoever is of the audience on this host is known
+    /// from the start; who is on the network, never.
+    fn has_caught_up(&self, patience: Tick, latest: Tick, now: Now) -> bool {
+        let meter = &self.service.meter;
+        let siblings = self.listeners.siblings();
+        let have_answered = match siblings {
+            Some(siblings) => meter.nodes(now).count() >= siblings,
+            None => !meter.is_alone(),
+        };
+        let is_alone = siblings == Some(0);
+        is_alone
+            || (meter.knows_all() && (have_answered || now.tick >= patience))
+            || now.tick >= latest
+            || self.stop_by.is_some()
     }
 
     fn turn(&mut self) -> io::Result<()> {

@@ -391,6 +391,30 @@ fn nothing_wakes_the_daemon_while_nothing_is_due() {
     assert_eq!(wake_ups(&daemon) - last, 0, "wake-ups in 1.5 s");
 }
 
+/// What the daemon says of how it began: how many turns it waited for others, and how many nodes it then knew.
+fn catching_up(daemon: &Daemon) -> (u64, u64) {
+    let log = daemon.log();
+    let line = log.iter().find(|line| line.starts_with("level=debug event=caught_up ")).unwrap();
+    let number = |key| line.split(' ').find_map(|field| field.strip_prefix(key)).unwrap().parse().unwrap();
+    (number("turns="), number("nodes="))
+}
+
+#[test]
+fn a_daemon_that_is_alone_waits_for_nobody_and_the_next_one_hears_it_first() {
+    let first = Daemon::start(&["-d"]);
+    assert_eq!(catching_up(&first), (0, 1));
+    let _open = members(&first, "/ns", 5);
+    let port = first.audience().port().to_string();
+    let second = Daemon::start(&["-d", "--port", &port]);
+    // Not waited for: it has known since before it served anybody.
+    assert_eq!(second.stat("ns", "members"), Some(5));
+    let (turns, nodes) = catching_up(&second);
+    assert!(turns > 0 && nodes == 2, "{turns} turns, {nodes} nodes");
+    // Over a network there may be others whom nobody on this host can see.
+    let elsewhere = Daemon::start(&["-d", "--cluster-peers", "127.0.0.1:9"]);
+    assert!(catching_up(&elsewhere).0 > 0);
+}
+
 #[test]
 fn sigterm_and_sigint_close_every_stream_and_exit_0() {
     for signal in ["TERM", "INT"] {
