@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing in this folder names a member, a socket or an instant.
 
+pub mod histogram;
 pub mod list;
 pub mod slab;
 pub mod tick;

@@ -16,6 +16,7 @@ impl Meter {
             return;
         }
         let mut claims = 0;
+        let mut all_counted = 0;
         for (id, namespace) in self.namespaces.iter() {
             assert_eq!(self.by_name.get(&namespace.name), Some(&id), "a namespace is found by its name");
             let mut counted = 0;
@@ -29,10 +30,12 @@ impl Meter {
                 }
             }
             assert_eq!(namespace.counted(), counted, "what is told is what is there");
+            all_counted += u64::from(counted);
             let is_watched = namespace.ready || self.timers.deadline(id).is_some();
             let is_due = namespace.is_vacant() || namespace.due(&self.rules.notify).is_some();
             assert!(is_watched || !is_due, "nothing waits unwatched");
         }
+        assert_eq!(self.members.counted(), all_counted, "the sum is the sum");
         assert_eq!(self.by_name.len(), self.namespaces.len(), "no name leads nowhere");
         assert_eq!(self.claims.len(), claims, "no claim outlives its member");
     }

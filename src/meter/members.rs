@@ -43,6 +43,8 @@ impl Linked for Member {
 #[derive(Default)]
 pub(super) struct Members {
     table: Vec<Member>,
+    /// How many are counted.
+    counted: u64,
 }
 
 impl Members {
@@ -71,8 +73,25 @@ impl Members {
         }
         namespace.list.push_front(&mut self.table, member);
         if counted {
-            namespace.count_one();
+            self.count(namespace);
         }
+    }
+
+    /// A member of this namespace begins to count.
+    fn count(&mut self, namespace: &mut Namespace) {
+        self.counted += 1;
+        namespace.count_one();
+    }
+
+    /// The present member, which was not counted so far, begins to count.
+    pub(super) fn count_in(&mut self, member: MemberId, namespace: &mut Namespace) {
+        self.get_mut(member).counted = true;
+        self.count(namespace);
+    }
+
+    /// How many members are counted, in all namespaces.
+    pub(super) fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// Takes a present member out of its namespace.
@@ -82,6 +101,7 @@ impl Members {
         namespace.list.remove(&mut self.table, member);
         *self.get_mut(member) = Member::ABSENT;
         if counted {
+            self.counted -= 1;
             namespace.discount_one();
         }
     }

@@ -313,10 +313,8 @@ impl Meter {
 
     /// The member has stayed for the increment delay.
     fn count_in(&mut self, member: MemberId, now: Now) {
-        let entry = self.members.get_mut(member);
-        entry.counted = true;
-        let id = entry.namespace;
-        self.namespaces.at_mut(id).count_one();
+        let id = self.members.get_mut(member).namespace;
+        self.members.count_in(member, self.namespaces.at_mut(id));
         self.touch_share(id);
         self.reschedule(id, now);
     }

@@ -263,6 +263,7 @@ impl Namespace {
     }
 
     /// How many of this node's members are counted.
+    #[cfg(any(test, debug_assertions))]
     pub(super) fn counted(&self) -> u32 {
         self.counted
     }

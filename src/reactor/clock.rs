@@ -18,9 +18,14 @@ impl Clock {
         Self { start: Instant::now() }
     }
 
-    /// The tick that has begun last, and the wall-clock time.
-    pub(super) fn now(&self) -> Now {
-        let ticks = self.start.elapsed().as_millis() / u128::from(TICK_MS);
+    /// How long ago it was started.
+    pub(super) fn since_start(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The tick that had begun last this long after the start, which is now, and the wall-clock time.
+    pub(super) fn now(since_start: Duration) -> Now {
+        let ticks = since_start.as_millis() / u128::from(TICK_MS);
         // Before 1970 it is 0: a wrong date is no reason not to count.
         let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let clamp = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
@@ -42,7 +47,7 @@ mod tests {
     #[test]
     fn now_rounds_down_and_an_instant_is_where_its_tick_begins() {
         let clock = Clock::start();
-        let now = clock.now();
+        let now = Clock::now(clock.since_start());
         assert!(clock.instant(now.tick) <= clock.start + clock.start.elapsed());
         assert_eq!(clock.instant(Tick(7)) - clock.start, Duration::from_millis(70));
         assert!(clock.instant(Tick(u64::MAX)) > clock.start);

@@ -6,7 +6,8 @@
 //! Level mode always. `polling`'s default is one-shot, which costs an `epoll_ctl` per event; and in edge mode a bounded
 //! number of reads per turn would lose what was left.
 //!
-//! Invariant: time is read once per wait, after it.
+//! Invariant: a turn has one time, read after the wait. The clock is read once more when the turn is over, to know how long
+//! it was.
 
 mod clock;
 mod registered;
@@ -14,9 +15,11 @@ pub mod sys;
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use polling::{Events, Poller};
 
+use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
 use clock::Clock;
 pub use registered::{Epoll, Interest, Registered};
@@ -46,6 +49,9 @@ pub struct Reactor {
     poller: Poller,
     events: Events,
     clock: Clock,
+    /// When the last wait was over, from the start of the clock.
+    woken_at: Option<Duration>,
+    turns: Histogram,
 }
 
 impl Reactor {
@@ -55,7 +61,8 @@ impl Reactor {
     /// What the kernel says, for lack of descriptors or memory.
     pub fn new() -> io::Result<Self> {
         let events = Events::with_capacity(EVENTS_PER_TURN);
-        Ok(Self { poller: Poller::new()?, events, clock: Clock::start() })
+        let turns = Histogram::default();
+        Ok(Self { poller: Poller::new()?, events, clock: Clock::start(), woken_at: None, turns })
     }
 
     /// Waits until a source is ready or `deadline` is reached (`None`: for ever; a tick that has passed: not at all), and
@@ -64,6 +71,10 @@ impl Reactor {
     /// # Errors
     /// What the kernel says of the poller itself; there is no going on after that.
     pub fn wait(&mut self, deadline: Option<Tick>, ready: &mut Vec<Ready>) -> io::Result<Now> {
+        if let Some(woken_at) = self.woken_at {
+            let turn = self.clock.since_start().saturating_sub(woken_at);
+            self.turns.record(u64::try_from(turn.as_micros()).unwrap_or(u64::MAX));
+        }
         // `polling` appends to what is there, and fails once the list is full.
         self.events.clear();
         match deadline {
@@ -72,12 +83,20 @@ impl Reactor {
         };
         ready.clear();
         ready.extend(self.events.iter().map(|event| Ready { token: Token(event.key), is_writable: event.writable }));
-        Ok(self.clock.now())
+        let since_start = self.clock.since_start();
+        self.woken_at = Some(since_start);
+        Ok(Clock::now(since_start))
     }
 
     /// The time, for before the first wait.
     #[must_use]
     pub fn now(&self) -> Now {
-        self.clock.now()
+        Clock::now(self.clock.since_start())
+    }
+
+    /// How long the turns were, each from the end of one wait to the beginning of the next.
+    #[must_use]
+    pub fn turns(&self) -> &Histogram {
+        &self.turns
     }
 }

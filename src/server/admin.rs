@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::assets::{self, Asset};
 use super::bus::Bus;
 use super::route::split_namespace;
-use crate::collections::tick::Now;
+use crate::collections::histogram::Histogram;
+use crate::collections::tick::{Now, Tick};
 use crate::meter::news::NodeId;
 use crate::meter::{Meter, NodeFigures};
 use crate::wire::http::Request;
@@ -63,6 +64,26 @@ impl DemoRoute {
     }
 }
 
+/// What an operator may look at beside the namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Who else is there.
+    Cluster,
+    /// How this process is.
+    Process,
+}
+
+impl Page {
+    /// The page of this path on the stats port.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        match path {
+            "/cluster" => Some(Self::Cluster),
+            "/process" => Some(Self::Process),
+            _ => None,
+        }
+    }
+}
+
 /// What an operator wants to know of the cluster: who is there, who may not be, and what became of the datagrams.
 pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now: Now) -> serde_json::Value {
     let nodes: Vec<NodeFigures> = meter.nodes(now).collect();
@@ -86,6 +107,23 @@ pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now
             "bytes_received": bus.counters.bytes_received,
             "overflowed": bus.overflowed(),
             "dropped": bus.counters.dropped,
+        },
+    })
+}
+
+/// What an operator wants to know of this process: how full it is, and how long it keeps others waiting.
+pub(super) fn process_json(meter: &Meter, open: usize, turns: &Histogram, now: Now) -> serde_json::Value {
+    let bucket = |(below_us, turns)| serde_json::json!({ "below_us": below_us, "turns": turns });
+    serde_json::json!({
+        "node": meter.node().to_string(),
+        "pid": std::process::id(),
+        "uptime_s": now.tick.ms_since(Tick(0)) / 1000,
+        "members": meter.own_members(),
+        "open": open,
+        "turns": {
+            "count": turns.count(),
+            "longest_us": turns.longest_us(),
+            "histogram": turns.buckets().map(bucket).collect::<Vec<_>>(),
         },
     })
 }

@@ -5,9 +5,10 @@
 //!
 //! Invariant: every connection but a member's has a deadline, and a member's lasts no longer than it may.
 
+use super::admin::{self, Page};
 use super::conn::{CloseReason, ConnId, Port, ReadOutcome, StatsCursor};
 use super::conns::Conns;
-use super::service::{Asker, Then};
+use super::service::{Asker, Service, Then};
 use super::turn::Server;
 use crate::collections::tick::Now;
 use crate::wire::http::Refusal;
@@ -19,6 +20,9 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How long a peer may take none of what is being written to it.
 const STALL: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
+const SILENT_PART: u32 = 3;
 
 impl Server {
     pub(super) fn on_conn(&mut self, id: ConnId, is_writable: bool, now: Now) {
@@ -50,13 +54,10 @@ impl Server {
             }
             Step::Request { request, surplus } => {
                 let then = self.service.answer(&request, Asker { id, port, has_room }, now);
-                let then = match then {
-                    Then::Cluster { is_head } => {
-                        self.service.answer_cluster(&self.bus, is_head, now);
-                        Then::Drain
-                    }
-                    then => then,
-                };
+                if let Then::Page { page, is_head } = then {
+                    let figures = self.figures(page, now);
+                    self.service.reply_json(&figures, is_head);
+                }
                 self.after_answer(id, surplus, then, now);
             }
             Step::Refuse(refusal) => {
@@ -64,6 +65,18 @@ impl Server {
                 self.after_answer(id, 0, Then::Drain, now);
             }
             Step::TooMuch => self.conns.close(id, CloseReason::TooMuch),
+        }
+    }
+
+    /// What a page of the stats port says.
+    fn figures(&self, page: Page, now: Now) -> serde_json::Value {
+        let Service { meter, config, .. } = &self.service;
+        match page {
+            Page::Cluster => {
+                let silent_after = config.cluster.rules.node_timeout / SILENT_PART;
+                admin::cluster_json(meter, &self.bus, silent_after, now)
+            }
+            Page::Process => admin::process_json(meter, self.conns.len(), self.reactor.turns(), now),
         }
     }
 
@@ -81,7 +94,7 @@ impl Server {
                     self.conns.close(id, reason);
                 }
             }
-            (Ok(()), Then::Drain | Then::Cluster { .. }) => self.finish(id, None, now),
+            (Ok(()), Then::Drain | Then::Page { .. }) => self.finish(id, None, now),
             (Ok(()), Then::DrainStats(cursor)) => {
                 conn.stats_from = Some(cursor);
                 self.finish(id, None, now);

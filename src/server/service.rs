@@ -5,9 +5,8 @@
 //!
 //! Invariant: a request that is refused has no effect on the audience.
 
-use super::admin::{self, DemoRoute, Notification, cluster_json};
+use super::admin::{self, DemoRoute, Notification, Page};
 use super::assets::{self, Asset, Pages};
-use super::bus::Bus;
 use super::conn::{ConnId, Port, StatsCursor};
 use super::jitter::Jitter;
 use super::push::{Busy, Pushes};
@@ -47,8 +46,9 @@ pub(super) enum Then {
     Drain,
     /// The stats go on from here.
     DrainStats(StatsCursor),
-    /// [`Service::answer_cluster`] is to be asked.
-    Cluster {
+    /// The page is to be answered by who knows its figures.
+    Page {
+        page: Page,
         /// Whether the head alone is wanted.
         is_head: bool,
     },
@@ -62,9 +62,6 @@ pub(super) struct Asker {
     /// Whether one more may stay.
     pub(super) has_room: bool,
 }
-
-/// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
-const SILENT_PART: u32 = 3;
 
 impl Service {
     /// Ready to answer, for pages that join on `audience_port`.
@@ -95,10 +92,10 @@ impl Service {
                     return Then::DrainStats(StatsCursor::default());
                 }
             }
-            Port::Stats if request.path == "/cluster" => {
-                return Then::Cluster { is_head };
-            }
-            Port::Stats => self.reply_text(404, "there are / and /cluster here", is_head),
+            Port::Stats => match Page::of(request.path) {
+                Some(page) => return Then::Page { page, is_head },
+                None => self.reply_text(404, "there are /, /cluster and /process here", is_head),
+            },
             Port::Notification => self.answer_notification(request.path, now),
         }
         Then::Drain
@@ -110,10 +107,9 @@ impl Service {
         self.reply_text(refusal.status(), refusal, false);
     }
 
-    /// Answers with what is known of the other nodes.
-    pub(super) fn answer_cluster(&mut self, bus: &Bus, is_head: bool, now: Now) {
-        let silent_after = self.config.cluster.rules.node_timeout / SILENT_PART;
-        let body = cluster_json(&self.meter, bus, silent_after, now).to_string() + "\n";
+    /// Answers with figures.
+    pub(super) fn reply_json(&mut self, figures: &serde_json::Value, is_head: bool) {
+        let body = format!("{figures}\n");
         let fields = "Cache-Control: no-store\r\n";
         let content_type = Some("application/json");
         Reply { content_type, fields, body: body.as_bytes(), ..Reply::empty(200) }.write(&mut self.out, is_head);

@@ -1,6 +1,6 @@
-//! The side ports: stats raw and over HTTP, notification, and the demo; what each serves, to whom,
-//! and where they listen. Stats and notification are for this machine alone, and a web page that
-//! reaches them through somebody's browser is refused.
+//! The side ports: stats raw and over HTTP, the pages beside them, notification, and the demo; what
+//! each serves, to whom, and where they listen. Stats and notification are for this machine alone, and
+//! a web page that reaches them through somebody's browser is refused.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -207,6 +207,70 @@ fn stats_are_refused_to_a_page_elsewhere_and_given_to_who_is_here() {
     assert_eq!(exchange(address, "GET\r\n\r\n").status, 400);
 }
 
+/// What `/process` says.
+#[track_caller]
+fn process(daemon: &Daemon) -> Value {
+    let address = daemon.stats_port();
+    let reply = exchange(address, request("GET", "/process", &format!("Host: {address}\r\n")));
+    assert_eq!((reply.status, reply.header("Content-Type")), (200, Some("application/json")), "{reply:?}");
+    assert!(reply.body.ends_with("}\n"), "{reply:?}");
+    serde_json::from_str(&reply.body).unwrap()
+}
+
+/// How many turns each bucket has, after a look at its bounds.
+#[track_caller]
+fn turns_by_length(page: &Value) -> Vec<u64> {
+    let histogram = page["turns"]["histogram"].as_array().unwrap();
+    let bounds: Vec<Option<u64>> = histogram.iter().map(|bucket| bucket["below_us"].as_u64()).collect();
+    let powers = (4..=14).map(|power| Some(1 << power));
+    assert_eq!(bounds, powers.chain([None]).collect::<Vec<_>>());
+    histogram.iter().map(|bucket| bucket["turns"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn the_process_page_says_who_answers_how_full_it_is_and_how_long_its_turns_were() {
+    let daemon = Daemon::start(&["--notify-min-delay", "600"]);
+    let before = process(&daemon);
+    let open = members(&daemon, "/watched", 3);
+    let _silent = connect(daemon.audience());
+    // Connections are accepted in order: this one comes after the silent one.
+    let _other = member(&daemon, "/other");
+    // The one that asks is open, too.
+    wait_until("that earlier ones are gone", || process(&daemon)["open"] == 6);
+    let page = process(&daemon);
+    let cluster: Value = serde_json::from_str(&get(daemon.stats_port(), "/cluster").body).unwrap();
+    assert_eq!((&page["node"], &page["pid"]), (&cluster["node"], &daemon.pid().into()));
+    assert_eq!((&page["members"], &before["members"]), (&4.into(), &0.into()));
+    assert!(page["uptime_s"].as_u64() < Some(3_600), "{page}");
+    let keys = ["members", "node", "open", "pid", "turns", "uptime_s"];
+    assert!(page.as_object().unwrap().keys().eq(keys), "{page}");
+
+    let count = |page: &Value| page["turns"]["count"].as_u64().unwrap();
+    assert!(count(&page) >= count(&before) + 4, "{before} {page}");
+    assert_eq!(turns_by_length(&page).iter().sum::<u64>(), count(&page));
+    let longest = page["turns"]["longest_us"].as_u64().unwrap();
+    assert!(longest >= before["turns"]["longest_us"].as_u64().unwrap());
+    // The longest is in the last bucket that has any.
+    let last = turns_by_length(&page).iter().rposition(|&turns| turns > 0).unwrap();
+    let bound = page["turns"]["histogram"][last]["below_us"].as_u64();
+    assert!(bound.is_none_or(|bound| longest < bound) && (last == 0 || longest >= 8 << last), "{page}");
+    drop(open);
+    wait_until("that they have left", || process(&daemon)["members"] == 1);
+}
+
+#[test]
+fn other_paths_of_the_stats_port_say_which_there_are() {
+    let daemon = Daemon::start(&[]);
+    let address = daemon.stats_port();
+    for target in ["/x", "/cluster/", "/process/x", "//"] {
+        let reply = get(address, target);
+        assert_eq!((reply.status, reply.body.as_str()), (404, "there are /, /cluster and /process here\n"), "{target}");
+    }
+    for (target, headers) in [("/process", FOREIGN[0]), ("/cluster", FOREIGN[11])] {
+        assert_eq!(exchange(address, request("GET", target, headers)).status, 403, "{target}");
+    }
+}
+
 // ---------------------------------------------------------------------------------------------
 // Notification
 // ---------------------------------------------------------------------------------------------
@@ -384,8 +448,15 @@ fn a_side_port_of_0_is_not_opened() {
 fn head_on_a_side_port_gets_the_head_alone() {
     let daemon = Daemon::start(&[]);
     let (stats, notification, demo) = (daemon.stats_port(), daemon.notification(), daemon.demo());
-    let cases =
-        [(stats, "/"), (notification, "/ns/service/text"), (demo, "/"), (demo, "/test"), (demo, "/client/audience.js")];
+    let cases = [
+        (stats, "/"),
+        (stats, "/cluster"),
+        (stats, "/process"),
+        (notification, "/ns/service/text"),
+        (demo, "/"),
+        (demo, "/test"),
+        (demo, "/client/audience.js"),
+    ];
     for (address, target) in cases {
         let reply = exchange(address, request("HEAD", target, "Host: localhost\r\n"));
         assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{target}: {reply:?}");

@@ -246,7 +246,7 @@ impl Meter {
     /// How many members are counted at this node.
     #[must_use]
     pub fn own_members(&self) -> u64 {
-        self.namespaces.iter().map(|(_, namespace)| u64::from(namespace.counted())).sum()
+        self.members.counted()
     }
 
     /// The other nodes that are there.
