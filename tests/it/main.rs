@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 
 mod admin;
+mod bench;
 mod browser;
 mod cli;
 mod cluster;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
 use super::daemon::{Daemon, free_port};
-use super::options::{ClusterOptions, check_descriptors};
+use super::options::{ClusterOptions, parts_for};
 use super::process::Process;
 use super::report::{Figure, median, table};
 use super::{Result, now, pairs, progress};
@@ -59,7 +59,9 @@ const REST: Duration = Duration::from_millis(50);
 
 /// All rounds' figures, as a table.
 pub(super) fn measure(options: &ClusterOptions) -> Result<String> {
-    check_descriptors(BATCH.max(2 * CHANGING))?;
+    if parts_for(BATCH.max(2 * CHANGING))? > 1 {
+        return Err("there are too few descriptors for a crowd of one process; raise `ulimit -n`".into());
+    }
     progress("memory");
     let mut memory = Some(pairs::measure(options.namespaces)?);
     let mut rounds = Vec::new();
@@ -127,7 +129,7 @@ impl<'a> Nodes<'a> {
     fn start(count: usize, label: &'a str) -> Result<Self> {
         progress(&format!("{label}: {count} daemons start"));
         let port = free_port()?;
-        let watch = Crowd::new(Vec::new(), address(port, 0))?;
+        let watch = Crowd::new(Vec::new(), address(port), 0)?;
         let daemons = (0..count).map(|_| Daemon::start_node(port)).collect::<Result<_>>()?;
         Ok(Self { daemons, port, label, truth: Sums::default(), watch })
     }
@@ -165,8 +167,7 @@ impl<'a> Nodes<'a> {
             let names: Vec<String> =
                 (first..namespaces.min(first + BATCH)).map(|number| format!("bench{number}")).collect();
             let count = names.len();
-            // A port that was left stays taken for a minute, for the same address.
-            let mut crowd = Crowd::new(names, address(self.port, batch))?;
+            let mut crowd = Crowd::new(names, address(self.port), part_of(batch))?;
             join_all(&mut crowd, count)?;
             self.truth.namespaces += count as u64;
             self.truth.connections += count as u64;
@@ -190,7 +191,7 @@ impl<'a> Nodes<'a> {
                 return Err(format!("newcomer: its stats have {sums}, and there are {}", self.truth).into());
             }
         };
-        let lost = newcomer.cluster()?.pointer("/datagrams/overflowed").and_then(serde_json::Value::as_u64);
+        let lost = newcomer.figures("/cluster")?.pointer("/datagrams/overflowed").and_then(serde_json::Value::as_u64);
         drop(newcomer);
         self.await_nodes()?;
         Ok([
@@ -204,7 +205,7 @@ impl<'a> Nodes<'a> {
     fn change(&mut self) -> Result<((u64, Duration), (u64, Duration))> {
         self.announce("changing");
         let names = (0..CHANGING).map(|number| format!("changing{number}")).collect();
-        let mut crowd = Crowd::new(names, address(self.port, 0))?;
+        let mut crowd = Crowd::new(names, address(self.port), 0)?;
         join_all(&mut crowd, CHANGING)?;
         let start = now();
         come_and_go(&mut crowd, start, 0..WARM_UP_S * CHANGING)?;
@@ -225,7 +226,7 @@ impl<'a> Nodes<'a> {
     /// How long it takes until a join at one node is in the stats of the other. Which one that is does not matter: it is
     /// the last to know, and it takes until both know.
     fn time_joins(&mut self, joins: usize) -> Result<Vec<Figure>> {
-        let mut crowd = Crowd::new(vec!["bench".to_owned()], address(self.port, 0))?;
+        let mut crowd = Crowd::new(vec!["bench".to_owned()], address(self.port), 0)?;
         let mut times = Vec::new();
         self.truth.namespaces = 1;
         for place in 0..joins {
@@ -234,7 +235,7 @@ impl<'a> Nodes<'a> {
             self.truth.members += 1;
             self.truth.connections += 1;
             let start = now();
-            crowd.join(place)?;
+            crowd.join(place, 0)?;
             self.await_truth_every("join", Duration::ZERO)?;
             times.push(now() - start);
         }
@@ -248,7 +249,8 @@ impl<'a> Nodes<'a> {
     fn await_nodes(&mut self) -> Result<()> {
         let give_up = now() + PATIENCE;
         for daemon in &self.daemons {
-            while daemon.cluster()?.get("nodes").and_then(serde_json::Value::as_u64) != Some(self.daemons.len() as u64)
+            while daemon.figures("/cluster")?.get("nodes").and_then(serde_json::Value::as_u64)
+                != Some(self.daemons.len() as u64)
             {
                 if now() > give_up {
                     return Err(format!("a daemon does not know {} nodes", self.daemons.len()).into());
@@ -285,7 +287,7 @@ impl<'a> Nodes<'a> {
     /// What each has spent so far.
     fn spent(&self) -> Result<Vec<Spent>> {
         let of = |daemon: &Daemon| {
-            let cluster = daemon.cluster()?;
+            let cluster = daemon.figures("/cluster")?;
             let at = now();
             let bytes = cluster.pointer("/datagrams/bytes_sent").and_then(serde_json::Value::as_u64);
             let cpu_ns = daemon.process.as_ref().map(Process::cpu_ns).transpose()?;
@@ -312,17 +314,20 @@ impl<'a> Nodes<'a> {
     }
 }
 
-/// One of the addresses of this machine, all of which a daemon listens on.
-fn address(port: u16, number: usize) -> SocketAddr {
-    let last = u8::try_from(number % 250).unwrap_or(0) + 1;
-    (Ipv4Addr::new(127, 0, 0, last), port).into()
+fn address(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The part of a batch, whose addresses no other batch has used: a port that was left stays taken for a minute.
+fn part_of(batch: usize) -> u8 {
+    u8::try_from(batch % 256).unwrap_or(0)
 }
 
 /// Lets a member in in each of so many places, until each has heard its first count.
 fn join_all(crowd: &mut Crowd, places: usize) -> Result<()> {
     let give_up = now() + PATIENCE;
     for place in 0..places {
-        crowd.join(place)?;
+        crowd.join(place, place)?;
         if place % JOINS_PER_TURN == 0 {
             crowd.turn(Duration::ZERO)?;
         }
@@ -345,7 +350,7 @@ fn come_and_go(crowd: &mut Crowd, start: Instant, numbers: std::ops::Range<usize
             crowd.turn(left)?;
         }
         crowd.leave(CHANGING + (number + CHANGING / 2) % CHANGING);
-        crowd.join(CHANGING + number % CHANGING)?;
+        crowd.join(CHANGING + number % CHANGING, number % CHANGING)?;
     }
     Ok(())
 }

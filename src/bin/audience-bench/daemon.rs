@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::Result;
@@ -17,6 +19,9 @@ use super::process::Process;
 /// Our own daemon tells counts this often at most: long enough that a batch of joins or leaves fits in between two, so
 /// that what they cost is not mixed with what telling costs.
 const OWN_MIN_DELAY: Duration = Duration::from_secs(1);
+
+/// How long a daemon that is to tell no counts waits between two: longer than a run takes.
+const NEVER: Duration = Duration::from_hours(1);
 
 /// What a daemon that we did not start is taken to wait between two counts: the default, and some to spare.
 const RUNNING_MIN_DELAY: Duration = Duration::from_millis(2100);
@@ -36,17 +41,37 @@ pub(super) struct Daemon {
     child: Option<(Child, BufReader<ChildStderr>)>,
 }
 
+/// When counts are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// At every change, once a second at most.
+    Soon,
+    /// Never: only first counts, so that what they cost is measured alone.
+    Never,
+}
+
 /// A message that was handed over and not confirmed yet.
 pub(super) struct Notified(TcpStream);
 
 impl Daemon {
-    /// Starts the daemon that was built with this program, on ports that are free.
-    pub(super) fn start() -> Result<Self> {
-        let min_delay = OWN_MIN_DELAY.as_secs_f64().to_string();
-        let rules = ["--host", "127.0.0.1", "--notify-min-delay", &min_delay, "--notify-delta-ratio", "0"];
+    /// Starts the daemon that was built with this program, on an audience port that others may share.
+    pub(super) fn start(audience: u16, telling: Telling) -> Result<Self> {
+        let min_delay = if telling == Telling::Soon { OWN_MIN_DELAY } else { NEVER };
+        let seconds = min_delay.as_secs_f64().to_string();
+        let rules = ["--host", "127.0.0.1", "--notify-min-delay", &seconds, "--notify-delta-ratio", "0"];
         // Nothing is due by itself in an idle phase.
-        let delays = ["--notify-max-delay", "600", "--max-conn-duration", "3600"];
-        Self::launch(free_port()?, &[&rules[..], &delays].concat())
+        let delays = ["--notify-max-delay", "3600", "--max-conn-duration", "3600"];
+        let mut this = Self::launch(audience, &[&rules[..], &delays].concat())?;
+        this.min_delay = min_delay;
+        Ok(this)
+    }
+
+    /// Starts the floor, on an audience port that others may share.
+    pub(super) fn start_floor(audience: u16) -> Result<Self> {
+        let notification = free_port()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["floor", "--port", &audience.to_string(), "--notification-port", &notification.to_string()]);
+        Self::spawn(command, audience, None, notification)
     }
 
     /// Starts one of several daemons that are one audience, on a port that they share. Empty namespaces are remembered
@@ -55,24 +80,31 @@ impl Daemon {
         Self::launch(audience, &["--namespace-clean-delay", "3600", "--max-conn-duration", "0"])
     }
 
+    /// The daemon's program, which was built with this one.
+    pub(super) fn program() -> Result<PathBuf> {
+        Ok(std::env::current_exe()?.with_file_name("audience-meter"))
+    }
+
     fn launch(audience: u16, options: &[&str]) -> Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("audience-meter");
-        let [stats, notification] = free_ports()?;
-        let child = Command::new(&program)
+        let (stats, notification) = (free_port()?, free_port()?);
+        let mut command = Command::new(Self::program()?);
+        command
             .args(["-w", "1", "--port", &audience.to_string(), "--demo-port", "0"])
             .args(["--stats-port", &stats.to_string(), "--notification-port", &notification.to_string()])
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = child.map_err(|error| {
-            format!("cannot start {}: {error}; build it (cargo build --release), or give --port", program.display())
+            .args(options);
+        Self::spawn(command, audience, Some(stats), notification)
+    }
+
+    fn spawn(mut command: Command, audience: u16, stats: Option<u16>, notification: u16) -> Result<Self> {
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| {
+            let program = command.get_program().display();
+            format!("cannot start {program}: {error}; build it (cargo build --release), or give --port")
         })?;
         let stderr = child.stderr.take().ok_or("the daemon has no standard error")?;
         let mut this = Self {
             audience: (Ipv4Addr::LOCALHOST, audience).into(),
-            stats: Some((Ipv4Addr::LOCALHOST, stats).into()),
+            stats: stats.map(|port| (Ipv4Addr::LOCALHOST, port).into()),
             notification: Some((Ipv4Addr::LOCALHOST, notification).into()),
             process: Some(Process::new(child.id())),
             min_delay: OWN_MIN_DELAY,
@@ -93,11 +125,6 @@ impl Daemon {
             min_delay: RUNNING_MIN_DELAY,
             child: None,
         }
-    }
-
-    /// Whether it was started here.
-    pub(super) fn is_own(&self) -> bool {
-        self.child.is_some()
     }
 
     /// The members of each namespace by the stats; `None` if there is no stats port.
@@ -121,13 +148,13 @@ impl Daemon {
         read_all(stream)
     }
 
-    /// What it says of the cluster that it is part of.
-    pub(super) fn cluster(&self) -> Result<serde_json::Value> {
+    /// What it says of the cluster that it is part of, or of itself: `/cluster` or `/process` of the stats port.
+    pub(super) fn figures(&self, path: &str) -> Result<serde_json::Value> {
         let mut stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
-        stream.write_all(b"GET /cluster HTTP/1.0\r\n\r\n")?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
         let answer = read_all(stream)?;
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        Ok(serde_json::from_str(body).map_err(|error| format!("/cluster is not JSON ({error}): {answer:?}"))?)
+        Ok(serde_json::from_str(body).map_err(|error| format!("{path} is not JSON ({error}): {answer:?}"))?)
     }
 
     /// Whether messages can be sent.
@@ -203,14 +230,20 @@ fn read_all(mut stream: TcpStream) -> Result<String> {
     Ok(text)
 }
 
-/// A port that nobody listens on. Somebody may come and take it before the daemon does, who will say so.
-pub(super) fn free_port() -> Result<u16> {
-    Ok(free_ports()?[0])
-}
+/// The ports that daemons are started on: below those from which the kernel picks for clients, one of which could take it
+/// before the daemon does.
+const PORTS: std::ops::Range<u16> = 31_000..32_768;
 
-fn free_ports() -> Result<[u16; 2]> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [bind()?, bind()?];
-    let [a, b] = held.each_ref().map(TcpListener::local_addr);
-    Ok([a?.port(), b?.port()])
+/// A port that nobody listens on.
+pub(super) fn free_port() -> Result<u16> {
+    // Who runs two benchmarks has them begin at different ports.
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    for _ in PORTS {
+        let number = std::process::id().wrapping_mul(101).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(number % u32::try_from(PORTS.len())?)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(format!("no port from {} to {} is free", PORTS.start, PORTS.end - 1).into())
 }

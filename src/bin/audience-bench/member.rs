@@ -4,12 +4,13 @@
 //! other a message, all else is skipped.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use audience_meter::reactor::{Interest, Reactor, Registered, Token};
+use audience_meter::reactor::{Interest, Reactor, Registered, Token, sys};
 
 use super::Result;
+use super::order::Sound;
 
 /// How long the daemon's kernel may take to accept: far more than a retransmission, which an overflowing backlog costs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +43,16 @@ pub(super) struct Heard {
     pub(super) messages: u64,
 }
 
+impl Heard {
+    /// How many of one kind.
+    pub(super) fn of(&self, sound: Sound) -> u64 {
+        match sound {
+            Sound::Count => self.counts,
+            Sound::Message => self.messages,
+        }
+    }
+}
+
 /// An open stream.
 pub(super) struct Member {
     socket: Registered<TcpStream>,
@@ -62,15 +73,20 @@ pub(super) struct Page {
 }
 
 impl Member {
-    /// Connects and asks for the stream of an event.
+    /// Connects, from `source` if that is given, and asks for the stream of an event.
     pub(super) fn join(
         reactor: &Reactor,
         token: Token,
+        source: Option<Ipv4Addr>,
         audience: SocketAddr,
         event: usize,
         namespace: &str,
     ) -> Result<Self> {
-        let mut stream = TcpStream::connect_timeout(&audience, CONNECT_TIMEOUT).map_err(|error| {
+        let connected = match (source, audience) {
+            (Some(source), SocketAddr::V4(audience)) => sys::connect(source, audience),
+            _ => TcpStream::connect_timeout(&audience, CONNECT_TIMEOUT),
+        };
+        let mut stream = connected.map_err(|error| {
             let remedy = match error.kind() {
                 ErrorKind::AddrNotAvailable => {
                     "ports have run out: wait a minute, or widen net.ipv4.ip_local_port_range"

@@ -1,23 +1,37 @@
 //! What to measure: arguments to validated options.
 //!
-//! Owns the flags and their defaults, those of the 2011 bench.js among them, and whether this process may open as many
-//! connections as it is asked to. It does not connect.
+//! Owns the commands, the flags and their defaults, those of the 2011 bench.js among them, and how many processes a crowd
+//! takes. It does not connect.
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use audience_meter::reactor::sys;
 
 use super::Result;
+use super::round::Plan;
 
 /// The usage text.
 pub(super) const USAGE: &str = "\
-Usage: audience-bench [options]
+Usage: audience-bench [load] [options]
+       audience-bench compare [-c <num>] [-e <num>] [-w <num>] [-r <num>] [--json <file>]
+       audience-bench fairness [-c <num>] [-r <num>] [--hold <seconds>] [--json <file>]
+       audience-bench growth [-r <num>] [--json <file>]
+       audience-bench plot <file>
        audience-bench cluster [-e <num>] [-r <num>]
+       audience-bench floor --port <port> --notification-port <port>
 
-Measures what a daemon spends on a member, in rounds of join, idle, push, churn and leave; or what several daemons that
-are one audience spend on each other, and how soon they know, with so many events (default 100000) that are quiet.
+load     what a daemon spends on a member, in rounds of join, hold, push, churn and leave
+compare  the same of the daemon and of the floor, in turn, with ratios and targets: by default 10000 members of one
+         event at one process, in 5 rounds
+fairness what others wait for while 15000 members (-c) are being told something all the time, for 10 seconds (--hold)
+growth   the comparison at 1000 to 19000 members, and at 1 to 8 processes
+plot     a picture (SVG) of what growth has written to a file
+cluster  what several daemons that are one audience spend on each other, and how soon they know, with so many events
+         (default 100000) that are quiet
+floor    a server that does the least there is to do, and checks nothing
 
 Options:
 
@@ -25,13 +39,15 @@ Options:
   -H, --host <host>                 host of the daemon (default 127.0.0.1)
   -P, --port <port>                 audience port of the daemon (default 80 if a host is given; if neither is, the
                                     audience-meter beside this program is started on ports of its own)
-  -e, --concurrent-events <num>     number of events (default 10)
+  -e, --concurrent-events <num>     number of events (default 10; 1 to compare)
   -c, --concurrent-clients <num>    number of concurrent clients, all events together (default 1000)
   -p, --event-prefix <prefix>       prefix of the names of the events (default bench)
   -s, --speed <msec>                approximate number of milliseconds between connections (default 100, 0 for as
-                                    fast as possible)
+                                    fast as possible, 0.5 for two in a millisecond)
+  -w, --processes <num>             number of daemons that are started as one audience (default 1)
   -r, --rounds <num>                number of rounds, of which medians are told (default 3)
-      --idle <seconds>              how long to leave the daemon alone in each round (default 3)
+      --hold <seconds>              how long to leave everybody alone in each round (default 3)
+      --json <file>                 write the figures to a file, too
 
 Of a daemon that is running already:
 
@@ -41,38 +57,96 @@ Of a daemon that is running already:
                                     are not known
 
 Start it with --notify-delta-ratio 0, so that every count is told soon.
+
+Members join from addresses in 127.0.0.0/8 if the daemon is on this machine, so that ports do not run out; and from as
+many processes as the limit of descriptors asks for.
 ";
 
 /// Descriptors that are no members: standard streams, poller, signals, the daemon's pipe, side ports, and some to
 /// spare.
-const OWN_DESCRIPTORS: u64 = 32;
+const OWN_DESCRIPTORS: usize = 32;
 
 /// What to do.
 pub(super) enum Command {
     /// Measure a daemon.
-    Run(Options),
+    Load(LoadOptions),
+    /// Compare the daemon with the floor.
+    Compare(CompareOptions, Option<PathBuf>),
+    /// See what others wait for while many are told something.
+    Fairness(FairnessOptions, Option<PathBuf>),
+    /// Compare at several sizes.
+    Growth(GrowthOptions, Option<PathBuf>),
+    /// Draw what growth has written.
+    Plot(PathBuf),
     /// Measure several daemons that are one audience.
     Cluster(ClusterOptions),
+    /// Be the floor.
+    Floor(FloorOptions),
+    /// Be a part of the crowd.
+    Part(PartOptions),
     /// Print the usage text.
     Help,
 }
 
-/// What to measure.
-pub(super) struct Options {
+/// What to measure of a daemon.
+pub(super) struct LoadOptions {
     pub(super) target: Target,
-    pub(super) events: usize,
-    pub(super) members: usize,
-    pub(super) prefix: String,
-    /// The time between two joins; zero is as fast as possible.
-    pub(super) pace: Duration,
+    pub(super) plan: Plan,
+    /// How many processes the crowd takes.
+    pub(super) parts: usize,
     pub(super) rounds: usize,
-    pub(super) idle: Duration,
+}
+
+/// What to compare.
+pub(super) struct CompareOptions {
+    pub(super) members: usize,
+    pub(super) events: usize,
+    pub(super) processes: usize,
+    pub(super) rounds: usize,
+}
+
+/// How many are told something, and how often that is tried.
+pub(super) struct FairnessOptions {
+    pub(super) members: usize,
+    /// How long they are told something.
+    pub(super) span: Duration,
+    pub(super) rounds: usize,
+}
+
+/// How thoroughly to compare at several sizes.
+pub(super) struct GrowthOptions {
+    pub(super) rounds: usize,
+}
+
+/// Where the floor is to be.
+pub(super) struct FloorOptions {
+    pub(super) port: u16,
+    pub(super) notification_port: u16,
+}
+
+/// Which part of the crowd a process is.
+pub(super) struct PartOptions {
+    pub(super) number: usize,
+    pub(super) parts: usize,
+    pub(super) audience: SocketAddr,
+    pub(super) events: usize,
+    pub(super) prefix: String,
+}
+
+impl PartOptions {
+    /// The arguments that say so.
+    pub(super) fn args(&self) -> [String; 6] {
+        let Self { number, parts, audience, events, prefix } = self;
+        let numbers = [number, parts, events].map(ToString::to_string);
+        let [number, parts, events] = numbers;
+        ["part".to_owned(), number, parts, audience.to_string(), events, prefix.clone()]
+    }
 }
 
 /// Whose daemon.
 pub(super) enum Target {
-    /// One that is started for the purpose.
-    Own,
+    /// So many processes that are started for the purpose.
+    Own(usize),
     /// One that is running already.
     Running(Running),
 }
@@ -92,27 +166,15 @@ pub(super) struct ClusterOptions {
     pub(super) rounds: usize,
 }
 
-impl Options {
-    /// The name of an event.
-    pub(super) fn event_name(&self, event: usize) -> String {
-        format!("{}{event}", self.prefix)
-    }
-}
-
-/// Raises the limit of descriptors as far as it goes.
+/// Raises the limit of descriptors as far as it goes, and says how many processes so many members take.
 ///
 /// # Errors
-/// When that is not far enough for so many members.
-pub(super) fn check_descriptors(members: usize) -> Result<()> {
-    let (limit, wanted) = (sys::raise_descriptor_limit()?, members as u64 + OWN_DESCRIPTORS);
-    if limit < wanted {
-        return Err(format!(
-            "{members} concurrent clients take {wanted} descriptors and {limit} are allowed; raise `ulimit -n`, or \
-             start several benchmarks with fewer --concurrent-clients, each with an --event-prefix"
-        )
-        .into());
-    }
-    Ok(())
+/// When one process may have hardly any.
+pub(super) fn parts_for(members: usize) -> Result<usize> {
+    let limit = usize::try_from(sys::raise_descriptor_limit()?)?;
+    let room = limit.checked_sub(OWN_DESCRIPTORS).filter(|&room| room >= OWN_DESCRIPTORS);
+    let room = room.ok_or_else(|| format!("{limit} descriptors are too few; raise `ulimit -n`"))?;
+    Ok(members.div_ceil(room).max(1))
 }
 
 /// Reads the arguments, without the program's name.
@@ -120,51 +182,104 @@ pub(super) fn check_descriptors(members: usize) -> Result<()> {
 /// # Errors
 /// The first thing that is wrong, as a line for a person.
 pub(super) fn parse(mut args: Vec<OsString>) -> Result<Command> {
-    let is_cluster = args.first().is_some_and(|first| first == "cluster");
-    if is_cluster {
+    let word = args.first().and_then(|first| first.to_str()).filter(|first| !first.starts_with('-')).map(str::to_owned);
+    if word.is_some() {
         args.remove(0);
     }
     let mut args = pico_args::Arguments::from_vec(args);
     if args.contains(["-h", "--help"]) {
         return Ok(Command::Help);
     }
-    if is_cluster {
-        let options = ClusterOptions {
+    let command = match word.as_deref() {
+        None | Some("load") => Command::Load(parse_load(&mut args)?),
+        Some("compare") => {
+            let json = value(&mut args, "", "--json")?;
+            let options = CompareOptions {
+                members: at_least_one(&mut args, "-c", "--concurrent-clients", 10_000)?,
+                events: at_least_one(&mut args, "-e", "--concurrent-events", 1)?,
+                processes: at_least_one(&mut args, "-w", "--processes", 1)?,
+                rounds: at_least_one(&mut args, "-r", "--rounds", 5)?,
+            };
+            Command::Compare(options, json)
+        }
+        Some("fairness") => {
+            let json = value(&mut args, "", "--json")?;
+            let members = at_least_one(&mut args, "-c", "--concurrent-clients", 15_000)?;
+            let span = duration(&mut args, "", "--hold", 1.0, 10.0)?;
+            let rounds = at_least_one(&mut args, "-r", "--rounds", 3)?;
+            Command::Fairness(FairnessOptions { members, span, rounds }, json)
+        }
+        Some("growth") => {
+            let json = value(&mut args, "", "--json")?;
+            Command::Growth(GrowthOptions { rounds: at_least_one(&mut args, "-r", "--rounds", 3)? }, json)
+        }
+        Some("plot") => {
+            let file = args.free_from_str().map_err(|_| "plot takes the file that growth has written")?;
+            Command::Plot(file)
+        }
+        Some("cluster") => Command::Cluster(ClusterOptions {
             namespaces: at_least_one(&mut args, "-e", "--concurrent-events", 100_000)?,
             rounds: at_least_one(&mut args, "-r", "--rounds", 3)?,
-        };
-        refuse_strays(args)?;
-        return Ok(Command::Cluster(options));
-    }
-    let host: Option<String> = value(&mut args, "-H", "--host")?;
-    let port: Option<u16> = value(&mut args, "-P", "--port")?;
-    let running = Running {
-        audience: resolve(host.as_deref().unwrap_or("127.0.0.1"), port.unwrap_or(80))?,
-        stats_port: value(&mut args, "", "--stats-port")?.unwrap_or(1442),
-        notification_port: value(&mut args, "", "--notification-port")?.unwrap_or(2442),
-        pid: value(&mut args, "", "--pid")?,
+        }),
+        Some("floor") => Command::Floor(FloorOptions {
+            port: value(&mut args, "", "--port")?.ok_or("the floor takes a --port")?,
+            notification_port: value(&mut args, "", "--notification-port")?.ok_or("and a --notification-port")?,
+        }),
+        Some("part") => Command::Part(PartOptions {
+            number: args.free_from_str()?,
+            parts: args.free_from_str()?,
+            audience: args.free_from_str()?,
+            events: args.free_from_str()?,
+            prefix: args.free_from_str()?,
+        }),
+        Some(stray) => return Err(format!("{stray} is no command; see --help").into()),
     };
-    let options = Options {
-        target: if host.is_some() || port.is_some() { Target::Running(running) } else { Target::Own },
-        events: at_least_one(&mut args, "-e", "--concurrent-events", 10)?,
-        members: at_least_one(&mut args, "-c", "--concurrent-clients", 1000)?,
-        prefix: value(&mut args, "-p", "--event-prefix")?.unwrap_or_else(|| "bench".to_owned()),
-        pace: Duration::from_millis(value(&mut args, "-s", "--speed")?.unwrap_or(100)),
-        rounds: at_least_one(&mut args, "-r", "--rounds", 3)?,
-        idle: Duration::from_secs(value(&mut args, "", "--idle")?.unwrap_or(3)),
-    };
-    refuse_strays(args)?;
-    if options.prefix.is_empty() || !options.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(format!("--event-prefix {:?} is not a name; give letters and digits", options.prefix).into());
-    }
-    Ok(Command::Run(options))
-}
-
-fn refuse_strays(args: pico_args::Arguments) -> Result<()> {
     match args.finish().first() {
         Some(stray) => Err(format!("{} is not an option; see --help", stray.to_string_lossy()).into()),
-        None => Ok(()),
+        None => Ok(command),
     }
+}
+
+fn parse_load(args: &mut pico_args::Arguments) -> Result<LoadOptions> {
+    let host: Option<String> = value(args, "-H", "--host")?;
+    let port: Option<u16> = value(args, "-P", "--port")?;
+    let running = Running {
+        audience: resolve(host.as_deref().unwrap_or("127.0.0.1"), port.unwrap_or(80))?,
+        stats_port: value(args, "", "--stats-port")?.unwrap_or(1442),
+        notification_port: value(args, "", "--notification-port")?.unwrap_or(2442),
+        pid: value(args, "", "--pid")?,
+    };
+    let is_running = host.is_some() || port.is_some();
+    let processes = at_least_one(args, "-w", "--processes", 1)?;
+    let members = at_least_one(args, "-c", "--concurrent-clients", 1000)?;
+    let plan = Plan {
+        members,
+        events: at_least_one(args, "-e", "--concurrent-events", 10)?,
+        prefix: value(args, "-p", "--event-prefix")?.unwrap_or_else(|| "bench".to_owned()),
+        pace: duration(args, "-s", "--speed", 1e3, 0.1)?,
+        hold: duration(args, "", "--hold", 1.0, 3.0)?,
+        counts: true,
+        stats: !is_running || running.stats_port != 0,
+    };
+    if plan.prefix.is_empty() || !plan.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(format!("--event-prefix {:?} is not a name; give letters and digits", plan.prefix).into());
+    }
+    let target = if is_running { Target::Running(running) } else { Target::Own(processes) };
+    // One more comes and goes.
+    Ok(LoadOptions { target, plan, parts: parts_for(members + 1)?, rounds: at_least_one(args, "-r", "--rounds", 3)? })
+}
+
+/// A span of time, given in a unit of which so many are a second.
+fn duration(
+    args: &mut pico_args::Arguments,
+    short: &'static str,
+    long: &'static str,
+    per_second: f64,
+    default_s: f64,
+) -> Result<Duration> {
+    let given: Option<f64> = value(args, short, long)?;
+    let seconds = given.map_or(default_s, |given| given / per_second);
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("{long} is not accepted ({error}); see --help").into())
 }
 
 /// The value of an option, if it is given; an option without a short form has an empty one.
@@ -211,9 +326,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn run(line: &str) -> Options {
+    fn load(line: &str) -> LoadOptions {
         match parse_line(line) {
-            Ok(Command::Run(options)) => options,
+            Ok(Command::Load(options)) => options,
             Ok(_) => panic!("{line} asks for something else"),
             Err(error) => panic!("{line}: {error}"),
         }
@@ -227,22 +342,44 @@ mod tests {
 
     #[test]
     fn the_flags_of_the_old_program_with_their_defaults() {
-        let options = run("");
-        assert!(matches!(options.target, Target::Own));
-        assert_eq!((options.events, options.members, options.prefix.as_str()), (10, 1000, "bench"));
-        assert_eq!(options.pace, Duration::from_millis(100));
-        let options = run("-H 127.0.0.2 -e 1 -c 20 -p x -s 0");
-        assert_eq!((options.events, options.members, options.event_name(3)), (1, 20, "x3".to_owned()));
+        let options = load("");
+        assert!(matches!(options.target, Target::Own(1)));
+        let Plan { events, members, ref prefix, pace, .. } = options.plan;
+        assert_eq!((events, members, prefix.as_str(), pace), (10, 1000, "bench", Duration::from_millis(100)));
+        let options = load("load -H 127.0.0.2 -e 1 -c 20 -p x -s 0.5");
+        assert_eq!((options.plan.events, options.plan.members, options.plan.event_name(3)), (1, 20, "x3".to_owned()));
+        assert_eq!((options.plan.pace, options.parts), (Duration::from_micros(500), 1));
         let Target::Running(running) = options.target else { panic!("a host is a running daemon's") };
         assert_eq!(running.audience, SocketAddr::from(([127, 0, 0, 2], 80)));
     }
 
     #[test]
-    fn a_cluster_comes_first() {
+    fn a_large_crowd_takes_several_processes() {
+        let limit = usize::try_from(sys::raise_descriptor_limit().unwrap()).unwrap();
+        assert_eq!(parts_for(1).unwrap(), 1);
+        assert_eq!(parts_for(2 * limit).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_command_comes_first() {
         let Ok(Command::Cluster(options)) = parse_line("cluster -e 7") else { panic!("a cluster was asked for") };
         assert_eq!((options.namespaces, options.rounds), (7, 3));
+        let Ok(Command::Compare(options, json)) = parse_line("compare -c 7 --json x") else { panic!("a comparison") };
+        assert_eq!((options.members, options.events, options.processes, options.rounds), (7, 1, 1, 5));
+        assert_eq!(json, Some(PathBuf::from("x")));
         refuses("cluster -c 7", "-c is not an option");
         refuses("-e 7 cluster", "cluster is not an option");
+        refuses("jump", "jump is no command");
+        refuses("plot", "plot takes the file");
+        refuses("floor --port 7", "--notification-port");
+    }
+
+    #[test]
+    fn a_part_is_told_which_it_is() {
+        let audience = SocketAddr::from(([127, 0, 0, 1], 80));
+        let options = PartOptions { number: 2, parts: 3, audience, events: 4, prefix: "x".to_owned() };
+        let Ok(Command::Part(parsed)) = parse(options.args().map(OsString::from).into()) else { panic!("a part") };
+        assert_eq!(parsed.args(), options.args());
     }
 
     #[test]
@@ -253,7 +390,8 @@ mod tests {
         refuses("-p a/b", "--event-prefix \"a/b\"");
         refuses("--port 65536", "--port");
         refuses("--no-such", "--no-such is not an option");
-        refuses("stray", "stray is not an option");
+        refuses("load stray", "stray is not an option");
+        refuses("-s -1", "--speed is not accepted");
         refuses("-H not-an-address.invalid", "--host \"not-an-address.invalid\"");
     }
 }

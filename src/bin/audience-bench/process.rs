@@ -39,6 +39,11 @@ impl Process {
         Ok(1024 * self.field("smaps_rollup", "Anonymous:")?)
     }
 
+    /// Its share of all memory that it has mapped, the program's own file included, in bytes (`Pss`).
+    pub(super) fn proportional_bytes(&self) -> Result<u64> {
+        Ok(1024 * self.field("smaps_rollup", "Pss:")?)
+    }
+
     fn field(&self, file: &str, name: &str) -> Result<u64> {
         let text = self.read(file)?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());

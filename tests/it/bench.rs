@@ -1,0 +1,143 @@
+//! The benchmark, with audiences so small that its figures mean nothing: what is shown is that it measures what it says,
+//! splits itself where one process is too small, draws its picture, ends what it starts, and says what is wrong.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Daemon, Deadline, isolate};
+
+const BENCH: &str = env!("CARGO_BIN_EXE_audience-bench");
+
+/// How long a run may take, with everything else that runs on the machine.
+const PATIENCE: Duration = Duration::from_secs(50);
+
+/// What a run came to.
+#[derive(Debug)]
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the benchmark in a shell that has done something before.
+#[track_caller]
+fn run_after(shell: &str, args: &[&str]) -> Outcome {
+    let mut command = Command::new("sh");
+    let command = isolate(&mut command).args(["-c", &format!("{shell} exec \"$0\" \"$@\""), BENCH]).args(args);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Deadline::after(PATIENCE);
+    while child.try_wait().unwrap().is_none() && deadline.left().is_some() {
+        thread::park_timeout(Duration::from_millis(5));
+    }
+    let is_late = deadline.left().is_none() && child.kill().is_ok();
+    let output = child.wait_with_output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(!is_late, "{args:?} is running: {stdout}{stderr}");
+    Outcome { code: output.status.code(), stdout, stderr }
+}
+
+/// Runs the benchmark to its good end, and returns what it printed.
+#[track_caller]
+fn run(args: &[&str]) -> String {
+    let outcome = run_after("", args);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{args:?}: {outcome:?}");
+    outcome.stdout
+}
+
+/// Fails unless the benchmark refuses this with this code, in one line that says `names`.
+#[track_caller]
+fn refuses(args: &[&str], code: i32, names: &str) {
+    let outcome = run_after("", args);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(code), ""), "{args:?}: {outcome:?}");
+    assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+    assert!(outcome.stderr.contains(names), "{args:?} without {names:?}: {outcome:?}");
+}
+
+/// The first number in the row of a table that begins with this.
+#[track_caller]
+fn first<'a>(table: &'a str, row: &str) -> &'a str {
+    let line = table.lines().find_map(|line| line.strip_prefix(row)).unwrap_or_else(|| panic!("no {row:?}: {table}"));
+    line.split_whitespace().next().unwrap()
+}
+
+#[track_caller]
+fn deliveries(table: &str) -> &str {
+    first(table, "message: deliveries")
+}
+
+#[track_caller]
+fn median(table: &str, row: &str) -> f64 {
+    first(table, row).parse().unwrap()
+}
+
+fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("audience-bench-{}-{name}", std::process::id()))
+}
+
+#[test]
+fn a_load_is_measured_whole() {
+    let table = run(&["-c", "60", "-e", "3", "-s", "0", "-r", "2", "--hold", "0.1"]);
+    assert!(table.starts_with("members=60 events=3 rounds=2\n"), "{table}");
+    // Ten messages in turn to three events of twenty.
+    assert_eq!(deliveries(&table), "200", "{table}");
+    for row in ["join: CPU per join", "leave: CPU per leave"] {
+        assert!(median(&table, row) > 0.0, "{table}");
+    }
+}
+
+#[test]
+fn a_crowd_that_is_too_large_for_one_process_takes_several_and_so_may_the_daemon() {
+    // With 80 descriptors a process, 100 members and one more are three parts.
+    let daemon = Daemon::start(&["-w", "1", "--notify-delta-ratio", "0", "--notify-min-delay", "0.1"]);
+    let ports =
+        [daemon.audience(), daemon.stats_port(), daemon.notification()].map(|address| address.port().to_string());
+    let [audience, stats, notification] = &ports;
+    let pid = daemon.pid().to_string();
+    let at = ["-P", audience, "--stats-port", stats, "--notification-port", notification, "--pid", &pid];
+    let args = [&["load", "-c", "100", "-e", "1", "-s", "0", "-r", "1", "--hold", "0"], &at[..]].concat();
+    let outcome = run_after("ulimit -n 80;", &args);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{outcome:?}");
+    assert_eq!(deliveries(&outcome.stdout), "1000");
+    let table = run(&["load", "-c", "30", "-e", "1", "-s", "0", "-w", "2", "-r", "1", "--hold", "0"]);
+    assert_eq!(deliveries(&table), "300", "{table}");
+}
+
+#[test]
+fn the_daemon_is_compared_with_the_floor() {
+    let file = temporary("compare.json");
+    let table = run(&["compare", "-c", "40", "-r", "1", "--json", file.to_str().unwrap()]);
+    let json: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!((json["benchmark"].as_str(), json["members"].as_u64()), (Some("compare"), Some(40)));
+    for key in ["join_cpu", "delivery_cpu", "leave_join_cpu"] {
+        let figure = json["figures"].as_array().unwrap().iter().find(|figure| figure["key"] == key).unwrap();
+        assert!(figure["daemon"]["median"].as_f64().unwrap() > 0.0, "{figure}");
+        assert!(figure["floor"]["median"].as_f64().unwrap() > 0.0, "{figure}");
+        assert!(table.contains(figure["name"].as_str().unwrap()), "{table}");
+    }
+    // With a namespace to each there are other targets.
+    assert!(run(&["compare", "-c", "20", "-e", "20", "-r", "1"]).contains("1.30 x"));
+}
+
+#[test]
+fn fairness_is_measured_beside_a_large_audience() {
+    let table = run(&["fairness", "-c", "50", "-r", "1", "--hold", "0.3"]);
+    for row in
+        ["join: 99 of 100 have their first count after", "small event: 99 of 100 are heard after", "turn: the longest"]
+    {
+        assert!(median(&table, row) > 0.0, "{table}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_one_line() {
+    refuses(&["plot", "/no/such/file"], 1, "/no/such/file");
+    refuses(&["jump"], 2, "jump is no command");
+    refuses(&["load", "-c", "0"], 2, "--concurrent-clients 0");
+    refuses(&["load", "-P", "1", "--stats-port", "0", "--notification-port", "0", "-r", "1"], 1, "cannot connect to");
+    refuses(&["compare", "-c", "2", "-r", "1", "--json", "/no/such/folder/x"], 1, "/no/such/folder/x");
+}
