@@ -26,7 +26,7 @@ const START: &str = "from exec to the first count";
 const BINARY: &str = "size of the program, stripped";
 
 /// What is compared of many members of one event.
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     row("join_cpu", "join: CPU per join", "CPU per join", Target::Ratio(1.15)),
     row("join_time", "join: all have heard their first count after", "all have joined after", Target::None),
     row("delivery_cpu", "message: CPU per delivery, its request included", "CPU per delivery", Target::Ratio(1.10)),
@@ -35,11 +35,14 @@ const ROWS: [Row; 12] = [
     row("leave_join_cpu", "churn: CPU per leave-and-join", "CPU per leave-and-join", Target::Ratio(1.15)),
     row("leave_cpu", "leave: CPU per leave", "CPU per leave", Target::None),
     row("member_memory", "memory: user space, per member", "user-space memory per member", Target::AtMost(128.0)),
+    row("kernel_memory", "memory: kernel, per member, both ends of a stream", KERNEL_MEMORY, Target::None),
     row("counts_told", "join: counts told meanwhile, their cost taken off", COUNTS_TOLD, Target::AtMost(0.0)),
     row("empty_pss", "memory: Pss, without members", "memory without members (Pss)", Target::AtMost(1.5 * MIB)),
     row("start", START, START, Target::AtMost(10.0)),
     row("binary", BINARY, BINARY, Target::AtMost(MIB)),
 ];
+
+const KERNEL_MEMORY: &str = "kernel memory per member, both ends";
 
 const COUNTS_TOLD: &str = "counts pushed beside the first ones";
 

@@ -6,6 +6,13 @@ use std::fs;
 
 use super::Result;
 
+/// What the kernel keeps for all processes, in bytes: sockets, files and what watches them (`Slab`).
+pub(super) fn kernel_bytes() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let slab = text.lines().find_map(|line| line.strip_prefix("Slab:")?.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(1024 * slab.ok_or("/proc/meminfo does not have what it should")?)
+}
+
 /// A process on this machine, of one thread.
 pub(super) struct Process {
     pid: u32,

@@ -15,7 +15,7 @@ use super::part::PATIENCE;
 use super::parts::Parts;
 use super::report::{Figure, float, median};
 use super::server::Server;
-use super::{Result, now, progress};
+use super::{Result, now, process, progress};
 
 /// For how long the server must not have run to be called at rest.
 const REST: Duration = Duration::from_millis(20);
@@ -93,8 +93,10 @@ impl<'a> Round<'a> {
         let members = self.plan.members as u64;
         self.settle("start")?;
         let proportional = self.server.proportional_bytes()?;
+        let kernel_before = process::kernel_bytes()?;
         let (join, join_time) = self.join()?;
         let memory = self.server.anonymous_bytes()?;
+        let kernel = process::kernel_bytes()?.saturating_sub(kernel_before);
         let wake_ups = self.idle()?;
         let mut told = Vec::new();
         let message_ns = self.push_messages(&mut told)?;
@@ -110,6 +112,7 @@ impl<'a> Round<'a> {
             Figure::time("join: all have heard their first count after", Some(join_time)),
             Figure::number("join: counts told meanwhile, their cost taken off", Some(join.counts)),
             Figure::bytes("memory: user space, per member", grown, members),
+            Figure::bytes("memory: kernel, per member, both ends of a stream", Some(kernel), members),
             Figure::bytes("memory: user space, without members", memory_of_nobody, 1),
             Figure::bytes("memory: Pss, without members", proportional, 1),
             Figure::number("idle: wake-ups", wake_ups),
