@@ -23,6 +23,7 @@ mod namespace;
 pub mod news;
 mod peers;
 mod walks;
+mod window;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
