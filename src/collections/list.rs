@@ -128,6 +128,19 @@ impl List {
         self.tail = key;
     }
 
+    /// Puts the elements of another list of the same table behind those of this one.
+    pub fn append<T: Table>(&mut self, table: &mut T, other: Self) {
+        match (self.tail, other.head) {
+            (_, NONE) => {}
+            (NONE, _) => *self = other,
+            (tail, head) => {
+                table.link_mut(tail).next = head;
+                table.link_mut(head).prev = tail;
+                self.tail = other.tail;
+            }
+        }
+    }
+
     /// Takes `key` out of this list, which it must be in.
     pub fn remove<T: Table>(&mut self, table: &mut T, key: Key) {
         let Link { prev, next } = std::mem::take(table.link_mut(key));
@@ -204,5 +217,25 @@ mod tests {
         assert_eq!(list.pop_front(&mut table), None);
         check(list, &table, &[]);
         assert!(table.iter().all(|element| element.0 == Link::UNLINKED));
+    }
+
+    #[test]
+    fn a_list_is_put_behind_another_as_a_whole() {
+        let (mut list, mut other, mut table) = (List::EMPTY, List::EMPTY, table(5));
+        list.append(&mut table, other);
+        check(list, &table, &[]);
+        other.push_back(&mut table, 3);
+        other.push_back(&mut table, 1);
+        list.append(&mut table, other);
+        check(list, &table, &[3, 1]);
+        list.append(&mut table, List::EMPTY);
+        let mut third = List::EMPTY;
+        third.push_back(&mut table, 4);
+        third.push_back(&mut table, 0);
+        list.append(&mut table, third);
+        check(list, &table, &[3, 1, 4, 0]);
+        list.remove(&mut table, 1);
+        list.remove(&mut table, 4);
+        check(list, &table, &[3, 0]);
     }
 }

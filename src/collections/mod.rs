@@ -7,6 +7,7 @@
 
 pub mod histogram;
 pub mod list;
+pub mod shards;
 pub mod slab;
 pub mod tick;
 pub mod wheel;

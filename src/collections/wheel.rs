@@ -151,6 +151,11 @@ impl TimerWheel {
             self.elapsed = start;
             self.levels[level].occupied &= !(1 << slot);
             let mut list = std::mem::take(&mut self.levels[level].slots[slot]);
+            if level == 0 {
+                // A slot of the lowest level is one tick: all of it is due, however much it is.
+                self.due.append(&mut self.timers, list);
+                continue;
+            }
             while let Some(key) = list.pop_front(&mut self.timers) {
                 self.place(key);
             }
