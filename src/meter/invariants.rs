@@ -15,6 +15,7 @@ impl Meter {
         if total > Self::CHECKED_MEMBERS_MAX || self.namespaces.len() as u64 > Self::CHECKED_MEMBERS_MAX {
             return;
         }
+        let elsewhere = self.cluster.peers.check(|id| super::name_digest(self.namespaces.at(id).name()));
         let mut claims = 0;
         let mut all_counted = 0;
         for (id, namespace) in self.namespaces.iter() {
@@ -31,6 +32,8 @@ impl Meter {
             }
             assert_eq!(namespace.counted(), counted, "what is told is what is there");
             all_counted += u64::from(counted);
+            let others = elsewhere.get(&id).copied().unwrap_or(0);
+            assert_eq!(namespace.total(), u64::from(counted) + others, "a total is who is here and who is elsewhere");
             let is_watched = namespace.ready || self.timers.deadline(id).is_some();
             let is_due = namespace.is_vacant() || namespace.due(&self.rules.notify).is_some();
             assert!(is_watched || !is_due, "nothing waits unwatched");

@@ -9,7 +9,7 @@
 //!
 //! Invariants, checked after each input in debug builds: a namespace's `counted` is the number of its counted members; a
 //! claim names a member that names the claim; a vacant namespace has a cleaning date; a total is
-//! this node's members and those that the living peers told of.
+//! this node's members and those of the peers that are there, or are gone and still being taken off the counts.
 
 #![warn(clippy::indexing_slicing)]
 
@@ -25,10 +25,11 @@ mod peers;
 mod walks;
 mod window;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
@@ -59,6 +60,16 @@ type ItemId = Key;
 
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
+
+/// How many members are counted in, how many timers of namespaces fire, and how many counts are told in one turn: at 0.4 us
+/// each, 0.3 ms in all.
+const TIMEOUTS_PER_TURN: usize = 256;
+
+/// A namespace that is forgotten is forgotten of each peer, too; so many of them cost as much as another timer.
+const PEERS_PER_TIMEOUT: usize = 32;
+
+/// In how many parts names are looked up: with 1,000,000 of them, one part takes 0.8 ms to grow.
+const NAME_SHARDS: usize = 256;
 
 /// What the operator decided about counting.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +114,7 @@ pub struct Meter {
     /// Whether there is a way to other nodes.
     is_clustered: bool,
     namespaces: Slab<Namespace>,
-    by_name: HashMap<Rc<str>, NamespaceId>,
+    by_name: ShardMap<Rc<str>, NamespaceId>,
     members: Members,
     claims: Claims,
     walks: Walks,
@@ -125,7 +136,7 @@ impl Meter {
             is_clustered: cluster_rules.is_some(),
             cluster: Cluster::new(node, cluster_rules.unwrap_or_default()),
             namespaces: Slab::default(),
-            by_name: HashMap::new(),
+            by_name: ShardMap::new(NAME_SHARDS),
             members: Members::default(),
             claims: Claims::default(),
             walks: Walks::default(),
@@ -202,7 +213,8 @@ impl Meter {
         }
     }
 
-    /// Time has come to `now.tick`: counts what stayed long enough, decides what is told and forgets what is empty.
+    /// Time has come to `now.tick`: counts what stayed long enough, decides what is told and forgets what is empty; as much
+    /// as fits into a turn, then [`poll_timeout`](Self::poll_timeout) has passed already.
     ///
     /// `has_heard_all` says that no datagram of another node was left waiting: only then is silence taken for absence.
     pub fn handle_timeout(&mut self, now: Now, has_heard_all: bool) {
@@ -210,19 +222,25 @@ impl Meter {
             self.handle_cluster_timeout(now, has_heard_all);
         }
         self.pending.expire(now.tick);
-        while let Some(member) = self.pending.pop_due() {
+        for _ in 0..TIMEOUTS_PER_TURN {
+            let Some(member) = self.pending.pop_due() else { break };
             self.count_in(member, now);
         }
         self.timers.expire(now.tick);
-        while let Some(id) = self.timers.pop_due() {
+        let mut budget = TIMEOUTS_PER_TURN;
+        while budget > 0 {
+            let Some(id) = self.timers.pop_due() else { break };
+            budget -= 1;
             if self.namespaces.at(id).is_vacant() {
                 self.forget(id, now);
+                budget = budget.saturating_sub(self.cluster.peers.len() / PEERS_PER_TIMEOUT);
             } else {
                 self.namespaces.at_mut(id).ready = true;
                 self.ready.push_back(id);
             }
         }
-        while let Some(id) = self.ready.pop_front() {
+        for _ in 0..TIMEOUTS_PER_TURN {
+            let Some(id) = self.ready.pop_front() else { break };
             self.tell(id, now);
         }
         self.check_invariants();

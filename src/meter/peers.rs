@@ -5,16 +5,20 @@
 //!
 //! A node that is gone leaves its `connections` behind: they happened. Its members are gone with it.
 //!
-//! Invariant: a peer's `members` is the sum over its pairs, and 0 unless it is living; `graves` is the digest of the pairs
-//! of those who are away.
+//! A node that is gone may have had members in 100,000 namespaces. They are taken off the counts in the order of the
+//! namespaces' keys, a slice per turn; meanwhile each total is one that was true or will be.
+//!
+//! Invariant: a peer's `members` is the sum over its pairs, and 0 unless it is living or being buried; then none are left
+//! in the namespaces before `burial`. `graves` is the digest of the pairs of those who are away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::NamespaceId;
 use super::inbox::Inbox;
 use super::news::NodeId;
 use super::window::Window;
 use crate::collections::Key;
+use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
 
@@ -30,6 +34,12 @@ pub(super) enum Presence {
     /// since, that may be a recording: it is there once it repeats the nonce.
     Away { nonce: Option<u64> },
 }
+
+/// It has gone, and nothing was heard of it since.
+const GONE: Presence = Presence::Away { nonce: None };
+
+/// In how many parts its pairs are looked up: with 1,000,000 of them, one part takes 0.7 ms to grow.
+const PAIR_SHARDS: usize = 16;
 
 /// What a peer has counted in a namespace.
 ///
@@ -60,7 +70,11 @@ pub(super) struct Peer {
     pub(super) ask_at: Tick,
     /// How many of its members are counted here.
     pub(super) members: u64,
-    pub(super) pairs: HashMap<NamespaceId, Pair>,
+    pub(super) pairs: ShardMap<NamespaceId, Pair, BuildKeyHasher>,
+    /// The digest of what it has counted in all.
+    digest: u64,
+    /// While it is being buried: the first namespace in which its members may still be counted. It is back when that is over.
+    burial: Option<NamespaceId>,
     pub(super) inbox: Inbox,
     window: Window,
 }
@@ -72,6 +86,12 @@ pub(super) struct Peers {
     by_node: HashMap<NodeId, PeerId>,
     /// How many are there, or may be.
     company: usize,
+    /// How many are there.
+    living: usize,
+    /// How many are away and have left something behind.
+    remembered: usize,
+    /// Those who are being buried, and perhaps some who were.
+    burials: VecDeque<PeerId>,
     /// The digest of all pairs of those who are gone: equal at two nodes that know the same.
     graves: u64,
 }
@@ -102,6 +122,11 @@ impl Peers {
         self.table.iter()
     }
 
+    /// The first peer from this key on of which nothing is left but what it had counted.
+    pub(super) fn next_remembered(&self, from: PeerId) -> Option<(PeerId, &Peer)> {
+        self.table.iter_from(from).find(|(_, peer)| peer.is_remembered())
+    }
+
     /// How many are remembered, present or gone.
     pub(super) fn len(&self) -> usize {
         self.table.len()
@@ -117,12 +142,15 @@ impl Peers {
             version: 0,
             ask_at: now,
             members: 0,
-            pairs: HashMap::new(),
+            pairs: ShardMap::new(PAIR_SHARDS),
+            digest: 0,
+            burial: None,
             inbox: Inbox::default(),
             window: Window::default(),
         });
         self.by_node.insert(node, id);
-        self.company += usize::from(presence != Presence::Away { nonce: None });
+        self.company += usize::from(presence != GONE);
+        self.living += usize::from(presence == Presence::Living);
         id
     }
 
@@ -131,16 +159,39 @@ impl Peers {
         self.company == 0
     }
 
+    /// How many are there.
+    pub(super) fn living(&self) -> usize {
+        self.living
+    }
+
+    /// How many there are besides those who are only remembered.
+    pub(super) fn not_only_remembered(&self) -> usize {
+        self.table.len() - self.remembered
+    }
+
     /// Changes whether a peer is there.
     pub(super) fn set_presence(&mut self, id: PeerId, presence: Presence) {
-        const GONE: Presence = Presence::Away { nonce: None };
-        let before = std::mem::replace(&mut self.table.at_mut(id).presence, presence);
+        let peer = self.table.at_mut(id);
+        let was_remembered = peer.is_remembered();
+        let before = std::mem::replace(&mut peer.presence, presence);
+        self.remembered = self.remembered + usize::from(peer.is_remembered()) - usize::from(was_remembered);
         self.company = self.company + usize::from(presence != GONE) - usize::from(before != GONE);
+        match (before == Presence::Living, presence == Presence::Living) {
+            (true, false) => {
+                self.living -= 1;
+                self.graves = self.graves.wrapping_add(peer.digest);
+            }
+            (false, true) => {
+                self.living += 1;
+                self.graves = self.graves.wrapping_sub(peer.digest);
+            }
+            _ => {}
+        }
     }
 
     /// Forgets a node of which nothing is known.
     pub(super) fn remove(&mut self, id: PeerId) {
-        self.set_presence(id, Presence::Away { nonce: None });
+        self.set_presence(id, GONE);
         if let Some(peer) = self.table.remove(id) {
             debug_assert!(peer.pairs.is_empty(), "what was counted is kept");
             self.by_node.remove(&peer.node);
@@ -152,37 +203,80 @@ impl Peers {
         self.graves
     }
 
-    /// Takes a peer for gone; returns what it had counted, for the namespaces to subtract.
-    pub(super) fn bury(&mut self, id: PeerId, name_of: impl Fn(NamespaceId) -> u64) -> Vec<(NamespaceId, u32)> {
+    /// Takes a peer for gone. Its members are still to be taken off the counts.
+    pub(super) fn bury(&mut self, id: PeerId) {
         if self.table.at(id).presence != Presence::Living {
-            return Vec::new();
-        }
-        self.set_presence(id, Presence::Away { nonce: None });
-        let peer = self.table.at_mut(id);
-        peer.members = 0;
-        // Should it come back it is asked for everything, and what it says then is new.
-        peer.known = 0;
-        let mut lost = Vec::new();
-        for (&namespace, pair) in &mut peer.pairs {
-            self.graves = self.graves.wrapping_add(grave_digest(peer.node, name_of(namespace), pair.connections));
-            if pair.members > 0 {
-                lost.push((namespace, std::mem::take(&mut pair.members)));
-            }
-            pair.number = 0;
-        }
-        lost
-    }
-
-    /// Takes a peer that was away for present.
-    pub(super) fn revive(&mut self, id: PeerId, name_of: impl Fn(NamespaceId) -> u64) {
-        let peer = self.table.at_mut(id);
-        if peer.presence == Presence::Living {
             return;
         }
-        for (&namespace, pair) in &peer.pairs {
-            self.graves = self.graves.wrapping_sub(grave_digest(peer.node, name_of(namespace), pair.connections));
+        self.set_presence(id, GONE);
+        let peer = self.table.at_mut(id);
+        // Should it come back it is asked for everything.
+        peer.known = 0;
+        peer.burial = Some(0);
+        self.burials.push_back(id);
+    }
+
+    /// Whether somebody is being buried.
+    pub(super) fn is_burying(&self) -> bool {
+        !self.burials.is_empty()
+    }
+
+    /// The next namespace that has members of somebody who is gone, and how many: they are off the peer's book, and to be
+    /// taken off the count. Looks at no more namespaces than `budget` has, and takes them off it.
+    pub(super) fn next_lost(&mut self, budget: &mut usize) -> Option<(NamespaceId, u32)> {
+        while let Some(&id) = self.burials.front() {
+            // It may be forgotten, and its key another's.
+            let burial = self.table.get_mut(id).and_then(|peer| Some((peer.burial?, peer)));
+            let Some((mut namespace, peer)) = burial.filter(|(_, peer)| peer.members > 0) else {
+                self.end_burial(id);
+                continue;
+            };
+            while *budget > 0 {
+                *budget -= 1;
+                let lost = peer.pairs.get_mut(&namespace).map_or(0, |pair| std::mem::take(&mut pair.members));
+                let visited = namespace;
+                namespace += 1;
+                peer.burial = Some(namespace);
+                if lost > 0 {
+                    peer.members -= u64::from(lost);
+                    return Some((visited, lost));
+                }
+            }
+            return None;
         }
-        self.set_presence(id, Presence::Living);
+        None
+    }
+
+    /// Panics if the book does not balance. Returns how many of the others' members are counted in each namespace.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, u64> {
+        let mut counted: HashMap<NamespaceId, u64> = HashMap::new();
+        let (mut graves, mut living, mut remembered) = (0_u64, 0, 0);
+        for (_, peer) in self.table.iter() {
+            let (mut members, mut digest) = (0, 0_u64);
+            for (&namespace, pair) in peer.pairs.iter() {
+                members += u64::from(pair.members);
+                *counted.entry(namespace).or_default() += u64::from(pair.members);
+                digest = digest.wrapping_add(grave_digest(peer.node, digest_of(namespace), pair.connections));
+                assert!(pair.members == 0 || peer.burial.is_none_or(|from| namespace >= from), "a burial goes on");
+            }
+            assert_eq!((peer.members, peer.digest), (members, digest), "a peer's sums are the sums over its pairs");
+            let is_living = peer.presence == Presence::Living;
+            assert!(is_living || peer.is_being_buried() || members == 0, "who is gone takes its members with it");
+            assert!(!(is_living && peer.is_being_buried()), "who comes back is first missed everywhere");
+            living += usize::from(is_living);
+            remembered += usize::from(peer.is_remembered());
+            graves = graves.wrapping_add(if is_living { 0 } else { digest });
+        }
+        assert_eq!((self.graves, self.living, self.remembered), (graves, living, remembered), "of all peers");
+        counted
+    }
+
+    fn end_burial(&mut self, id: PeerId) {
+        self.burials.pop_front();
+        if let Some(peer) = self.table.get_mut(id) {
+            peer.burial = None;
+        }
     }
 
     /// Raises what a peer has counted in all; returns by how much.
@@ -194,26 +288,37 @@ impl Peers {
         connections: u64,
     ) -> u64 {
         let peer = self.table.at_mut(id);
-        let is_new = !peer.pairs.contains_key(&namespace);
-        let pair = peer.pairs.entry(namespace).or_default();
-        let raise = connections.saturating_sub(pair.connections);
-        if peer.presence != Presence::Living && (is_new || raise > 0) {
-            if !is_new {
-                self.graves = self.graves.wrapping_sub(grave_digest(peer.node, name_digest, pair.connections));
-            }
-            self.graves = self.graves.wrapping_add(grave_digest(peer.node, name_digest, pair.connections + raise));
+        let was_remembered = peer.is_remembered();
+        let before = peer.pairs.get(&namespace).map(|pair| pair.connections);
+        let raise = connections.saturating_sub(before.unwrap_or(0));
+        if before.is_some() && raise == 0 {
+            return 0;
         }
-        pair.connections += raise;
+        match peer.pairs.get_mut(&namespace) {
+            Some(pair) => pair.connections += raise,
+            None => drop(peer.pairs.insert(namespace, Pair { connections: raise, ..Pair::default() })),
+        }
+        let of = |connections| grave_digest(peer.node, name_digest, connections);
+        let added = of(before.unwrap_or(0) + raise).wrapping_sub(before.map_or(0, of));
+        peer.digest = peer.digest.wrapping_add(added);
+        self.remembered = self.remembered + usize::from(peer.is_remembered()) - usize::from(was_remembered);
+        if peer.presence != Presence::Living {
+            self.graves = self.graves.wrapping_add(added);
+        }
         raise
     }
 
     /// Forgets what everybody has counted in a namespace.
     pub(super) fn forget_namespace(&mut self, namespace: NamespaceId, name_digest: u64) {
         for (_, peer) in self.table.iter_mut() {
+            let was_remembered = peer.is_remembered();
             let Some(pair) = peer.pairs.remove(&namespace) else { continue };
             peer.members -= u64::from(pair.members);
+            let gone = grave_digest(peer.node, name_digest, pair.connections);
+            peer.digest = peer.digest.wrapping_sub(gone);
+            self.remembered -= usize::from(was_remembered && !peer.is_remembered());
             if peer.presence != Presence::Living {
-                self.graves = self.graves.wrapping_sub(grave_digest(peer.node, name_digest, pair.connections));
+                self.graves = self.graves.wrapping_sub(gone);
             }
         }
     }
@@ -229,6 +334,16 @@ impl Peer {
     /// have been recorded, and kept for this.
     pub(super) fn is_latest(&self, number: u64) -> bool {
         self.window.is_highest(number)
+    }
+
+    /// Whether nothing is left of it but what it had counted.
+    fn is_remembered(&self) -> bool {
+        self.presence != Presence::Living && !self.pairs.is_empty()
+    }
+
+    /// Whether its members are still being taken off the counts.
+    pub(super) fn is_being_buried(&self) -> bool {
+        self.burial.is_some()
     }
 
     /// Whether it has more to tell than is known.

@@ -340,8 +340,12 @@ fn a_restarted_walk_ends_though_its_mark_leaves_on_the_way() {
 
 /// A meter that tells others.
 fn clustered() -> Scene {
+    clustered_with(ClusterRules::default())
+}
+
+fn clustered_with(rules: ClusterRules) -> Scene {
     let mut scene = Scene::new(|_| {});
-    scene.meter = Meter::new(scene.meter.rules, NodeId(1), Some(ClusterRules::default()));
+    scene.meter = Meter::new(scene.meter.rules, NodeId(1), Some(rules));
     scene.outputs();
     scene
 }
@@ -383,22 +387,130 @@ fn a_restarted_walk_of_a_namespace_that_is_gone_meets_nobody_of_the_next() {
     assert!(scene.steps(walk, 9).is_empty());
 }
 
+impl Scene {
+    /// Hears this from node 7.
+    fn hear(&mut self, number: u64, news: News<&str>) {
+        assert_eq!(self.meter.receive(&Datagram { sender: NodeId(7), number, news }, self.now), Ok(()));
+    }
+
+    /// Node 7 says that it is there, answers what it is asked, and is believed. It takes two of its datagrams.
+    fn meet(&mut self, number: u64) {
+        let alive = |echo| News::Alive(news::Alive { echo, ..news::Alive::default() });
+        self.hear(number, alive(None));
+        let nonce = std::iter::from_fn(|| self.meter.poll_output()).find_map(|output| match output {
+            Output::Send(Datagram { news: News::Ask(news::Ask { of: Some(NodeId(7)), nonce, .. }), .. }) => Some(nonce),
+            _ => None,
+        });
+        let echo = nonce.map(|nonce| news::Echo { asker: NodeId(1), nonce });
+        self.hear(number + 1, alive(echo));
+    }
+
+    fn totals(&self) -> Vec<u64> {
+        self.meter.namespaces_from(0).map(|(_, namespace)| namespace.total()).collect()
+    }
+}
+
+/// Node 7 has as many members in each of these.
+fn counts<'a>(names: &[&'a str], members: u32) -> News<&'a str> {
+    let age = news::Age::default();
+    let count = |&namespace| {
+        let count = news::Count { namespace, members, connections: 5, age };
+        news::Item::Count(count)
+    };
+    News::Report { from: 0, to: 9, items: names.iter().map(count).collect() }
+}
+
+#[test]
+fn a_node_that_is_gone_is_taken_off_the_counts_in_slices() {
+    let mut scene = clustered_with(ClusterRules { burials_per_turn: 2, ..ClusterRules::default() });
+    scene.meet(1);
+    scene.join(0, "b");
+    scene.hear(3, counts(&["a", "b", "c"], 2));
+    assert_eq!(scene.totals(), [3, 2, 2], "b, which was here before, a and c");
+    scene.hear(4, News::Bye);
+    let mut seen = Vec::new();
+    while scene.meter.poll_timeout().is_some_and(|due| due <= scene.now.tick) {
+        seen.push(scene.totals());
+        // Even now it may come back, and is asked; but it is believed only when it is missed everywhere.
+        if seen.len() == 2 {
+            scene.meet(5);
+            assert_eq!(scene.meter.nodes(scene.now).count(), 0);
+        }
+        scene.meter.handle_timeout(scene.now, true);
+    }
+    seen.dedup();
+    assert_eq!(seen, [[3, 2, 2], [1, 2, 2], [1, 0, 2]], "one after the other");
+    assert_eq!(scene.totals(), [1, 0, 0]);
+    assert_eq!(scene.members("a"), Some((0, 5)), "what it had counted stays");
+    scene.now.tick = scene.now.tick.after(s(1.0));
+    scene.meet(7);
+    scene.hear(9, counts(&["c"], 4));
+    assert_eq!(scene.totals(), [1, 0, 4]);
+}
+
+#[test]
+fn what_is_forgotten_or_left_while_a_node_is_buried_is_counted_right() {
+    let mut scene = clustered_with(ClusterRules { burials_per_turn: 1, ..ClusterRules::default() });
+    scene.meet(1);
+    for member in 0..3 {
+        scene.join(member, ["a", "b", "c"][member as usize]);
+    }
+    scene.hear(3, counts(&["a", "b", "c", "d"], 1));
+    scene.hear(4, News::Bye);
+    scene.meter.handle_timeout(scene.now, true);
+    assert_eq!(scene.totals(), [1, 2, 2, 1]);
+    scene.leave(1);
+    scene.leave(2);
+    scene.join(3, "d");
+    assert_eq!(scene.totals(), [1, 1, 1, 2]);
+    while scene.meter.poll_timeout().is_some_and(|due| due <= scene.now.tick) {
+        scene.meter.handle_timeout(scene.now, true);
+    }
+    assert_eq!(scene.totals(), [1, 0, 0, 1]);
+}
+
+#[test]
+fn a_turn_does_a_bounded_number_of_things_that_are_due_at_once() {
+    let mut scene = Scene::new(|rules| rules.increment_delay = s(1.0));
+    let all = MemberId::try_from(3 * TIMEOUTS_PER_TURN).unwrap();
+    for member in 0..all {
+        scene.join(member, &format!("name {member}"));
+    }
+    let mut turns = Vec::new();
+    let mut told = 0;
+    scene.now.tick = scene.now.tick.after(s(1.0));
+    while scene.meter.poll_timeout().is_some_and(|due| due <= scene.now.tick) {
+        scene.meter.handle_timeout(scene.now, true);
+        let outputs = std::iter::from_fn(|| scene.meter.poll_output()).count();
+        assert!(outputs <= TIMEOUTS_PER_TURN);
+        told += outputs;
+        turns.push(scene.totals().iter().sum::<u64>());
+    }
+    let each = TIMEOUTS_PER_TURN as u64;
+    assert_eq!(turns, [each, 2 * each, 3 * each]);
+    assert_eq!(told, 3 * TIMEOUTS_PER_TURN, "each is told its count");
+
+    for member in 0..all {
+        scene.leave(member);
+    }
+    scene.now.tick = scene.now.tick.after(s(60.0));
+    let mut left = Vec::new();
+    while scene.meter.poll_timeout().is_some_and(|due| due <= scene.now.tick) {
+        scene.meter.handle_timeout(scene.now, true);
+        left.push(scene.totals().len());
+    }
+    assert_eq!(left, [2 * TIMEOUTS_PER_TURN, TIMEOUTS_PER_TURN, 0], "forgotten");
+}
+
 #[test]
 fn a_message_names_its_namespace_which_may_be_forgotten_before_it_is_told() {
     let mut scene = clustered();
     scene.join(0, "a");
     scene.leave(0);
-    let answer = |echo| News::Alive(news::Alive { echo, ..news::Alive::default() });
-    scene.meter.receive(&Datagram { sender: NodeId(7), number: 1, news: answer(None) }, scene.now).unwrap();
-    let nonce = std::iter::from_fn(|| scene.meter.poll_output()).find_map(|output| match output {
-        Output::Send(Datagram { news: News::Ask(news::Ask { of: Some(NodeId(7)), nonce, .. }), .. }) => Some(nonce),
-        _ => None,
-    });
-    let echo = nonce.map(|nonce| news::Echo { asker: NodeId(1), nonce });
-    scene.meter.receive(&Datagram { sender: NodeId(7), number: 2, news: answer(echo) }, scene.now).unwrap();
+    scene.meet(1);
     scene.now.tick = scene.now.tick.after(s(60.0));
     let part = news::MessagePart { number: 1, namespace: "a", text: "s=x", begins: true, continues: false };
-    scene.meter.receive(&Datagram { sender: NodeId(7), number: 3, news: News::Message(part) }, scene.now).unwrap();
+    scene.hear(3, News::Message(part));
     scene.meter.handle_timeout(scene.now, true);
     assert_eq!(scene.members("a"), None);
     let told = std::iter::from_fn(|| scene.meter.poll_output()).find(|output| matches!(output, Output::Message { .. }));

@@ -23,6 +23,9 @@ const REORDER_TIME: Duration = Duration::from_millis(50);
 /// The nodes that are gone, and are remembered for what they had counted, for each that may be there.
 const GONE_PER_NODE: usize = 4;
 
+/// A namespace that has members of somebody who is gone takes as long as so many that have none.
+const LOST_WEIGHT: usize = 7;
+
 impl Meter {
     /// Takes in what another node told.
     ///
@@ -75,9 +78,7 @@ impl Meter {
         if datagram.news == News::Bye {
             return Err(Rejection::NeverThere);
         }
-        let present =
-            cluster.peers.iter().filter(|(_, peer)| peer.pairs.is_empty() || peer.presence == Presence::Living);
-        if present.count() >= cluster.rules.nodes_max {
+        if cluster.peers.not_only_remembered() >= cluster.rules.nodes_max {
             return Err(Rejection::TooManyNodes);
         }
         let greeted = cluster.hello.filter(|&(_, until)| now.tick < until).map(|(nonce, _)| nonce);
@@ -89,9 +90,10 @@ impl Meter {
         let node = self.cluster.node;
         let echoed = alive.echo.filter(|echo| echo.asker == node).map(|echo| echo.nonce);
         let peer = self.cluster.peers.at_mut(id);
-        if matches!(peer.presence, Presence::Away { nonce: Some(nonce) } if echoed == Some(nonce)) {
-            let namespaces = &self.namespaces;
-            self.cluster.peers.revive(id, |namespace| name_digest(namespaces.at(namespace).name()));
+        // One that is still being buried is asked again.
+        let is_settled = !peer.is_being_buried();
+        if is_settled && matches!(peer.presence, Presence::Away { nonce: Some(nonce) } if echoed == Some(nonce)) {
+            self.cluster.peers.set_presence(id, Presence::Living);
             // It is to be told what is here, and soon: it may have come to stay.
             self.cluster.alive_gap = ALIVE_GAP_MIN;
             self.cluster.alive_at = self.cluster.alive_at.min(now.tick.after(ALIVE_GAP_MIN));
@@ -163,7 +165,7 @@ impl Meter {
         let digest = name_digest(count.namespace);
         let raise = self.cluster.peers.raise_connections(id, namespace, digest, count.connections);
         let peer = self.cluster.peers.at_mut(id);
-        let pair = peer.pairs.entry(namespace).or_default();
+        let Some(pair) = peer.pairs.get_mut(&namespace) else { return };
         let before = std::mem::replace(&mut pair.members, count.members);
         pair.number = number;
         peer.members = peer.members + u64::from(count.members) - u64::from(before);
@@ -223,14 +225,19 @@ impl Meter {
         // What it said and was held back was said all the same.
         let complete = self.cluster.peers.at_mut(id).inbox.finish(now.tick);
         self.deliver(complete);
-        let namespaces = &self.namespaces;
-        let lost = self.cluster.peers.bury(id, |namespace| name_digest(namespaces.at(namespace).name()));
-        for (namespace, members) in lost {
-            self.namespaces.at_mut(namespace).hear_of_others(members, 0, 0, Age::default(), now);
-            self.reschedule(namespace, now);
-        }
+        self.cluster.peers.bury(id);
         if self.cluster.peers.at(id).pairs.is_empty() {
             self.forget_peer(id);
+        }
+    }
+
+    /// Takes members of those who are gone off the counts, as many as fit into a turn.
+    pub(super) fn go_on_burying(&mut self, now: Now) {
+        let mut budget = self.cluster.rules.burials_per_turn;
+        while let Some((namespace, members)) = self.cluster.peers.next_lost(&mut budget) {
+            budget = budget.saturating_sub(LOST_WEIGHT);
+            self.namespaces.at_mut(namespace).hear_of_others(members, 0, 0, Age::default(), now);
+            self.reschedule(namespace, now);
         }
     }
 

@@ -15,7 +15,7 @@
 mod hear;
 mod tell;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::time::Duration;
@@ -59,6 +59,9 @@ pub struct ClusterRules {
     pub nodes_max: usize,
     /// How many namespaces one other node may tell of.
     pub namespaces_max: usize,
+    /// How many namespaces one turn looks at, to take a node that is gone off their counts: at 0.05 us, or 0.4 us for one
+    /// that had members of it, 0.1 ms.
+    pub burials_per_turn: usize,
 }
 
 impl Default for ClusterRules {
@@ -69,6 +72,7 @@ impl Default for ClusterRules {
             lone_interval: Duration::from_secs(30),
             nodes_max: 256,
             namespaces_max: 1_000_000,
+            burials_per_turn: 2048,
         }
     }
 }
@@ -113,7 +117,8 @@ pub(super) struct Cluster {
     sent_at: Option<Tick>,
     message_number: u64,
     copies: BTreeMap<(Tick, u64), News<Rc<str>>>,
-    graves_to_tell: VecDeque<(PeerId, NamespaceId)>,
+    /// From which peer and which namespace on it is still to be told what those who are gone had counted.
+    graves_to_tell: Option<(PeerId, NamespaceId)>,
     graves_ask_at: Tick,
     graves_gap: Duration,
     claim_time_ms: u64,
@@ -136,7 +141,7 @@ impl Cluster {
             sent_at: None,
             message_number: 0,
             copies: BTreeMap::new(),
-            graves_to_tell: VecDeque::new(),
+            graves_to_tell: None,
             graves_ask_at: Tick(0),
             graves_gap: GRAVES_GAP.0,
             claim_time_ms: 0,
@@ -145,10 +150,13 @@ impl Cluster {
 
     /// When there is something to tell or to look at.
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        if self.peers.is_burying() {
+            return Some(Tick(0));
+        }
         let not_before = self.sent_at.map_or(Tick(0), |sent_at| Tick(sent_at.0 + 1));
         let has_fresh = self.journal.has(Stretch::Fresh) && !self.peers.is_alone();
         let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
-        let rest = (self.journal.has(Stretch::Repair) || !self.graves_to_tell.is_empty()).then_some(not_before);
+        let rest = (self.journal.has(Stretch::Repair) || self.graves_to_tell.is_some()).then_some(not_before);
         let copy = self.copies.keys().next().map(|&(at, _)| at.max(not_before));
         [Some(self.alive_at), fresh, rest, copy, self.alarms.next_deadline()].into_iter().flatten().min()
     }
@@ -204,11 +212,6 @@ impl Cluster {
                 self.copies.insert((now.tick.after(after), self.draws), news.clone());
             }
         }
-    }
-
-    /// How many others are there.
-    fn living(&self) -> usize {
-        self.peers.iter().filter(|(_, peer)| peer.presence == Presence::Living).count()
     }
 }
 

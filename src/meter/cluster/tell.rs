@@ -21,7 +21,16 @@ const TEXT_PART_MAX: usize = 700;
 
 /// How many datagrams one turn sends at most. With a turn per tick while there is more, that is 3,200 a second: a newcomer
 /// learns 100,000 namespaces, some 2,000 datagrams, in 0.7 s, and nobody's receive buffer runs over.
+///
+/// To put one together takes 8 us, so a turn is at it for 0.3 ms.
 const DATAGRAMS_PER_TURN: usize = 32;
+
+/// How many namespaces are looked at for a datagram of what those who are gone had counted, at 0.04 us each.
+const GRAVES_PER_DATAGRAM: usize = 256;
+
+/// How many peers one turn looks at that may be silent or have to be asked. The dearest is one that has gone with 256
+/// messages held back, which are told: 40 us, 0.6 ms in all.
+const LOOKS_PER_TURN: usize = 16;
 
 impl Meter {
     /// Has the other nodes tell their members of a namespace a message.
@@ -65,9 +74,11 @@ impl Meter {
             self.say_hello(now);
         }
         self.cluster.alarms.expire(now.tick);
-        while let Some(id) = self.cluster.alarms.pop_due() {
+        for _ in 0..LOOKS_PER_TURN {
+            let Some(id) = self.cluster.alarms.pop_due() else { break };
             self.look(id, now, has_heard_all);
         }
+        self.go_on_burying(now);
         if self.cluster.sent_at == Some(now.tick) {
             return;
         }
@@ -134,7 +145,7 @@ impl Meter {
             if !self.cluster.journal.has(Stretch::Fresh) {
                 self.cluster.fresh_at = now.tick.after(self.cluster.rules.notify_interval);
             }
-            if self.cluster.living() > 0 {
+            if self.cluster.peers.living() > 0 {
                 self.cluster.alive_gap = ALIVE_GAP_MIN;
                 self.cluster.alive_at = now.tick.after(ALIVE_GAP_MIN);
             }
@@ -150,8 +161,11 @@ impl Meter {
             self.send(alive);
             let cluster = &mut self.cluster;
             let heartbeat = cluster.rules.heartbeat();
-            let next =
-                if cluster.living() == 0 { cluster.rules.lone_interval } else { cluster.alive_gap.min(heartbeat) };
+            let next = if cluster.peers.living() == 0 {
+                cluster.rules.lone_interval
+            } else {
+                cluster.alive_gap.min(heartbeat)
+            };
             cluster.alive_gap = (cluster.alive_gap * 2).min(heartbeat);
             cluster.alive_at = now.tick.after(next);
             return true;
@@ -182,35 +196,43 @@ impl Meter {
         true
     }
 
-    /// Notes what is known of those who are gone, to be told from the beginning.
+    /// Has it told what those who are gone had counted, from the beginning.
     pub(super) fn dig_up_graves(&mut self) {
-        if self.cluster.graves_to_tell.is_empty() {
-            let away = self.cluster.peers.iter().filter(|(_, peer)| peer.presence != Presence::Living);
-            let graves = away.flat_map(|(id, peer)| peer.pairs.keys().map(move |&namespace| (id, namespace)));
-            self.cluster.graves_to_tell = graves.collect();
-        }
+        self.cluster.graves_to_tell.get_or_insert((0, 0));
     }
 
-    /// Sends one datagram of what those who are gone had counted; returns whether there was something.
+    /// Sends one datagram of what those who are gone had counted, or at least looks for it; returns whether there was
+    /// something left to do.
     fn tell_graves(&mut self, now: Now) -> bool {
+        let Some((mut id, mut namespace)) = self.cluster.graves_to_tell else { return false };
         let mut graves = Vec::new();
         let mut room = ITEMS_WEIGHT_MAX;
-        while let Some(&(id, namespace)) = self.cluster.graves_to_tell.front() {
-            let pair = self.cluster.peers.get(id).and_then(|peer| Some((peer.node, peer.pairs.get(&namespace)?)));
-            if let Some((node, pair)) = pair {
+        let mut is_done = false;
+        for _ in 0..GRAVES_PER_DATAGRAM {
+            if namespace >= self.namespaces.next_unused() {
+                (id, namespace) = (id + 1, 0);
+            }
+            let Some((found, peer)) = self.cluster.peers.next_remembered(id) else {
+                is_done = true;
+                break;
+            };
+            if found != id {
+                (id, namespace) = (found, 0);
+            }
+            if let Some(pair) = peer.pairs.get(&namespace) {
                 let entry = self.namespaces.at(namespace);
-                let age = entry.age(now);
-                let grave = Grave { node, namespace: entry.shared_name(), connections: pair.connections, age };
+                let (node, connections, age) = (peer.node, pair.connections, entry.age(now));
+                let grave = Grave { node, namespace: entry.shared_name(), connections, age };
                 let Some(left) = room.checked_sub(grave.weight()) else { break };
                 room = left;
                 graves.push(grave);
             }
-            self.cluster.graves_to_tell.pop_front();
+            namespace += 1;
         }
-        if graves.is_empty() {
-            return false;
+        self.cluster.graves_to_tell = Some((id, namespace)).filter(|_| !is_done);
+        if !graves.is_empty() {
+            self.send(News::Graves(graves));
         }
-        self.send(News::Graves(graves));
         true
     }
 
