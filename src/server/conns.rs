@@ -1,10 +1,11 @@
 //! The table of all connections, with one deadline each.
 //!
-//! Owns the connections and their timers, and the list of those that this turn will free. What a deadline means follows
+//! Owns the connections and their timers, and the line of those that are to be freed. What a deadline means follows
 //! from the state of its connection: the head is late, the stream has lasted long enough, or the peer does not close.
 //!
 //! Invariant: a connection is in `closing` exactly when it is marked, once; so `reap` frees each one once.
 
+use std::collections::VecDeque;
 use std::net::TcpStream;
 
 use super::conn::{CloseReason, Conn, ConnId, Port};
@@ -19,7 +20,7 @@ use crate::wire::session::Session;
 pub(super) struct Conns {
     slab: Slab<Conn>,
     deadlines: TimerWheel,
-    closing: Vec<ConnId>,
+    closing: VecDeque<ConnId>,
     /// How many came in on each port.
     by_port: [usize; Port::COUNT],
     /// How many of those are members.
@@ -80,11 +81,11 @@ impl Conns {
         }
     }
 
-    /// Marks a connection to be freed at the end of this turn. The first reason stays.
+    /// Marks a connection to be freed at the end of a turn, this one if there is time. The first reason stays.
     pub(super) fn close(&mut self, id: ConnId, reason: CloseReason) {
         if let Some(conn) = self.get_open(id) {
             conn.closing = Some(reason);
-            self.closing.push(id);
+            self.closing.push_back(id);
         }
     }
 
@@ -93,19 +94,24 @@ impl Conns {
         for (id, conn) in self.slab.iter_mut() {
             if conn.closing.is_none() && !matches!(conn.session, Session::Drain { .. }) {
                 conn.closing = Some(CloseReason::Shutdown);
-                self.closing.push(id);
+                self.closing.push_back(id);
             }
         }
     }
 
     /// Takes the next connection that is to be freed, its timer gone.
     pub(super) fn pop_closing(&mut self) -> Option<(ConnId, Conn)> {
-        let id = self.closing.pop()?;
+        let id = self.closing.pop_front()?;
         self.deadlines.cancel(id);
         let conn = self.slab.remove(id)?;
         self.by_port[conn.port as usize] -= 1;
         self.members -= usize::from(matches!(conn.session, Session::Stream { .. }));
         Some((id, conn))
+    }
+
+    /// Whether some are still to be freed.
+    pub(super) fn has_closing(&self) -> bool {
+        !self.closing.is_empty()
     }
 
     /// Sets the deadline of a connection, in place of the one it had; `None` is for ever.

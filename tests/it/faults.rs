@@ -450,6 +450,25 @@ fn a_restart_gets_its_port_back_at_once() {
 }
 
 #[test]
+fn of_many_deadlines_at_once_none_is_forgotten() {
+    // Several times more than one turn does of anything.
+    const MANY: usize = 150;
+    let daemon = Daemon::start(&["--head-timeout", "0.5", "--max-conn-duration", "0.5"]);
+    let mut silent: Vec<TcpStream> = (0..MANY).map(|_| connect(daemon.audience())).collect();
+    let mut streams = members(&daemon, "/brief", MANY);
+    for socket in &mut silent {
+        assert_eq!(Reply::parse(&read_to_end(socket)).status, 408);
+    }
+    for stream in &mut streams {
+        while stream.next_event(SOON) != Some(Event::Closed) {}
+    }
+    daemon.wait_members("brief", 0);
+    drop(silent);
+    // The one that asks is open, too.
+    wait_until("that all are gone", || get(daemon.stats_port(), "/process").body.contains("\"open\":1,"));
+}
+
+#[test]
 fn a_push_to_many_members_reaches_all_of_them() {
     let daemon = Daemon::start(&["--notify-min-delay", "0.2", "--notify-max-delay", "600"]);
     let mut streams = members(&daemon, "/many", 400);
