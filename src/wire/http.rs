@@ -6,7 +6,11 @@
 //!
 //! Invariant: what is accepted here is accepted by any conforming parser, with the same method, target and fields.
 
+mod bytes;
+
 use std::fmt;
+
+use bytes::{Class, find, find_control, is_graphic};
 
 /// The longest head in bytes, its last CRLF included. Browsers send 0.5 to 2 KiB, cookies included.
 pub const HEAD_MAX: usize = 8 * 1024;
@@ -90,7 +94,7 @@ impl HeadScanner {
     /// A line without CR, or no end within [`HEAD_MAX`] bytes.
     pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<std::ops::Range<usize>>, Refusal> {
         let bytes = bytes.get(..HEAD_MAX).unwrap_or(bytes);
-        while let Some(line_feed) = bytes.iter().skip(self.scanned).position(|&byte| byte == b'\n') {
+        while let Some(line_feed) = find(bytes.get(self.scanned..).unwrap_or_default(), b'\n') {
             let line_feed = self.scanned + line_feed;
             let line = bytes.get(self.line_start..line_feed).unwrap_or_default();
             let [text @ .., b'\r'] = line else { return Err(Refusal::BareLf) };
@@ -146,8 +150,8 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The first thing that is wrong with it, in the order of its bytes; then what is wrong with it as a whole.
     pub fn parse(head: &'a [u8]) -> Result<Self, Refusal> {
-        let mut lines = head.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r\n"));
-        let request_line = lines.next().flatten().ok_or(Refusal::RequestLine)?;
+        let (request_line, mut rest) = split_at(head, b'\n').ok_or(Refusal::RequestLine)?;
+        let request_line = request_line.strip_suffix(b"\r").ok_or(Refusal::RequestLine)?;
         let (method, path, version) = parse_request_line(request_line)?;
         let mut request = Self {
             method,
@@ -160,15 +164,10 @@ impl<'a> Request<'a> {
             sec_fetch_site: None,
         };
         let mut framing = Framing::default();
-        for line in lines {
-            match line {
-                None => return Err(Refusal::BareLf),
-                Some([]) => break,
-                Some(line) => {
-                    let (name, value) = parse_field(line)?;
-                    request.note_field(&mut framing, name, value)?;
-                }
-            }
+        while !rest.starts_with(b"\r\n") {
+            let (field, after) = parse_field(rest)?;
+            request.note_field(&mut framing, field)?;
+            rest = after;
         }
         framing.check(version)?;
         if version == Version::Http11 && request.host.is_none() {
@@ -178,7 +177,8 @@ impl<'a> Request<'a> {
     }
 
     /// Keeps what is asked for later, by the length of the name first: most fields cost one comparison.
-    fn note_field(&mut self, framing: &mut Framing, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
+    fn note_field(&mut self, framing: &mut Framing, field: Field<'a>) -> Result<(), Refusal> {
+        let Field { name, value } = field;
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 if self.host.is_some() {
@@ -209,11 +209,9 @@ enum Version {
 
 /// `request-line = method SP request-target SP HTTP-version` (RFC 9112 section 3)
 fn parse_request_line(line: &[u8]) -> Result<(Method, &str, Version), Refusal> {
-    let mut words = line.split(|&byte| byte == b' ');
-    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
-        return Err(Refusal::RequestLine);
-    };
-    if words.next().is_some() || method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
+    let (method, rest) = split_at(line, b' ').ok_or(Refusal::RequestLine)?;
+    let (target, version) = split_at(rest, b' ').ok_or(Refusal::RequestLine)?;
+    if version.contains(&b' ') || method.is_empty() || !TOKEN.has_all(method) {
         return Err(Refusal::RequestLine);
     }
     let path = parse_target(target)?;
@@ -241,7 +239,7 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, &str, Version), Refusal> {
 /// The path of a target in origin, absolute or asterisk form (RFC 9112 section 3.2).
 fn parse_target(target: &[u8]) -> Result<&str, Refusal> {
     // VCHAR (RFC 5234): all that a URI can have is within it, and what it cannot have stays as it was sent.
-    if !target.iter().all(u8::is_ascii_graphic) {
+    if !is_graphic(target) {
         return Err(Refusal::Target);
     }
     let target = str::from_utf8(target).map_err(|_| Refusal::Target)?;
@@ -264,22 +262,28 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
 }
 
-/// `field-line = field-name ":" OWS field-value OWS` (RFC 9112 section 5)
-fn parse_field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
-    if let [b' ' | b'\t', ..] = line {
+/// A field line without the white space around its value.
+#[derive(Clone, Copy)]
+struct Field<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+/// `field-line = field-name ":" OWS field-value OWS` (RFC 9112 section 5), and what comes after its CRLF.
+fn parse_field(lines: &[u8]) -> Result<(Field<'_>, &[u8]), Refusal> {
+    if let [b' ' | b'\t', ..] = lines {
         return Err(Refusal::Folded);
     }
-    let colon = line.iter().position(|&byte| !is_token(byte)).ok_or(Refusal::FieldName)?;
-    let (name, rest) = line.split_at(colon);
+    let colon = lines.iter().position(|&byte| !TOKEN.has(byte)).ok_or(Refusal::FieldName)?;
+    let (name, rest) = lines.split_at(colon);
     let [b':', value @ ..] = rest else { return Err(Refusal::FieldName) };
     if name.is_empty() {
         return Err(Refusal::FieldName);
     }
-    // field-value: VCHAR, obs-text, SP and HTAB (RFC 9110 section 5.5)
-    if value.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
-        return Err(Refusal::FieldValue);
-    }
-    Ok((name, trim_ows(value)))
+    // field-value: VCHAR, obs-text, SP and HTAB (RFC 9110 section 5.5). What is none of them has to be its CRLF.
+    let (value, rest) = value.split_at_checked(find_control(value).ok_or(Refusal::FieldValue)?).unwrap_or_default();
+    let [b'\r', b'\n', after @ ..] = rest else { return Err(Refusal::FieldValue) };
+    Ok((Field { name, value: trim_ows(value) }, after))
 }
 
 /// Without the white space around it: `OWS = *( SP / HTAB )`.
@@ -298,10 +302,9 @@ fn parse_host(value: &[u8]) -> Result<&str, Refusal> {
         None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
     let is_literal = text.starts_with('[');
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
     let is_port =
         port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
-    let is_right = is_port && host.bytes().all(|byte| is_host(byte) || (is_literal && byte == b':'));
+    let is_right = is_port && host.bytes().all(|byte| HOST.has(byte) || (is_literal && byte == b':'));
     if is_right { Ok(text) } else { Err(Refusal::Host) }
 }
 
@@ -333,7 +336,7 @@ impl Framing {
     /// `chunked` has to be the last coding, and to be there once (RFC 9112 section 6.1).
     fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for coding in value.split(|&byte| byte == b',').map(trim_ows) {
-            if self.is_chunked || coding.is_empty() || !coding.iter().all(|&byte| is_token(byte)) {
+            if self.is_chunked || coding.is_empty() || !TOKEN.has_all(coding) {
                 return Err(Refusal::TransferEncoding);
             }
             self.is_chunked = coding.eq_ignore_ascii_case(b"chunked");
@@ -353,10 +356,17 @@ fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
 
-/// `tchar` (RFC 9110 section 5.6.2)
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// What is before the first such byte, and what is after it.
+fn split_at(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let (before, [_, after @ ..]) = bytes.split_at_checked(find(bytes, separator)?)? else { return None };
+    Some((before, after))
 }
+
+/// `tchar` (RFC 9110 section 5.6.2)
+static TOKEN: Class = Class::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
+/// What a host may have that is no literal: `unreserved`, `pct-encoded` and `sub-delims` (RFC 3986 section 3.2.2).
+static HOST: Class = Class::alphanumeric_and(b"-._~%!$&'()*+,;=");
 
 #[cfg(test)]
 mod tests;

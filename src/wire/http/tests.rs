@@ -115,7 +115,7 @@ fn every_byte_that_a_field_may_not_have_is_refused() {
         match byte {
             b'\n' => refuses(&name, Refusal::BareLf),
             b':' => assert!(matches!(read(&name), Ok(Some(_)))),
-            _ if is_token(byte) => assert!(matches!(read(&name), Ok(Some(_))), "{byte:#x}"),
+            _ if TOKEN.has(byte) => assert!(matches!(read(&name), Ok(Some(_))), "{byte:#x}"),
             _ => refuses(&name, Refusal::FieldName),
         }
         let value = [b"GET / HTTP/1.1\r\nHost: h\r\nX: y", [byte].as_slice(), b"z\r\n\r\n"].concat();
@@ -127,7 +127,7 @@ fn every_byte_that_a_field_may_not_have_is_refused() {
         let method = [b"G", [byte].as_slice(), b"T / HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
         match byte {
             b'\n' => refuses(&method, Refusal::BareLf),
-            _ if is_token(byte) => assert!(matches!(read(&method), Ok(Some(_))), "{byte:#x}"),
+            _ if TOKEN.has(byte) => assert!(matches!(read(&method), Ok(Some(_))), "{byte:#x}"),
             _ => refuses(&method, Refusal::RequestLine),
         }
     }
