@@ -150,7 +150,18 @@ impl<'a> Request<'a> {
     /// # Errors
     /// The first thing that is wrong with it, in the order of its bytes; then what is wrong with it as a whole.
     pub fn parse(head: &'a [u8]) -> Result<Self, Refusal> {
-        let (request_line, mut rest) = split_at(head, b'\n').ok_or(Refusal::RequestLine)?;
+        Self::parse_first(head).map(|(request, _)| request)
+    }
+
+    /// Reads the head that `bytes` begin with, and tells where it ends.
+    ///
+    /// A head that is accepted ends where [`HeadScanner`] finds its end, for no line may have a line end within it. A refusal
+    /// is not the last word: more bytes may be needed, and a bare LF further on is refused first.
+    ///
+    /// # Errors
+    /// What is wrong first, in the order of the bytes, if they are all there.
+    pub(super) fn parse_first(bytes: &'a [u8]) -> Result<(Self, usize), Refusal> {
+        let (request_line, mut rest) = split_at(bytes, b'\n').ok_or(Refusal::RequestLine)?;
         let request_line = request_line.strip_suffix(b"\r").ok_or(Refusal::RequestLine)?;
         let (method, path, version) = parse_request_line(request_line)?;
         let mut request = Self {
@@ -173,7 +184,7 @@ impl<'a> Request<'a> {
         if version == Version::Http11 && request.host.is_none() {
             return Err(Refusal::Host);
         }
-        Ok(request)
+        Ok((request, bytes.len() - rest.len() + 2))
     }
 
     /// Keeps what is asked for later, by the length of the name first: most fields cost one comparison.

@@ -96,6 +96,13 @@ impl Session {
 
 fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step<'a> {
     let Some(partial) = partial else {
+        // Most heads come whole and alone, and are good: then this was all. Any other is judged in order, first where it
+        // ends, then what it says.
+        if bytes.ends_with(b"\r\n\r\n")
+            && let Ok((request, end)) = Request::parse_first(bytes.get(..HEAD_MAX).unwrap_or(bytes))
+        {
+            return Step::Request { request, surplus: length(bytes.get(end..).unwrap_or_default()) };
+        }
         let mut scanner = HeadScanner::default();
         return match scanner.scan(bytes) {
             Ok(None) => {
@@ -150,6 +157,21 @@ mod tests {
         let mut session = Session::default();
         assert_eq!(session.feed(&JOIN[..9]), Step::Wait);
         assert!(!session.is_untouched());
+    }
+
+    #[test]
+    fn a_head_is_judged_as_if_its_end_had_been_looked_for_first() {
+        let whole = [&JOIN[2..], b"\r\n\r\n"].concat();
+        for at in 0..whole.len() {
+            for byte in 0..=u8::MAX {
+                let bytes = [&whole[..at], &[byte], &whole[at + 1..]].concat();
+                let in_order = match HeadScanner::default().scan(&bytes) {
+                    Ok(None) => Step::Wait,
+                    found => finish(found, &bytes, 0),
+                };
+                assert_eq!(Session::default().feed(&bytes), in_order, "{byte:#x} at {at}");
+            }
+        }
     }
 
     #[test]
