@@ -7,6 +7,7 @@
 
 mod cluster;
 mod key;
+mod notification;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::meter::{NotifyRule, Rules};
 pub use cluster::ClusterConfig;
 pub use key::KeySource;
+pub use notification::NotificationConfig;
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
 const DURATION_MAX_S: f64 = 365.0 * 24.0 * 3600.0;
@@ -66,8 +68,10 @@ pub struct Config {
     pub demo_port: Option<u16>,
     /// The stats port, on loopback; `None` is disabled.
     pub stats_port: Option<u16>,
-    /// The notification port, on loopback; `None` is disabled.
+    /// The notification port; `None` is disabled.
     pub notification_port: Option<u16>,
+    /// Where messages are taken, and from whom.
+    pub notification: NotificationConfig,
     /// How counting goes.
     pub rules: Rules,
     /// The longest that a stream stays open; `None` is for ever.
@@ -168,6 +172,9 @@ Options:
       --stats-port <port>              local port on which to bind the stats server (default 1442, 0 to disable)
       --notification-port <port>       local port on which to bind the notification server (default 2442, 0 to
                                        disable)
+      --notification-host <ip>         address of the notification port (default loopback; any other asks for a token)
+      --notification-token-file <path> file with a token of at least 16 bytes that has to come with every message
+                                       (`Authorization: Bearer <token>`), readable by its owner only
 
 Every duration takes fractions of a second, as in 0.5.
 ";
@@ -197,6 +204,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         demo_port: options.side_port("--demo-port", 8080)?,
         stats_port: options.side_port("--stats-port", 1442)?,
         notification_port: options.side_port("--notification-port", 2442)?,
+        notification: notification::parse(&mut options)?,
         rules: Rules {
             notify: NotifyRule {
                 delta_ratio: options.value("--notify-delta-ratio", None, 0.1, parse_ratio)?,

@@ -1,6 +1,6 @@
-//! The key that all nodes of an audience share.
+//! Secrets: the key that all nodes of an audience share, and what else is kept in a file.
 //!
-//! Owns where it comes from, and refuses one that is no secret. It never tells it.
+//! Owns where they come from, and refuses what is no secret. It never tells one.
 
 use std::ffi::OsString;
 use std::fs;
@@ -29,23 +29,30 @@ impl KeySource {
     /// Reads the key.
     ///
     /// # Errors
-    /// A file that cannot be read, that others can read, or that is too short, as a line for a person.
+    /// As [`read_secret`].
     pub fn read(&self) -> Result<Vec<u8>, String> {
-        let path = match self {
-            Self::Environment(key) => return Ok(key.clone()),
-            Self::Path(path) => path,
-        };
-        let refuse = |problem: &str| format!("--cluster-key-file {}: {problem}", path.display());
-        let (mode, bytes) = read_with_mode(path).map_err(|error| refuse(&error.to_string()))?;
-        if mode & 0o077 != 0 {
-            return Err(refuse(&format!("others can read it; run `chmod 600 {}`", path.display())));
+        match self {
+            Self::Environment(key) => Ok(key.clone()),
+            Self::Path(path) => read_secret("--cluster-key-file", path),
         }
-        let key = bytes.trim_ascii_end();
-        if key.len() < KEY_MIN {
-            return Err(refuse(&format!("the key is too short; put at least {KEY_MIN} bytes in it")));
-        }
-        Ok(key.to_vec())
     }
+}
+
+/// Reads the secret in a file that an option names.
+///
+/// # Errors
+/// A file that cannot be read, that others can read, or that has too little in it, as a line for a person.
+pub(super) fn read_secret(option: &str, path: &Path) -> Result<Vec<u8>, String> {
+    let refuse = |problem: &str| format!("{option} {}: {problem}", path.display());
+    let (mode, bytes) = read_with_mode(path).map_err(|error| refuse(&error.to_string()))?;
+    if mode & 0o077 != 0 {
+        return Err(refuse(&format!("others can read it; run `chmod 600 {}`", path.display())));
+    }
+    let secret = bytes.trim_ascii_end();
+    if secret.len() < KEY_MIN {
+        return Err(refuse(&format!("what is in it is too short; put at least {KEY_MIN} bytes there")));
+    }
+    Ok(secret.to_vec())
 }
 
 /// Reads the options.

@@ -128,6 +128,17 @@ pub(super) fn process_json(meter: &Meter, open: usize, turns: &Histogram, now: N
     })
 }
 
+/// Whether a request brings this token (RFC 6750 section 2.1). How long that takes to tell does not depend on how much of
+/// it is right.
+pub(super) fn brings_token(request: &Request<'_>, token: &[u8]) -> bool {
+    let credentials = request.authorization.and_then(|field| field.split_at_checked(BEARER.len()));
+    let Some((scheme, given)) = credentials else { return false };
+    let differences = given.iter().zip(token).fold(0, |differences, (a, b)| differences | (a ^ b));
+    scheme.eq_ignore_ascii_case(BEARER) && given.len() == token.len() && differences == 0
+}
+
+const BEARER: &[u8] = b"Bearer ";
+
 /// Whether a request may have come from a program on this machine, or from a page that such a program serves.
 ///
 /// A page elsewhere betrays itself: by `Sec-Fetch-Site` (Fetch metadata), by its `Origin`, or, when its own name was made
@@ -175,6 +186,28 @@ mod tests {
         assert!(matches!(DemoRoute::of("/client/audience.js"), DemoRoute::Script(_)));
         assert_eq!(DemoRoute::of("/client/none.js"), DemoRoute::NotFound);
         assert_eq!(DemoRoute::of("/a/b/c"), DemoRoute::NotFound);
+    }
+
+    #[test]
+    fn a_token_has_to_be_the_same() {
+        let brings = |fields: &str| {
+            let head = format!("GET / HTTP/1.0\r\n{fields}\r\n\r\n");
+            brings_token(&Request::parse(head.as_bytes()).unwrap(), b"the-token-of-this-audience")
+        };
+        assert!(brings("Authorization: Bearer the-token-of-this-audience"));
+        assert!(brings("authorization: bearer the-token-of-this-audience"));
+        for fields in [
+            "X: y",
+            "Authorization:",
+            "Authorization: Bearer",
+            "Authorization: Bearer the-token-of-this-audienc",
+            "Authorization: Bearer the-token-of-this-audience1",
+            "Authorization: Bearer The-token-of-this-audience",
+            "Authorization: Basic  the-token-of-this-audience",
+            "Proxy-Authorization: Bearer the-token-of-this-audience",
+        ] {
+            assert!(!brings(fields), "{fields}");
+        }
     }
 
     #[track_caller]

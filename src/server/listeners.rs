@@ -139,7 +139,10 @@ impl Listeners {
             this.bind_local(reactor, Port::Stats, number)?;
         }
         if let Some(number) = config.notification_port {
-            this.bind_local(reactor, Port::Notification, number)?;
+            match config.notification.host {
+                Some(host) => drop(this.bind_one(reactor, Port::Notification, (host, number).into())?),
+                None => this.bind_local(reactor, Port::Notification, number)?,
+            }
         }
         if let Some(number) = config.demo_port {
             this.bind_public(reactor, Port::Demo, config.host, number)?;

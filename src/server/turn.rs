@@ -106,9 +106,9 @@ impl Server {
         let node = NodeId(RandomState::new().hash_one(std::process::id()));
         let (listeners, audience_port) = Listeners::bind(&config, node, descriptors, &reactor)?;
         let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
+        let service = Service::new(config, audience_port, node)?;
         listeners.log()?;
-        bus.log_ways(&config, node);
-        let service = Service::new(config, audience_port, node);
+        bus.log_ways(&service.config, node);
         Ok(Self {
             reactor,
             signals,

@@ -142,6 +142,8 @@ pub struct Request<'a> {
     pub last_event_id: Option<&'a [u8]>,
     /// `Sec-Fetch-Site`.
     pub sec_fetch_site: Option<&'a [u8]>,
+    /// `Authorization`.
+    pub authorization: Option<&'a [u8]>,
 }
 
 impl<'a> Request<'a> {
@@ -173,6 +175,7 @@ impl<'a> Request<'a> {
             user_agent: None,
             last_event_id: None,
             sec_fetch_site: None,
+            authorization: None,
         };
         let mut framing = Framing::default();
         while !rest.starts_with(b"\r\n") {
@@ -203,6 +206,7 @@ impl<'a> Request<'a> {
             6 if name.eq_ignore_ascii_case(b"origin") => self.origin = Some(value),
             10 if name.eq_ignore_ascii_case(b"user-agent") => self.user_agent = Some(value),
             13 if name.eq_ignore_ascii_case(b"last-event-id") => self.last_event_id = Some(value),
+            13 if name.eq_ignore_ascii_case(b"authorization") => self.authorization = Some(value),
             14 if name.eq_ignore_ascii_case(b"sec-fetch-site") => self.sec_fetch_site = Some(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => framing.note_content_length(value)?,
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => framing.note_transfer_encoding(value)?,

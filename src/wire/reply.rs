@@ -112,6 +112,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         204 => "No Content",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         408 => "Request Timeout",
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_status_that_is_sent_has_a_reason() {
-        for status in [200, 204, 400, 403, 404, 408, 414, 431, 503, 505] {
+        for status in [200, 204, 400, 401, 403, 404, 408, 414, 431, 503, 505] {
             assert!(!reason(status).is_empty(), "{status}");
         }
     }

@@ -2,14 +2,18 @@
 //! each serves, to whom, and where they listen. Stats and notification are for this machine alone, and
 //! a web page that reaches them through somebody's browser is refused.
 
+use std::fs::Permissions;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::{
-    Daemon, Event, Reply, SOON, Stream, TICK, connect, exchange, get, has_ipv6, join_request, lossy, member, members,
-    ms, now, read_to_end, request, unix_now, wait_until,
+    BINARY, Daemon, Event, Reply, SOON, Stream, TICK, connect, exchange, get, has_ipv6, isolate, join_request, lossy,
+    member, members, ms, now, read_to_end, request, unix_now, wait_until,
 };
 
 /// What a web page elsewhere makes a browser send.
@@ -318,6 +322,88 @@ fn a_notification_path_with_other_parts_is_200_and_reaches_nobody() {
     }
     assert_eq!(exchange(daemon.notification(), "GET\r\n\r\n").status, 400);
     stream.expect_silence(ms(100));
+}
+
+/// A file with a secret, gone with the test.
+struct SecretFile(PathBuf);
+
+impl SecretFile {
+    fn new(name: &str, secret: &str, mode: u32) -> Self {
+        let path = std::env::temp_dir().join(format!("audience-meter-{}-{name}", std::process::id()));
+        std::fs::write(&path, secret).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        Self(path)
+    }
+
+    fn option(&self) -> String {
+        format!("--notification-token-file={}", self.0.display())
+    }
+}
+
+impl Drop for SecretFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn with_a_token_messages_are_taken_from_elsewhere_and_from_nobody_without() {
+    let file = SecretFile::new("token", "the-token-of-this-audience\n", 0o600);
+    let daemon = Daemon::start(&[&file.option(), "--notification-host=0.0.0.0", "--notify-min-delay=600"]);
+    let elsewhere = SocketAddr::from(([127, 9, 9, 9], daemon.notification().port()));
+    let (mut stream, _) = member(&daemon, "/ns");
+    let right = "Authorization: Bearer the-token-of-this-audience\r\n";
+    for (headers, status) in [
+        ("Host: localhost\r\n".to_owned(), 401),
+        ("Host: localhost\r\nAuthorization: Bearer the-token-of-this-audiencE\r\n".to_owned(), 401),
+        ("Host: localhost\r\nAuthorization: Bearer\r\n".to_owned(), 401),
+        (format!("Host: meter.example.com:2442\r\n{right}"), 200),
+    ] {
+        let reply = exchange(elsewhere, request("GET", &format!("/ns/chat/{status}"), &headers));
+        assert_eq!(reply.status, status, "{headers:?}: {reply:?}");
+        assert_eq!(reply.header("WWW-Authenticate"), (status == 401).then_some("Bearer"), "{reply:?}");
+    }
+    stream.expect(&Event::Message("chat=200".to_owned()));
+    stream.expect_silence(ms(100));
+}
+
+#[test]
+fn a_token_that_is_no_secret_is_refused_at_the_start() {
+    for (name, secret, mode, why) in [
+        ("open", "the-token-of-this-audience", 0o644, "others can read it"),
+        ("short", "qwertz", 0o600, "too short"),
+        ("spaced", "the token of this audience", 0o600, "visible ASCII"),
+    ] {
+        let file = SecretFile::new(name, secret, mode);
+        let mut command = Command::new(BINARY);
+        let ports = ["-w=1", "--port=0", "--stats-port=0", "--demo-port=0", "--notification-port=0"];
+        let output = isolate(&mut command).args(ports).arg(file.option()).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{text}");
+        assert!(text.contains(why) && !text.contains(secret), "{text}");
+    }
+}
+
+#[test]
+fn nothing_that_a_stranger_sends_makes_an_event_a_field_or_a_line_of_its_own() {
+    let daemon = Daemon::start(&["-d", "--notify-min-delay", "600", "--allow-origin", "https://a.example"]);
+    let name = "/a%0Adata:%207\"level=warn;event=forged";
+    let (mut stream, _) = member(&daemon, name);
+    daemon.notify(&format!("{name}/s%0A%0Adata:/1%0Ddata:2")).expect_empty();
+    stream.expect(&Event::Message("s%0A%0Adata:=1%0Ddata:2".to_owned()));
+    // A message or a name with a line end is none.
+    for target in ["/ns/s/a\rdata: 9", "/ns/s/a\ndata: 9", "/ns/s\u{85}/a", "/ns/s/\u{2028}"] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(exchange(daemon.notification(), head).status, 400, "{target:?}");
+    }
+    // What is sent back of a request is an origin that was listed before.
+    let forged = "Origin: https://a.example\tSet-Cookie: x=1\r\n";
+    let reply = exchange(daemon.audience(), request("GET", "/ns", forged));
+    assert_eq!((reply.header("Set-Cookie"), reply.header("Access-Control-Allow-Origin")), (None, None), "{reply:?}");
+    assert_eq!(daemon.namespaces(), [name.strip_prefix('/').unwrap()]);
+    stream.expect_silence(ms(100));
+    let lines = daemon.log();
+    assert!(lines.iter().all(|line| line.starts_with("level=") && !line.contains(" event=forged")), "{lines:?}");
 }
 
 #[test]

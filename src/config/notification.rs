@@ -1,0 +1,73 @@
+//! Who may send messages to the audience.
+//!
+//! Owns where messages are taken and what has to come with them. By default that is loopback, and nothing; whoever takes them
+//! from elsewhere asks for a token.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::{Options, UsageError, key, parse_host};
+
+/// Where messages are taken, and from whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotificationConfig {
+    /// The address of the notification port; `None` is loopback, IPv4 and IPv6.
+    pub host: Option<IpAddr>,
+    token_file: Option<PathBuf>,
+}
+
+impl NotificationConfig {
+    /// Reads the token that has to come with a message, if one has to.
+    ///
+    /// # Errors
+    /// A file that cannot be read, that others can read, that has too little in it, or what cannot come in a field, as a
+    /// line for a person.
+    pub fn read_token(&self) -> Result<Option<Vec<u8>>, String> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let token = key::read_secret(TOKEN_FILE, path)?;
+        if !token.iter().all(u8::is_ascii_graphic) {
+            return Err(format!("{TOKEN_FILE} {}: a token is visible ASCII, without spaces", path.display()));
+        }
+        Ok(Some(token))
+    }
+}
+
+const TOKEN_FILE: &str = "--notification-token-file";
+
+/// Reads the options.
+pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
+    options: &mut Options<E>,
+) -> Result<NotificationConfig, UsageError> {
+    let host = options.value("--notification-host", None, None, parse_host)?;
+    let token_file = options.given(TOKEN_FILE, TOKEN_FILE, None, |text| Ok(PathBuf::from(text)))?;
+    if let Some(host) = host
+        && !host.is_loopback()
+        && token_file.is_none()
+    {
+        return Err(UsageError(format!("--notification-host {host} lets others in; give a {TOKEN_FILE}, too")));
+    }
+    Ok(NotificationConfig { host, token_file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Command, parse};
+
+    fn notification(line: &str) -> Result<NotificationConfig, String> {
+        match parse(line.split_whitespace().map(OsString::from).collect(), |_| None) {
+            Ok(Command::Run(config)) => Ok(config.notification),
+            other => Err(other.unwrap_err().to_string()),
+        }
+    }
+
+    #[test]
+    fn who_lets_others_in_asks_for_a_token() {
+        assert_eq!(notification("").unwrap(), NotificationConfig::default());
+        let error = notification("--notification-host 0.0.0.0").unwrap_err();
+        assert_eq!(error, "--notification-host 0.0.0.0 lets others in; give a --notification-token-file, too");
+        assert!(notification("--notification-host ::1").is_ok());
+        assert!(notification("--notification-host 10.0.0.1 --notification-token-file /t").is_ok());
+    }
+}
