@@ -2,6 +2,8 @@
 //!
 //! Owns what must hold for any bytes whatever. It panics when it does not; it returns what it found, for a second opinion.
 
+mod meter;
+
 use std::time::Duration;
 
 use crate::collections::tick::{Now, Tick};
@@ -10,6 +12,7 @@ use crate::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
 use crate::wire::http::{HEAD_MAX, HeadScanner, Refusal, Request};
 use crate::wire::report::{self, DATAGRAM_MAX, Scope};
 use crate::wire::session::{Session, Step};
+pub use meter::meter;
 
 /// What the server reads at once: more than a head, less than a peer may say after it.
 const READ_MAX: usize = 16 * 1024;

@@ -33,3 +33,8 @@ fn the_corpus_of_report_holds() {
 fn the_corpus_of_session_holds() {
     replay("session", audience_meter::fuzzing::session);
 }
+
+#[test]
+fn the_corpus_of_meter_holds() {
+    replay("meter", audience_meter::fuzzing::meter);
+}

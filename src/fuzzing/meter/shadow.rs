@@ -1,0 +1,315 @@
+//! A second book of one node's members, kept the slow way: who is there, in the order in which they came.
+//!
+//! Owns what a meter must answer, worked out from the rules alone: a list per namespace instead of lists, tables and
+//! timers that are kept in step. It knows of other nodes only that they can add to a total.
+//!
+//! Invariant: after each step, the meter's book and this one say the same.
+
+use std::collections::BTreeMap;
+
+use super::NAMESPACES;
+use crate::collections::tick::Tick;
+use crate::meter::news::{Datagram, Item, News, NodeId};
+use crate::meter::{MemberId, Meter, NamespaceId, Rules, WalkId};
+
+/// A member that is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Present {
+    pub(super) member: MemberId,
+    pub(super) uuid: Option<&'static str>,
+    /// When it claimed the uuid, as it was told to the others.
+    pub(super) claim_ms: u64,
+    /// The how manieth of all who ever came it is.
+    serial: u64,
+    /// When it will have stayed long enough to be counted.
+    counts_at: Tick,
+    is_counted: bool,
+    /// The last number that it was told, or 0.
+    heard: u64,
+}
+
+/// A namespace, whether the meter remembers it or not.
+#[derive(Debug, Default)]
+struct Page {
+    /// Its members, oldest first.
+    members: Vec<Present>,
+    is_remembered: bool,
+    /// How many of this node's members were counted while it was remembered.
+    counted_ever: u64,
+    /// The most connections that the meter has told of while it was remembered.
+    connections: u64,
+    total: u64,
+    told_at: Option<Tick>,
+    vacant_since: Option<Tick>,
+    /// When a walk was last on its way here.
+    walked_at: Option<Tick>,
+}
+
+/// A walk: whom it visits next follows from the order in which members came.
+#[derive(Debug)]
+struct Walk {
+    id: WalkId,
+    name: &'static str,
+    /// It goes on with the newest of those who came before this one.
+    below: u64,
+    /// It ends before those who came earlier than this one.
+    floor: u64,
+    /// At its end it begins anew with this floor.
+    again: Option<u64>,
+}
+
+/// The book.
+pub(super) struct Book {
+    rules: Rules,
+    /// Whether there are no other nodes: then the meter's numbers are known and not only bounded.
+    is_lone: bool,
+    pages: BTreeMap<&'static str, Page>,
+    walks: Vec<Walk>,
+    serial: u64,
+}
+
+impl Book {
+    pub(super) fn new(rules: Rules, is_lone: bool) -> Self {
+        let pages = NAMESPACES.iter().map(|&name| (name, Page::default())).collect();
+        Self { rules, is_lone, pages, walks: Vec::new(), serial: 0 }
+    }
+
+    /// Who claims the uuid in this namespace.
+    pub(super) fn holder(&self, name: &str, uuid: &str) -> Option<Present> {
+        let mut holders = self.of(name).iter().filter(|present| present.uuid == Some(uuid));
+        let holder = holders.next().copied();
+        assert!(holders.next().is_none(), "{uuid} of {name} is claimed twice");
+        holder
+    }
+
+    /// Whose claims are earlier than one of those in the datagram, which comes to `node`.
+    pub(super) fn beaten_by(&self, datagram: &Datagram<&str>, node: NodeId) -> Vec<MemberId> {
+        let items: &[Item<&str>] = if let News::Report { items, .. } = &datagram.news { items } else { &[] };
+        let reported = items.iter().filter_map(|item| match item {
+            Item::Claim(claim) => Some((claim, datagram.sender)),
+            Item::Count(_) => None,
+        });
+        let told = match &datagram.news {
+            News::Claimed(claim) => Some((claim, datagram.sender)),
+            News::GivenUp(claim) => Some((claim, NodeId(u64::MAX))),
+            _ => None,
+        };
+        let beaten = reported.chain(told).filter_map(|(claim, claimer)| {
+            let holder = self.holder(claim.namespace, claim.uuid)?;
+            ((claim.time_ms, claimer) > (holder.claim_ms, node)).then_some(holder.member)
+        });
+        beaten.collect()
+    }
+
+    /// All who are there.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &Present)> {
+        self.pages.iter().flat_map(|(&name, page)| page.members.iter().map(move |present| (name, present)))
+    }
+
+    /// A member has joined, and was told `told`.
+    pub(super) fn enter(&mut self, member: MemberId, name: &'static str, uuid: Option<&'static str>, now: Tick) {
+        self.serial += 1;
+        let is_counted = self.rules.increment_delay.is_zero();
+        let counts_at = now.after(self.rules.increment_delay);
+        let present = Present { member, uuid, claim_ms: 0, serial: self.serial, counts_at, is_counted, heard: 0 };
+        let page = self.page(name);
+        page.counted_ever += u64::from(is_counted);
+        page.members.push(present);
+    }
+
+    /// The newest member of a namespace has been told its first count, and when it claimed its uuid.
+    pub(super) fn hear_first(&mut self, name: &str, told: Option<u64>, claim_ms: u64, now: Tick) {
+        let page = self.page(name);
+        let is_alone = page.members.len() == 1;
+        if let Some(newest) = page.members.last_mut() {
+            (newest.heard, newest.claim_ms) = (told.unwrap_or(0), claim_ms);
+        }
+        if is_alone && told.is_some() {
+            page.told_at = Some(now);
+        }
+    }
+
+    /// A member has left, if it was there.
+    pub(super) fn leave(&mut self, member: MemberId) {
+        for page in self.pages.values_mut() {
+            page.members.retain(|present| present.member != member);
+        }
+    }
+
+    /// The meter has been shown this time.
+    pub(super) fn count_in(&mut self, now: Tick) {
+        for page in self.pages.values_mut() {
+            for present in &mut page.members {
+                if !present.is_counted && present.counts_at <= now {
+                    present.is_counted = true;
+                    page.counted_ever += 1;
+                }
+            }
+        }
+    }
+
+    /// Everybody in a namespace is told its total.
+    pub(super) fn hear(&mut self, name: &str, total: u64, skip_newest: bool, now: Tick) {
+        let min_delay = self.rules.notify.min_delay;
+        let page = self.page(name);
+        assert!(total > 0, "0 is never told");
+        assert!(!page.members.is_empty(), "{name} is told to nobody");
+        assert!(page.told_at.is_none_or(|at| at.after(min_delay) <= now && at < now), "{name} is told too soon");
+        page.told_at = Some(now);
+        if let (true, Some(newest)) = (skip_newest, page.members.last()) {
+            assert_eq!(newest.heard, total, "the newest member of {name} is left out, and has heard another number");
+        }
+        for present in &mut page.members {
+            present.heard = total;
+        }
+    }
+
+    pub(super) fn begin_walk(&mut self, id: WalkId, name: &'static str, skip_newest: bool) {
+        assert!(self.walks.iter().all(|walk| walk.id != id), "a walk's key is another's");
+        let newest = self.of(name).last().map_or(0, |present| present.serial);
+        self.walks.push(Walk { id, name, below: newest + u64::from(!skip_newest), floor: 0, again: None });
+    }
+
+    /// The key of one of the walks.
+    pub(super) fn walk(&self, pick: usize) -> Option<WalkId> {
+        self.walks.get(pick.checked_rem(self.walks.len())?).map(|walk| walk.id)
+    }
+
+    /// How many walks are on their way.
+    pub(super) fn walks(&self) -> usize {
+        self.walks.len()
+    }
+
+    /// Whether a walk is still to visit somebody before the list ends.
+    pub(super) fn has_ahead(&self, id: WalkId) -> bool {
+        let walk = self.walks.iter().find(|walk| walk.id == id);
+        walk.is_some_and(|walk| self.of(walk.name).iter().any(|present| present.serial < walk.below))
+    }
+
+    /// A walk is to visit everybody once more.
+    pub(super) fn restart_walk(&mut self, id: WalkId) {
+        for walk in self.walks.iter_mut().filter(|walk| walk.id == id) {
+            (walk.floor, walk.again) = (0, Some(walk.below));
+        }
+    }
+
+    /// Whom a walk visits next.
+    pub(super) fn step_walk(&mut self, id: WalkId) -> Option<MemberId> {
+        let index = self.walks.iter().position(|walk| walk.id == id)?;
+        let walk = self.walks.get_mut(index)?;
+        let members = &self.pages.get(walk.name)?.members;
+        loop {
+            let is_ahead = |present: &&Present| (walk.floor..walk.below).contains(&present.serial);
+            if let Some(next) = members.iter().rev().find(is_ahead) {
+                walk.below = next.serial;
+                return Some(next.member);
+            }
+            let Some(floor) = walk.again.take() else { break };
+            (walk.below, walk.floor) = (u64::MAX, floor);
+        }
+        self.walks.remove(index);
+        None
+    }
+
+    /// Compares the books, after anything whatever.
+    pub(super) fn check(&mut self, meter: &mut Meter, now: Tick) {
+        let remembered: Vec<NamespaceId> = meter.namespaces_from(0).map(|(id, _)| id).collect();
+        for (&name, page) in &mut self.pages {
+            let found = meter.find(name);
+            let has_walk = self.walks.iter().any(|walk| walk.name == name);
+            page.walked_at = if has_walk { Some(now) } else { page.walked_at };
+            let Some(id) = found else {
+                page.check_forgotten(&self.rules, self.is_lone, has_walk, now);
+                continue;
+            };
+            assert!(remembered.contains(&id), "{name} leads nowhere");
+            page.check_figures(meter, id, self.is_lone, now);
+            page.check_order(meter, id);
+        }
+        let counted = self.all().filter(|(_, present)| present.is_counted).count() as u64;
+        assert_eq!(meter.own_members(), counted, "this node's members");
+        let named = self.pages.values().filter(|page| page.is_remembered).count();
+        assert_eq!(named, remembered.len(), "a namespace that nobody has named");
+    }
+
+    /// What is left undone once the meter has been shown this time, or asked to be shown it later.
+    pub(super) fn check_nothing_is_due(&self, now: Tick) {
+        for (name, page) in &self.pages {
+            let waits = page.members.iter().find(|present| !present.is_counted && present.counts_at <= now);
+            assert!(waits.is_none(), "{name}: {waits:?} has stayed long enough");
+            page.check_told(name, &self.rules, now);
+            let due = page.vacant_since.map(|since| since.after(self.rules.namespace_clean_delay));
+            let is_free = page.walked_at.is_none_or(|at| at < now);
+            assert!(
+                !page.is_remembered || !is_free || due.is_none_or(|due| due > now),
+                "{name} is remembered too long"
+            );
+        }
+    }
+
+    fn page(&mut self, name: &str) -> &mut Page {
+        self.pages.get_mut(name).expect("all namespaces have a page")
+    }
+
+    fn of(&self, name: &str) -> &[Present] {
+        self.pages.get(name).map_or(&[], |page| &page.members)
+    }
+}
+
+impl Page {
+    /// The meter does not remember the namespace.
+    fn check_forgotten(&mut self, rules: &Rules, is_lone: bool, has_walk: bool, now: Tick) {
+        assert!(self.members.is_empty(), "{self:?} is forgotten, and has members");
+        if self.is_remembered {
+            assert!(!has_walk, "{self:?} is forgotten under a walk");
+            let due = self.vacant_since.unwrap_or(now).after(rules.namespace_clean_delay);
+            let is_early = is_lone && self.counted_ever > 0 && due > now;
+            assert!(!is_early, "{self:?} is forgotten at {now:?}");
+        }
+        *self = Self::default();
+    }
+
+    fn check_figures(&mut self, meter: &Meter, id: NamespaceId, is_lone: bool, now: Tick) {
+        let (_, namespace) = meter.namespaces_from(id).next().expect("it was found");
+        let own = self.members.iter().filter(|present| present.is_counted).count() as u64;
+        self.total = namespace.total();
+        assert!(self.total >= own, "{} of {own} are counted: {self:?}", self.total);
+        assert!(namespace.connections() >= self.connections.max(self.counted_ever), "connections fell: {self:?}");
+        self.connections = namespace.connections();
+        if is_lone {
+            assert_eq!((self.total, self.connections), (own, self.counted_ever), "{self:?}");
+        }
+        self.is_remembered = true;
+        if self.members.is_empty() {
+            self.told_at = None;
+        }
+        let is_vacant = self.members.is_empty() && self.total == 0;
+        self.vacant_since = is_vacant.then(|| self.vacant_since.unwrap_or(now));
+    }
+
+    /// A walk from the newest member on meets all members, newest first.
+    fn check_order(&self, meter: &mut Meter, id: NamespaceId) {
+        let walk = meter.begin_walk(id, false);
+        for present in self.members.iter().rev() {
+            assert_eq!(meter.step_walk(walk), Some(present.member), "{self:?}");
+        }
+        assert_eq!(meter.step_walk(walk), None, "{self:?}");
+    }
+
+    /// Nobody has waited too long for a count, or believes a number that the total has left behind.
+    fn check_told(&self, name: &str, rules: &Rules, now: Tick) {
+        if self.members.is_empty() || self.total == 0 {
+            return;
+        }
+        let told_at = self.told_at.unwrap_or_else(|| panic!("{name} was never told {}", self.total));
+        let due_after = |delay| told_at.after(delay).max(Tick(told_at.0 + 1));
+        let notify = &rules.notify;
+        assert!(due_after(notify.max_delay.max(notify.min_delay)) > now, "{name} is not told again");
+        if due_after(notify.min_delay) <= now {
+            for present in &self.members {
+                let is_left_behind = self.total.abs_diff(present.heard) >= notify.threshold(present.heard);
+                assert!(!is_left_behind, "{name} has {}, and believes otherwise: {present:?}", self.total);
+            }
+        }
+    }
+}
