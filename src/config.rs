@@ -7,6 +7,7 @@
 
 mod cluster;
 mod key;
+mod networks;
 mod notification;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use crate::meter::{NotifyRule, Rules};
 pub use cluster::ClusterConfig;
 pub use key::KeySource;
+pub use networks::Networks;
 pub use notification::NotificationConfig;
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.

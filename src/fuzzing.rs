@@ -3,6 +3,7 @@
 //! Owns what must hold for any bytes whatever. It panics when it does not; it returns what it found, for a second opinion.
 
 mod meter;
+mod proxy;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::wire::http::{HEAD_MAX, HeadScanner, Refusal, Request};
 use crate::wire::report::{self, DATAGRAM_MAX, Scope};
 use crate::wire::session::{Session, Step};
 pub use meter::meter;
+pub use proxy::proxy;
 
 /// What the server reads at once: more than a head, less than a peer may say after it.
 const READ_MAX: usize = 16 * 1024;

@@ -38,3 +38,8 @@ fn the_corpus_of_session_holds() {
 fn the_corpus_of_meter_holds() {
     replay("meter", audience_meter::fuzzing::meter);
 }
+
+#[test]
+fn the_corpus_of_proxy_holds() {
+    replay("proxy", audience_meter::fuzzing::proxy);
+}
