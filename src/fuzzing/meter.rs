@@ -46,8 +46,6 @@ const CLUSTER_CLEAN_DELAY_MIN: Duration = Duration::from_mins(1);
 struct Node {
     meter: Meter,
     book: Book,
-    /// The tick in which it sent all that it may send in one: it need not be woken again before the next.
-    busy_at: Option<Tick>,
     /// The last message of each other node that it delivered.
     heard: BTreeMap<String, u64>,
 }
@@ -55,8 +53,6 @@ struct Node {
 /// What a node wanted done after one step.
 #[derive(Default)]
 struct Wanted {
-    /// How many datagrams were sent.
-    sent: usize,
     farewells: Vec<MemberId>,
     /// Namespace, total, and whether the newest is left out.
     counts: Vec<(&'static str, u64, bool)>,
@@ -135,7 +131,7 @@ impl World<'_> {
     fn node(&mut self) -> Node {
         self.born += 1;
         let meter = Meter::new(self.rules, NodeId(self.born), self.cluster);
-        Node { meter, book: Book::new(self.rules, self.cluster.is_none()), busy_at: None, heard: BTreeMap::new() }
+        Node { meter, book: Book::new(self.rules, self.cluster.is_none()), heard: BTreeMap::new() }
     }
 
     fn act(&mut self, operation: u8) {
@@ -262,11 +258,10 @@ impl World<'_> {
         }
     }
 
-    /// A walk begins once more. One that has come to the end of the list is let end: it has nobody left to go on with.
     fn restart_walk(&mut self) {
         let pick = self.script.below(16);
         let node = self.here();
-        if let Some(walk) = node.book.walk(pick).filter(|&walk| node.book.has_ahead(walk)) {
+        if let Some(walk) = node.book.walk(pick) {
             node.meter.restart_walk(walk);
             node.book.restart_walk(walk);
         }

@@ -218,13 +218,13 @@ impl Meter {
     ///
     /// `has_heard_all` says that no datagram of another node was left waiting: only then is silence taken for absence.
     pub fn handle_timeout(&mut self, now: Now, has_heard_all: bool) {
-        if self.is_clustered {
-            self.handle_cluster_timeout(now, has_heard_all);
-        }
         self.pending.expire(now.tick);
         for _ in 0..TIMEOUTS_PER_TURN {
             let Some(member) = self.pending.pop_due() else { break };
             self.count_in(member, now);
+        }
+        if self.is_clustered {
+            self.handle_cluster_timeout(now, has_heard_all);
         }
         self.timers.expire(now.tick);
         let mut budget = TIMEOUTS_PER_TURN;

@@ -59,9 +59,7 @@ impl Walks {
     /// Has a walk visit everybody once more, from where it is: the ones ahead, then the ones behind.
     pub(super) fn restart(&mut self, id: WalkId) {
         let walk = self.walks.at_mut(id);
-        if walk.cursor != NONE {
-            walk.lap = Lap::OnceMore { until: walk.cursor };
-        }
+        walk.lap = Lap::OnceMore { until: walk.cursor };
     }
 
     /// The namespace that a walk is in.

@@ -204,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_count_is_told_even_if_the_older_one_has_just_come_to_its_end() {
+        let everybody = MemberId::try_from(PUSHES_PER_TURN).unwrap();
+        let mut meter = meter((0..everybody).map(|member| (member, "a")));
+        let mut pushes = Pushes::default();
+        for total in [2, 1] {
+            pushes.tell_count(&mut meter, 0, sse::count(total), false);
+            assert_eq!(turn(&mut pushes, &mut meter).len(), PUSHES_PER_TURN, "all hear {total}");
+        }
+    }
+
+    #[test]
     fn messages_keep_their_order_and_their_bound() {
         let mut meter = meter([(0, "a"), (1, "a")]);
         let mut pushes = Pushes::default();

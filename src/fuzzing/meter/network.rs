@@ -52,7 +52,6 @@ impl World<'_> {
                     wanted.counts.push((name.expect("a namespace is told its total"), total, skip_newest));
                 }
                 Output::Send(datagram) => {
-                    wanted.sent += 1;
                     match &datagram.news {
                         News::Claimed(claim) => wanted.claim_ms = claim.time_ms,
                         News::Ask(ask) => self.strangers.iter_mut().for_each(|stranger| stranger.hear(index, ask)),

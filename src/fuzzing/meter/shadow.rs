@@ -180,12 +180,6 @@ impl Book {
         self.walks.len()
     }
 
-    /// Whether a walk is still to visit somebody before the list ends.
-    pub(super) fn has_ahead(&self, id: WalkId) -> bool {
-        let walk = self.walks.iter().find(|walk| walk.id == id);
-        walk.is_some_and(|walk| self.of(walk.name).iter().any(|present| present.serial < walk.below))
-    }
-
     /// A walk is to visit everybody once more.
     pub(super) fn restart_walk(&mut self, id: WalkId) {
         for walk in self.walks.iter_mut().filter(|walk| walk.id == id) {

@@ -4,14 +4,8 @@
 //!
 //! Invariant: a node that is woken when it asks to be has nothing left undone.
 
-use super::{NAMESPACES, Node, UUIDS, World, total_of};
-use crate::collections::tick::{TICK_MS, Tick};
-
-/// How many datagrams a turn sends at most.
-const DATAGRAMS_PER_TURN: usize = 32;
-
-/// How many turns a node has in one tick, if nothing happens.
-const TURNS_MAX: usize = 2;
+use super::{NAMESPACES, UUIDS, World, total_of};
+use crate::collections::tick::TICK_MS;
 
 /// How late two nodes may be, in ticks: a little longer than the node timeout, and far from the delay above.
 const PAIR_LATE_MAX: u64 = 512;
@@ -27,8 +21,8 @@ impl World<'_> {
     pub(super) fn pass(&mut self, ticks: u64) {
         let end = self.now.tick.0 + ticks;
         loop {
-            let dues = self.nodes.iter().map(|node| node.due(self.now.tick)).zip(0..);
-            let dues = dues.filter_map(|(due, index)| Some((due?, index)));
+            let dues = self.nodes.iter().map(|node| node.meter.poll_timeout()).zip(0..);
+            let dues = dues.filter_map(|(due, index)| Some((due?.max(self.now.tick), index)));
             let Some((due, index)) = dues.min().filter(|(due, _)| due.0 <= end) else { break };
             self.advance(due.0 - self.now.tick.0);
             self.wake(index, true);
@@ -36,9 +30,7 @@ impl World<'_> {
         self.advance(end - self.now.tick.0);
         for node in &mut self.nodes {
             node.book.check(&mut node.meter, self.now.tick);
-            if node.busy_at != Some(self.now.tick) {
-                node.book.check_nothing_is_due(self.now.tick);
-            }
+            node.book.check_nothing_is_due(self.now.tick);
         }
     }
 
@@ -56,30 +48,22 @@ impl World<'_> {
         self.now.unix_ms += ticks * TICK_MS;
     }
 
-    /// The node has its turn, and another in the same tick if it asks for one: what was counted in just now is told to the
-    /// other nodes in the second. After that, nothing is left for this tick.
+    /// The node has its turn; after it, nothing is left for this tick.
     pub(super) fn wake(&mut self, index: usize, has_heard_all: bool) {
         let now = self.now;
-        let mut sent = 0;
-        for _ in 0..TURNS_MAX {
-            let Some(node) = self.nodes.get_mut(index) else { return };
-            node.meter.handle_timeout(now, has_heard_all);
-            node.book.count_in(now.tick);
-            let wanted = self.take_outputs(index);
-            assert!(wanted.farewells.is_empty(), "time ends no claim");
-            sent += wanted.sent;
-            let Some(node) = self.nodes.get_mut(index) else { return };
-            for (name, total, skip_newest) in wanted.counts {
-                node.book.hear(name, total, skip_newest, now.tick);
-            }
-            node.book.check(&mut node.meter, now.tick);
-            node.book.check_nothing_is_due(now.tick);
-            node.busy_at = if sent >= DATAGRAMS_PER_TURN { Some(now.tick) } else { node.busy_at };
-            if node.due(now.tick).is_none_or(|due| due > now.tick) {
-                return;
-            }
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        node.meter.handle_timeout(now, has_heard_all);
+        node.book.count_in(now.tick);
+        let next = node.meter.poll_timeout();
+        assert!(next.is_none_or(|next| next > now.tick), "the shell would spin: {next:?} is not after {:?}", now.tick);
+        let wanted = self.take_outputs(index);
+        assert!(wanted.farewells.is_empty(), "time ends no claim");
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        for (name, total, skip_newest) in wanted.counts {
+            node.book.hear(name, total, skip_newest, now.tick);
         }
-        panic!("the shell would spin at {now:?}");
+        node.book.check(&mut node.meter, now.tick);
+        node.book.check_nothing_is_due(now.tick);
     }
 
     /// The wall clock is set: back by up to half a minute, or forward.
@@ -111,13 +95,5 @@ impl World<'_> {
                 );
             }
         }
-    }
-}
-
-impl Node {
-    /// When it is to be woken, at the earliest now. What is left of a turn that sent all it may waits for the next tick.
-    fn due(&self, now: Tick) -> Option<Tick> {
-        let earliest = if self.busy_at == Some(now) { Tick(now.0 + 1) } else { now };
-        self.meter.poll_timeout().map(|due| due.max(earliest))
     }
 }

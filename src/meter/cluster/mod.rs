@@ -158,7 +158,8 @@ impl Cluster {
         let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
         let rest = (self.journal.has(Stretch::Repair) || self.graves_to_tell.is_some()).then_some(not_before);
         let copy = self.copies.keys().next().map(|&(at, _)| at.max(not_before));
-        [Some(self.alive_at), fresh, rest, copy, self.alarms.next_deadline()].into_iter().flatten().min()
+        let alive = Some(self.alive_at.max(not_before));
+        [alive, fresh, rest, copy, self.alarms.next_deadline()].into_iter().flatten().min()
     }
 
     /// The time of a claim that is made now: later than all that were heard of.
