@@ -63,6 +63,8 @@ pub(super) struct Journal {
     entries: Slab<Entry>,
     order: List,
     version: u64,
+    /// The version of the last change that is not told any more.
+    horizon: u64,
     fresh: Telling,
     repair: Option<Telling>,
 }
@@ -70,7 +72,7 @@ pub(super) struct Journal {
 impl Default for Journal {
     fn default() -> Self {
         let fresh = Telling { at: 0, cursor: NONE };
-        Self { entries: Slab::default(), order: List::EMPTY, version: 0, fresh, repair: None }
+        Self { entries: Slab::default(), order: List::EMPTY, version: 0, horizon: 0, fresh, repair: None }
     }
 }
 
@@ -78,6 +80,17 @@ impl Journal {
     /// The version of the last change.
     pub(super) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The version of the last change that is not told any more: who had heard of the item and not of that change cannot
+    /// be helped by what is left.
+    pub(super) fn horizon(&self) -> u64 {
+        self.horizon
+    }
+
+    /// Whether an item's last change has been told to whoever was there.
+    pub(super) fn is_told(&self, id: ItemId) -> bool {
+        self.entries.at(id).version <= self.fresh.at
     }
 
     /// Whether this stretch has something left to tell.
@@ -104,7 +117,10 @@ impl Journal {
     /// There is nothing to tell of the item any more.
     pub(super) fn remove(&mut self, id: ItemId) {
         self.detach(id);
-        self.entries.remove(id);
+        let removed = self.entries.remove(id);
+        if let Some(Entry { version, subject: Subject::Share(_), .. }) = removed {
+            self.horizon = self.horizon.max(version);
+        }
     }
 
     /// Somebody knows all up to `since` and has missed what came after.

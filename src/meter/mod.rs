@@ -377,11 +377,14 @@ impl Meter {
         self.reschedule(id, now);
     }
 
-    /// Forgets a vacant namespace, unless something is still on its way along its members, who are gone: its key would be
-    /// used again, and what is on its way would reach others. That ends within moments; it is tried again then.
+    /// Forgets a vacant namespace, unless something is still on its way, and then tries it again soon: along its members,
+    /// who are gone, for its key would be used again, and it would reach others; or to the other nodes, who are to hear that
+    /// nobody is there.
     fn forget(&mut self, id: NamespaceId, now: Now) {
-        if self.namespaces.get(id).is_some_and(|namespace| !namespace.walks.is_empty()) {
-            return self.timers.set(id, Tick(now.tick.0 + 1));
+        let Some(namespace) = self.namespaces.get(id) else { return };
+        let is_walked = !namespace.walks.is_empty();
+        if let Some(until) = if is_walked { Some(now.tick) } else { self.untold_until(namespace.share) } {
+            return self.timers.set(id, until.max(Tick(now.tick.0 + 1)));
         }
         self.timers.cancel(id);
         if let Some(namespace) = self.namespaces.remove(id) {

@@ -62,6 +62,8 @@ pub enum News<N> {
 pub struct Alive {
     /// The version of the sender's last change.
     pub version: u64,
+    /// The version of the last change that it does not tell any more: of a namespace that it has forgotten.
+    pub horizon: u64,
     /// The number of the last message part that it sent.
     pub message: u64,
     /// A digest of what it knows of nodes that are gone.

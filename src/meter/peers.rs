@@ -64,6 +64,8 @@ pub(super) struct Peer {
     pub(super) heard_at: Tick,
     /// Up to which version all of its items are known.
     pub(super) known: u64,
+    /// The version it was at when it was found to be there: nothing older was heard of it.
+    pub(super) base: u64,
     /// The version it is at, as far as it was heard.
     pub(super) version: u64,
     /// When it may be asked again.
@@ -139,6 +141,7 @@ impl Peers {
             presence,
             heard_at: now,
             known: 0,
+            base: 0,
             version: 0,
             ask_at: now,
             members: 0,

@@ -72,6 +72,18 @@ impl Scene {
         told
     }
 
+    /// Lets time pass among other nodes, and returns all that the meter wants done.
+    fn pass_in_company(&mut self, seconds: f64) -> Vec<Output> {
+        let end = self.now.tick.after(s(seconds));
+        let mut outputs = self.outputs();
+        while let Some(next) = self.meter.poll_timeout().filter(|&next| next <= end) {
+            self.now.tick = next;
+            outputs.extend(self.outputs());
+        }
+        self.now.tick = end;
+        outputs
+    }
+
     fn members(&self, name: &str) -> Option<(u64, u64)> {
         let id = self.meter.find(name)?;
         let namespace = self.meter.namespaces.at(id);
@@ -515,4 +527,55 @@ fn a_message_names_its_namespace_which_may_be_forgotten_before_it_is_told() {
     assert_eq!(scene.members("a"), None);
     let told = std::iter::from_fn(|| scene.meter.poll_output()).find(|output| matches!(output, Output::Message { .. }));
     assert_eq!(told, Some(Output::Message { namespace: "a".into(), text: "s=x".into() }));
+}
+
+#[test]
+fn who_has_missed_that_a_namespace_was_left_and_forgotten_asks_for_everything_anew() {
+    let mut scene = clustered();
+    let mut number = 0;
+    let mut hear = |scene: &mut Scene, news| {
+        number += 1;
+        scene.meter.receive(&Datagram { sender: NodeId(7), number, news }, scene.now).unwrap();
+    };
+    let alive = |version, horizon, echo| News::Alive(news::Alive { version, horizon, echo, ..news::Alive::default() });
+    let asked = |scene: &mut Scene| {
+        std::iter::from_fn(|| scene.meter.poll_output()).find_map(|output| match output {
+            Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of == Some(NodeId(7)) => Some(ask),
+            _ => None,
+        })
+    };
+    hear(&mut scene, alive(3, 2, None));
+    let nonce = asked(&mut scene).unwrap().nonce;
+    // What was forgotten before it came was never heard of here.
+    hear(&mut scene, alive(3, 2, Some(news::Echo { asker: NodeId(1), nonce })));
+    let age = news::Age { created_unix_s: 1, empty_ms: 0 };
+    let item = news::Item::Count(news::Count { namespace: "a", members: 5, connections: 5, age });
+    hear(&mut scene, News::Report { from: 0, to: 3, items: vec![item] });
+    assert_eq!(scene.members("a"), Some((5, 5)));
+    // Its members have left with version 4, which did not arrive, and it does not tell that any more.
+    hear(&mut scene, alive(6, 4, None));
+    scene.outputs();
+    assert_eq!(scene.members("a"), Some((0, 5)));
+    hear(&mut scene, alive(6, 4, None));
+    assert!(matches!(asked(&mut scene), Some(news::Ask { wanted: news::Wanted::Items { since: 0 }, .. })));
+}
+
+#[test]
+fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_left() {
+    let mut scene = clustered();
+    scene.meter.rules.namespace_clean_delay = Duration::ZERO;
+    let alive = News::Alive(news::Alive::default());
+    scene.meter.receive(&Datagram { sender: NodeId(7), number: 1, news: alive }, scene.now).unwrap();
+    scene.join(0, "a");
+    scene.pass_in_company(0.1);
+    scene.leave(0);
+    scene.pass_in_company(0.1);
+    assert_eq!(scene.members("a"), Some((0, 1)), "the change is gathered for the notify interval");
+    let told = |output| match output {
+        Output::Send(Datagram { news: News::Report { items, .. }, .. }) => Some(items),
+        _ => None,
+    };
+    let items: Vec<_> = scene.pass_in_company(2.0).into_iter().filter_map(told).flatten().collect();
+    assert!(matches!(items[..], [news::Item::Count(news::Count { members: 0, connections: 1, .. })]), "{items:?}");
+    assert_eq!(scene.members("a"), None);
 }

@@ -154,6 +154,7 @@ impl Writer {
             News::Alive(alive) => {
                 self.byte(kind::ALIVE);
                 self.number(alive.version);
+                self.number(alive.horizon);
                 self.number(alive.message);
                 self.fixed(alive.graves);
                 self.byte(u8::from(alive.echo.is_some()));
@@ -316,9 +317,10 @@ impl<'a> Reader<'a> {
     fn news(&mut self) -> Result<News<&'a str>, Dropped> {
         Ok(match self.byte()? {
             kind::ALIVE => {
-                let (version, message, graves) = (self.number()?, self.number()?, self.fixed()?);
+                let (version, horizon) = (self.number()?, self.number()?);
+                let (message, graves) = (self.number()?, self.fixed()?);
                 let echo = self.flag()?.then(|| Ok(Echo { asker: NodeId(self.fixed()?), nonce: self.fixed()? }));
-                News::Alive(Alive { version, message, graves, echo: echo.transpose()? })
+                News::Alive(Alive { version, horizon, message, graves, echo: echo.transpose()? })
             }
             kind::ASK => {
                 let of = self.flag()?.then(|| self.fixed().map(NodeId)).transpose()?;

@@ -63,7 +63,7 @@ fn tell(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
         let received = meter.receive(&Datagram { sender: node, number, news }, NOW);
         received.map_err(|rejection| format!("memory: a node is not heard: {rejection:?}"))
     };
-    let alive = |echo| News::Alive(Alive { version, message: 0, graves: 0, echo });
+    let alive = |echo| News::Alive(Alive { version, echo, ..Alive::default() });
     receive(meter, alive(None))?;
     let nonce = std::iter::from_fn(|| meter.poll_output()).find_map(|output| match output {
         Output::Send(Datagram { news: News::Ask(Ask { of, nonce, .. }), .. }) if of == Some(node) => Some(nonce),

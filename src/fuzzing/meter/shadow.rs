@@ -6,11 +6,12 @@
 //! Invariant: after each step, the meter's book and this one say the same.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::NAMESPACES;
 use crate::collections::tick::Tick;
 use crate::meter::news::{Datagram, Item, News, NodeId};
-use crate::meter::{MemberId, Meter, NamespaceId, Rules, WalkId};
+use crate::meter::{ClusterRules, MemberId, Meter, NamespaceId, Rules, WalkId};
 
 /// A member that is there.
 #[derive(Clone, Copy, Debug)]
@@ -228,11 +229,13 @@ impl Book {
 
     /// What is left undone once the meter has been shown this time, or asked to be shown it later.
     pub(super) fn check_nothing_is_due(&self, now: Tick) {
+        // The others are told first that nobody is there.
+        let grace = if self.is_lone { Duration::ZERO } else { ClusterRules::default().notify_interval + TELLING };
         for (name, page) in &self.pages {
             let waits = page.members.iter().find(|present| !present.is_counted && present.counts_at <= now);
             assert!(waits.is_none(), "{name}: {waits:?} has stayed long enough");
             page.check_told(name, &self.rules, now);
-            let due = page.vacant_since.map(|since| since.after(self.rules.namespace_clean_delay));
+            let due = page.vacant_since.map(|since| since.after(self.rules.namespace_clean_delay).after(grace));
             let is_free = page.walked_at.is_none_or(|at| at < now);
             assert!(
                 !page.is_remembered || !is_free || due.is_none_or(|due| due > now),
@@ -249,6 +252,9 @@ impl Book {
         self.pages.get(name).map_or(&[], |page| &page.members)
     }
 }
+
+/// What it takes to tell, when it is time.
+const TELLING: Duration = Duration::from_millis(50);
 
 impl Page {
     /// The meter does not remember the namespace.

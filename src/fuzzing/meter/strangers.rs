@@ -78,7 +78,7 @@ impl Stranger {
 
     fn alive(&self, echo: Option<Echo>, script: &mut Script) -> News<&'static str> {
         let (version, message) = (self.version + script.below(2) as u64, self.message);
-        News::Alive(Alive { version, message, graves: script.below(2) as u64, echo })
+        News::Alive(Alive { version, horizon: 0, message, graves: script.below(2) as u64, echo })
     }
 
     /// A report of the next versions, of all so far, of what comes after a gap, or of what is long past.

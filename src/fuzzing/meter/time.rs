@@ -7,9 +7,6 @@
 use super::{NAMESPACES, UUIDS, World, total_of};
 use crate::collections::tick::TICK_MS;
 
-/// How late two nodes may be, in ticks: a little longer than the node timeout, and far from the delay above.
-const PAIR_LATE_MAX: u64 = 512;
-
 /// Everybody is quiet for so long at the end: the node timeout for those who died, and as long again for what was lost.
 const QUIET_TICKS: u64 = 2 * 500 + 100;
 
@@ -34,10 +31,10 @@ impl World<'_> {
         }
     }
 
-    /// The host was stopped: for up to half a day, if there is one node.
+    /// The host was stopped, for up to half a day.
     pub(super) fn be_late(&mut self) {
         let ticks = 1 << (self.script.below(16) + self.script.below(8));
-        self.advance(if self.nodes.len() > 1 { ticks.min(PAIR_LATE_MAX) } else { ticks });
+        self.advance(ticks);
         for index in 0..self.nodes.len() {
             self.wake(index, true);
         }

@@ -94,6 +94,7 @@ impl Meter {
         let is_settled = !peer.is_being_buried();
         if is_settled && matches!(peer.presence, Presence::Away { nonce: Some(nonce) } if echoed == Some(nonce)) {
             self.cluster.peers.set_presence(id, Presence::Living);
+            self.cluster.peers.at_mut(id).base = alive.version;
             // It is to be told what is here, and soon: it may have come to stay.
             self.cluster.alive_gap = ALIVE_GAP_MIN;
             self.cluster.alive_at = self.cluster.alive_at.min(now.tick.after(ALIVE_GAP_MIN));
@@ -101,6 +102,10 @@ impl Meter {
         let peer = self.cluster.peers.at_mut(id);
         if peer.presence != Presence::Living {
             return;
+        }
+        if alive.horizon > peer.base.max(peer.known) {
+            // What was missed here is not told any more: it forgot the namespace. Then all of it is asked for anew.
+            return self.bury(id, now);
         }
         peer.version = peer.version.max(alive.version);
         peer.inbox.note_sent(alive.message, now.tick);

@@ -7,11 +7,12 @@
 use std::rc::Rc;
 
 use super::{ALIVE_GAP_MIN, ANSWER_TIME};
+use crate::collections::NONE;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::journal::{Stretch, Subject};
 use crate::meter::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
 use crate::meter::peers::{Peer, PeerId, Presence};
-use crate::meter::{Meter, NAME_MAX, Output};
+use crate::meter::{ItemId, Meter, NAME_MAX, Output};
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 const ITEMS_WEIGHT_MAX: usize = 1_100;
@@ -55,6 +56,12 @@ impl Meter {
             }
             (rest, begins) = (after, false);
         }
+    }
+
+    /// When the others, if there are any, are told the last change of this node's own count; `None` if they have been.
+    pub(in crate::meter) fn untold_until(&self, share: ItemId) -> Option<Tick> {
+        let is_to_be_told = self.is_clustered && share != NONE && !self.cluster.journal.is_told(share);
+        (is_to_be_told && !self.cluster.peers.is_alone()).then_some(self.cluster.fresh_at)
     }
 
     /// The last word: all that is fresh, and a goodbye, twice, for there will be nobody to repeat it.

@@ -29,7 +29,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
     };
     vec![
         News::Alive(Alive::default()),
-        News::Alive(Alive { version: LARGEST, message: 127, graves: 128, echo }),
+        News::Alive(Alive { version: LARGEST, horizon: LARGEST, message: 127, graves: 128, echo }),
         News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce: 7 }),
         News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::Graves, nonce: 0 }),
         News::Report { from: 0, to: 1, items: vec![] },
