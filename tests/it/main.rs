@@ -15,6 +15,7 @@ mod corpus;
 mod faults;
 mod hosts;
 mod http;
+mod injected;
 mod layers;
 mod second_opinion;
 mod simulation;

@@ -3,8 +3,8 @@
 //!
 //! Signals go to processes that the test has started, by the ids that the supervisor logs or has.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -94,12 +94,6 @@ fn sockets(process: u32) -> usize {
     let entries = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
     let targets = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
     targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
-}
-
-/// How often a process has gone to sleep.
-fn wake_ups(process: u32) -> Option<u64> {
-    let status = proc_file(process, "status")?;
-    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
 }
 
 /// What came of a supervisor that ended by itself.
@@ -450,38 +444,4 @@ fn a_supervisor_that_is_killed_takes_a_stopped_worker_with_it() {
     daemon.signal("KILL");
     daemon.wait_exit();
     wait_gone(&workers);
-}
-
-#[test]
-fn a_supervisor_that_is_killed_takes_workers_with_it_that_hang() {
-    // They hang in writing a log that nobody reads.
-    let port = free_port();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut command = Command::new(BINARY);
-    command.args(["-w", "2", "-d", "--port", &port.to_string()]);
-    command.args(["--stats-port=0", "--notification-port=0", "--demo-port=0"]);
-    let mut supervisor = isolate(&mut command).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = BufReader::new(supervisor.stderr.take().unwrap()).lines();
-    let mut workers = Vec::new();
-    while workers.len() < 2 {
-        let line = log.next().unwrap().unwrap();
-        workers.extend(line.strip_prefix("level=info event=worker_started pid=").map(|id| id.parse::<u32>().unwrap()));
-    }
-    // Each connection is a line of some 60 bytes, and a pipe holds 64 KiB.
-    for _ in 0..2_500 {
-        let _ = connect(address).write_all(request("GET", "/", "Host: h\r\n").as_bytes());
-    }
-    // Who turns wakes up each second.
-    for worker in &workers {
-        let mut last = wake_ups(*worker);
-        wait_until("it hangs", || {
-            thread::park_timeout(ms(1_500));
-            std::mem::replace(&mut last, wake_ups(*worker)) == last
-        });
-    }
-    assert!(workers.iter().all(|worker| is_there(*worker)));
-    supervisor.kill().unwrap();
-    supervisor.wait().unwrap();
-    wait_gone(&workers);
-    drop(log);
 }

@@ -1,0 +1,538 @@
+//! What must hold when the kernel says no and clocks jump: whose connection was broken is off the
+//! count, all others are on it, nothing spins, and the stats answer.
+//!
+//! Errors of system calls are injected by strace, into a daemon that runs already, and it lets go of the daemon before the
+//! counting: what is left is looked at in peace. Wall-clock time is made up by libfaketime, an uptime by a time namespace.
+//!
+//! Where a machine lacks a tool, or forbids what it does, a test says so by its name on the standard error itself, which is
+//! shown even of tests that pass.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::support::{
+    BINARY, Daemon, Deadline, Event, SOON, Stream, connect, contains, join_request, lossy, member, members, ms, now,
+    read_to_end, unix_now, wait_for, wait_until,
+};
+
+/// Each change is told to all at once, so that there is much to go wrong.
+const BUSY: [&str; 4] = ["--notify-min-delay", "0.01", "--notify-max-delay", "600"];
+
+/// No count is pushed during the test, only first counts are told.
+const QUIET: [&str; 4] = ["--notify-min-delay", "600", "--notify-max-delay", "600"];
+
+/// Says that a test is left out, and why.
+fn skip(test: &str, why: &str) {
+    let line = format!("SKIPPED injected::{test}: {}\n", why.trim());
+    io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// What a tool prints, or why it does not run.
+fn output(tool: &str, args: &[&str]) -> Result<String, String> {
+    let output = Command::new(tool).args(args).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{tool}: {error}"))?;
+    if output.status.success() { Ok(lossy(&output.stdout)) } else { Err(format!("{tool}: {}", lossy(&output.stderr))) }
+}
+
+/// Sends a signal to a process that this test has started.
+#[track_caller]
+fn tell(process: u32, signal: &str) {
+    output("kill", &[&format!("-{signal}"), &process.to_string()]).unwrap();
+}
+
+/// Lets time pass, to see what does not happen in it.
+fn pass(while_: Duration) {
+    let deadline = Deadline::after(while_);
+    while let Some(left) = deadline.left() {
+        thread::park_timeout(left);
+    }
+}
+
+/// The processor time that a process has used, in ticks of 10 ms.
+fn cpu_ticks(process: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    // utime and stime are the fields 14 and 15, and the first after the name is the third.
+    let times = after_name.split_whitespace().skip(11).take(2);
+    times.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// How often a process has gone to sleep. Under strace it does so at each system call.
+fn sleeps(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// Whether a process is there, and not only waits to be buried.
+fn is_there(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
+}
+
+/// Waits until a process does nothing to speak of while nobody does anything to it. One that spins never comes to that.
+#[track_caller]
+fn wait_rest(process: u32) {
+    wait_until("it rests", || {
+        let before = (cpu_ticks(process), sleeps(process));
+        pass(ms(300));
+        // To spin takes some 30 ticks of 10 ms, or thousands of sleeps.
+        cpu_ticks(process) - before.0 < 10 && sleeps(process) - before.1 < 100
+    });
+}
+
+// ---------------------------------------------------------------------------------------------
+// Guests, who are members or broken
+// ---------------------------------------------------------------------------------------------
+
+/// A client whose connection may break at any time.
+struct Guest {
+    socket: TcpStream,
+    heard: Vec<u8>,
+}
+
+impl Guest {
+    fn join(daemon: &Daemon) -> Self {
+        let mut socket = connect(daemon.audience());
+        // If it is broken already, reading will tell.
+        let _ = socket.write_all(join_request("/ns", "").as_bytes());
+        Guest { socket, heard: Vec::new() }
+    }
+
+    /// Whether it hears this before its connection ends.
+    #[track_caller]
+    fn hears(&mut self, part: &str) -> bool {
+        let deadline = Deadline::after(SOON);
+        let mut buffer = [0; 4096];
+        while !contains(&self.heard, part.as_bytes()) {
+            let left = deadline.left().unwrap_or_else(|| panic!("no {part:?}: {:?}", lossy(&self.heard)));
+            self.socket.set_read_timeout(Some(left)).unwrap();
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => self.heard.extend(&buffer[..count]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Joins, each told a count or broken; a third of them have left again.
+#[track_caller]
+fn churn(daemon: &Daemon) -> Vec<Guest> {
+    let mut guests = Vec::new();
+    for round in 0..45 {
+        let mut guest = Guest::join(daemon);
+        guest.hears("data: ");
+        guests.push(guest);
+        if round % 3 == 2 {
+            guests.remove(round / 3);
+        }
+    }
+    guests
+}
+
+/// In peace: the members are those guests who still hear, neither more nor less. Says how many these are.
+#[track_caller]
+fn count_open(daemon: &Daemon, guests: &mut [Guest]) -> usize {
+    daemon.notify("/ns/are/there").expect_empty();
+    let open = guests.iter_mut().map(|guest| guest.hears("data: are=there")).filter(|hears| *hears).count();
+    let count = u64::try_from(open).unwrap();
+    daemon.wait_members("ns", count);
+    assert_eq!(member(daemon, "/ns").1, count + 1);
+    daemon.wait_members("ns", count);
+    wait_rest(daemon.pid());
+    open
+}
+
+// ---------------------------------------------------------------------------------------------
+// Errors of system calls
+// ---------------------------------------------------------------------------------------------
+
+/// strace at a process.
+struct Tracer {
+    child: Child,
+    hear: Receiver<String>,
+    lines: JoinHandle<Vec<String>>,
+}
+
+impl Tracer {
+    /// Attaches it with these options, or says why the test of this name is left out.
+    #[track_caller]
+    fn attach(test: &str, process: u32, options: &[&str]) -> Option<Self> {
+        let mut command = Command::new("strace");
+        command.args(options).args(["-p", &process.to_string()]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = match child {
+            Ok(child) => child,
+            Err(error) => return skip_none(test, &format!("strace: {error}")),
+        };
+        let (told, hear): (_, Receiver<String>) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let lines = thread::spawn(move || {
+            let lines = stderr.lines().map_while(Result::ok);
+            lines.inspect(|line| drop(told.send(line.clone()))).collect::<Vec<_>>()
+        });
+        let first = hear.recv_timeout(SOON).unwrap();
+        if first.ends_with(" attached") {
+            return Some(Tracer { child, hear, lines });
+        }
+        child.wait().unwrap();
+        assert!(first.contains("attach: "), "{first}");
+        skip_none(test, &first)
+    }
+
+    /// Waits until it has seen a call, which is not before it has interrupted the one that the process was in.
+    #[track_caller]
+    fn wait_call(&self) {
+        self.hear.recv_timeout(SOON).unwrap();
+    }
+
+    /// Has it let go; what it saw.
+    #[track_caller]
+    fn detach(mut self) -> Vec<String> {
+        tell(self.child.id(), "INT");
+        self.child.wait().unwrap();
+        self.lines.join().unwrap()
+    }
+}
+
+fn skip_none<T>(test: &str, why: &str) -> Option<T> {
+    skip(test, why);
+    None
+}
+
+/// What strace did to a daemon: which of its calls failed by injection.
+fn injected(lines: &[String]) -> Vec<&String> {
+    lines.iter().filter(|line| line.ends_with("(INJECTED)")).collect()
+}
+
+/// What an injected error does to the connections that it meets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Harm {
+    /// All go on.
+    None,
+    /// Some are closed.
+    Some,
+}
+
+/// Guests come and go while some calls fail, each rule in turn: `call:error=<name>:when=<first>+<step>`.
+#[track_caller]
+fn inject(test: &str, harm: Harm, rules: &[&str]) {
+    for rule in rules {
+        let daemon = Daemon::start(&BUSY);
+        let call = rule.split(':').next().unwrap();
+        let options = ["-e", &format!("trace={call}"), "-e", &format!("inject={rule}")];
+        let Some(tracer) = Tracer::attach(test, daemon.pid(), &options) else { return };
+        let mut guests = churn(&daemon);
+        wait_rest(daemon.pid());
+        let lines = tracer.detach();
+        assert!(injected(&lines).len() >= 3, "{rule}: {lines:#?}");
+        let open = count_open(&daemon, &mut guests);
+        let as_expected = if harm == Harm::None { open == guests.len() } else { (1..guests.len()).contains(&open) };
+        assert!(as_expected, "{rule}: {open} of {} guests are there", guests.len());
+    }
+}
+
+#[test]
+fn an_accept_that_fails_takes_nobody_out() {
+    let rules = ["ECONNABORTED:when=3+5", "EINTR:when=2+3", "EPROTO:when=1+4", "ENETUNREACH:when=1+2"];
+    let rules = rules.map(|rule| format!("accept4:error={rule}"));
+    inject("an_accept_that_fails_takes_nobody_out", Harm::None, &rules.each_ref().map(String::as_str));
+}
+
+#[test]
+fn an_accept_for_which_there_is_no_room_comes_later() {
+    let rules = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].map(|error| format!("accept4:error={error}:when=2+7"));
+    inject("an_accept_for_which_there_is_no_room_comes_later", Harm::None, &rules.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_write_that_takes_nothing_is_taken_up_again() {
+    let rules = ["sendto:error=EAGAIN:when=2+3", "sendto:error=EINTR:when=3+4"];
+    inject("a_write_that_takes_nothing_is_taken_up_again", Harm::None, &rules);
+}
+
+#[test]
+fn a_write_that_fails_ends_one_member() {
+    let rules = ["EPIPE", "ECONNRESET", "ENOBUFS", "ETIMEDOUT"].map(|error| format!("sendto:error={error}:when=9+31"));
+    inject("a_write_that_fails_ends_one_member", Harm::Some, &rules.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_read_that_takes_nothing_is_taken_up_again() {
+    let rules = ["recvfrom:error=EINTR:when=2+3", "recvfrom:error=EAGAIN:when=1+2"];
+    inject("a_read_that_takes_nothing_is_taken_up_again", Harm::None, &rules);
+}
+
+#[test]
+fn a_read_that_fails_ends_one_member() {
+    let rules = ["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"].map(|error| format!("recvfrom:error={error}:when=5+11"));
+    inject("a_read_that_fails_ends_one_member", Harm::Some, &rules.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_wait_that_is_interrupted_goes_on() {
+    inject("a_wait_that_is_interrupted_goes_on", Harm::None, &["epoll_pwait:error=EINTR:when=1+2"]);
+}
+
+/// Which of the calls of `epoll_ctl` that follow adds the connection of one who joins, counted from 1.
+#[track_caller]
+fn find_adding_call(test: &str, daemon: &Daemon) -> Option<usize> {
+    wait_settled(daemon);
+    let tracer = Tracer::attach(test, daemon.pid(), &["-e", "trace=epoll_ctl"])?;
+    tracer.wait_call();
+    let guest = member(daemon, "/ns").0;
+    let lines = tracer.detach();
+    drop(guest);
+    daemon.wait_members("ns", 0);
+    let mut calls = lines.iter().filter(|line| line.starts_with("epoll_ctl("));
+    Some(calls.position(|line| line.contains("EPOLL_CTL_ADD")).unwrap() + 1)
+}
+
+/// Waits until a daemon has nothing left to do.
+#[track_caller]
+fn wait_settled(daemon: &Daemon) {
+    let mut last = 0;
+    wait_until("it has settled", || {
+        pass(ms(300));
+        std::mem::replace(&mut last, sleeps(daemon.pid())) == sleeps(daemon.pid())
+    });
+}
+
+#[test]
+fn a_connection_that_the_kernel_cannot_watch_is_closed_and_others_come_in() {
+    let test = "a_connection_that_the_kernel_cannot_watch_is_closed_and_others_come_in";
+    let daemon = Daemon::start(&[&QUIET[..], &["--cluster-notify-interval", "0.1"]].concat());
+    let Some(call) = find_adding_call(test, &daemon) else { return };
+    for error in ["ENOMEM", "ENOSPC"] {
+        wait_settled(&daemon);
+        let rule = format!("inject=epoll_ctl:error={error}:when={call}");
+        let Some(tracer) = Tracer::attach(test, daemon.pid(), &["-e", "trace=epoll_ctl", "-e", &rule]) else { return };
+        tracer.wait_call();
+        assert!(!Guest::join(&daemon).hears("data: "));
+        let mut guests = churn(&daemon);
+        let lines = tracer.detach();
+        let injected = injected(&lines);
+        assert!(injected.len() == 1 && injected[0].contains("EPOLL_CTL_ADD"), "{lines:#?}");
+        assert_eq!(count_open(&daemon, &mut guests), guests.len());
+        drop(guests);
+        daemon.wait_members("ns", 0);
+    }
+}
+
+/// The processes that a process has started.
+fn children(process: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
+    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+}
+
+/// Waits until a daemon of two workers has both.
+#[track_caller]
+fn wait_workers(daemon: &Daemon) {
+    let ready = |log: Vec<String>| log.iter().filter(|line| line.contains("event=worker_started")).count();
+    wait_until("both workers", || ready(daemon.log()) == 2);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_takes_workers_with_it_that_hang() {
+    let test = "a_supervisor_that_is_killed_takes_workers_with_it_that_hang";
+    let mut daemon = Daemon::start(&["-w", "2"]);
+    wait_workers(&daemon);
+    let workers = children(daemon.pid());
+    // A wait that is interrupted is begun anew, so from now on it never ends.
+    let rule = "inject=epoll_pwait:error=EINTR:delay_exit=50000";
+    let options = ["-e", "trace=epoll_pwait", "-e", rule, "-o", "/dev/null"];
+    let mut tracers = Vec::new();
+    for worker in &workers {
+        let Some(tracer) = Tracer::attach(test, *worker, &options) else { return };
+        tracers.push(tracer);
+    }
+    daemon.signal("KILL");
+    daemon.wait_exit();
+    let begun = now();
+    wait_until("both are gone", || workers.iter().all(|worker| !is_there(*worker)));
+    // They did not end by themselves: that would have been at once, with a last line.
+    assert!(now() - begun > ms(2_500), "{:?}", now() - begun);
+    assert!(!daemon.log().iter().any(|line| line.contains("event=stopped")));
+    for tracer in tracers {
+        tracer.detach();
+    }
+}
+
+#[test]
+fn a_worker_that_cannot_be_started_is_tried_again() {
+    let test = "a_worker_that_cannot_be_started_is_tried_again";
+    let daemon = Daemon::start(&["-w", "2"]);
+    wait_workers(&daemon);
+    let calls = "clone,clone3,fork,vfork";
+    let options = ["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:error=EAGAIN:when=1..2")];
+    let Some(tracer) = Tracer::attach(test, daemon.pid(), &options) else { return };
+    let before = children(daemon.pid());
+    tell(before[0], "KILL");
+    let of = |event: &str| daemon.log().iter().filter(|line| line.contains(event)).count();
+    wait_until("a new worker", || of("event=worker_started") == 3);
+    assert_eq!(of("event=worker_not_started"), 2, "{:#?}", daemon.log());
+    assert_eq!(injected(&tracer.detach()).len(), 2);
+    assert!(children(daemon.pid()).contains(&before[1]));
+}
+
+// ---------------------------------------------------------------------------------------------
+// Time
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn a_process_that_was_stopped_serves_first_and_counts_right() {
+    let daemon = Daemon::start(&[&BUSY[..], &["--head-timeout", "2"]].concat());
+    let mut guests = churn(&daemon);
+    // Accepted by the time that the next one is a member.
+    let mut late = connect(daemon.audience());
+    guests.push(Guest::join(&daemon));
+    assert!(guests.last_mut().unwrap().hears("data: "));
+
+    daemon.signal("STOP");
+    late.write_all(join_request("/ns", "").as_bytes()).unwrap();
+    guests.push(Guest { socket: late, heard: Vec::new() });
+    guests.extend((0..20).map(|_| Guest::join(&daemon)));
+    guests.drain(..7);
+    // Longer than a head may take.
+    pass(ms(2_200));
+    daemon.signal("CONT");
+    assert_eq!(count_open(&daemon, &mut guests), guests.len());
+}
+
+/// A file that says which time libfaketime makes up.
+struct Time(PathBuf);
+
+impl Time {
+    fn start(name: &str) -> Self {
+        let time = Time(std::env::temp_dir().join(format!("audience-meter-{}-{name}", std::process::id())));
+        time.jump("+0");
+        time
+    }
+
+    /// By so much from the true time; at one blow, for somebody reads it all the time.
+    fn jump(&self, offset: &str) {
+        let draft = self.0.with_extension("draft");
+        fs::write(&draft, format!("{offset}\n")).unwrap();
+        fs::rename(draft, &self.0).unwrap();
+    }
+
+    /// A daemon that lives in it, or why there is none.
+    #[track_caller]
+    fn daemon(&self, is_monotonic_true: bool, args: &[&str]) -> Result<Daemon, String> {
+        let library = output("faketime", &["-f", "+0", "printenv", "LD_PRELOAD"])?;
+        let command = || {
+            let mut command = Command::new(BINARY);
+            command.env("LD_PRELOAD", library.trim()).env("FAKETIME_TIMESTAMP_FILE", &self.0);
+            command.env("FAKETIME_NO_CACHE", "1");
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", if is_monotonic_true { "1" } else { "0" });
+            command
+        };
+        Ok(Daemon::start_with(command, args))
+    }
+}
+
+impl Drop for Time {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_wall_clock_may_jump() {
+    const DAY_S: u64 = 86_400;
+    let time = Time::start("wall");
+    let args = [&BUSY[..], &["--enable-uuid", "--namespace-clean-delay", "0.3", "--max-conn-duration", "600"]].concat();
+    let daemon = match time.daemon(true, &args) {
+        Ok(daemon) => daemon,
+        Err(why) => return skip("the_wall_clock_may_jump", &why),
+    };
+    let mut guests = churn(&daemon);
+    let mut identified = member(&daemon, "/who/uuid").0;
+    let now_s = unix_now();
+    let jumps = [("+1d", now_s + DAY_S), ("-10d", now_s - 10 * DAY_S), ("-100y", 0), ("+0", now_s)];
+    for (jump, is) in jumps {
+        time.jump(jump);
+        let new = wait_for("a namespace of that time", || {
+            let new = member(&daemon, "/new").0;
+            let created = daemon.stat("new", "created").unwrap();
+            if (is..is + 60).contains(&created) {
+                return Some(new);
+            }
+            // It may have come in a turn that had begun before. Once it is forgotten, it is new again.
+            drop(new);
+            wait_until("it is forgotten", || daemon.stat("new", "members").is_none());
+            None
+        });
+        wait_until("a count is told", || daemon.stat("new", "modified") >= Some(is));
+        drop(new);
+        wait_until("it is forgotten", || daemon.stat("new", "members").is_none());
+        // The newest claim is the newest, whatever the clock says.
+        let newer = member(&daemon, "/who/uuid").0;
+        while identified.next_event(SOON) != Some(Event::Farewell) {}
+        identified = newer;
+        assert_eq!(daemon.stat("who", "members"), Some(1));
+        guests.extend(churn(&daemon));
+    }
+    assert_eq!(count_open(&daemon, &mut guests), guests.len());
+}
+
+#[test]
+fn a_process_may_run_for_decades() {
+    let time = Time::start("uptime");
+    let daemon = match time.daemon(false, &[&BUSY[..], &["--max-conn-duration", "0"]].concat()) {
+        Ok(daemon) => daemon,
+        Err(why) => return skip("a_process_may_run_for_decades", &why),
+    };
+    let mut guests = churn(&daemon);
+    for jump in ["+50d", "+2y", "+40y"] {
+        time.jump(jump);
+        guests.extend(churn(&daemon));
+        assert_eq!(count_open(&daemon, &mut guests), guests.len(), "{jump}");
+        for guest in &mut guests {
+            guest.heard.clear();
+        }
+    }
+}
+
+#[test]
+fn a_machine_may_have_been_up_for_a_century() {
+    const UPTIME: &str = "3155760000";
+    let space = ["-T", "--monotonic", UPTIME, "--boottime", UPTIME, "--fork", "--kill-child"];
+    if let Err(why) = output("unshare", &[&space[..], &["true"]].concat()) {
+        return skip("a_machine_may_have_been_up_for_a_century", &why);
+    }
+    let command = || {
+        let mut command = Command::new("unshare");
+        let line = "echo pid=$$ uptime=$(cat /proc/uptime) >&2; exec \"$0\" \"$@\"";
+        command.args(space).args(["sh", "-c", line, BINARY]);
+        command
+    };
+    let lasting = ["--head-timeout", "0.3", "--max-conn-duration", "1"];
+    let daemon = Daemon::start_with(command, &[&BUSY[..], &lasting].concat());
+    let log = daemon.log();
+    assert!(log[0].contains(" uptime=31557"), "{log:?}");
+    let pid = log[0].split(['=', ' ']).nth(1).unwrap().parse().unwrap();
+
+    let mut streams = members(&daemon, "/ns", 20);
+    streams[0].wait_count(20);
+    drop(streams.split_off(15));
+    daemon.wait_members("ns", 15);
+    let late = Stream::join(daemon.audience(), "/ns");
+    // Deadlines come as they should: heads are late, streams last for a second.
+    let head = read_to_end(&mut connect(daemon.audience()));
+    assert!(contains(&head, b"HTTP/1.1 408 "), "{:?}", lossy(&head));
+    for mut stream in streams.into_iter().chain([late]) {
+        while stream.next_event(SOON) != Some(Event::Closed) {}
+    }
+    daemon.wait_members("ns", 0);
+    wait_rest(pid);
+}
