@@ -118,13 +118,10 @@ const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
 /// What the kernel says: the port is in use or not permitted, or there is no such interface.
 pub fn multicast(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8) -> io::Result<UdpSocket> {
     let socket = datagram_socket(libc::AF_INET)?;
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, ttl.into())?;
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, c_int::from(ttl))?;
     set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 1)?;
-    let interface_in = libc::in_addr { s_addr: u32::from(interface).to_be() };
-    let size = size_of::<libc::in_addr>() as socklen_t;
-    let pointer = (&raw const interface_in).cast::<c_void>();
-    // SAFETY: the pointer is to an address of this size.
-    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, pointer, size) })?;
+    let address_of_interface = libc::in_addr { s_addr: u32::from(interface).to_be() };
+    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, address_of_interface)?;
     bind(&socket, group.into())?;
     let socket = UdpSocket::from(socket);
     socket.join_multicast_v4(group.ip(), &interface)?;
@@ -173,7 +170,7 @@ fn datagram_socket(family: c_int) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-pub use libc::{SIGCHLD, SIGTERM};
+pub use libc::{O_NOCTTY, O_NONBLOCK, SIGCHLD, SIGTERM};
 
 /// SIGTERM and SIGINT as a source of readiness.
 ///
@@ -204,11 +201,8 @@ impl Signals {
     }
 
     fn take(signals: &[c_int]) -> io::Result<Self> {
-        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: the pointer is valid, and sigemptyset initialises what it points to.
-        check(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
-        // SAFETY: initialised by the call above, which succeeded.
-        let mut set = unsafe { set.assume_init() };
+        // SAFETY: an empty set is all zeroes on Linux.
+        let mut set = unsafe { std::mem::zeroed::<libc::sigset_t>() };
         for &signal in signals {
             // SAFETY: the set is initialised.
             check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
@@ -223,16 +217,13 @@ impl Signals {
     /// The number of the next signal that has arrived.
     #[must_use]
     pub fn next(&self) -> Option<i32> {
-        let mut info = std::mem::MaybeUninit::<libc::signalfd_siginfo>::uninit();
-        let size = size_of::<libc::signalfd_siginfo>();
-        // SAFETY: the buffer has the size that is given, and the kernel fills it whole or not at all.
-        let count = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast::<c_void>(), size) };
-        if usize::try_from(count) != Ok(size) {
-            return None;
-        }
-        // SAFETY: the kernel has filled it.
-        let info = unsafe { info.assume_init() };
-        i32::try_from(info.ssi_signo).ok()
+        // SAFETY: it is made of numbers, and each may be zero.
+        let mut info = unsafe { std::mem::zeroed::<libc::signalfd_siginfo>() };
+        let size = size_of_val(&info);
+        // SAFETY: the pointer is to as many bytes as the size says, and any bytes are numbers.
+        let count = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut info).cast::<c_void>(), size) };
+        // The kernel fills it whole or not at all.
+        if usize::try_from(count) == Ok(size) { i32::try_from(info.ssi_signo).ok() } else { None }
     }
 }
 
@@ -289,6 +280,14 @@ pub fn standard_pipe() -> io::Result<PipeWriter> {
     Ok(own(copy)?.into())
 }
 
+/// Whether a write of up to 4096 bytes (`PIPE_BUF`) need not wait: there is room for it, or it fails at once.
+#[must_use]
+pub fn has_room(output: &impl AsRawFd) -> bool {
+    let mut output = libc::pollfd { fd: output.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: the pointer is to one entry.
+    unsafe { libc::poll(&raw mut output, 1, 0) > 0 }
+}
+
 /// Sends a signal to a child that has not been waited for: until then nobody else has its process id.
 ///
 /// # Errors
@@ -317,14 +316,13 @@ static PARENT: AtomicI32 = AtomicI32::new(0);
 pub fn end_with_parent(parent: u32) -> io::Result<bool> {
     PARENT.store(libc::pid_t::try_from(parent).map_err(io::Error::other)?, Ordering::Relaxed);
     let handler: extern "C" fn(c_int) = on_continue;
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: no flags, no restorer and an empty mask are all zeroes on Linux.
-    let action = unsafe { action.assume_init_mut() };
+    let mut action = unsafe { std::mem::zeroed::<libc::sigaction>() };
     action.sa_sigaction = handler as libc::sighandler_t;
     action.sa_flags = libc::SA_RESTART;
     // SAFETY: the handler has this signature and calls nothing but what signal-safety(7) lists; a null pointer says that
     // the old action is not wanted.
-    check(unsafe { libc::sigaction(libc::SIGCONT, action, ptr::null_mut()) })?;
+    check(unsafe { libc::sigaction(libc::SIGCONT, &raw const action, ptr::null_mut()) })?;
     // SAFETY: no pointers are passed.
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT) })?;
     // It may have ended before.
@@ -381,8 +379,8 @@ fn with_name(address: SocketAddr, call: impl FnOnce(*const libc::sockaddr, sockl
     }
 }
 
-fn set_option(socket: &OwnedFd, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
-    let size = size_of::<c_int>() as socklen_t;
+fn set_option<T: Copy>(socket: &OwnedFd, level: c_int, option: c_int, value: T) -> io::Result<()> {
+    let size = size_of::<T>() as socklen_t;
     // SAFETY: the pointer is to a value of this size.
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) })
 }
