@@ -40,6 +40,10 @@ const DESCRIPTORS_MIN: u64 = 64;
 /// How long a listener rests when the kernel has no room for a connection although by our count there is some.
 const REST: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// How many connections in a row may fail before they are accepted. More, and it may be the listener that fails (a filter of
+/// system calls, a security module), which takes no connection off the queue and would hold the turn for ever.
+const FAILURES_MAX: usize = 16;
+
 /// How many connections one turn accepts at the audience port: at 16 us for a join, 0.4 ms.
 const ACCEPTS_PER_TURN: usize = 24;
 
@@ -213,19 +217,18 @@ impl Listeners {
             self.pause(index, reactor);
             return None;
         }
-        loop {
+        for _ in 0..FAILURES_MAX {
             let listener = self.sockets.get(index)?;
             match sys::accept(listener.socket.source()) {
                 Accepted::Stream(stream) => return Some((stream, listener.port)),
                 Accepted::Nobody => return None,
                 Accepted::Failed => {}
-                Accepted::NoRoom => {
-                    self.rest_until = Some(now.tick.after(REST));
-                    self.pause(index, reactor);
-                    return None;
-                }
+                Accepted::NoRoom => break,
             }
         }
+        self.rest_until = Some(now.tick.after(REST));
+        self.pause(index, reactor);
+        None
     }
 
     /// When [`resume`](Self::resume) is to be called, if nothing is freed before.

@@ -781,3 +781,27 @@ fn a_log_that_is_a_file_is_appended_to_where_others_write() {
     let lines = log.lines().collect::<Vec<_>>();
     assert_eq!((lines[0], lines[lines.len() - 2]), ("before", "level=info event=stopped"), "{log}");
 }
+
+#[test]
+fn a_listener_that_always_fails_rests_and_the_turns_go_on() {
+    let test = "a_listener_that_always_fails_rests_and_the_turns_go_on";
+    for error in ["EPERM", "ECONNABORTED"] {
+        let mut daemon = Daemon::start(&QUIET);
+        let mut inside = member(&daemon, "/ns").0;
+        let rule = format!("inject=accept4:error={error}");
+        let options = ["-e", "trace=accept4", "-e", &rule, "-o", "/dev/null"];
+        let Some(tracer) = Tracer::attach(test, daemon.pid(), &options) else { return };
+        let mut waits = connect(daemon.audience());
+        waits.write_all(join_request("/ns", "").as_bytes()).unwrap();
+        drop(inside.socket.shutdown(Shutdown::Write));
+        inside.expect_closed();
+        tracer.detach();
+        // It comes in late, but it does.
+        Stream::over(waits).expect_count(1);
+        let tracer = Tracer::attach(test, daemon.pid(), &options).unwrap();
+        let _waits = connect(daemon.audience());
+        daemon.signal("TERM");
+        assert_eq!(daemon.wait_exit().code(), Some(0), "{error}");
+        tracer.detach();
+    }
+}
