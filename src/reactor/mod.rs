@@ -10,6 +10,7 @@
 //! it was.
 
 mod clock;
+pub mod listening;
 mod registered;
 pub mod sys;
 

@@ -19,42 +19,18 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
 
-/// How many finished handshakes may wait to be accepted: a crowd that arrives within one turn. The kernel lowers it to
-/// `net.core.somaxconn`.
-const BACKLOG: c_int = 65_535;
+pub use super::listening::{listen, reserve};
 
-/// Opens a listening socket whose connections send small writes at once (`TCP_NODELAY`, inherited).
-///
-/// Processes of one user share the address (`SO_REUSEPORT`): the kernel spreads connections over them.
-///
-/// An unspecified IPv6 address takes IPv4 too; any other takes its own family only.
-///
-/// # Errors
-/// What the kernel says: the address is in use, not ours, or not permitted.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = reserve(address)?;
+/// A socket for connections, not bound yet.
+pub(super) fn stream_socket(family: c_int) -> io::Result<OwnedFd> {
     // SAFETY: no pointers are passed.
-    check(unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) })?;
-    Ok(listener)
+    own(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) })
 }
 
-/// Binds a socket as [`listen`] does and does not listen: it has the address and takes no connections from those who do.
-///
-/// # Errors
-/// As [`listen`].
-pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+/// Has connections come in by a socket that is bound; as many may wait as `backlog` says.
+pub(super) fn start_listening(socket: &TcpListener, backlog: c_int) -> io::Result<()> {
     // SAFETY: no pointers are passed.
-    let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
-    let socket = own(socket)?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
-    set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;
-    if address.is_ipv6() {
-        set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, c_int::from(!address.ip().is_unspecified()))?;
-    }
-    bind(&socket, address)?;
-    Ok(socket.into())
+    check(unsafe { libc::listen(socket.as_raw_fd(), backlog) })
 }
 
 /// What came of asking for a connection.
@@ -349,7 +325,7 @@ pub fn set_process_name(name: &CStr) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) })
 }
 
-fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+pub(super) fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
     // SAFETY: the pointer is to an address of this size and family.
     with_name(address, |name, size| unsafe { libc::bind(socket.as_raw_fd(), name, size) })
 }
@@ -379,7 +355,7 @@ fn with_name(address: SocketAddr, call: impl FnOnce(*const libc::sockaddr, sockl
     }
 }
 
-fn set_option<T: Copy>(socket: &OwnedFd, level: c_int, option: c_int, value: T) -> io::Result<()> {
+pub(super) fn set_option<T: Copy>(socket: &impl AsRawFd, level: c_int, option: c_int, value: T) -> io::Result<()> {
     let size = size_of::<T>() as socklen_t;
     // SAFETY: the pointer is to a value of this size.
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) })
@@ -452,11 +428,6 @@ mod tests {
         assert_eq!(io::Write::write(&mut writer, &[0]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
-    #[test]
-    fn an_address_is_shared_with_our_own_kind() {
-        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        assert!(listen(listener.local_addr().unwrap()).is_ok());
-    }
     #[test]
     fn every_socket_of_a_group_gets_every_datagram() {
         let group = SocketAddrV4::new(Ipv4Addr::new(239, 255, 13, 99), 31_499);
