@@ -82,6 +82,8 @@ pub struct Config {
     pub enable_uuid: bool,
     /// How long a request head may take.
     pub head_timeout: Duration,
+    /// After how long a peer that answers nothing is gone; `None` leaves it to the kernel.
+    pub peer_timeout: Option<Duration>,
     /// Between which bounds a browser is told to wait before it comes back, in milliseconds.
     pub retry_ms: RangeInclusive<u64>,
     /// Who may embed the events.
@@ -167,6 +169,8 @@ Options:
       --namespace-clean-delay <seconds>
                                        delay before an empty namespace is forgotten (default 60)
       --head-timeout <seconds>         number of seconds within which a request head must have arrived (default 10)
+      --peer-timeout <seconds>         delay after which a member is gone whose machine answers nothing, counted from
+                                       what was last sent to it (default 30, 0 to disable)
       --retry-min <seconds>            browsers are told to wait at least this long before they come back (default 2)
       --retry-max <seconds>            and at most this long, at random for each (default 10)
       --allow-origin <list>            origins whose pages may join, separated by commas (default *, all)
@@ -218,6 +222,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         },
         max_conn_duration: Some(options.duration("--max-conn-duration", 3600.0)?).filter(|most| !most.is_zero()),
         head_timeout: options.positive_duration("--head-timeout", 10.0)?,
+        peer_timeout: Some(options.duration("--peer-timeout", 30.0)?).filter(|timeout| !timeout.is_zero()),
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
         cluster: cluster::parse(&mut options)?,
@@ -413,6 +418,7 @@ mod tests {
         assert_eq!(side_ports, (Some(8080), Some(1442), Some(2442)));
         assert_eq!(config.max_conn_duration, Some(Duration::from_hours(1)));
         assert_eq!(config.head_timeout, Duration::from_secs(10));
+        assert_eq!(config.peer_timeout, Some(Duration::from_secs(30)));
         assert_eq!(config.retry_ms, 2000..=10_000);
         assert_eq!(config.allow_origin, AllowOrigin::Any);
         assert_eq!(config.rules.notify.min_delay, Duration::from_secs(2));
@@ -443,9 +449,12 @@ mod tests {
 
     #[test]
     fn options_come_in_both_forms_and_durations_in_fractions() {
-        let config =
-            run("--port=8000 --notify-min-delay 0.25 -d --enable-uuid --demo-port 0 --max-conn-duration=0", &[]);
+        let config = run(
+            "--port=8000 --notify-min-delay 0.25 -d --enable-uuid --demo-port 0 --max-conn-duration=0 --peer-timeout 0",
+            &[],
+        );
         assert_eq!((config.port, config.demo_port, config.max_conn_duration), (8000, None, None));
+        assert_eq!(config.peer_timeout, None);
         assert_eq!(config.rules.notify.min_delay, Duration::from_millis(250));
         assert!(config.debug && config.enable_uuid);
         let listed = run("--allow-origin https://A.example,http://b:81", &[]).allow_origin;

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use libc::c_int;
 
@@ -15,6 +16,46 @@ use super::sys::{bind, set_option, start_listening, stream_socket};
 /// How many finished handshakes may wait to be accepted: a crowd that arrives within one turn. The kernel lowers it to
 /// `net.core.somaxconn`.
 const BACKLOG: c_int = 65_535;
+
+/// The longest that the kernel takes for seconds between signs of life (`MAX_TCP_KEEPIDLE`).
+const KEEPALIVE_MAX_S: u64 = 32_767;
+
+/// How many signs of life are asked for before a silent peer is given up.
+const KEEPALIVE_PROBES: u8 = 3;
+
+/// What every connection is given that comes in by a socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inherited {
+    /// After how long a peer that answers nothing is gone. `None` leaves it to the kernel: a quarter of an hour after
+    /// something was sent, and never if nothing is.
+    pub peer_timeout: Option<Duration>,
+}
+
+impl Inherited {
+    /// Sets it.
+    ///
+    /// `TCP_USER_TIMEOUT` is for what was sent and is not acknowledged; keepalive sends something where nothing is. Either
+    /// alone is not enough: once a byte is on its way no probe is sent, and the kernel repeats it for a quarter of an hour.
+    fn set_on(self, socket: &TcpListener) -> io::Result<()> {
+        let Some(timeout) = self.peer_timeout else { return Ok(()) };
+        let ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+        let (idle, interval) = keepalive_s(timeout);
+        set_option(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, ms.max(1))?;
+        set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
+        set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle)?;
+        set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, interval)?;
+        set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, KEEPALIVE_PROBES.into())
+    }
+}
+
+/// After how many seconds of silence a peer is first asked for a sign of life, and how many seconds from one probe to the
+/// next, for it to be given up when `timeout` is over: half of it, and what is left in equal parts. The kernel gives up at
+/// the first probe that would be sent after `TCP_USER_TIMEOUT`, so there must be several before.
+fn keepalive_s(timeout: Duration) -> (c_int, c_int) {
+    let seconds = |part: u64| c_int::try_from(part.clamp(1, KEEPALIVE_MAX_S)).unwrap_or(1);
+    let half = timeout.as_secs() / 2;
+    (seconds(half), seconds((timeout.as_secs() - half) / u64::from(KEEPALIVE_PROBES)))
+}
 
 /// Opens a listening socket whose connections send small writes at once (`TCP_NODELAY`, inherited).
 ///
@@ -25,7 +66,16 @@ const BACKLOG: c_int = 65_535;
 /// # Errors
 /// What the kernel says: the address is in use, not ours, or not permitted.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    listen_with(address, Inherited::default())
+}
+
+/// The same, with more that is inherited.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_with(address: SocketAddr, inherited: Inherited) -> io::Result<TcpListener> {
     let listener = reserve(address)?;
+    inherited.set_on(&listener)?;
     start_listening(&listener, BACKLOG)?;
     Ok(listener)
 }
@@ -50,6 +100,23 @@ pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_silent_peer_is_asked_several_times_before_it_is_given_up() {
+        let keepalive = |timeout_ms| keepalive_s(Duration::from_millis(timeout_ms));
+        assert_eq!(keepalive(30_000), (15, 5));
+        assert_eq!(keepalive(5_500), (2, 1));
+        assert_eq!((keepalive(2_000), keepalive(1)), ((1, 1), (1, 1)));
+        assert_eq!(keepalive(365 * 24 * 3_600_000), (32_767, 32_767));
+    }
+
+    #[test]
+    fn the_kernel_takes_any_timeout() {
+        for timeout in [Duration::from_nanos(1), Duration::from_hours(365 * 24)] {
+            let inherited = Inherited { peer_timeout: Some(timeout) };
+            assert!(listen_with((Ipv4Addr::LOCALHOST, 0).into(), inherited).is_ok());
+        }
+    }
 
     #[test]
     fn an_address_is_shared_with_our_own_kind() {

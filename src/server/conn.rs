@@ -52,6 +52,8 @@ pub(super) enum CloseReason {
     PeerClosed,
     /// The connection broke.
     PeerReset,
+    /// The peer's machine answers nothing: `--peer-timeout`, or what the kernel knows of the way there.
+    PeerTimeout,
     /// The stream has lasted for `--max-conn-duration`.
     MaxDuration,
     /// The peer was told its last word and did not close in time.
@@ -64,6 +66,16 @@ pub(super) enum CloseReason {
     Shutdown,
     /// The kernel has no memory to watch the socket.
     NoMemory,
+}
+
+impl CloseReason {
+    /// What an error of the socket says of the peer. The kernel tells it once, to whichever call comes first.
+    fn of(error: ErrorKind) -> Self {
+        match error {
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::PeerTimeout,
+            _ => Self::PeerReset,
+        }
+    }
 }
 
 /// What is being pushed.
@@ -137,7 +149,7 @@ impl Conn {
             Ok(0) => Ok(ReadOutcome::End),
             Ok(count) => Ok(ReadOutcome::Bytes(count)),
             Err(error) if is_transient(error.kind()) => Ok(ReadOutcome::Nothing),
-            Err(_) => Err(CloseReason::PeerReset),
+            Err(error) => Err(CloseReason::of(error.kind())),
         }
     }
 
@@ -234,7 +246,7 @@ impl Conn {
         match self.socket.source().write(bytes) {
             Ok(written) => Ok(written),
             Err(error) if is_transient(error.kind()) => Ok(0),
-            Err(_) => Err(CloseReason::PeerReset),
+            Err(error) => Err(CloseReason::of(error.kind())),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
 use crate::meter::news::NodeId;
+use crate::reactor::listening::{self, Inherited};
 use crate::reactor::sys::{self, Accepted};
 use crate::reactor::{Interest, Reactor, Registered, Token};
 
@@ -105,6 +106,8 @@ pub(super) struct Listeners {
     doorstep: usize,
     /// How many connections each side port may have.
     side_port: usize,
+    /// What all connections are given.
+    inherited: Inherited,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
     /// Says whose the ports are, once they are bound.
@@ -134,6 +137,7 @@ impl Listeners {
             members_max: descriptors - OWN_DESCRIPTORS - SIDE_PORTS * side_port - doorstep,
             doorstep,
             side_port,
+            inherited: Inherited { peer_timeout: config.peer_timeout },
             rest_until: None,
             neighbours: None,
             siblings: None,
@@ -316,9 +320,11 @@ impl Listeners {
 
     fn bind_one(&mut self, reactor: &Reactor, port: Port, address: SocketAddr) -> Result<u16, BindError> {
         let index = self.sockets.len();
-        let bound = sys::listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))).and_then(
-            |(address, socket)| Ok((address, Registered::new(reactor, socket, token(index), Interest::Nothing)?)),
-        );
+        let bound = listening::listen_with(address, self.inherited)
+            .and_then(|listener| Ok((listener.local_addr()?, listener)))
+            .and_then(|(address, socket)| {
+                Ok((address, Registered::new(reactor, socket, token(index), Interest::Nothing)?))
+            });
         let (address, socket) =
             bound.map_err(|error| BindError { option: option_of(port), address, error: Some(error) })?;
         self.sockets.push(Listener { socket, port, is_paused: true });

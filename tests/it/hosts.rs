@@ -40,14 +40,14 @@ const SLACK: Duration = ms(3000);
 // ---------------------------------------------------------------------------------------------
 
 /// Three hosts at one switch. All that there is of it is gone when this value is dropped.
-struct Network {
-    hosts: [String; HOSTS],
+pub(crate) struct Network {
+    pub(crate) hosts: [String; HOSTS],
     switch: String,
 }
 
 impl Network {
-    /// Builds it, or says why the test of this name is left out.
-    fn build(test: &str) -> Option<Self> {
+    /// Builds it, or says why the test of this name, with its file, is left out.
+    pub(crate) fn build(test: &str) -> Option<Self> {
         static BUILT: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("audience-{}-{}", std::process::id(), BUILT.fetch_add(1, Ordering::Relaxed));
         let network = Network {
@@ -60,7 +60,7 @@ impl Network {
             None => output("ip", &["netns", "add", &network.switch]),
         };
         if let Err(why) = obstacle {
-            let line = format!("SKIPPED hosts::{test}: {}\n", why.trim());
+            let line = format!("SKIPPED {test}: {}\n", why.trim());
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             return None;
         }
@@ -90,7 +90,7 @@ impl Network {
     }
 
     /// Pulls the cable of a host, or puts it in again.
-    fn set_cable(&self, host: usize, state: &str) {
+    pub(crate) fn set_cable(&self, host: usize, state: &str) {
         run("ip", &["-n", &self.switch, "link", "set", &cable(host), state]);
     }
 
@@ -122,7 +122,7 @@ impl Drop for Network {
 }
 
 /// The address of a host in its network.
-fn address(host: usize) -> String {
+pub(crate) fn address(host: usize) -> String {
     format!("10.77.13.{}", host + 1)
 }
 
@@ -132,7 +132,7 @@ fn cable(host: usize) -> String {
 }
 
 /// Runs a tool; its output, or why it failed.
-fn output(tool: &str, args: &[&str]) -> Result<String, String> {
+pub(crate) fn output(tool: &str, args: &[&str]) -> Result<String, String> {
     let Output { status, stdout, stderr } =
         Command::new(tool).args(args).stdin(Stdio::null()).output().map_err(|error| format!("{tool}: {error}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -141,12 +141,12 @@ fn output(tool: &str, args: &[&str]) -> Result<String, String> {
 
 /// Runs a tool that must succeed; its output.
 #[track_caller]
-fn run(tool: &str, args: &[&str]) -> String {
+pub(crate) fn run(tool: &str, args: &[&str]) -> String {
     output(tool, args).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A command within a host.
-fn command_in(host: &str, program: &str) -> Command {
+pub(crate) fn command_in(host: &str, program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", host, program]);
     command
@@ -157,13 +157,13 @@ fn command_in(host: &str, program: &str) -> Command {
 // ---------------------------------------------------------------------------------------------
 
 /// One process, and the host it runs on.
-struct Node {
-    daemon: Daemon,
+pub(crate) struct Node {
+    pub(crate) daemon: Daemon,
     host: String,
 }
 
 /// Streams that are open to a host's processes, until this value is dropped.
-struct Crowd(Child);
+pub(crate) struct Crowd(Child);
 
 impl Drop for Crowd {
     fn drop(&mut self) {
@@ -174,7 +174,7 @@ impl Drop for Crowd {
 
 impl Node {
     #[track_caller]
-    fn start(network: &Network, host: usize, options: &[&str]) -> Self {
+    pub(crate) fn start(network: &Network, host: usize, options: &[&str]) -> Self {
         let name = &network.hosts[host];
         let port = PORT.to_string();
         let args = [&["-w", "1", "--port", &port], &BRISK[..], options].concat();
@@ -197,7 +197,7 @@ impl Node {
 
     /// One number of the namespace, 0 if there is none.
     #[track_caller]
-    fn stat(&self, key: &str) -> u64 {
+    pub(crate) fn stat(&self, key: &str) -> u64 {
         self.ask("/")["ns"][key].as_u64().unwrap_or(0)
     }
 
@@ -228,8 +228,14 @@ impl Node {
 /// So many members of the namespace at a host, at whichever of its processes.
 #[track_caller]
 fn crowd(network: &Network, host: usize, count: usize) -> Crowd {
+    crowd_of(network, host, "127.0.0.1", count)
+}
+
+/// So many members of the namespace, who are at one host and come to the address of another.
+#[track_caller]
+pub(crate) fn crowd_of(network: &Network, host: usize, to: &str, count: usize) -> Crowd {
     // The query is no part of a namespace, so this is one URL for each.
-    let url = format!("http://127.0.0.1:{PORT}/ns?[1-{count}]");
+    let url = format!("http://{to}:{PORT}/ns?[1-{count}]");
     let mut command = command_in(&network.hosts[host], "curl");
     command.args(["--silent", "--no-buffer", "--parallel", "--parallel-immediate", "--parallel-max", "100"]);
     command.args(["--header", "Accept: text/event-stream", "--output", "/dev/null", &url]);
@@ -321,13 +327,13 @@ fn totals_agree(network: &Network, way: Way) {
 
 #[test]
 fn totals_agree_over_multicast() {
-    let Some(network) = Network::build("totals_agree_over_multicast") else { return };
+    let Some(network) = Network::build("hosts::totals_agree_over_multicast") else { return };
     totals_agree(&network, Way::Multicast);
 }
 
 #[test]
 fn totals_agree_between_peers() {
-    let Some(network) = Network::build("totals_agree_between_peers") else { return };
+    let Some(network) = Network::build("hosts::totals_agree_between_peers") else { return };
     totals_agree(&network, Way::Peers);
 }
 
@@ -362,13 +368,13 @@ fn cut_and_healed(network: &Network, way: Way) {
 
 #[test]
 fn a_host_that_is_cut_off_comes_back_over_multicast() {
-    let Some(network) = Network::build("a_host_that_is_cut_off_comes_back_over_multicast") else { return };
+    let Some(network) = Network::build("hosts::a_host_that_is_cut_off_comes_back_over_multicast") else { return };
     cut_and_healed(&network, Way::Multicast);
 }
 
 #[test]
 fn a_host_that_is_cut_off_comes_back_between_peers() {
-    let Some(network) = Network::build("a_host_that_is_cut_off_comes_back_between_peers") else { return };
+    let Some(network) = Network::build("hosts::a_host_that_is_cut_off_comes_back_between_peers") else { return };
     cut_and_healed(&network, Way::Peers);
 }
 
@@ -397,13 +403,15 @@ fn lossy(network: &Network, way: Way) {
 
 #[test]
 fn a_quarter_lost_does_not_stop_convergence_over_multicast() {
-    let Some(network) = Network::build("a_quarter_lost_does_not_stop_convergence_over_multicast") else { return };
+    let Some(network) = Network::build("hosts::a_quarter_lost_does_not_stop_convergence_over_multicast") else {
+        return;
+    };
     lossy(&network, Way::Multicast);
 }
 
 #[test]
 fn a_quarter_lost_does_not_stop_convergence_between_peers() {
-    let Some(network) = Network::build("a_quarter_lost_does_not_stop_convergence_between_peers") else { return };
+    let Some(network) = Network::build("hosts::a_quarter_lost_does_not_stop_convergence_between_peers") else { return };
     lossy(&network, Way::Peers);
 }
 
@@ -434,12 +442,12 @@ fn rolling(network: &Network, way: Way) {
 
 #[test]
 fn a_rolling_restart_loses_nothing_over_multicast() {
-    let Some(network) = Network::build("a_rolling_restart_loses_nothing_over_multicast") else { return };
+    let Some(network) = Network::build("hosts::a_rolling_restart_loses_nothing_over_multicast") else { return };
     rolling(&network, Way::Multicast);
 }
 
 #[test]
 fn a_rolling_restart_loses_nothing_between_peers() {
-    let Some(network) = Network::build("a_rolling_restart_loses_nothing_between_peers") else { return };
+    let Some(network) = Network::build("hosts::a_rolling_restart_loses_nothing_between_peers") else { return };
     rolling(&network, Way::Peers);
 }

@@ -12,6 +12,7 @@ mod browser;
 mod cli;
 mod cluster;
 mod corpus;
+mod dead;
 mod faults;
 mod hosts;
 mod http;
