@@ -5,11 +5,13 @@
 //!
 //! Invariant: what [`is_local`] refuses has no effect.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::assets::{self, Asset};
 use super::bus::Bus;
+use super::conns::Conns;
 use super::route::split_namespace;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
@@ -111,15 +113,17 @@ pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now
     })
 }
 
-/// What an operator wants to know of this process: how full it is, and how long it keeps others waiting.
-pub(super) fn process_json(meter: &Meter, open: usize, turns: &Histogram, now: Now) -> serde_json::Value {
+/// What an operator wants to know of this process: how full it is, why connections ended, and how long it keeps others
+/// waiting.
+pub(super) fn process_json(meter: &Meter, conns: &Conns, turns: &Histogram, now: Now) -> serde_json::Value {
     let bucket = |(below_us, turns)| serde_json::json!({ "below_us": below_us, "turns": turns });
     serde_json::json!({
         "node": meter.node().to_string(),
         "pid": std::process::id(),
         "uptime_s": now.tick.ms_since(Tick(0)) / 1000,
         "members": meter.own_members(),
-        "open": open,
+        "open": conns.len(),
+        "closed": conns.closed().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
         "turns": {
             "count": turns.count(),
             "longest_us": turns.longest_us(),

@@ -69,6 +69,34 @@ pub(super) enum CloseReason {
 }
 
 impl CloseReason {
+    /// Each of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 9] = [
+        Self::PeerClosed,
+        Self::PeerReset,
+        Self::PeerTimeout,
+        Self::MaxDuration,
+        Self::Lingered,
+        Self::TooSlow,
+        Self::TooMuch,
+        Self::Shutdown,
+        Self::NoMemory,
+    ];
+
+    /// What figures call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::PeerReset => "peer_reset",
+            Self::PeerTimeout => "peer_timeout",
+            Self::MaxDuration => "max_duration",
+            Self::Lingered => "lingered",
+            Self::TooSlow => "too_slow",
+            Self::TooMuch => "too_much",
+            Self::Shutdown => "shutdown",
+            Self::NoMemory => "no_memory",
+        }
+    }
+
     /// What an error of the socket says of the peer. The kernel tells it once, to whichever call comes first.
     fn of(error: ErrorKind) -> Self {
         match error {
@@ -258,3 +286,15 @@ fn is_transient(kind: ErrorKind) -> bool {
 
 /// A member costs this, a timer and its record in the meter; DESIGN: together under 128 bytes.
 const _: () = assert!(size_of::<Conn>() <= 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_place() {
+        for (place, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{}", reason.name());
+        }
+    }
+}

@@ -25,6 +25,8 @@ pub(super) struct Conns {
     by_port: [usize; Port::COUNT],
     /// How many of those are members.
     members: usize,
+    /// How many were freed, by reason.
+    closed: [u64; CloseReason::ALL.len()],
 }
 
 impl Conns {
@@ -106,7 +108,15 @@ impl Conns {
         let conn = self.slab.remove(id)?;
         self.by_port[conn.port as usize] -= 1;
         self.members -= usize::from(matches!(conn.session, Session::Stream { .. }));
+        if let Some(count) = conn.closing.and_then(|reason| self.closed.get_mut(reason as usize)) {
+            *count += 1;
+        }
         Some((id, conn))
+    }
+
+    /// Each reason to close, and how many connections were freed for it.
+    pub(super) fn closed(&self) -> impl Iterator<Item = (CloseReason, u64)> {
+        CloseReason::ALL.into_iter().zip(self.closed)
     }
 
     /// Whether some are still to be freed.

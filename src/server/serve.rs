@@ -76,7 +76,7 @@ impl Server {
                 let silent_after = config.cluster.rules.node_timeout / SILENT_PART;
                 admin::cluster_json(meter, &self.bus, silent_after, now)
             }
-            Page::Process => admin::process_json(meter, self.conns.len(), self.reactor.turns(), now),
+            Page::Process => admin::process_json(meter, &self.conns, self.reactor.turns(), now),
         }
     }
 

@@ -246,7 +246,7 @@ fn the_process_page_says_who_answers_how_full_it_is_and_how_long_its_turns_were(
     assert_eq!((&page["node"], &page["pid"]), (&cluster["node"], &daemon.pid().into()));
     assert_eq!((&page["members"], &before["members"]), (&4.into(), &0.into()));
     assert!(page["uptime_s"].as_u64() < Some(3_600), "{page}");
-    let keys = ["members", "node", "open", "pid", "turns", "uptime_s"];
+    let keys = ["closed", "members", "node", "open", "pid", "turns", "uptime_s"];
     assert!(page.as_object().unwrap().keys().eq(keys), "{page}");
 
     let count = |page: &Value| page["turns"]["count"].as_u64().unwrap();
@@ -260,6 +260,51 @@ fn the_process_page_says_who_answers_how_full_it_is_and_how_long_its_turns_were(
     assert!(bound.is_none_or(|bound| longest < bound) && (last == 0 || longest >= 8 << last), "{page}");
     drop(open);
     wait_until("that they have left", || process(&daemon)["members"] == 1);
+}
+
+#[test]
+fn closes_are_counted_by_reason() {
+    let daemon = Daemon::start(&["--notify-min-delay", "600", "--max-conn-duration", "2", "--head-timeout", "0.3"]);
+    let before = process(&daemon)["closed"].clone();
+    let reasons = [
+        "lingered",
+        "max_duration",
+        "no_memory",
+        "peer_closed",
+        "peer_reset",
+        "peer_timeout",
+        "shutdown",
+        "too_much",
+        "too_slow",
+    ];
+    assert!(before.as_object().unwrap().keys().eq(reasons), "{before}");
+    let since = |reason: &str| process(&daemon)["closed"][reason].as_u64().unwrap() - before[reason].as_u64().unwrap();
+    // Each of those who ask closes in turn, so this reason is only ever more.
+    drop(members(&daemon, "/left", 3));
+    wait_until("those who left", || since("peer_closed") >= 3);
+    let mut stays = members(&daemon, "/stays", 2);
+    // With something unread, the kernel sends a reset.
+    let unread = connect_unread(&daemon);
+    drop(unread);
+    wait_until("the one who broke off", || since("peer_reset") == 1);
+    for stream in &mut stays {
+        stream.expect_closed();
+    }
+    wait_until("those who stayed", || since("max_duration") == 2);
+    // One who is told that its head is late, and does not close.
+    let _silent = connect(daemon.audience());
+    wait_until("the one who lingers", || since("lingered") == 1);
+    assert_eq!((since("too_slow"), since("too_much"), since("peer_timeout")), (0, 0, 0));
+}
+
+/// A member that has not read what it was told.
+#[track_caller]
+fn connect_unread(daemon: &Daemon) -> TcpStream {
+    let mut socket = connect(daemon.audience());
+    socket.write_all(join_request("/unread", "").as_bytes()).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    assert!(socket.peek(&mut [0; 64]).unwrap() > 0);
+    socket
 }
 
 #[test]
