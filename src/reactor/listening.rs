@@ -29,6 +29,9 @@ pub struct Inherited {
     /// After how long a peer that answers nothing is gone. `None` leaves it to the kernel: a quarter of an hour after
     /// something was sent, and never if nothing is.
     pub peer_timeout: Option<Duration>,
+    /// How many bytes the kernel takes for a peer that does not read. It keeps that much twice, and as much more as the
+    /// write has that fills it. `None` lets it grow with what is written, to 4 MB (`net.ipv4.tcp_wmem`).
+    pub send_buffer: Option<u16>,
 }
 
 impl Inherited {
@@ -37,6 +40,9 @@ impl Inherited {
     /// `TCP_USER_TIMEOUT` is for what was sent and is not acknowledged; keepalive sends something where nothing is. Either
     /// alone is not enough: once a byte is on its way no probe is sent, and the kernel repeats it for a quarter of an hour.
     fn set_on(self, socket: &TcpListener) -> io::Result<()> {
+        if let Some(bytes) = self.send_buffer {
+            set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes.into())?;
+        }
         let Some(timeout) = self.peer_timeout else { return Ok(()) };
         let ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
         let (idle, interval) = keepalive_s(timeout);
@@ -113,7 +119,7 @@ mod tests {
     #[test]
     fn the_kernel_takes_any_timeout() {
         for timeout in [Duration::from_nanos(1), Duration::from_hours(365 * 24)] {
-            let inherited = Inherited { peer_timeout: Some(timeout) };
+            let inherited = Inherited { peer_timeout: Some(timeout), send_buffer: None };
             assert!(listen_with((Ipv4Addr::LOCALHOST, 0).into(), inherited).is_ok());
         }
     }

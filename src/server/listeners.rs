@@ -51,6 +51,10 @@ const ACCEPTS_PER_TURN: usize = 24;
 /// The same for each of the other listeners, of which there are five: at 16 us for a request and its answer, 0.2 ms in all.
 const SIDE_ACCEPTS_PER_TURN: usize = 2;
 
+/// What the kernel keeps for a member that does not read: some hundred counts, or the message that fills it. The rest is for
+/// the outbox to conflate; left alone the kernel would keep 4 MB for each.
+const SEND_BUFFER: u16 = 4096;
+
 /// Tokens from here on are listeners; below are connections.
 const FIRST_TOKEN: usize = u32::MAX as usize;
 
@@ -106,8 +110,7 @@ pub(super) struct Listeners {
     doorstep: usize,
     /// How many connections each side port may have.
     side_port: usize,
-    /// What all connections are given.
-    inherited: Inherited,
+    peer_timeout: Option<std::time::Duration>,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
     /// Says whose the ports are, once they are bound.
@@ -137,7 +140,7 @@ impl Listeners {
             members_max: descriptors - OWN_DESCRIPTORS - SIDE_PORTS * side_port - doorstep,
             doorstep,
             side_port,
-            inherited: Inherited { peer_timeout: config.peer_timeout },
+            peer_timeout: config.peer_timeout,
             rest_until: None,
             neighbours: None,
             siblings: None,
@@ -320,7 +323,10 @@ impl Listeners {
 
     fn bind_one(&mut self, reactor: &Reactor, port: Port, address: SocketAddr) -> Result<u16, BindError> {
         let index = self.sockets.len();
-        let bound = listening::listen_with(address, self.inherited)
+        // The other ports have few connections, and long replies to write.
+        let send_buffer = (port == Port::Audience).then_some(SEND_BUFFER);
+        let inherited = Inherited { peer_timeout: self.peer_timeout, send_buffer };
+        let bound = listening::listen_with(address, inherited)
             .and_then(|listener| Ok((listener.local_addr()?, listener)))
             .and_then(|(address, socket)| {
                 Ok((address, Registered::new(reactor, socket, token(index), Interest::Nothing)?))

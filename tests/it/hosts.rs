@@ -60,8 +60,7 @@ impl Network {
             None => output("ip", &["netns", "add", &network.switch]),
         };
         if let Err(why) = obstacle {
-            let line = format!("SKIPPED {test}: {}\n", why.trim());
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            skip(test, &why);
             return None;
         }
         run("ip", &["-n", &network.switch, "link", "add", "bridge", "type", "bridge", "mcast_snooping", "0"]);
@@ -129,6 +128,12 @@ pub(crate) fn address(host: usize) -> String {
 /// What a host's cable is called at the switch.
 fn cable(host: usize) -> String {
     format!("cable{host}")
+}
+
+/// Says that a test is left out, on the standard error itself, and why.
+pub(crate) fn skip(test: &str, why: &str) {
+    let line = format!("SKIPPED {test}: {}\n", why.trim());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// Runs a tool; its output, or why it failed.

@@ -20,6 +20,7 @@ mod injected;
 mod layers;
 mod second_opinion;
 mod simulation;
+mod slow;
 mod stream;
 mod supervisor;
 mod support;
