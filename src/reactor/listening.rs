@@ -41,7 +41,7 @@ impl Inherited {
     /// alone is not enough: once a byte is on its way no probe is sent, and the kernel repeats it for a quarter of an hour.
     fn set_on(self, socket: &TcpListener) -> io::Result<()> {
         if let Some(bytes) = self.send_buffer {
-            set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes.into())?;
+            set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, c_int::from(bytes))?;
         }
         let Some(timeout) = self.peer_timeout else { return Ok(()) };
         let ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
@@ -50,7 +50,7 @@ impl Inherited {
         set_option(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1)?;
         set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, idle)?;
         set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, interval)?;
-        set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, KEEPALIVE_PROBES.into())
+        set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, c_int::from(KEEPALIVE_PROBES))
     }
 }
 
