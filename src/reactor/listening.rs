@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::sys::{bind, set_option, start_listening, stream_socket};
+use super::sys::{bind, set_filter, set_option, start_listening, stream_socket};
 
 /// How many finished handshakes may wait to be accepted: a crowd that arrives within one turn. The kernel lowers it to
 /// `net.core.somaxconn`.
@@ -102,10 +102,34 @@ pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// What a program of classic BPF does, a step each: reads a byte, skips steps unless it has a bit, and says how many bytes of
+/// the packet are taken (`linux/bpf_common.h`).
+const LOAD_BYTE: u16 = 0x30;
+const SKIP_UNLESS_SET: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+/// The byte of a TCP header with the flags, and the one that asks for a connection (RFC 9293 section 3.1).
+const FLAGS: u32 = 13;
+const SYN: u32 = 2;
+
+/// Has a listener hear nobody new: who asks for a connection gets no answer, and asks again a second later; the kernel
+/// finds it another listener on this address, if there is one and this one is closed by then. Handshakes that have begun
+/// come to their end, and those that are done wait to be accepted as before.
+///
+/// # Errors
+/// What the kernel says, for lack of memory.
+pub fn deafen(listener: &TcpListener) -> io::Result<()> {
+    let step = |code: u16, jump_else: u8, k: u32| libc::sock_filter { code, jt: 0, jf: jump_else, k };
+    let mut steps =
+        [step(LOAD_BYTE, 0, FLAGS), step(SKIP_UNLESS_SET, 1, SYN), step(RETURN, 0, 0), step(RETURN, 0, u32::MAX)];
+    set_filter(listener, &mut steps)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
+    use crate::reactor::sys::{self, Accepted};
+    use std::net::{Ipv4Addr, TcpStream};
 
     #[test]
     fn a_silent_peer_is_asked_several_times_before_it_is_given_up() {
@@ -128,5 +152,22 @@ mod tests {
     fn an_address_is_shared_with_our_own_kind() {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         assert!(listen(listener.local_addr().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_deaf_listener_hands_out_who_waits_and_leaves_newcomers_to_the_next_one() {
+        let deaf = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = deaf.local_addr().unwrap();
+        let _early = TcpStream::connect(address).unwrap();
+        deafen(&deaf).unwrap();
+        let late = std::thread::spawn(move || TcpStream::connect(address));
+        assert!(matches!(sys::accept(&deaf), Accepted::Stream(_)));
+        // It is asked for in vain at first, and again a second later.
+        assert!(TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).is_err());
+        assert!(matches!(sys::accept(&deaf), Accepted::Nobody));
+        let next = listen(address).unwrap();
+        drop(deaf);
+        let _late = late.join().unwrap().unwrap();
+        assert!(matches!(sys::accept(&next), Accepted::Stream(_)));
     }
 }
