@@ -84,6 +84,8 @@ pub struct Config {
     pub head_timeout: Duration,
     /// After how long a peer that answers nothing is gone; `None` leaves it to the kernel.
     pub peer_timeout: Option<Duration>,
+    /// How long it takes to let all members go when the process is told to end.
+    pub drain_delay: Duration,
     /// Between which bounds a browser is told to wait before it comes back, in milliseconds.
     pub retry_ms: RangeInclusive<u64>,
     /// Who may embed the events.
@@ -171,6 +173,8 @@ Options:
       --head-timeout <seconds>         number of seconds within which a request head must have arrived (default 10)
       --peer-timeout <seconds>         delay after which a member is gone whose machine answers nothing, counted from
                                        what was last sent to it (default 30, 0 to disable)
+      --drain-delay <seconds>          number of seconds over which members are let go, one after the other, when the
+                                       process is told to end (default 5, 0 for all at once)
       --retry-min <seconds>            browsers are told to wait at least this long before they come back (default 2)
       --retry-max <seconds>            and at most this long, at random for each (default 10)
       --allow-origin <list>            origins whose pages may join, separated by commas (default *, all)
@@ -223,6 +227,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         max_conn_duration: Some(options.duration("--max-conn-duration", 3600.0)?).filter(|most| !most.is_zero()),
         head_timeout: options.positive_duration("--head-timeout", 10.0)?,
         peer_timeout: Some(options.duration("--peer-timeout", 30.0)?).filter(|timeout| !timeout.is_zero()),
+        drain_delay: options.duration("--drain-delay", 5.0)?,
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
         cluster: cluster::parse(&mut options)?,
@@ -419,6 +424,7 @@ mod tests {
         assert_eq!(config.max_conn_duration, Some(Duration::from_hours(1)));
         assert_eq!(config.head_timeout, Duration::from_secs(10));
         assert_eq!(config.peer_timeout, Some(Duration::from_secs(30)));
+        assert_eq!(config.drain_delay, Duration::from_secs(5));
         assert_eq!(config.retry_ms, 2000..=10_000);
         assert_eq!(config.allow_origin, AllowOrigin::Any);
         assert_eq!(config.rules.notify.min_delay, Duration::from_secs(2));

@@ -47,6 +47,10 @@
 //! (A newer claim of the same uuid takes the older member off the count at once, or the first count of the newer would not
 //! be true; its later leaving finds nobody.)
 //!
+//! A process that was told to end (`server::drain`) goes deaf first: the kernel drops who begins to connect, and when they
+//! ask again a second later they find a sibling. Whoever had come in by then is served and, like everybody else, let go in
+//! the course of `--drain-delay`, by the same one road.
+//!
 //! # One audience out of many nodes
 //!
 //! A node is a process. The kernel spreads connections over the processes of a host (`SO_REUSEPORT`), so each node counts

@@ -47,8 +47,11 @@ const STARTING_MAX: usize = 16;
 /// will not come by itself, and whoever started this has to know.
 const IN_VAIN_MAX: u32 = 5;
 
-/// How long all may take to end. Each takes a second for its last words.
+/// How long all may take to end once their members have been let go. Each takes a second for its last words.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long they may take when they are to end now. They find out within a twentieth of it.
+const STOP_NOW_WITHIN: Duration = Duration::from_secs(1);
 
 /// Posts have the tokens below.
 const SIGNALS_TOKEN: Token = Token(WORKERS_MAX);
@@ -60,7 +63,7 @@ const SIGNALS_TOKEN: Token = Token(WORKERS_MAX);
 pub fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     sys::raise_descriptor_limit()?;
     let launcher = Launcher::new(config)?;
-    Ok(Supervisor::new(launcher, config.workers)?.run()?)
+    Ok(Supervisor::new(launcher, config)?.run()?)
 }
 
 /// A process that serves, or is about to.
@@ -114,15 +117,18 @@ struct Supervisor {
     /// How many replacements in a row have ended without ever having been ready.
     in_vain: u32,
     ending: Option<Ending>,
+    /// How long the workers take to let their members go.
+    drain_delay: Duration,
 }
 
 impl Supervisor {
-    fn new(launcher: Launcher, workers: usize) -> io::Result<Self> {
+    fn new(launcher: Launcher, config: &Config) -> io::Result<Self> {
         let reactor = Reactor::new()?;
         let signals = Registered::new(&reactor, Signals::open_with_children()?, SIGNALS_TOKEN, Interest::Read)?;
         let time = Awake::since(reactor.now().tick);
         let (posts, look_at) = (vec![Post::default()], Tick(0));
-        Ok(Self { reactor, signals, launcher, posts, workers, time, look_at, in_vain: 0, ending: None })
+        let &Config { workers, drain_delay, .. } = config;
+        Ok(Self { reactor, signals, launcher, posts, workers, time, look_at, in_vain: 0, ending: None, drain_delay })
     }
 
     fn run(mut self) -> io::Result<ExitCode> {
@@ -170,7 +176,7 @@ impl Supervisor {
             let is_again = self.ending.as_ref().is_some_and(|ending| ending.is_asked_for);
             log::info(format_args!("event=signal number={signal} again={is_again}"));
             if is_again {
-                self.kill_all();
+                self.end_now();
             } else {
                 self.end(0, signal).is_asked_for = true;
             }
@@ -180,8 +186,16 @@ impl Supervisor {
     /// Passes a signal on to all workers, and starts no more. The first reason to end is the one that counts.
     fn end(&mut self, code: u8, signal: i32) -> &mut Ending {
         self.posts.iter().filter_map(|post| post.worker.as_ref()).for_each(|worker| worker.child.signal(signal));
-        let by = self.time.tick.after(STOP_WITHIN);
+        let by = self.time.tick.after(self.drain_delay + STOP_WITHIN);
         self.ending.get_or_insert(Ending { code, by, is_asked_for: false })
+    }
+
+    /// Has the workers end without further ado. They say goodbye first; who does not even do that is killed.
+    fn end_now(&mut self) {
+        self.posts.iter_mut().filter_map(|post| post.worker.as_mut()).for_each(|worker| worker.child.hang_up());
+        if let Some(ending) = &mut self.ending {
+            ending.by = ending.by.min(self.time.tick.after(STOP_NOW_WITHIN));
+        }
     }
 
     fn kill_all(&mut self) {

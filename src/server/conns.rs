@@ -56,6 +56,11 @@ impl Conns {
         self.slab.len()
     }
 
+    /// The first key that was never used: all connections have lesser ones.
+    pub(super) fn next_unused(&self) -> ConnId {
+        self.slab.next_unused()
+    }
+
     /// The number of connections that came in on a port.
     pub(super) fn on_port(&self, port: Port) -> usize {
         self.by_port[port as usize]
@@ -88,16 +93,6 @@ impl Conns {
         if let Some(conn) = self.get_open(id) {
             conn.closing = Some(reason);
             self.closing.push_back(id);
-        }
-    }
-
-    /// Marks all connections but those that are being told their last words.
-    pub(super) fn close_undrained(&mut self) {
-        for (id, conn) in self.slab.iter_mut() {
-            if conn.closing.is_none() && !matches!(conn.session, Session::Drain { .. }) {
-                conn.closing = Some(CloseReason::Shutdown);
-                self.closing.push_back(id);
-            }
         }
     }
 

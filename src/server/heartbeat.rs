@@ -1,8 +1,8 @@
 //! Telling a supervisor that the turns go on.
 //!
 //! Owns a worker's end of the pipe to the process that started it, and when it is due: a byte when all ports are served,
-//! then one each second. It does not know what a silent worker has to expect. A process that serves on its own has no
-//! heartbeat, and nothing here wakes it.
+//! then one each second, and more often when it is about to end. It does not know what a silent worker has to expect. A
+//! process that serves on its own has no heartbeat, and nothing here wakes it.
 //!
 //! Invariant: a worker does not outlive its supervisor. A loop that turns finds the pipe broken; for one that does not,
 //! the kernel sees to it ([`sys::end_with_parent`]).
@@ -18,6 +18,9 @@ use crate::reactor::sys;
 /// each second costs nothing that could be measured.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// The same for a worker that is about to end, so that it notices at once when the supervisor hangs up: it is in a hurry.
+const LAST_INTERVAL: Duration = Duration::from_millis(50);
+
 /// What a worker is called in a list of processes. By itself it would be `exe`, the file that it was started from.
 const PROCESS_NAME: &std::ffi::CStr = c"audience-meter";
 
@@ -26,6 +29,7 @@ const PROCESS_NAME: &std::ffi::CStr = c"audience-meter";
 pub(super) struct Heartbeat {
     pipe: Option<PipeWriter>,
     due: Option<Tick>,
+    is_hasty: bool,
 }
 
 impl Heartbeat {
@@ -43,12 +47,18 @@ impl Heartbeat {
     }
 
     fn over(pipe: PipeWriter) -> Self {
-        Self { pipe: Some(pipe), due: None }
+        Self { pipe: Some(pipe), due: None, is_hasty: false }
     }
 
     /// The process is ready: from the next turn on it beats.
     pub(super) fn begin(&mut self) {
         self.due = self.is_worker().then_some(Tick(0));
+    }
+
+    /// The process is about to end.
+    pub(super) fn hasten(&mut self, now: Tick) {
+        self.is_hasty = true;
+        self.due = self.due.map(|due| due.min(now.after(LAST_INTERVAL)));
     }
 
     /// Whether this process has a supervisor.
@@ -69,7 +79,8 @@ impl Heartbeat {
         }
         // A full pipe is a supervisor that has been asleep for many hours. It has enough to hear when it wakes up.
         let is_broken = pipe.write(b".").is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        self.due = (!is_broken).then(|| now.after(INTERVAL));
+        let interval = if self.is_hasty { LAST_INTERVAL } else { INTERVAL };
+        self.due = (!is_broken).then(|| now.after(interval));
         !is_broken
     }
 }
@@ -104,6 +115,24 @@ mod tests {
             beats.extend((heard > 0).then_some(tick));
         }
         assert_eq!(beats, [0, 101, 202, 303]);
+    }
+
+    #[test]
+    fn a_worker_that_is_about_to_end_beats_often() {
+        let (_reader, writer) = sys::pipe().unwrap();
+        let mut heartbeat = Heartbeat::over(writer);
+        heartbeat.hasten(Tick(0));
+        assert_eq!(heartbeat.next_deadline(), None, "it is not ready");
+        heartbeat.begin();
+        assert!(heartbeat.beat(Tick(10)));
+        assert_eq!(heartbeat.next_deadline(), Some(Tick(16)));
+
+        let (_reader, writer) = sys::pipe().unwrap();
+        let mut heartbeat = Heartbeat::over(writer);
+        heartbeat.begin();
+        assert!(heartbeat.beat(Tick(10)));
+        heartbeat.hasten(Tick(20));
+        assert_eq!(heartbeat.next_deadline(), Some(Tick(26)));
     }
 
     #[test]

@@ -256,11 +256,23 @@ impl Listeners {
         }
     }
 
-    /// Stops listening.
+    /// Has nobody begin to come in any more at the listeners of these ports; who waits there is still accepted.
+    pub(super) fn deafen(&self, ports: &[Port]) {
+        for Listener { socket, port, .. } in self.sockets.iter().filter(|listener| ports.contains(&listener.port)) {
+            if let Err(error) = listening::deafen(socket.source()) {
+                // Then some who come between the last accept and the close are reset.
+                log::warn(format_args!("event=listener_not_deaf port={port} error={:?}", error.to_string()));
+            }
+        }
+    }
+
+    /// Stops listening. Until the process ends it is still known to be of the audience: its members count.
     pub(super) fn close(&mut self) {
         self.sockets.clear();
-        self.neighbours = None;
         self.rest_until = None;
+        if let Some(neighbours) = &mut self.neighbours {
+            neighbours.withdraw_ports();
+        }
     }
 
     /// How many there are.

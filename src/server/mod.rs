@@ -5,6 +5,7 @@
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
 //! | `listeners` | the ports, and whether there is room for more connections |
 //! | `conn`, `conns` | one connection, and the table of all of them with their deadlines |
+//! | `drain` | how a process ends that was told to |
 //! | `serve` | what an event, an answer or a deadline makes of one connection |
 //! | `service` | what a request is answered with, and what it does to the audience |
 //! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
@@ -21,6 +22,7 @@ mod assets;
 mod bus;
 mod conn;
 mod conns;
+mod drain;
 mod heartbeat;
 mod jitter;
 mod listeners;

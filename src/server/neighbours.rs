@@ -69,6 +69,12 @@ impl Neighbours {
         self.claims.push(claim);
     }
 
+    /// Takes down all names but the first, by which the others know that this process is of the audience.
+    pub(super) fn withdraw_ports(&mut self) {
+        self.sockets.truncate(1);
+        self.claims.truncate(1);
+    }
+
     /// Reads all names, once: on a busy host the kernel's list is long.
     pub(super) fn look(&self) -> View {
         let list = sys::unix_socket_names();

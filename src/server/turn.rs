@@ -5,8 +5,8 @@
 //!
 //! Every loop has a budget, whatever arrives, and what does not fit is done in the next turn, which then does not wait. With
 //! all budgets used up a turn takes, in ms: events 0.3, accepts 0.6, datagrams 0.4, deadlines 0.2, the meter's timeouts 0.3,
-//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, reaping 1.6; together 4.6. Another wait costs 2 us, so
-//! small budgets cost next to nothing.
+//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, reaping 1.6; together 4.6. (The one that closes the ports
+//! of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost next to nothing.
 //!
 //! Invariant: connections are freed in `reap` alone. An event that names a connection finds it, closing or not, until the
 //! end of the turn in which the event was taken; and a key is used again in a later turn at the earliest.
@@ -18,6 +18,7 @@ use std::io;
 use super::bus::Bus;
 use super::conn::{ConnId, Port};
 use super::conns::Conns;
+use super::drain::Drain;
 use super::heartbeat::Heartbeat;
 use super::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::service::Service;
@@ -36,7 +37,7 @@ const DEADLINES_PER_TURN: usize = 24;
 /// How many connections one turn frees. The end of a member takes some 12 us; where thousands are closed in a row, the
 /// kernel takes up to 100 us for some: 1.6 ms. As many as there are events: fewer, and those that are closed already would
 /// be told again and again.
-const REAPS_PER_TURN: usize = 16;
+pub(super) const REAPS_PER_TURN: usize = 16;
 
 /// What the meter's outputs of one turn may cost, in microseconds.
 const OUTPUT_US_PER_TURN: usize = 400;
@@ -60,9 +61,6 @@ const ANSWER_PATIENCE: std::time::Duration = std::time::Duration::from_millis(30
 /// How long a newcomer listens at most before it opens its ports: a table of 100,000 names takes half as long.
 const CATCH_UP_MAX: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// How long the last words may take when the process ends.
-const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(1);
-
 const SIGNALS_TOKEN: Token = Token(FIRST_FREE_TOKEN);
 
 /// The first of the bus's tokens.
@@ -71,8 +69,8 @@ const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
 /// The daemon: one audience, all its ports.
 pub struct Server {
     pub(super) reactor: Reactor,
-    signals: Registered<Signals>,
-    heartbeat: Heartbeat,
+    pub(super) signals: Registered<Signals>,
+    pub(super) heartbeat: Heartbeat,
     pub(super) listeners: Listeners,
     pub(super) conns: Conns,
     pub(super) service: Service,
@@ -87,9 +85,9 @@ pub struct Server {
     pub(super) scratch: Box<[u8]>,
     /// Until when to wait for what the others count, before the ports are opened.
     opening: Option<Tick>,
-    /// Set by the first signal: when to end at the latest.
-    stop_by: Option<Tick>,
-    is_stopped: bool,
+    /// Set by the first signal.
+    pub(super) drain: Option<Drain>,
+    pub(super) is_stopped: bool,
 }
 
 impl Server {
@@ -122,7 +120,7 @@ impl Server {
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             opening: None,
-            stop_by: None,
+            drain: None,
             is_stopped: false,
         })
     }
@@ -174,7 +172,7 @@ impl Server {
         is_alone
             || (meter.knows_all() && (have_answered || now.tick >= patience))
             || now.tick >= latest
-            || self.stop_by.is_some()
+            || self.drain.is_some()
     }
 
     fn turn(&mut self) -> io::Result<()> {
@@ -194,12 +192,14 @@ impl Server {
         if self.has_outputs || !self.service.pushes.is_idle() || self.conns.has_closing() {
             return Some(Tick(0));
         }
+        let (members, ports) = (self.conns.members(), self.listeners.len());
+        let drain = self.drain.as_ref().map(|drain| drain.next_deadline(members, ports));
         let deadlines = [
             self.conns.next_deadline(),
             self.service.meter.poll_timeout(),
             self.listeners.next_deadline(),
             self.heartbeat.next_deadline(),
-            self.stop_by,
+            drain,
             self.opening,
         ];
         deadlines.into_iter().flatten().min()
@@ -243,11 +243,12 @@ impl Server {
             self.on_deadline(id, now);
         }
         if !self.has_outputs {
+            self.go_on_draining(now);
             self.service.meter.handle_timeout(now, self.has_heard_all);
         }
         if !self.heartbeat.beat(now.tick) {
             log::warn(format_args!("event=supervisor_gone"));
-            self.stop(now);
+            self.is_stopped = true;
         }
     }
 
@@ -313,39 +314,20 @@ impl Server {
         if self.opening.is_none() {
             self.listeners.resume(&self.conns, &self.reactor, now);
         }
-        if let Some(stop_by) = self.stop_by {
-            self.is_stopped |= self.conns.len() == 0 || stop_by <= now.tick;
-        }
+        self.is_stopped |= self.is_drained(now);
     }
 
-    fn on_signal(&mut self, now: Now) {
-        while let Some(signal) = self.signals.source().next() {
-            log::info(format_args!("event=signal number={signal} again={}", self.stop_by.is_some()));
-            // Who signals all processes signals a worker twice, the second time through its supervisor. That one kills.
-            self.is_stopped |= self.stop_by.is_some() && !self.heartbeat.is_worker();
-            self.stop(now);
-        }
-    }
-
-    /// Begins to end: nobody else comes in, and those who are there hear their last words.
-    fn stop(&mut self, now: Now) {
-        self.stop_by = Some(now.tick.after(SHUTDOWN_GRACE));
-        // Whoever has a finished handshake is answered: closing a listener resets those that wait at it.
-        for index in 0..self.listeners.len() {
-            self.on_listener(index, usize::MAX, now);
-        }
-        self.listeners.close();
-        self.conns.close_undrained();
-    }
-
-    fn on_listener(&mut self, index: usize, budget: usize, now: Now) {
-        for _ in 0..budget {
-            let Some((stream, port)) = self.listeners.accept(index, &self.conns, &self.reactor, now) else { break };
+    /// Takes in who waits at a listener, at most `budget`; returns how many.
+    pub(super) fn on_listener(&mut self, index: usize, budget: usize, now: Now) -> usize {
+        for taken in 0..budget {
+            let waiting = self.listeners.accept(index, &self.conns, &self.reactor, now);
+            let Some((stream, port)) = waiting else { return taken };
             let Ok(id) = self.conns.insert(&self.reactor, stream, port) else { continue };
             let patience = if port == Port::Stats { STATS_SILENCE } else { self.service.config.head_timeout };
             self.conns.set_deadline(id, Some(now.tick.after(patience)));
             // A browser's head is usually here already.
             self.on_conn(id, false, now);
         }
+        budget
     }
 }

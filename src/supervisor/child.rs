@@ -68,6 +68,11 @@ impl Child {
         let _ = sys::signal(&self.process, number);
     }
 
+    /// Listens to it no more. A child that speaks notices, and has nobody left to go on for.
+    pub(super) fn hang_up(&mut self) {
+        self.pipe = None;
+    }
+
     /// Ends it, whatever it is doing.
     pub(super) fn kill(&mut self) {
         // As above.

@@ -418,9 +418,9 @@ fn a_daemon_that_is_alone_waits_for_nobody_and_the_next_one_hears_it_first() {
 #[test]
 fn sigterm_and_sigint_close_every_stream_and_exit_0() {
     for signal in ["TERM", "INT"] {
-        let mut daemon = Daemon::start(&QUIET);
+        let mut daemon = Daemon::start(&[&QUIET[..], &["--drain-delay", "0.5"]].concat());
         let mut streams = members(&daemon, "/ending", 5);
-        // A connection in the middle of its head does not hold the exit up.
+        // A connection in the middle of its head does not hold the exit up for longer than that.
         let mut half = connect(daemon.audience());
         half.write_all(b"GET /ending HT").unwrap();
         daemon.signal(signal);
@@ -434,7 +434,7 @@ fn sigterm_and_sigint_close_every_stream_and_exit_0() {
 
 #[test]
 fn a_restart_gets_its_port_back_at_once() {
-    let mut daemon = Daemon::start(&QUIET);
+    let mut daemon = Daemon::start(&[&QUIET[..], &["--drain-delay", "0"]].concat());
     let address = daemon.audience();
     let mut streams = members(&daemon, "/again", 3);
     daemon.signal("TERM");

@@ -182,7 +182,7 @@ impl Node {
     pub(crate) fn start(network: &Network, host: usize, options: &[&str]) -> Self {
         let name = &network.hosts[host];
         let port = PORT.to_string();
-        let args = [&["-w", "1", "--port", &port], &BRISK[..], options].concat();
+        let args = [&["-w", "1", "--port", &port, "--drain-delay", "0.2"], &BRISK[..], options].concat();
         Node { daemon: Daemon::start_with(|| command_in(name, BINARY), &args), host: name.clone() }
     }
 

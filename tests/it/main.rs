@@ -13,6 +13,7 @@ mod cli;
 mod cluster;
 mod corpus;
 mod dead;
+mod drain;
 mod faults;
 mod hosts;
 mod http;

@@ -10,8 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::{
-    BINARY, Daemon, Deadline, Reply, SOON, Stream, connect, free_port, isolate, member, ms, now, read_to_end, request,
-    wait_for, wait_until,
+    BINARY, Daemon, Deadline, SOON, Stream, connect, free_port, isolate, member, ms, now, request, wait_for, wait_until,
 };
 
 /// No count is pushed during the test, only first counts are told.
@@ -364,7 +363,7 @@ fn replacements_that_never_become_ready_are_given_up_after_five() {
 #[test]
 fn sigterm_and_sigint_end_all_workers_and_the_code_is_0() {
     for signal in ["TERM", "INT"] {
-        let mut daemon = start(3, &[]);
+        let mut daemon = start(3, &["--drain-delay", "1"]);
         let workers = started(&daemon);
         let mut streams = (0..6).map(|_| member(&daemon, "/ending").0).collect::<Vec<_>>();
         daemon.signal(signal);
@@ -377,12 +376,10 @@ fn sigterm_and_sigint_end_all_workers_and_the_code_is_0() {
 
 #[test]
 fn a_signal_to_all_processes_at_once_is_one_signal() {
-    let mut daemon = start(2, &[]);
+    let mut daemon = start(2, &["--drain-delay", "1"]);
     let workers = started(&daemon);
-    // Its worker waits for this client to close: a second at most, unless it is in a hurry.
-    let mut client = connect(daemon.audience());
-    client.write_all(request("GET", "/", "Host: h\r\n").as_bytes()).unwrap();
-    Reply::parse(&read_to_end(&mut client)).expect_empty();
+    // Its worker waits for this client to speak, for as long as the drain takes, unless it is in a hurry.
+    let client = connect(daemon.audience());
     let begun = now();
     let everybody = [daemon.pid(), workers[0], workers[1]].map(|process| process.to_string());
     // The other worker may have gone before its turn comes.
@@ -391,6 +388,23 @@ fn a_signal_to_all_processes_at_once_is_one_signal() {
     assert!(now() - begun > ms(900), "{:?}: {:#?}", now() - begun, daemon.log());
     assert!(!workers.iter().any(|worker| is_there(*worker)));
     drop(client);
+}
+
+#[test]
+fn a_second_signal_ends_all_workers_now_and_politely() {
+    for signal in ["TERM", "INT"] {
+        let mut daemon = start(3, &["--drain-delay", "600"]);
+        let workers = started(&daemon);
+        let mut streams = (0..9).map(|_| member(&daemon, "/ending").0).collect::<Vec<_>>();
+        daemon.signal(signal);
+        wait_until("that all have begun", || count(&daemon, "event=draining") == 3);
+        assert!(workers.iter().any(|worker| is_there(*worker)));
+        daemon.signal(signal);
+        streams.iter_mut().for_each(Stream::expect_closed);
+        assert_eq!(daemon.wait_exit().code(), Some(0), "{signal}: {:#?}", daemon.log());
+        assert!(!workers.iter().any(|worker| is_there(*worker)), "{signal}");
+        assert_eq!(count(&daemon, "event=stopped"), 3, "each has said goodbye");
+    }
 }
 
 #[test]
@@ -408,8 +422,8 @@ fn a_worker_that_does_not_end_is_killed_by_the_second_signal_and_the_code_says_s
 }
 
 #[test]
-fn a_worker_that_does_not_end_is_killed_after_ten_seconds() {
-    let mut daemon = start(2, &[]);
+fn a_worker_that_does_not_end_is_killed_ten_seconds_after_its_drain() {
+    let mut daemon = start(2, &["--drain-delay", "1"]);
     let workers = started(&daemon);
     tell(workers[1], "STOP");
     let begun = now();
@@ -419,7 +433,7 @@ fn a_worker_that_does_not_end_is_killed_after_ten_seconds() {
         assert!(deadline.left().is_some(), "{:#?}", daemon.log());
         thread::park_timeout(ms(20));
     }
-    assert!(now() - begun > ms(9_900), "{:?}", now() - begun);
+    assert!(now() - begun > ms(10_900), "{:?}", now() - begun);
     assert_eq!(daemon.wait_exit().code(), Some(1));
 }
 
