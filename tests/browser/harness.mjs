@@ -52,6 +52,14 @@ export class Meter {
     return meter;
   }
 
+  /** One more process of the same audience, with side ports of its own. */
+  async sibling(t) {
+    const meter = new Meter(this.#args, { ...await freePorts(), audience: this.#ports.audience });
+    t.after(() => meter.stop());
+    await meter.run();
+    return meter;
+  }
+
   constructor(args, ports) {
     this.#args = args;
     this.#ports = ports;

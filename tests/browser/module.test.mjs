@@ -67,6 +67,19 @@ test('a daemon that was killed and started again has its members back', async (t
   assert.equal(await pages[0].evaluate(() => window.seen.errors.some(({ final }) => final)), false);
 });
 
+test('pages that are let go come back to a sibling', async (t) => {
+  const meter = await Meter.start(t, ...ALONE, '--drain-delay', '1');
+  const pages = [await join(t, meter.url('audience', '/test')), await join(t, meter.url('audience', '/test'))];
+  await told(pages[0], 'the count', (seen) => seen.counts.includes(2));
+  const sibling = await meter.sibling(t);
+  await meter.stop('SIGTERM');
+  for (const page of pages) {
+    await told(page, 'to be back', (seen) => seen.opens >= 2 && seen.counts.at(-1) === 2);
+    assert.equal(await page.evaluate(() => window.seen.errors.some(({ final }) => final)), false);
+  }
+  assert.equal(await sibling.members('test'), 2);
+});
+
 test('a left page is counted out within a second, and in again when it is shown again', async (t) => {
   const meter = await Meter.start(t, ...ALONE);
   const page = await join(t, meter.url('audience', '/test'));
