@@ -3,14 +3,13 @@
 //!
 //! Signals go to processes that the test has started, by the ids that the supervisor logs or has.
 
-use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use crate::support::{
-    BINARY, Daemon, Deadline, SOON, Stream, connect, free_port, isolate, member, ms, now, request, wait_for, wait_until,
+    BINARY, Daemon, Deadline, SOON, Stream, connect, free_port, isolate, member, ms, now, wait_for, wait_until,
 };
 
 /// No count is pushed during the test, only first counts are told.
