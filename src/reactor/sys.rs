@@ -81,6 +81,11 @@ pub fn connect(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
     Ok(socket.into())
 }
 
+/// Has a connection reset, not closed, when it is dropped; should the kernel not take that, it is closed.
+pub fn reset_on_close(stream: &TcpStream) {
+    let _ = set_option(stream, libc::SOL_SOCKET, libc::SO_LINGER, libc::linger { l_onoff: 1, l_linger: 0 });
+}
+
 /// What a datagram socket may hold that has not been read, in bytes: a whole table of 100,000 names on its way to a
 /// newcomer. By default it would be 92 datagrams.
 const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
@@ -99,7 +104,6 @@ pub fn multicast(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8) -> io::Resul
     let address_of_interface = libc::in_addr { s_addr: u32::from(interface).to_be() };
     set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, address_of_interface)?;
     bind(&socket, group.into())?;
-    let socket = UdpSocket::from(socket);
     socket.join_multicast_v4(group.ip(), &interface)?;
     Ok(socket)
 }
@@ -114,7 +118,7 @@ pub fn unicast(address: SocketAddr) -> io::Result<UdpSocket> {
         set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
     }
     bind(&socket, address)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// How many datagrams did not fit into the buffer of a socket since it was opened.
@@ -132,7 +136,7 @@ pub fn overflowed_datagrams(socket: &UdpSocket) -> io::Result<u32> {
     Ok(meminfo[DROPS])
 }
 
-fn datagram_socket(family: c_int) -> io::Result<OwnedFd> {
+fn datagram_socket(family: c_int) -> io::Result<UdpSocket> {
     // SAFETY: no pointers are passed.
     let socket = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
     let socket = own(socket)?;
@@ -143,7 +147,7 @@ fn datagram_socket(family: c_int) -> io::Result<OwnedFd> {
     if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, DATAGRAM_BUFFER).is_err() {
         set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, DATAGRAM_BUFFER)?;
     }
-    Ok(socket)
+    Ok(socket.into())
 }
 
 pub use libc::{O_NOCTTY, O_NONBLOCK, SIGCHLD, SIGTERM};
@@ -325,7 +329,7 @@ pub fn set_process_name(name: &CStr) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) })
 }
 
-pub(super) fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+pub(super) fn bind(socket: &impl AsRawFd, address: SocketAddr) -> io::Result<()> {
     // SAFETY: the pointer is to an address of this size and family.
     with_name(address, |name, size| unsafe { libc::bind(socket.as_raw_fd(), name, size) })
 }
@@ -408,6 +412,17 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let error = listen(listener.local_addr().unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_connection_is_reset_rather_than_closed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        reset_on_close(&peer);
+        drop(peer);
+        let error = io::Read::read(&mut stream, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[test]
