@@ -1,14 +1,18 @@
 //! The benchmark, with audiences so small that its figures mean nothing: what is shown is that it measures what it says,
 //! splits itself where one process is too small, draws its picture, ends what it starts, and says what is wrong.
+//!
+//! The soak is the exception: a short one is a test of the daemons too. Where no datagrams can be lost, it says so by its
+//! name on the standard error itself, which is shown even of tests that pass, and loses none.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Deadline, isolate};
+use crate::support::{Daemon, Deadline, isolate, wait_for};
 
 const BENCH: &str = env!("CARGO_BIN_EXE_audience-bench");
 
@@ -28,7 +32,13 @@ struct Outcome {
 fn run_after(shell: &str, args: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
     let command = isolate(&mut command).args(["-c", &format!("{shell} exec \"$0\" \"$@\""), BENCH]).args(args);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_end(child, args)
+}
+
+/// Waits until a run is over.
+#[track_caller]
+fn wait_end(mut child: Child, args: &[&str]) -> Outcome {
     let deadline = Deadline::after(PATIENCE);
     while child.try_wait().unwrap().is_none() && deadline.left().is_some() {
         thread::park_timeout(Duration::from_millis(5));
@@ -134,8 +144,58 @@ fn fairness_is_measured_beside_a_large_audience() {
 }
 
 #[test]
+fn whatever_happens_every_count_is_exact_when_it_is_quiet() {
+    let soak = ["soak", "--minutes", "0.05", "-c", "200", "--seed", "7"];
+    let mut outcome = run_after("", &soak);
+    let loses = !outcome.stderr.contains("--loss 0 does without");
+    if !loses {
+        let line = format!("SKIPPED bench::whatever_happens, with lost datagrams: {}", outcome.stderr);
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        outcome = run_after("", &[&soak[..], &["--loss", "0"]].concat());
+    }
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stderr.starts_with("seed=7 ") && outcome.stderr.lines().count() == 1, "{outcome:?}");
+    for row in ["daemons killed", "daemons stopped for longer than the node timeout", "daemons restarted"] {
+        assert_eq!(first(&outcome.stdout, row), "1", "{outcome:?}");
+    }
+    for row in ["joins", "leaves", "resets", "half heads", "members whose uuid was claimed anew", "messages heard"] {
+        assert!(median(&outcome.stdout, row) > 0.0, "{row}: {outcome:?}");
+    }
+    assert_eq!(first(&outcome.stdout, "datagrams lost") != "-", loses, "{outcome:?}");
+    // A quiet point, and four looks at what is left when nobody is there.
+    assert_eq!(first(&outcome.stdout, "checks passed"), "5", "{outcome:?}");
+}
+
+/// The processes that a process has started and that are there.
+fn children(process: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let parent = |process| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+    };
+    processes.filter(|&child| parent(child) == Some(process)).collect()
+}
+
+#[test]
+fn a_soak_that_is_told_to_end_takes_its_daemons_with_it() {
+    let args = ["soak", "--loss", "0", "-c", "20", "--seed", "7"];
+    let mut command = Command::new(BENCH);
+    let command = isolate(&mut command).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let daemons = wait_for("three daemons", || Some(children(child.id())).filter(|daemons| daemons.len() == 3));
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    let outcome = wait_end(child, &args);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
+    assert!(outcome.stderr.ends_with("ended by signal 15; seed 7\n"), "{outcome:?}");
+    assert!(!daemons.iter().any(|daemon| Path::new(&format!("/proc/{daemon}")).exists()), "{daemons:?}");
+}
+
+#[test]
 fn what_is_wrong_is_one_line() {
     refuses(&["plot", "/no/such/file"], 1, "/no/such/file");
+    refuses(&["soak", "--inside", "--minutes", "0"], 1, "not a network that was made for the soak");
     refuses(&["jump"], 2, "jump is no command");
     refuses(&["load", "-c", "0"], 2, "--concurrent-clients 0");
     refuses(&["load", "-P", "1", "--stats-port", "0", "--notification-port", "0", "-r", "1"], 1, "cannot connect to");

@@ -7,10 +7,13 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use audience_meter::reactor::sys;
 
 use super::Result;
 use super::options::Running;
@@ -71,7 +74,9 @@ impl Daemon {
         let notification = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["floor", "--port", &audience.to_string(), "--notification-port", &notification.to_string()]);
-        Self::spawn(command, audience, None, notification)
+        let mut this = Self::spawn(command, audience, None, notification)?;
+        this.await_ready()?;
+        Ok(this)
     }
 
     /// Starts one of several daemons that are one audience, on a port that they share. Empty namespaces are remembered
@@ -85,14 +90,26 @@ impl Daemon {
         Ok(std::env::current_exe()?.with_file_name("audience-meter"))
     }
 
+    /// Starts the daemon with these options and does not wait until it is ready: its [`log`](Self::log) will say so.
+    pub(super) fn begin(audience: u16, options: &[&str]) -> Result<Self> {
+        let (command, stats, notification) = Self::command(audience, options)?;
+        Self::spawn(command, audience, Some(stats), notification)
+    }
+
     fn launch(audience: u16, options: &[&str]) -> Result<Self> {
+        let mut this = Self::begin(audience, options)?;
+        this.await_ready()?;
+        Ok(this)
+    }
+
+    fn command(audience: u16, options: &[&str]) -> Result<(Command, u16, u16)> {
         let (stats, notification) = (free_port()?, free_port()?);
         let mut command = Command::new(Self::program()?);
         command
             .args(["-w", "1", "--port", &audience.to_string(), "--demo-port", "0"])
             .args(["--stats-port", &stats.to_string(), "--notification-port", &notification.to_string()])
             .args(options);
-        Self::spawn(command, audience, Some(stats), notification)
+        Ok((command, stats, notification))
     }
 
     fn spawn(mut command: Command, audience: u16, stats: Option<u16>, notification: u16) -> Result<Self> {
@@ -102,16 +119,14 @@ impl Daemon {
             format!("cannot start {program}: {error}; build it (cargo build --release), or give --port")
         })?;
         let stderr = child.stderr.take().ok_or("the daemon has no standard error")?;
-        let mut this = Self {
+        Ok(Self {
             audience: (Ipv4Addr::LOCALHOST, audience).into(),
             stats: stats.map(|port| (Ipv4Addr::LOCALHOST, port).into()),
             notification: Some((Ipv4Addr::LOCALHOST, notification).into()),
             process: Some(Process::new(child.id())),
             min_delay: OWN_MIN_DELAY,
             child: Some((child, BufReader::new(stderr))),
-        };
-        this.await_ready()?;
-        Ok(this)
+        })
     }
 
     /// A daemon that is running already.
@@ -168,6 +183,24 @@ impl Daemon {
         let mut stream = connect(address, "--notification-port")?;
         stream.write_all(format!("GET /{namespace}/bench/{text} HTTP/1.0\r\n\r\n").as_bytes())?;
         Ok(Notified(stream))
+    }
+
+    /// What it logs from now on.
+    pub(super) fn log(&self) -> Result<OwnedFd> {
+        let (_, stderr) = self.child.as_ref().ok_or("the daemon is not ours")?;
+        Ok(stderr.get_ref().as_fd().try_clone_to_owned()?)
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, number: i32) -> Result<()> {
+        let (child, _) = self.child.as_ref().ok_or("the daemon is not ours")?;
+        Ok(sys::signal(child, number)?)
+    }
+
+    /// How it has ended, if it has.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        let (child, _) = self.child.as_mut().ok_or("the daemon is not ours")?;
+        Ok(child.try_wait()?)
     }
 
     /// Adds to an error what the daemon has to say to it, if it has ended.

@@ -7,12 +7,13 @@
 //! | `options` | the commands and their flags |
 //! | `round` | the course of a round, from nobody to nobody, and the checks between its phases |
 //! | `compare`, `fairness`, `cluster`, `pairs` | what is measured beside that, and what is wanted |
+//! | `soak` | everything at once, for a long time, and what has to be true each time that it is quiet |
 //! | `server`, `daemon`, `process`, `floor` | who is measured: processes, what they say and what they have spent |
 //! | `parts`, `order`, `part` | the crowd, in as many processes as it takes, and what it is told to do |
 //! | `crowd`, `member` | the streams that one of those processes holds |
 //! | `report`, `plot` | tables, JSON and the picture |
 //!
-//! It is no test: it asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong count at
+//! Only the soak is a test; all else asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong count at
 //! the end of any phase ends the run with exit code 1.
 
 mod cluster;
@@ -32,6 +33,7 @@ mod process;
 mod report;
 mod round;
 mod server;
+mod soak;
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
@@ -78,6 +80,7 @@ fn run(command: &Command) -> Result<String> {
         Command::Growth(options, json) => keep(json.as_deref(), || compare::measure_growth(options)),
         Command::Plot(growth) => plot(growth),
         Command::Cluster(options) => cluster::measure(options),
+        Command::Soak(options) => soak::measure(options),
         Command::Floor(options) => floor::serve(options).map(|()| String::new()),
         Command::Part(options) => part::serve(options).map(|()| String::new()),
     }

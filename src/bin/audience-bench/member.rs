@@ -1,13 +1,14 @@
 //! One open stream, as a page would hold it.
 //!
 //! Owns what has been heard on it. It reads what a 2011 client reads: a `data:` line with an integer is a count, any
-//! other a message, all else is skipped.
+//! other a message; of all else only the farewell is noted.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use audience_meter::reactor::{Interest, Reactor, Registered, Token, sys};
+use audience_meter::wire::sse::FAREWELL_ID;
 
 use super::Result;
 use super::order::Sound;
@@ -60,6 +61,14 @@ pub(super) struct Member {
     pub(super) page: Page,
 }
 
+/// How a stream has ended.
+pub(super) enum Ended {
+    /// The daemon has said its last word.
+    Closed,
+    /// It broke.
+    Broken(std::io::Error),
+}
+
 /// What has come of a stream.
 #[derive(Default)]
 pub(super) struct Page {
@@ -67,6 +76,8 @@ pub(super) struct Page {
     pub(super) told: Option<u64>,
     /// How many messages it was told.
     pub(super) messages: u64,
+    /// Whether it was told that it is not to come back: its uuid was claimed anew.
+    pub(super) is_dismissed: bool,
     is_past_head: bool,
     /// The beginning of a head or block whose end has not come yet.
     begun: Vec<u8>,
@@ -86,7 +97,7 @@ impl Member {
             (Some(source), SocketAddr::V4(audience)) => sys::connect(source, audience),
             _ => TcpStream::connect_timeout(&audience, CONNECT_TIMEOUT),
         };
-        let mut stream = connected.map_err(|error| {
+        let stream = connected.map_err(|error| {
             let remedy = match error.kind() {
                 ErrorKind::AddrNotAvailable => {
                     "ports have run out: wait a minute, or widen net.ipv4.ip_local_port_range"
@@ -95,24 +106,47 @@ impl Member {
             };
             format!("cannot connect to {audience}: {error}; {remedy}")
         })?;
+        Self::ask(reactor, token, stream, audience, event, namespace)
+    }
+
+    /// Asks for the stream of an event on a connection.
+    pub(super) fn ask(
+        reactor: &Reactor,
+        token: Token,
+        mut stream: TcpStream,
+        audience: SocketAddr,
+        event: usize,
+        namespace: &str,
+    ) -> Result<Self> {
         stream.write_all(format!("GET /{namespace} HTTP/1.1\r\nHost: {audience}\r\n{BROWSER_FIELDS}").as_bytes())?;
         stream.set_nonblocking(true)?;
         let socket = Registered::new(reactor, stream, token, Interest::Read)?;
         Ok(Self { socket, event, page: Page::default() })
     }
 
-    /// Reads once.
+    /// Reads once, from a stream that is not to end.
     pub(super) fn hear(&mut self, scratch: &mut [u8], heard: &mut Heard) -> Result<()> {
-        let count = match self.socket.source().read(scratch) {
-            Ok(0) if self.page.told.is_none() => {
-                return Err(NO_ROOM.into());
-            }
-            Ok(0) => return Err("the daemon has closed a stream; is its --max-conn-duration too short?".into()),
-            Ok(count) => count,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(()),
-            Err(error) => return Err(format!("a stream has broken: {error}").into()),
-        };
-        self.page.feed(scratch.get(..count).unwrap_or_default(), heard)
+        match self.read(scratch, heard)? {
+            None => Ok(()),
+            Some(Ended::Closed) if self.page.told.is_none() => Err(NO_ROOM.into()),
+            Some(Ended::Closed) => Err("the daemon has closed a stream; is its --max-conn-duration too short?".into()),
+            Some(Ended::Broken(error)) => Err(format!("a stream has broken: {error}").into()),
+        }
+    }
+
+    /// Reads once; says how the stream has ended, if it has.
+    pub(super) fn read(&mut self, scratch: &mut [u8], heard: &mut Heard) -> Result<Option<Ended>> {
+        match self.socket.source().read(scratch) {
+            Ok(0) => Ok(Some(Ended::Closed)),
+            Ok(count) => self.page.feed(scratch.get(..count).unwrap_or_default(), heard).map(|()| None),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
+            Err(error) => Ok(Some(Ended::Broken(error))),
+        }
+    }
+
+    /// The connection.
+    pub(super) fn stream(&self) -> &TcpStream {
+        self.socket.source()
     }
 }
 
@@ -152,6 +186,7 @@ impl Page {
                 if let Some(data) = line.strip_prefix(b"data: ") {
                     self.take_data(data, heard);
                 }
+                self.is_dismissed |= line.strip_prefix(b"id: ") == Some(FAREWELL_ID.as_bytes());
             }
             at += length;
         }
@@ -193,6 +228,9 @@ mod tests {
             }
             assert_eq!(heard, Heard { firsts: 1, counts: 2, messages: 1 }, "in pieces of {size}");
             assert_eq!((page.told, page.messages, &page.begun[..]), (Some(10), 1, &b"data: 1"[..]));
+            assert!(!page.is_dismissed);
+            page.feed(b"\n\nid: farewell\nretry: -1\n\n", &mut heard).unwrap();
+            assert!(page.is_dismissed);
         }
     }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use audience_meter::reactor::sys;
 
-use super::Result;
 use super::round::Plan;
+use super::{Result, unix_ns};
 
 /// The usage text.
 pub(super) const USAGE: &str = "\
@@ -21,6 +21,7 @@ Usage: audience-bench [load] [options]
        audience-bench growth [-r <num>] [--json <file>]
        audience-bench plot <file>
        audience-bench cluster [-e <num>] [-r <num>]
+       audience-bench soak [--minutes <num>] [-c <num>] [-w <num>] [--loss <percent>] [--seed <num>] [--log <folder>]
        audience-bench floor --port <port> --notification-port <port>
 
 load     what a daemon spends on a member, in rounds of join, hold, push, churn and leave
@@ -31,6 +32,9 @@ growth   the comparison at 1000 to 19000 members, and at 1 to 8 processes
 plot     a picture (SVG) of what growth has written to a file
 cluster  what several daemons that are one audience spend on each other, and how soon they know, with so many events
          (default 100000) that are quiet
+soak     everything at once, for some minutes (default 5): 2000 members (-c) who come and go, 3 daemons (-w) that are
+         killed, stopped and restarted, and datagrams that are lost (--loss, default 10 of 100, which takes root). All
+         numbers have to be exact each time that it is quiet. A seed repeats a run; --log keeps what daemons log
 floor    a server that does the least there is to do, and checks nothing
 
 Options:
@@ -66,6 +70,9 @@ many processes as the limit of descriptors asks for.
 /// spare.
 const OWN_DESCRIPTORS: usize = 32;
 
+/// How many of a hundred datagrams may be lost: with more, nodes are taken for gone that are there.
+const LOSS_MAX: u32 = 50;
+
 /// What to do.
 pub(super) enum Command {
     /// Measure a daemon.
@@ -80,6 +87,8 @@ pub(super) enum Command {
     Plot(PathBuf),
     /// Measure several daemons that are one audience.
     Cluster(ClusterOptions),
+    /// See whether several daemons stay right whatever happens.
+    Soak(SoakOptions),
     /// Be the floor.
     Floor(FloorOptions),
     /// Be a part of the crowd.
@@ -116,6 +125,37 @@ pub(super) struct FairnessOptions {
 /// How thoroughly to compare at several sizes.
 pub(super) struct GrowthOptions {
     pub(super) rounds: usize,
+}
+
+/// What to put several daemons through.
+pub(super) struct SoakOptions {
+    pub(super) span: Duration,
+    /// How many members there are at most.
+    pub(super) members: usize,
+    pub(super) processes: usize,
+    /// How many of a hundred datagrams are lost.
+    pub(super) loss: u32,
+    pub(super) seed: u64,
+    /// The folder for all logs, if they are kept.
+    pub(super) log: Option<PathBuf>,
+    /// Whether this is the process in the network where datagrams are to be lost.
+    pub(super) is_inside: bool,
+}
+
+impl SoakOptions {
+    /// The arguments of the process that is inside.
+    pub(super) fn args(&self) -> Vec<OsString> {
+        let minutes = (self.span.as_secs_f64() / 60.0).to_string();
+        let (members, processes) = (self.members.to_string(), self.processes.to_string());
+        let (loss, seed) = (self.loss.to_string(), self.seed.to_string());
+        let args = ["soak", "--inside", "--minutes", &minutes, "-c", &members, "-w", &processes];
+        let mut args: Vec<OsString> =
+            [&args[..], &["--loss", &loss, "--seed", &seed]].concat().iter().map(Into::into).collect();
+        if let Some(log) = &self.log {
+            args.extend(["--log".into(), log.into()]);
+        }
+        args
+    }
 }
 
 /// Where the floor is to be.
@@ -221,6 +261,7 @@ pub(super) fn parse(mut args: Vec<OsString>) -> Result<Command> {
             namespaces: at_least_one(&mut args, "-e", "--concurrent-events", 100_000)?,
             rounds: at_least_one(&mut args, "-r", "--rounds", 3)?,
         }),
+        Some("soak") => Command::Soak(parse_soak(&mut args)?),
         Some("floor") => Command::Floor(FloorOptions {
             port: value(&mut args, "", "--port")?.ok_or("the floor takes a --port")?,
             notification_port: value(&mut args, "", "--notification-port")?.ok_or("and a --notification-port")?,
@@ -267,6 +308,22 @@ fn parse_load(args: &mut pico_args::Arguments) -> Result<LoadOptions> {
     let target = if is_running { Target::Running(running) } else { Target::Own(processes) };
     // One more comes and goes.
     Ok(LoadOptions { target, plan, parts: parts_for(members + 1)?, rounds: at_least_one(args, "-r", "--rounds", 3)? })
+}
+
+fn parse_soak(args: &mut pico_args::Arguments) -> Result<SoakOptions> {
+    let loss = value(args, "", "--loss")?.unwrap_or(10);
+    if loss > LOSS_MAX {
+        return Err(format!("--loss {loss} is too much; give at most {LOSS_MAX} (percent)").into());
+    }
+    Ok(SoakOptions {
+        span: duration(args, "", "--minutes", 1.0 / 60.0, 300.0)?,
+        members: at_least_one(args, "-c", "--concurrent-clients", 2000)?,
+        processes: at_least_one(args, "-w", "--processes", 3)?,
+        loss,
+        seed: value(args, "", "--seed")?.unwrap_or_else(|| unix_ns() % 1_000_000),
+        log: value(args, "", "--log")?,
+        is_inside: args.contains("--inside"),
+    })
 }
 
 /// A span of time, given in a unit of which so many are a second.
@@ -372,6 +429,20 @@ mod tests {
         refuses("jump", "jump is no command");
         refuses("plot", "plot takes the file");
         refuses("floor --port 7", "--notification-port");
+    }
+
+    #[test]
+    fn a_soak_is_told_again_what_it_was_told() {
+        let Ok(Command::Soak(options)) = parse_line("soak") else { panic!("a soak") };
+        assert_eq!((options.span, options.members, options.processes), (Duration::from_mins(5), 2000, 3));
+        assert_eq!((options.loss, options.is_inside, options.log), (10, false, None));
+        let line = "soak --minutes 0.1 -c 7 -w 2 --loss 3 --seed 9 --log x";
+        let Ok(Command::Soak(options)) = parse_line(line) else { panic!("a soak") };
+        let Ok(Command::Soak(inside)) = parse(options.args()) else { panic!("a soak") };
+        assert!(inside.is_inside && options.span == Duration::from_secs(6));
+        assert_eq!(inside.args(), options.args());
+        refuses("soak --loss 51", "--loss 51 is too much");
+        refuses("soak -e 7", "-e is not an option");
     }
 
     #[test]

@@ -51,6 +51,13 @@ impl Process {
         Ok(1024 * self.field("smaps_rollup", "Pss:")?)
     }
 
+    /// How many descriptors it has open.
+    pub(super) fn descriptors(&self) -> Result<u64> {
+        let path = format!("/proc/{}/fd", self.pid);
+        let entries = fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?;
+        Ok(entries.count() as u64)
+    }
+
     fn field(&self, file: &str, name: &str) -> Result<u64> {
         let text = self.read(file)?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());

@@ -120,6 +120,17 @@ pub(super) fn table(title: &str, rounds: &[Vec<Figure>]) -> String {
     text
 }
 
+/// The figures of the only round there was.
+pub(super) fn list(title: &str, figures: &[Figure]) -> String {
+    let mut text = format!("{title}\n\n");
+    for Figure { name, unit, value } in figures {
+        let line = format!("{name:<60}{:>12} {unit}", cell(*value, decimals(unit)));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 fn cell(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
