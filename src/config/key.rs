@@ -29,7 +29,7 @@ impl KeySource {
     /// Reads the key.
     ///
     /// # Errors
-    /// As [`read_secret`].
+    /// A file that cannot be read, that others can read, or that has too little in it, as a line for a person.
     pub fn read(&self) -> Result<Vec<u8>, String> {
         match self {
             Self::Environment(key) => Ok(key.clone()),
@@ -38,10 +38,7 @@ impl KeySource {
     }
 }
 
-/// Reads the secret in a file that an option names.
-///
-/// # Errors
-/// A file that cannot be read, that others can read, or that has too little in it, as a line for a person.
+/// Reads the secret in a file that an option names; or says what is wrong with it, as a line for a person.
 pub(super) fn read_secret(option: &str, path: &Path) -> Result<Vec<u8>, String> {
     let refuse = |problem: &str| format!("{option} {}: {problem}", path.display());
     let (mode, bytes) = read_with_mode(path).map_err(|error| refuse(&error.to_string()))?;

@@ -100,15 +100,25 @@ impl Server {
         Ok(None)
     }
 
-    /// The longest turn that one of them has taken, in microseconds.
-    pub(super) fn longest_turn_us(&self) -> Result<u64> {
-        let mut most = 0;
-        for daemon in &self.daemons {
-            let figures = daemon.figures("/process")?;
-            let longest = figures.pointer("/turns/longest_us").and_then(Value::as_u64);
-            most = most.max(longest.ok_or("the stats do not say how long turns take")?);
-        }
-        Ok(most)
+    /// How long the turns of a single daemon were, in microseconds: below how much 999 of 1000 stayed, and the longest.
+    pub(super) fn turns_us(&self) -> Result<(u64, u64)> {
+        let figures = self.daemons[0].figures("/process")?;
+        let longest = figures.pointer("/turns/longest_us").and_then(Value::as_u64);
+        let longest = longest.ok_or("the stats do not say how long turns take")?;
+        let buckets = figures.pointer("/turns/histogram").and_then(Value::as_array);
+        let buckets: Vec<(Option<u64>, u64)> = buckets
+            .into_iter()
+            .flatten()
+            .filter_map(|bucket| Some((bucket.get("below_us")?.as_u64(), bucket.get("turns")?.as_u64()?)))
+            .collect();
+        let most = buckets.iter().map(|&(_, turns)| turns).sum::<u64>() / 1000 * 999;
+        let mut turns_below = 0;
+        let covers_most = |&(_, turns): &(Option<u64>, u64)| {
+            turns_below += turns;
+            turns_below >= most
+        };
+        let bound = buckets.into_iter().find(covers_most).and_then(|(below_us, _)| below_us);
+        Ok((bound.unwrap_or(longest), longest))
     }
 
     /// Whether messages can be sent.
