@@ -83,7 +83,7 @@ fn measure_round(server: &Server, options: &FairnessOptions, is_daemon: bool) ->
     for times in [&mut told, &mut joins, &mut pushes] {
         times.sort_unstable();
     }
-    let (most_us, longest_us) = if is_daemon { server.turns_us().map(Option::Some)?.unzip() } else { (None, None) };
+    let (most_us, longest_us) = if is_daemon { Some(server.turns_us()?).unzip() } else { (None, None) };
     let values = [
         percentile(&told, 50),
         percentile(&joins, 50),
