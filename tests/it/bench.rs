@@ -195,6 +195,17 @@ fn a_soak_that_is_told_to_end_takes_its_daemons_with_it() {
 }
 
 #[test]
+fn the_picture_of_the_readme_is_drawn_from_the_figures_beside_it() {
+    let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/figures");
+    let drawn = run(&["plot", figures.join("growth.json").to_str().unwrap()]);
+    let committed = std::fs::read_to_string(figures.join("growth.svg")).unwrap();
+    assert!(
+        drawn == committed,
+        "draw it again: audience-bench plot tests/figures/growth.json >tests/figures/growth.svg"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_one_line() {
     refuses(&["plot", "/no/such/file"], 1, "/no/such/file");
     refuses(&["soak", "--inside", "--minutes", "0"], 1, "not a network that was made for the soak");

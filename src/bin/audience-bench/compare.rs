@@ -92,7 +92,7 @@ pub(super) fn measure(options: &CompareOptions) -> Result<(String, Value)> {
         }
     }
     progress("");
-    let rows = rows(events);
+    let rows = rows(events, processes);
     let title = format!("members={members} events={events} processes={processes}");
     let json = json!({
         "benchmark": "compare", "members": members, "events": events, "processes": processes, "rounds": rounds,
@@ -116,15 +116,17 @@ pub(super) fn measure_growth(options: &GrowthOptions) -> Result<(String, Value)>
     Ok((text, json!({ "benchmark": "growth", "runs": runs })))
 }
 
-fn rows(events: usize) -> Vec<Row> {
-    if events == 1 {
+fn rows(events: usize, processes: usize) -> Vec<Row> {
+    if events == 1 && processes == 1 {
         return ROWS.into();
     }
-    let mut rows: Vec<Row> = ROWS.into_iter().filter(|row| ROWS_MANY_EVENTS.contains(&row.key)).collect();
+    let means_something = |row: &Row| events == 1 || ROWS_MANY_EVENTS.contains(&row.key);
+    let mut rows: Vec<Row> = ROWS.into_iter().filter(means_something).collect();
     for row in &mut rows {
         row.target = match row.key {
-            "join_cpu" => Target::Ratio(JOIN_TARGET_MANY_EVENTS),
+            "join_cpu" if processes == 1 => Target::Ratio(JOIN_TARGET_MANY_EVENTS),
             "counts_told" => Target::AtMost(0.0),
+            // The targets are those of one process with one event.
             _ => Target::None,
         };
     }
