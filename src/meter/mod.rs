@@ -389,7 +389,7 @@ impl Meter {
         self.timers.cancel(id);
         if let Some(namespace) = self.namespaces.remove(id) {
             self.by_name.remove(&namespace.name);
-            self.cluster.peers.forget_namespace(id, peers::name_digest(&namespace.name));
+            self.cluster.forget_namespace(id, peers::name_digest(&namespace.name));
             if namespace.share != NONE {
                 self.cluster.journal.remove(namespace.share);
             }

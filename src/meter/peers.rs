@@ -311,9 +311,10 @@ impl Peers {
         raise
     }
 
-    /// Forgets what everybody has counted in a namespace.
-    pub(super) fn forget_namespace(&mut self, namespace: NamespaceId, name_digest: u64) {
-        for (_, peer) in self.table.iter_mut() {
+    /// Forgets what everybody has counted in a namespace. Returns of whom nothing is left that way.
+    pub(super) fn forget_namespace(&mut self, namespace: NamespaceId, name_digest: u64) -> Vec<PeerId> {
+        let mut traceless = Vec::new();
+        for (id, peer) in self.table.iter_mut() {
             let was_remembered = peer.is_remembered();
             let Some(pair) = peer.pairs.remove(&namespace) else { continue };
             peer.members -= u64::from(pair.members);
@@ -322,8 +323,12 @@ impl Peers {
             self.remembered -= usize::from(was_remembered && !peer.is_remembered());
             if peer.presence != Presence::Living {
                 self.graves = self.graves.wrapping_sub(gone);
+                if peer.pairs.is_empty() {
+                    traceless.push(id);
+                }
             }
         }
+        traceless
     }
 }
 

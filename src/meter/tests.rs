@@ -579,3 +579,27 @@ fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_lef
     assert!(matches!(items[..], [news::Item::Count(news::Count { members: 0, connections: 1, .. })]), "{items:?}");
     assert_eq!(scene.members("a"), None);
 }
+
+#[test]
+fn a_node_that_is_gone_takes_nobody_s_place_once_nothing_is_left_of_it() {
+    let mut scene = clustered_with(ClusterRules { nodes_max: 1, ..ClusterRules::default() });
+    let alive = |echo| News::Alive(news::Alive { echo, ..news::Alive::default() });
+    let hear = |scene: &mut Scene, sender, number, news| {
+        scene.meter.receive(&Datagram { sender: NodeId(sender), number, news }, scene.now)
+    };
+    hear(&mut scene, 7, 1, alive(None)).unwrap();
+    let nonce = std::iter::from_fn(|| scene.meter.poll_output()).find_map(|output| match output {
+        Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of == Some(NodeId(7)) => Some(ask.nonce),
+        _ => None,
+    });
+    hear(&mut scene, 7, 2, alive(nonce.map(|nonce| news::Echo { asker: NodeId(1), nonce }))).unwrap();
+    let age = news::Age { created_unix_s: 1, empty_ms: 0 };
+    let item = news::Item::Count(news::Count { namespace: "a", members: 0, connections: 5, age });
+    hear(&mut scene, 7, 3, News::Report { from: 0, to: 1, items: vec![item] }).unwrap();
+    assert_eq!(hear(&mut scene, 8, 1, alive(None)), Err(Rejection::TooManyNodes));
+    hear(&mut scene, 7, 4, News::Bye).unwrap();
+    assert_eq!(scene.members("a"), Some((0, 5)));
+    scene.pass_in_company(70.0);
+    assert_eq!(scene.members("a"), None);
+    assert_eq!(hear(&mut scene, 8, 2, alive(None)), Ok(()));
+}

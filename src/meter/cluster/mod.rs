@@ -195,14 +195,22 @@ impl Cluster {
         }
     }
 
+    /// Forgets what everybody has counted in a namespace.
+    pub(super) fn forget_namespace(&mut self, id: NamespaceId, name_digest: u64) {
+        for peer in self.peers.forget_namespace(id, name_digest) {
+            self.look_again(peer);
+        }
+    }
+
     /// Looks at a peer when there is something to see.
     fn look_again(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(id) else { return };
         let silent = peer.heard_at.after(self.rules.node_timeout);
         let is_asked = peer.is_ahead() || matches!(peer.presence, Presence::Away { nonce: Some(_) });
         let ask = is_asked.then_some(peer.ask_at);
-        let deadlines =
-            [Some(silent).filter(|_| peer.presence != Presence::Away { nonce: None }), ask, peer.inbox.skip_at()];
+        // Who is gone is forgotten once nothing is left of it, which takes the place of somebody else.
+        let is_watched = peer.presence != Presence::Away { nonce: None } || peer.pairs.is_empty();
+        let deadlines = [Some(silent).filter(|_| is_watched), ask, peer.inbox.skip_at()];
         if let Some(at) = deadlines.into_iter().flatten().min() {
             self.look_at(id, at);
         }
