@@ -6,13 +6,13 @@
 //! Invariant: there is an outbox exactly while something is unwritten.
 
 use std::fmt;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use crate::collections::Key;
 use crate::meter::NamespaceId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
-use crate::wire::outbox::Outbox;
+use crate::wire::outbox::{GATHER_MAX, Outbox};
 use crate::wire::session::Session;
 use crate::wire::sse::Frame;
 use crate::wire::stats::StatsWriter;
@@ -122,9 +122,6 @@ pub(super) struct StatsCursor {
     pub(super) writer: StatsWriter,
 }
 
-/// How many frames of an outbox are written in one go, at some 4 us each: as much as any other event may cost.
-const FRAMES_PER_FLUSH: usize = 4;
-
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -231,19 +228,17 @@ impl Conn {
         Ok(())
     }
 
-    /// Writes what is in the outbox, as far as it goes. Level mode brings back what is left.
+    /// Writes what is in the outbox, once. Level mode brings back what is left.
     pub(super) fn flush(&mut self) -> Result<(), CloseReason> {
         let Some(mut outbox) = self.outbox.take() else { return Ok(()) };
-        for _ in 0..FRAMES_PER_FLUSH {
-            let Some(bytes) = outbox.next_bytes() else { return Ok(()) };
-            let wanted = bytes.len();
-            let written = self.try_write(bytes)?;
-            outbox.note_written(written);
-            if written < wanted {
-                break;
-            }
+        let mut slices = [IoSlice::new(&[]); GATHER_MAX];
+        for (slice, piece) in slices.iter_mut().zip(outbox.pieces()) {
+            *slice = IoSlice::new(piece);
         }
-        self.outbox = outbox.next_bytes().is_some().then_some(outbox);
+        let written = took(self.socket.source().write_vectored(&slices))?;
+        outbox.note_written(written);
+        let is_left = outbox.pieces().next().is_some();
+        self.outbox = is_left.then_some(outbox);
         Ok(())
     }
 
@@ -271,11 +266,16 @@ impl Conn {
 
     /// How many bytes the kernel took: 0 if it takes none now.
     fn try_write(&self, bytes: &[u8]) -> Result<usize, CloseReason> {
-        match self.socket.source().write(bytes) {
-            Ok(written) => Ok(written),
-            Err(error) if is_transient(error.kind()) => Ok(0),
-            Err(error) => Err(CloseReason::of(error.kind())),
-        }
+        took(self.socket.source().write(bytes))
+    }
+}
+
+/// How many bytes the kernel took, by what it said.
+fn took(written: io::Result<usize>) -> Result<usize, CloseReason> {
+    match written {
+        Ok(written) => Ok(written),
+        Err(error) if is_transient(error.kind()) => Ok(0),
+        Err(error) => Err(CloseReason::of(error.kind())),
     }
 }
 

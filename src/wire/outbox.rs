@@ -10,9 +10,14 @@ use std::collections::VecDeque;
 
 use super::sse::Frame;
 
-/// How many messages may wait for one member. A burst of a few is common (score, chat); a peer that is this far behind
-/// will not catch up.
-pub const MESSAGES_MAX: usize = 16;
+/// How many messages may wait for one member: as many as one namespace may have on their way at once, for they may all come
+/// within one round trip to the member, while the kernel takes no more than a few. A peer that is further behind will not
+/// catch up. They are shared: what waits for any member is among the last of its namespace.
+pub const MESSAGES_MAX: usize = 64;
+
+/// How many frames are written in one go. What waits for a round trip goes out with the next, in one piece: the kernel
+/// accounts a kilobyte for each write, however short, and would take but some six of them.
+pub const GATHER_MAX: usize = 32;
 
 /// What is still to be written, in order.
 #[derive(Debug, Default)]
@@ -74,19 +79,26 @@ impl Outbox {
         self.messages.push_back(bytes.into());
     }
 
-    /// The next bytes to write, as many as hang together; `None` when all is written.
-    pub fn next_bytes(&mut self) -> Option<&[u8]> {
-        if self.unwritten().is_empty() {
-            let frame = self.messages.pop_front().or_else(|| self.count.take());
-            self.current = frame.map_or(Current::Nothing, |frame| Current::Shared(frame, 0));
-        }
-        Some(self.unwritten()).filter(|bytes| !bytes.is_empty())
+    /// What is to be written next, piece by piece; nothing when all is written.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let waiting = self.messages.iter().chain(&self.count).map(|frame| &**frame);
+        std::iter::once(self.unwritten()).chain(waiting).filter(|bytes| !bytes.is_empty()).take(GATHER_MAX)
     }
 
-    /// Takes note that this many of [`next_bytes`](Self::next_bytes) were written.
+    /// Takes note that this many bytes of [`pieces`](Self::pieces) were written.
     pub fn note_written(&mut self, count: usize) {
-        if let Current::Shared(_, written) | Current::Own(_, written) = &mut self.current {
-            *written += count;
+        let mut count = count;
+        loop {
+            let left = self.unwritten().len();
+            if let Current::Shared(_, written) | Current::Own(_, written) = &mut self.current {
+                *written += count.min(left);
+            }
+            count = count.saturating_sub(left);
+            if count == 0 {
+                return;
+            }
+            let Some(frame) = self.messages.pop_front().or_else(|| self.count.take()) else { return };
+            self.current = Current::Shared(frame, 0);
         }
     }
 
@@ -108,7 +120,11 @@ mod tests {
     /// Writes at most `step` bytes at a time until nothing is left.
     fn drain(outbox: &mut Outbox, step: usize) -> String {
         let mut written = Vec::new();
-        while let Some(bytes) = outbox.next_bytes() {
+        loop {
+            let bytes: Vec<u8> = outbox.pieces().collect::<Vec<_>>().concat();
+            if bytes.is_empty() {
+                break;
+            }
             let count = bytes.len().min(step);
             written.extend_from_slice(&bytes[..count]);
             outbox.note_written(count);
@@ -125,7 +141,7 @@ mod tests {
             outbox.put_count(sse::count(12));
             outbox.put_message(sse::message("s=b")).unwrap();
             assert_eq!(drain(&mut outbox, step), ": 10\n\ndata: s=a\n\ndata: s=b\n\ndata: 12\n\n");
-            assert_eq!(outbox.next_bytes(), None);
+            assert_eq!(outbox.pieces().count(), 0);
         }
     }
 
@@ -137,6 +153,23 @@ mod tests {
         outbox.put_message(sse::message("s=a")).unwrap();
         outbox.end_with(sse::FAREWELL);
         assert_eq!(drain(&mut outbox, 2), format!("ole{}", std::str::from_utf8(sse::FAREWELL).unwrap()));
+    }
+
+    #[test]
+    fn what_waits_goes_out_together_and_counts_still_conflate() {
+        let mut outbox = Outbox::with_frame(sse::count(10), 4);
+        outbox.put_message(sse::message("s=a")).unwrap();
+        outbox.put_count(sse::count(11));
+        let pieces: Vec<&[u8]> = outbox.pieces().collect();
+        assert_eq!(pieces, [&b": 10\n\n"[..], b"data: s=a\n\n", b"data: 11\n\n"]);
+        // All of the message, and the first byte of the count, which is told whole then.
+        outbox.note_written(6 + 11 + 1);
+        outbox.put_count(sse::count(12));
+        assert_eq!(drain(&mut outbox, 1000), "ata: 11\n\ndata: 12\n\n");
+        for _ in 0..MESSAGES_MAX {
+            outbox.put_message(sse::message("s=a")).unwrap();
+        }
+        assert_eq!(outbox.pieces().count(), GATHER_MAX);
     }
 
     #[test]
