@@ -82,6 +82,8 @@ pub struct Config {
     pub enable_uuid: bool,
     /// How long a request head may take.
     pub head_timeout: Duration,
+    /// How many connections of the audience port may be there whose head is not whole.
+    pub max_heads: usize,
     /// After how long a peer that answers nothing is gone; `None` leaves it to the kernel.
     pub peer_timeout: Option<Duration>,
     /// How long it takes to let all members go when the process is told to end.
@@ -171,6 +173,8 @@ Options:
       --namespace-clean-delay <seconds>
                                        delay before an empty namespace is forgotten (default 60)
       --head-timeout <seconds>         number of seconds within which a request head must have arrived (default 10)
+      --max-heads <num>                number of connections to a process whose request head has not arrived whole
+                                       (default 4096)
       --peer-timeout <seconds>         delay after which a member is gone whose machine answers nothing, counted from
                                        what was last sent to it (default 30, 0 to disable)
       --drain-delay <seconds>          number of seconds over which members are let go, one after the other, when the
@@ -226,6 +230,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         },
         max_conn_duration: Some(options.duration("--max-conn-duration", 3600.0)?).filter(|most| !most.is_zero()),
         head_timeout: options.positive_duration("--head-timeout", 10.0)?,
+        max_heads: options.value("--max-heads", None, 4096, parse_limit)?,
         peer_timeout: Some(options.duration("--peer-timeout", 30.0)?).filter(|timeout| !timeout.is_zero()),
         drain_delay: options.duration("--drain-delay", 5.0)?,
         retry_ms: options.retry_ms()?,
@@ -359,6 +364,13 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(limit @ 1..) => Ok(limit),
+        _ => Err("is not a limit; give a number from 1".to_owned()),
+    }
+}
+
 fn parse_ratio(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(ratio) if (0.0..=1000.0).contains(&ratio) => Ok(ratio),
@@ -423,6 +435,7 @@ mod tests {
         assert_eq!(side_ports, (Some(8080), Some(1442), Some(2442)));
         assert_eq!(config.max_conn_duration, Some(Duration::from_hours(1)));
         assert_eq!(config.head_timeout, Duration::from_secs(10));
+        assert_eq!(config.max_heads, 4096);
         assert_eq!(config.peer_timeout, Some(Duration::from_secs(30)));
         assert_eq!(config.drain_delay, Duration::from_secs(5));
         assert_eq!(config.retry_ms, 2000..=10_000);
@@ -487,6 +500,7 @@ mod tests {
         refuses("stray", "\"stray\" is not expected here: there are options only; see --help");
         refuses("--port 1 --port 2", "--port was given already, or without its value; see --help");
         refuses("--retry-min 11", "--retry-min 11 is more than --retry-max 10; give at most that");
+        refuses("--max-heads 0", "--max-heads \"0\" is not a limit; give a number from 1");
         refuses("--head-timeout 0", "--head-timeout \"0\" is too short; give more than 0 seconds");
         refuses("--host example.com", "--host \"example.com\" is not an address; give one such as 127.0.0.1 or ::1");
         refuses("--notify-delta-ratio -1", "--notify-delta-ratio \"-1\" is not a ratio; give a number such as 0.1");

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs as _};
 
 use super::key::{self, KeySource};
-use super::{Options, UsageError};
+use super::{Options, UsageError, parse_limit};
 use crate::meter::ClusterRules;
 
 /// Validated settings of the cluster.
@@ -68,13 +68,6 @@ fn parse_peers(text: &str) -> Result<Vec<SocketAddr>, String> {
         peers.push(found.ok_or_else(|| format!("has no host and port in {peer:?}; give some such as 10.0.0.2:80"))?);
     }
     Ok(peers)
-}
-
-fn parse_limit(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(limit @ 1..) => Ok(limit),
-        _ => Err("is not a limit; give a number from 1".to_owned()),
-    }
 }
 
 #[cfg(test)]

@@ -125,6 +125,15 @@ pub fn deafen(listener: &TcpListener) -> io::Result<()> {
     set_filter(listener, &mut steps)
 }
 
+/// Has the kernel hand over a connection when its first bytes are there (`TCP_DEFER_ACCEPT`), not when its handshake is
+/// finished, which is a moment before. One that says nothing is handed over after a second.
+///
+/// # Errors
+/// What the kernel says.
+pub fn defer_silent(listener: &TcpListener, is_wanted: bool) -> io::Result<()> {
+    set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, c_int::from(is_wanted))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -124,6 +124,7 @@ pub(super) fn process_json(meter: &Meter, conns: &Conns, turns: &Histogram, now:
         "members": meter.own_members(),
         "open": conns.len(),
         "closed": conns.closed().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
+        "refused": { "heads": conns.heads_refused() },
         "turns": {
             "count": turns.count(),
             "longest_us": turns.longest_us(),

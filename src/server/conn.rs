@@ -66,11 +66,13 @@ pub(super) enum CloseReason {
     Shutdown,
     /// The kernel has no memory to watch the socket.
     NoMemory,
+    /// More heads are waited for than may be, or more of them is held.
+    NoHeadRoom,
 }
 
 impl CloseReason {
     /// Each of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::PeerTimeout,
@@ -80,6 +82,7 @@ impl CloseReason {
         Self::TooMuch,
         Self::Shutdown,
         Self::NoMemory,
+        Self::NoHeadRoom,
     ];
 
     /// What figures call it.
@@ -94,6 +97,7 @@ impl CloseReason {
             Self::TooMuch => "too_much",
             Self::Shutdown => "shutdown",
             Self::NoMemory => "no_memory",
+            Self::NoHeadRoom => "no_head_room",
         }
     }
 
@@ -284,7 +288,7 @@ fn is_transient(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// A member costs this, a timer and its record in the meter; DESIGN: together under 128 bytes.
+/// A member costs this, a timer and its record in the meter: together under 128 bytes.
 const _: () = assert!(size_of::<Conn>() <= 64);
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::net::TcpStream;
 
 use super::conn::{CloseReason, Conn, ConnId, Port};
+use super::heads::Heads;
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
 use crate::collections::wheel::TimerWheel;
@@ -23,6 +24,10 @@ pub(super) struct Conns {
     closing: VecDeque<ConnId>,
     /// How many came in on each port.
     by_port: [usize; Port::COUNT],
+    /// Those of each port whose head is not whole. Each port for itself: a crowd at one keeps nobody out of another.
+    heads: [Heads; Port::COUNT],
+    /// How many were turned away for that.
+    heads_refused: u64,
     /// How many of those are members.
     members: usize,
     /// How many were freed, by reason.
@@ -38,6 +43,7 @@ impl Conns {
         let token = Self::token(self.slab.next_key());
         let socket = Registered::new(reactor, stream, token, Interest::Read)?;
         self.by_port[port as usize] += 1;
+        self.heads[port as usize].begin();
         Ok(self.slab.insert(Conn::new(socket, port)))
     }
 
@@ -71,9 +77,45 @@ impl Conns {
         self.members
     }
 
+    /// Takes note of what an open connection holds of its head, which was `before` until now. It is turned away if that is
+    /// too much beside what others hold.
+    pub(super) fn hold_head(&mut self, id: ConnId, before: usize) {
+        let Some(conn) = self.slab.get_mut(id).filter(|conn| conn.closing.is_none()) else { return };
+        if self.heads[conn.port as usize].change(before, &conn.session) {
+            self.refuse_head(id);
+        }
+    }
+
+    /// Turns away a connection that has just come, if its head did not come whole with it and `most` others are waited for.
+    pub(super) fn limit_heads(&mut self, id: ConnId, most: usize) {
+        let Some(conn) = self.get_open(id).filter(|conn| matches!(conn.session, Session::Head(_))) else { return };
+        let port = conn.port;
+        if self.heads[port as usize].count() > most {
+            self.refuse_head(id);
+        }
+    }
+
+    /// Without a word: a browser's `EventSource` comes back by itself after a connection that ended without an answer, and
+    /// never after a status other than 200 (HTML standard, section 9.2.3).
+    fn refuse_head(&mut self, id: ConnId) {
+        self.heads_refused += 1;
+        self.close(id, CloseReason::NoHeadRoom);
+    }
+
+    /// How many connections of a port have a head that is not whole.
+    pub(super) fn heads(&self, port: Port) -> usize {
+        self.heads[port as usize].count()
+    }
+
+    /// How many were turned away because too many heads were waited for, or too much was held of them.
+    pub(super) fn heads_refused(&self) -> u64 {
+        self.heads_refused
+    }
+
     /// Makes a member of an open connection; `surplus` bytes have followed its head.
     pub(super) fn stream(&mut self, id: ConnId, surplus: u32) {
-        if let Some(conn) = self.get_open(id) {
+        if let Some(conn) = self.slab.get_mut(id).filter(|conn| conn.closing.is_none()) {
+            self.heads[conn.port as usize].end(&conn.session);
             conn.session.stream(surplus);
             self.members += 1;
         }
@@ -81,7 +123,8 @@ impl Conns {
 
     /// Has an open connection take no part any more: it is only to hear its last words.
     pub(super) fn drain(&mut self, id: ConnId) {
-        if let Some(conn) = self.get_open(id) {
+        if let Some(conn) = self.slab.get_mut(id).filter(|conn| conn.closing.is_none()) {
+            self.heads[conn.port as usize].end(&conn.session);
             let was_member = matches!(conn.session, Session::Stream { .. });
             conn.session.drain();
             self.members -= usize::from(was_member);
@@ -90,7 +133,8 @@ impl Conns {
 
     /// Marks a connection to be freed at the end of a turn, this one if there is time. The first reason stays.
     pub(super) fn close(&mut self, id: ConnId, reason: CloseReason) {
-        if let Some(conn) = self.get_open(id) {
+        if let Some(conn) = self.slab.get_mut(id).filter(|conn| conn.closing.is_none()) {
+            self.heads[conn.port as usize].end(&conn.session);
             conn.closing = Some(reason);
             self.closing.push_back(id);
         }

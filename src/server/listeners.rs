@@ -111,6 +111,10 @@ pub(super) struct Listeners {
     /// How many connections each side port may have.
     side_port: usize,
     peer_timeout: Option<std::time::Duration>,
+    /// How many heads the audience port may wait for.
+    max_heads: usize,
+    /// As many are waited for, so who says nothing is not taken in.
+    is_silence_deferred: bool,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
     /// Says whose the ports are, once they are bound.
@@ -141,6 +145,8 @@ impl Listeners {
             doorstep,
             side_port,
             peer_timeout: config.peer_timeout,
+            max_heads: config.max_heads,
+            is_silence_deferred: false,
             rest_until: None,
             neighbours: None,
             siblings: None,
@@ -245,6 +251,7 @@ impl Listeners {
 
     /// Takes paused listeners up again for which there is room.
     pub(super) fn resume(&mut self, conns: &Conns, reactor: &Reactor, now: Now) {
+        self.defer_silence(conns.heads(Port::Audience));
         if self.rest_until.is_some_and(|until| until > now.tick) {
             return;
         }
@@ -254,6 +261,27 @@ impl Listeners {
                 self.set_paused(index, reactor, false);
             }
         }
+    }
+
+    /// While as many heads are waited for as may be, whoever comes without one is turned away. Most come a moment before
+    /// theirs, so the kernel is asked to hand them over together. (Not always: one who says nothing would cost the kernel
+    /// a second's memory and be answered a second late.)
+    fn defer_silence(&mut self, heads: usize) {
+        let is_wanted = if self.is_silence_deferred {
+            heads >= self.max_heads - self.max_heads / 4
+        } else {
+            heads >= self.max_heads
+        };
+        if is_wanted == self.is_silence_deferred {
+            return;
+        }
+        self.is_silence_deferred = is_wanted;
+        for Listener { socket, .. } in self.sockets.iter().filter(|listener| listener.port == Port::Audience) {
+            if let Err(error) = listening::defer_silent(socket.source(), is_wanted) {
+                log::warn(format_args!("event=listener port=audience error={:?}", error.to_string()));
+            }
+        }
+        log::info(format_args!("event=heads waited_for={heads} deferred={is_wanted}"));
     }
 
     /// Has nobody begin to come in any more at the listeners of these ports; who waits there is still accepted.

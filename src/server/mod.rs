@@ -23,6 +23,7 @@ mod bus;
 mod conn;
 mod conns;
 mod drain;
+mod heads;
 mod heartbeat;
 mod jitter;
 mod listeners;

@@ -42,7 +42,7 @@ impl Server {
     fn on_bytes(&mut self, id: ConnId, count: usize, now: Now) {
         let has_room = self.listeners.has_room(&self.conns);
         let Some(conn) = self.conns.get_open(id) else { return };
-        let was_untouched = conn.session.is_untouched();
+        let (was_untouched, held) = (conn.session.is_untouched(), conn.session.held());
         let port = conn.port;
         let bytes = self.scratch.get(..count).unwrap_or_default();
         match conn.session.feed(bytes) {
@@ -51,6 +51,7 @@ impl Server {
                     let head_timeout = self.service.config.head_timeout;
                     self.conns.set_deadline(id, Some(now.tick.after(head_timeout)));
                 }
+                self.conns.hold_head(id, held);
             }
             Step::Request { request, surplus } => {
                 let then = self.service.answer(&request, Asker { id, port, has_room }, now);

@@ -327,6 +327,9 @@ impl Server {
             self.conns.set_deadline(id, Some(now.tick.after(patience)));
             // A browser's head is usually here already.
             self.on_conn(id, false, now);
+            if port == Port::Audience {
+                self.conns.limit_heads(id, self.service.config.max_heads);
+            }
         }
         budget
     }

@@ -34,6 +34,15 @@ pub enum Session {
 pub struct Partial {
     bytes: Vec<u8>,
     scanner: HeadScanner,
+    /// What this took in memory when more was last waited for.
+    held: usize,
+}
+
+impl Partial {
+    /// More is waited for.
+    fn wait(&mut self) {
+        self.held = size_of::<Self>() + self.bytes.capacity();
+    }
 }
 
 /// What the bytes that were fed have come to.
@@ -92,6 +101,15 @@ impl Session {
     pub fn is_untouched(&self) -> bool {
         matches!(self, Self::Head(None))
     }
+
+    /// How many bytes of memory the beginning of a head took when its rest was last waited for.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Head(Some(partial)) => partial.held,
+            _ => 0,
+        }
+    }
 }
 
 fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step<'a> {
@@ -107,7 +125,8 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
         return match scanner.scan(bytes) {
             Ok(None) => {
                 if !bytes.is_empty() {
-                    *partial = Some(Box::new(Partial { bytes: bytes.to_vec(), scanner }));
+                    let begun = partial.insert(Box::new(Partial { bytes: bytes.to_vec(), scanner, held: 0 }));
+                    begun.wait();
                 }
                 Step::Wait
             }
@@ -118,7 +137,10 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
     let (wanted, left_over) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
     partial.bytes.extend_from_slice(wanted);
     match partial.scanner.scan(&partial.bytes) {
-        Ok(None) => Step::Wait,
+        Ok(None) => {
+            partial.wait();
+            Step::Wait
+        }
         found => finish(found, &partial.bytes, length(left_over)),
     }
 }

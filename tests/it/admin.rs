@@ -246,7 +246,7 @@ fn the_process_page_says_who_answers_how_full_it_is_and_how_long_its_turns_were(
     assert_eq!((&page["node"], &page["pid"]), (&cluster["node"], &daemon.pid().into()));
     assert_eq!((&page["members"], &before["members"]), (&4.into(), &0.into()));
     assert!(page["uptime_s"].as_u64() < Some(3_600), "{page}");
-    let keys = ["closed", "members", "node", "open", "pid", "turns", "uptime_s"];
+    let keys = ["closed", "members", "node", "open", "pid", "refused", "turns", "uptime_s"];
     assert!(page.as_object().unwrap().keys().eq(keys), "{page}");
 
     let count = |page: &Value| page["turns"]["count"].as_u64().unwrap();
@@ -269,6 +269,7 @@ fn closes_are_counted_by_reason() {
     let reasons = [
         "lingered",
         "max_duration",
+        "no_head_room",
         "no_memory",
         "peer_closed",
         "peer_reset",

@@ -1,14 +1,32 @@
 //! Clients that are slow on purpose, or hostile: members that never read, heads that trickle in, members that keep talking,
 //! and a flood of joins and leaves. Each costs a constant, in the process and in the kernel, and the others do not notice.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use audience_meter::reactor::sys;
 use serde_json::Value;
 
-use crate::hosts::{output, run};
-use crate::support::{Daemon, Deadline, Event, SOON, Stream, get, member};
+use crate::hosts::{output, run, skip};
+use crate::support::{
+    Daemon, Deadline, Event, SOON, Stream, connect, join_request, lossy, member, members, ms, now, wait_for, wait_until,
+};
 
 // ---------------------------------------------------------------------------------------------
 // What a daemon holds
 // ---------------------------------------------------------------------------------------------
+
+/// Says that it is over when it is dropped, also by a test that fails: the threads beside it end then.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// The anonymous memory of the process, in bytes.
 #[track_caller]
@@ -18,11 +36,30 @@ fn anonymous(daemon: &Daemon) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// One of the numbers of `/process`.
+/// What `/process` says. On a busy machine it takes more than one try: who does not come to speak HTTP within 50 ms is
+/// taken for one that never will.
+#[track_caller]
+fn process(daemon: &Daemon) -> Value {
+    wait_for("an answer over HTTP", || {
+        let mut socket = connect(daemon.stats_port());
+        let _ = socket.write_all(b"GET /process HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = lossy(&read_rest(&mut socket));
+        let (_, body) = answer.strip_prefix("HTTP/1.1 200 ")?.split_once("\r\n\r\n")?;
+        serde_json::from_str(body).ok()
+    })
+}
+
+/// One of its numbers.
 #[track_caller]
 fn figure(daemon: &Daemon, group: &str, key: &str) -> u64 {
-    let page: Value = serde_json::from_str(&get(daemon.stats_port(), "/process").body).unwrap();
+    let page = process(daemon);
     page[group][key].as_u64().unwrap_or_else(|| panic!("no {group}.{key} in {page}"))
+}
+
+/// How many connections are open, the one that asks among them.
+#[track_caller]
+fn open(daemon: &Daemon) -> u64 {
+    process(daemon)["open"].as_u64().unwrap()
 }
 
 /// What the kernel has for each connection of the audience port on the daemon's side: what it was given to send and the
@@ -85,7 +122,7 @@ fn catch_up(stream: &mut Stream, messages: usize, count: u64) -> usize {
 fn members_that_never_read_cost_a_constant_and_lose_nothing_but_stale_counts() {
     const COUNTS: usize = 40;
     if let Err(why) = output("ss", &["-V"]) {
-        return crate::hosts::skip("slow::members_that_never_read_cost_a_constant", &why);
+        return skip("slow::members_that_never_read_cost_a_constant", &why);
     }
     let options = ["--notify-delta-ratio", "0", "--notify-min-delay", "0.02", "--notify-max-delay", "600"];
     let daemon = Daemon::start(&options);
@@ -133,4 +170,156 @@ fn members_that_never_read_cost_a_constant_and_lose_nothing_but_stale_counts() {
     daemon.wait_members("slow", 1 + deaf.len() as u64);
     reads.wait_count(1 + deaf.len() as u64);
     stuck.clear();
+}
+
+// ---------------------------------------------------------------------------------------------
+// Heads that never end
+// ---------------------------------------------------------------------------------------------
+
+/// How many trickle, and what they may cost.
+const TRICKLING: usize = 2_000;
+const TRICKLING_COST: u64 = 4 * 1024 * 1024;
+
+/// How long a join may take meanwhile, the first count included.
+const UNDISTURBED: Duration = ms(2_000);
+
+/// As many connections that have said nothing yet.
+#[track_caller]
+fn connect_many(daemon: &Daemon, count: usize) -> Vec<TcpStream> {
+    sys::raise_descriptor_limit().unwrap();
+    (0..count).map(|_| connect(daemon.audience())).collect()
+}
+
+/// What is read until the end, however the peer has ended it.
+fn read_rest(socket: &mut TcpStream) -> Vec<u8> {
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 1024];
+    while let Ok(count @ 1..) = socket.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..count]);
+    }
+    bytes
+}
+
+/// Joins, hears a count, and leaves.
+#[track_caller]
+fn join_undisturbed(daemon: &Daemon) {
+    let begun = now();
+    drop(member(daemon, "/undisturbed"));
+    let taken = now() - begun;
+    assert!(taken < UNDISTURBED, "a join took {taken:?}");
+}
+
+/// Sends a head to all, 640 bytes in pieces of 16, and then byte by byte; less in all than would be too much to hold.
+fn trickle(sockets: &[TcpStream], is_over: &AtomicBool) {
+    let head = format!("GET /trickle HTTP/1.1\r\nHost: h\r\nX-Filler: {}", "x".repeat(1_000));
+    let (first, rest) = head.as_bytes().split_at(640);
+    for piece in first.chunks(16).chain(rest[..300].chunks(1)) {
+        for mut socket in sockets {
+            // It may have been closed meanwhile, which is what is wanted.
+            let _ = socket.write_all(piece);
+        }
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+}
+
+#[test]
+fn heads_that_trickle_in_are_cheap_and_answered_408_whatever_they_trickle() {
+    let daemon = Daemon::start(&["--head-timeout", "4"]);
+    drop(members(&daemon, "/undisturbed", 5));
+    let before = anonymous(&daemon);
+    let sockets = connect_many(&daemon, TRICKLING);
+    for socket in &sockets {
+        socket.set_nonblocking(true).unwrap();
+    }
+    let mut answers = vec![Vec::new(); TRICKLING];
+    let is_over = AtomicBool::new(false);
+    let (most, most_open) = thread::scope(|scope| {
+        let _over = Over(&is_over);
+        scope.spawn(|| trickle(&sockets, &is_over));
+        let (mut most, mut most_open) = (0, 0);
+        // To the timeout, and for as long again as it takes to be told so and to close.
+        let deadline = Deadline::after(SOON + SOON);
+        while most_open < TRICKLING as u64 || open(&daemon) > 10 {
+            assert!(deadline.left().is_some(), "{} of {most_open} are left", open(&daemon));
+            join_undisturbed(&daemon);
+            // At once: who goes on writing after the end gets a reset, which may take with it what was not read.
+            for (mut socket, answer) in sockets.iter().zip(&mut answers) {
+                let mut buffer = [0; 1024];
+                if let Ok(count) = socket.read(&mut buffer) {
+                    answer.extend_from_slice(&buffer[..count]);
+                }
+            }
+            most = most.max(anonymous(&daemon));
+            most_open = most_open.max(open(&daemon));
+        }
+        (most, most_open)
+    });
+    let grown = most.saturating_sub(before);
+    assert!(grown < TRICKLING_COST, "{grown} bytes for {most_open} connections");
+    let late = |answer: &Vec<u8>| answer.starts_with(b"HTTP/1.1 408 ");
+    let others = answers.iter().find(|answer| !late(answer));
+    assert!(others.is_none(), "{:?}", others.map(|answer| lossy(answer)));
+    assert_eq!(figure(&daemon, "refused", "heads"), 0);
+}
+
+#[test]
+fn heads_of_all_but_the_end_are_bounded_together() {
+    let daemon = Daemon::start(&["--head-timeout", "600"]);
+    drop(members(&daemon, "/undisturbed", 5));
+    let before = anonymous(&daemon);
+    let head = format!("GET /long HTTP/1.1\r\nHost: h\r\nX-Filler: {}", "x".repeat(8_000));
+    let mut sockets = connect_many(&daemon, TRICKLING);
+    for socket in &mut sockets {
+        let _ = socket.write_all(&head.as_bytes()[..1_400]);
+    }
+    join_undisturbed(&daemon);
+    for socket in &mut sockets {
+        let _ = socket.write_all(&head.as_bytes()[1_400..]);
+    }
+    // 512 KiB for those who came first, and some 1.5 KiB for each of the others, which is less than they have sent.
+    wait_until("most are turned away", || figure(&daemon, "refused", "heads") > TRICKLING as u64 - 70);
+    let grown = anonymous(&daemon).saturating_sub(before);
+    assert!(grown < TRICKLING_COST, "{grown} bytes");
+    join_undisturbed(&daemon);
+    let mut kept = 0;
+    for socket in &mut sockets {
+        // Who is kept can still end its head, and is answered.
+        let _ = socket.write_all(b"\r\n\r\n");
+        let answer = read_rest(socket);
+        kept += usize::from(answer.starts_with(b"HTTP/1.1 200 "));
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 200 "), "{:?}", lossy(&answer));
+    }
+    assert!((50..70).contains(&kept), "{kept} were kept");
+}
+
+#[test]
+fn past_max_heads_only_who_comes_without_one_is_turned_away_and_without_a_word() {
+    const MOST: usize = 20;
+    let daemon = Daemon::start(&["--max-heads", &MOST.to_string(), "--head-timeout", "600"]);
+    let mut silent = connect_many(&daemon, MOST);
+    wait_until("all that may wait", || open(&daemon) == MOST as u64 + 1);
+    daemon.wait_log("what the kernel was asked", |line| line.ends_with("event=heads waited_for=20 deferred=true"));
+    let mut stays = members(&daemon, "/stays", 10);
+    let mut newest = connect_many(&daemon, 5);
+    newest[0].write_all(b"GET /newest HTTP/1.1\r\n").unwrap();
+    for socket in &mut newest {
+        assert_eq!(read_rest(socket), b"");
+    }
+    assert_eq!(figure(&daemon, "refused", "heads"), 5);
+    assert_eq!(figure(&daemon, "closed", "no_head_room"), 5);
+    // Those who came first are still there, and answered.
+    let mut first = silent.remove(0);
+    first.write_all(join_request("/stays", "").as_bytes()).unwrap();
+    assert_eq!(Stream::over(first).next_count(SOON), 11);
+    drop(silent);
+    daemon.wait_log("that there is room again", |line| line.ends_with("deferred=false"));
+    let mut late = connect(daemon.audience());
+    wait_until("one who is waited for", || open(&daemon) >= 12);
+    late.write_all(join_request("/stays", "").as_bytes()).unwrap();
+    assert!(Stream::over(late).next_count(SOON) >= 10);
+    assert_eq!(figure(&daemon, "refused", "heads"), 5);
+    stays.clear();
 }
