@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -322,4 +322,111 @@ fn past_max_heads_only_who_comes_without_one_is_turned_away_and_without_a_word()
     assert!(Stream::over(late).next_count(SOON) >= 10);
     assert_eq!(figure(&daemon, "refused", "heads"), 5);
     stays.clear();
+}
+
+// ---------------------------------------------------------------------------------------------
+// Members that keep talking
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn a_member_that_keeps_talking_is_ignored_and_then_closed() {
+    let daemon = Daemon::start(&["--notify-delta-ratio", "0", "--notify-min-delay", "0.02"]);
+    let (mut hears, _) = member(&daemon, "/talk");
+    let (mut talks, _) = member(&daemon, "/talk");
+    hears.wait_count(2);
+    // What may be said. It is no request, and changes nothing.
+    for _ in 0..64 {
+        talks.socket.write_all(&[b'x'; 1_024]).unwrap();
+    }
+    let (comes, _) = member(&daemon, "/talk");
+    talks.wait_count(3);
+    drop(comes);
+    talks.wait_count(2);
+    hears.wait_count(2);
+    assert_eq!(figure(&daemon, "closed", "too_much"), 0);
+
+    talks.socket.write_all(b"x").unwrap();
+    hears.wait_count(1);
+    assert_eq!(figure(&daemon, "closed", "too_much"), 1);
+    assert_eq!(daemon.stat("talk", "members"), Some(1));
+}
+
+#[test]
+fn members_that_talk_all_the_time_hold_nobody_up() {
+    const TALKING: usize = 50;
+    let daemon = Daemon::start(&["--notify-delta-ratio", "0", "--notify-min-delay", "0.02"]);
+    let address = daemon.audience();
+    let (mut hears, _) = member(&daemon, "/calm");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _over = Over(&is_over);
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let talking: Vec<Stream> = (0..TALKING).map(|_| Stream::join(address, "/talk")).collect();
+                for _ in 0..8 {
+                    for stream in &talking {
+                        // The last of them are more than may be said.
+                        let _ = (&stream.socket).write_all(&[b'x'; 16 * 1_024]);
+                    }
+                }
+            }
+        });
+        while figure(&daemon, "closed", "too_much") < 4 * TALKING as u64 {
+            join_undisturbed(&daemon);
+            let begun = now();
+            daemon.notify("/calm/n/on").expect_empty();
+            hears.expect(&Event::Message("n=on".to_owned()));
+            assert!(now() - begun < UNDISTURBED, "a message took {:?}", now() - begun);
+        }
+    });
+}
+
+// ---------------------------------------------------------------------------------------------
+// A flood of joins and leaves
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn a_flood_of_joins_and_leaves_of_one_address_does_not_starve_the_others() {
+    const FLOODERS: usize = 4;
+    const JOINS: usize = 30;
+    // They share the processors with the flood.
+    const WITHIN: Duration = ms(4_000);
+    let options = ["--notify-delta-ratio", "0", "--notify-min-delay", "0.02"];
+    let daemon = Daemon::start(&options);
+    let address = daemon.audience();
+    let flooded = AtomicU64::new(0);
+    let is_over = AtomicBool::new(false);
+    let flood = || {
+        while !is_over.load(Ordering::Relaxed) {
+            // Not one of them waits for its answer.
+            let batch: Vec<TcpStream> = (0..50).map(|_| connect(address)).collect();
+            for mut socket in &batch {
+                let _ = socket.write_all(join_request("/flood", "").as_bytes());
+            }
+            flooded.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        }
+    };
+    let stays = thread::scope(|scope| {
+        let _over = Over(&is_over);
+        for _ in 0..FLOODERS {
+            scope.spawn(flood);
+        }
+        wait_until("a flood", || flooded.load(Ordering::Relaxed) > 1_000);
+        let mut stays = Vec::new();
+        for number in 1..=JOINS {
+            let begun = now();
+            let (stream, count) = member(&daemon, "/calm");
+            stays.push(stream);
+            assert_eq!(count, number as u64);
+            // The first has heard its own count with the join.
+            if number > 1 {
+                stays[0].wait_count(number as u64);
+            }
+            let taken = now() - begun;
+            assert!(taken < WITHIN, "join {number} took {taken:?}");
+        }
+        stays
+    });
+    daemon.wait_members("flood", 0);
+    assert_eq!(daemon.stat("calm", "members"), Some(stays.len() as u64));
 }
