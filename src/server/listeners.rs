@@ -267,11 +267,8 @@ impl Listeners {
     /// theirs, so the kernel is asked to hand them over together. (Not always: one who says nothing would cost the kernel
     /// a second's memory and be answered a second late.)
     fn defer_silence(&mut self, heads: usize) {
-        let is_wanted = if self.is_silence_deferred {
-            heads >= self.max_heads - self.max_heads / 4
-        } else {
-            heads >= self.max_heads
-        };
+        let slack = if self.is_silence_deferred { self.max_heads / 4 } else { 0 };
+        let is_wanted = heads >= self.max_heads - slack;
         if is_wanted == self.is_silence_deferred {
             return;
         }
