@@ -28,7 +28,9 @@
 //!
 //! `wait -> dispatch -> expire -> push -> reap` (`server::turn`). The clock is read once, after the wait, and that moment
 //! is passed down; deadlines round up to ticks of 10 ms and now rounds down, so nothing fires early. Every loop within a
-//! turn has a budget, a named constant whose comment carries its arithmetic: accepts, reads, events, pushes.
+//! turn has a budget, a named constant whose comment carries its arithmetic: accepts, reads, events, pushes. Together they
+//! stay below 5 ms, and tables grow in small steps ([`collections::slab`], [`collections::shards`]), so nobody waits for
+//! somebody else's crowd. How long the turns were is in the stats.
 //!
 //! # The path of a request
 //!
@@ -70,6 +72,9 @@
 //! and merged as a maximum; a digest in the signs of life says who differs. An empty namespace travels with its age, so
 //! that telling others of it does not keep it alive.
 //!
+//! What is forgotten leaves the journal, so it is told before; and signs of life carry the version up to which something is
+//! not told any more. Who has not heard as far as that takes the node for gone, and asks for everything.
+//!
 //! Claims of uuids are ordered by time and node, on a clock that never falls behind a claim that was heard of, and are
 //! journalled. Messages are numbered by their sender, told three times within 200 ms, and put in order by the receiver.
 //!
@@ -87,6 +92,7 @@
 //! - No worker outlives its supervisor, not if either is killed or hangs.
 //! - `unsafe` is in `reactor/sys.rs` and `reactor/registered.rs` alone, a promise above each block.
 //! - No count is told as a difference, and none that was only heard of is told as one's own.
+//! - No line of the log is waited for: what cannot be written at once is counted, and the number is told later.
 //! - Nothing is read from the disk after the start; pages and scripts are part of the program.
 
 pub mod collections;
