@@ -3,8 +3,7 @@
 //! Owns which figures are compared, and what is wanted of each. A round of the one is followed by a round of the other, so
 //! that whatever slows the machine slows both; a ratio is taken within such a pair.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::part::PATIENCE;
 use super::report::{Comparison, Figure, Row, Target, median};
 use super::round::{Plan, Round};
 use super::server::{Kind, Server};
+use super::stream::Stream;
 use super::{Result, now, progress};
 
 /// How often the time of a start is taken; it is short, and the machine has other things to do.
@@ -156,25 +156,13 @@ fn time_start() -> Result<Duration> {
 
 fn join_once(port: u16) -> Result<()> {
     let give_up = now() + PATIENCE;
-    let mut stream = loop {
-        match TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
-            Ok(stream) => break stream,
-            Err(error) if now() > give_up => return Err(error.into()),
+    loop {
+        match Stream::join((Ipv4Addr::LOCALHOST, port).into(), "bench") {
+            Ok(_) => return Ok(()),
+            Err(error) if now() > give_up => return Err(error),
             Err(_) => std::thread::yield_now(),
         }
-    };
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /bench HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")?;
-    let mut text = Vec::new();
-    let mut bytes = [0; 1024];
-    while !text.windows(7).any(|window| window == b"data: 1") {
-        let count = stream.read(&mut bytes)?;
-        if count == 0 {
-            return Err("a join was not answered with its first count".into());
-        }
-        text.extend_from_slice(bytes.get(..count).unwrap_or_default());
     }
-    Ok(())
 }
 
 fn binary_bytes() -> Result<u64> {

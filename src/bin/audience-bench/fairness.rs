@@ -4,8 +4,6 @@
 //! thread, members join and leave another event, and a small event is told messages of its own. Of the floor, which has one
 //! event, only the joins are timed.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,10 +13,10 @@ use serde_json::{Value, json};
 use super::daemon::{Notified, Telling};
 use super::options::{FairnessOptions, parts_for};
 use super::order::{Places, Sound};
-use super::part::PATIENCE;
 use super::parts::Parts;
 use super::report::{Comparison, Figure, Row, Target, percentile};
 use super::server::{Kind, Server};
+use super::stream::Stream;
 use super::{Result, now, progress};
 
 /// The large event is the crowd's one event.
@@ -151,34 +149,4 @@ fn probe(server: &Server, is_daemon: bool, is_over: &AtomicBool) -> Result<Times
 fn rest_until(due: &mut Instant) {
     *due += GAP;
     thread::sleep(due.saturating_duration_since(now()));
-}
-
-/// One open stream that is waited for.
-struct Stream(TcpStream);
-
-impl Stream {
-    /// Connects, and waits for the first count.
-    fn join(audience: SocketAddr, namespace: &str) -> Result<Self> {
-        let mut stream = TcpStream::connect(audience)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.write_all(
-            format!("GET /{namespace} HTTP/1.1\r\nHost: {audience}\r\nAccept: text/event-stream\r\n\r\n").as_bytes(),
-        )?;
-        let mut this = Self(stream);
-        this.hear("data: ")?;
-        Ok(this)
-    }
-
-    /// Reads until it has heard this.
-    fn hear(&mut self, what: &str) -> Result<()> {
-        let (mut heard, mut bytes) = (Vec::new(), [0; 1024]);
-        while !heard.windows(what.len()).any(|window| window == what.as_bytes()) {
-            let count = self.0.read(&mut bytes)?;
-            if count == 0 {
-                return Err(format!("a stream has ended before {what:?}").into());
-            }
-            heard.extend_from_slice(bytes.get(..count).unwrap_or_default());
-        }
-        Ok(())
-    }
 }

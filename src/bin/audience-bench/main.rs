@@ -11,10 +11,11 @@
 //! | `server`, `daemon`, `process`, `floor` | who is measured: processes, what they say and what they have spent |
 //! | `parts`, `order`, `part` | the crowd, in as many processes as it takes, and what it is told to do |
 //! | `crowd`, `member` | the streams that one of those processes holds |
+//! | `stream` | one stream, for times that are no matter of a crowd |
 //! | `report`, `plot` | tables, JSON and the picture |
 //!
-//! Only the soak is a test; all else asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong count at
-//! the end of any phase ends the run with exit code 1.
+//! Only the soak is a test; all else asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong
+//! count at the end of any phase ends the run with exit code 1.
 
 mod cluster;
 mod compare;
@@ -34,6 +35,7 @@ mod report;
 mod round;
 mod server;
 mod soak;
+mod stream;
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
