@@ -199,6 +199,7 @@ impl Server {
             Phase::Sweep => usize::MAX,
             Phase::Linger => return,
         };
+        let mut behind = Vec::new();
         let mut left = due.min(REAPS_PER_TURN);
         for _ in 0..PLACES_PER_TURN {
             if left == 0 {
@@ -220,10 +221,18 @@ impl Server {
                 Session::Drain { .. } => false,
             };
             if goes {
-                self.conns.close(id, CloseReason::Shutdown);
+                if conn.is_behind() {
+                    behind.push(id);
+                } else {
+                    self.conns.close(id, CloseReason::Shutdown);
+                }
                 drain.gone += 1;
                 left -= 1;
             }
+        }
+        // Whoever has not taken everything yet is not cut off in the middle of it.
+        for id in behind {
+            self.finish(id, None, now);
         }
     }
 

@@ -39,6 +39,23 @@ fn beside(first: &Daemon, options: &[&str]) -> Daemon {
 // ---------------------------------------------------------------------------------------------
 
 #[test]
+fn a_member_that_is_behind_gets_what_it_is_owed_before_it_goes() {
+    const MESSAGES: usize = 20;
+    let daemon = start(&["--drain-delay", "0.2"]);
+    let (mut slow, _) = member(&daemon, "/ns");
+    let text = "x".repeat(7_000);
+    for number in 0..MESSAGES {
+        daemon.notify(&format!("/ns/{number}/{text}")).expect_empty();
+    }
+    daemon.signal("TERM");
+    daemon.wait_log("that it ends", |line| line.contains("event=signal"));
+    for number in 0..MESSAGES {
+        slow.expect(&Event::Message(format!("{number}={text}")));
+    }
+    slow.expect_closed();
+}
+
+#[test]
 fn members_go_one_after_the_other_and_the_totals_follow() {
     const COUNT: u64 = 10;
     let mut goes = start(&["--drain-delay", "2"]);
