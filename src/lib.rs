@@ -26,19 +26,20 @@
 //!
 //! # One turn
 //!
-//! `wait -> dispatch -> expire -> push -> reap` (`server::turn`). The clock is read once, after the wait, and that moment
-//! is passed down; deadlines round up to ticks of 10 ms and now rounds down, so nothing fires early. Every loop within a
-//! turn has a budget, a named constant whose comment carries its arithmetic: accepts, reads, events, pushes. Together they
-//! stay below 5 ms, and tables grow in small steps ([`collections::slab`], [`collections::shards`]), so nobody waits for
-//! somebody else's crowd. How long the turns were is in the stats.
+//! `wait -> dispatch -> expire -> push -> reap` (`server::turn`). The clock is read after the wait, and that moment is the
+//! turn's: it is passed down, and a second reading at the end only tells how long the turn was. Deadlines round up to ticks
+//! of 10 ms and now rounds down, so nothing fires early. Every loop within a turn has a budget, a named constant whose
+//! comment carries its arithmetic: accepts, reads, events, pushes. Together they stay below 5 ms, and tables grow in small
+//! steps ([`collections::slab`], [`collections::shards`]), so nobody waits for somebody else's crowd. How long the turns
+//! were is in the stats.
 //!
 //! # The path of a request
 //!
 //! [`reactor::Reactor::wait`] says that a listener is ready; `accept4`; the connection is read at once, for a browser's
-//! head is usually there already. [`wire::session::Session::feed`] scans for the head's end and parses it when whole;
-//! `Route::of` says what it asks for; [`meter::Meter::join`] counts the member in and returns the total. Response head,
-//! `retry:` and first count leave in one write. From then on the connection is a slot in a table, a timer and a link in
-//! its namespace's list.
+//! head is usually there already. [`wire::session::Session::feed`] parses a head that came whole, and looks for the end of
+//! one that comes in pieces; `Route::of` says what it asks for; [`meter::Meter::join`] counts the member in and returns the
+//! total. Response head, `retry:` and first count leave in one write. From then on the connection is a slot in a table, a
+//! timer and a link in its namespace's list.
 //!
 //! A change makes the namespace due: at once after quiet, else when `--notify-min-delay` has passed.
 //! [`meter::Meter::handle_timeout`] decides, `poll_output` hands out a count, the frame is built once, and the fan-out

@@ -1,6 +1,6 @@
 //! The turn: wait, dispatch, expire, push, reap. Everything that happens, happens here, in this order.
 //!
-//! Owns the loop and all that it turns. The clock is read once, after the wait; what the turn does later than that, it does
+//! Owns the loop and all that it turns. A turn has one time, read after the wait; what it does later than that, it does
 //! at that time.
 //!
 //! Every loop has a budget, whatever arrives, and what does not fit is done in the next turn, which then does not wait. With

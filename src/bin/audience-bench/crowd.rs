@@ -15,16 +15,17 @@ use super::member::{Heard, Member};
 use super::order::Sound;
 use super::{Result, now, unix_ns};
 
-const SIGNALS: Token = Token(usize::MAX - 1);
+/// What signals are called; members have lesser numbers.
+pub(super) const SIGNALS: Token = Token(usize::MAX - 1);
 
 const ORDERS: Token = Token(usize::MAX - 2);
 
 /// How many joins are made from one address of this machine, before it is the turn of the next: a fraction of its ports,
 /// for one that was left stays taken for a minute.
-const JOINS_PER_ADDRESS: u64 = 4000;
+pub(super) const JOINS_PER_ADDRESS: u64 = 4000;
 
 /// What one read takes.
-const SCRATCH_BYTES: usize = 16 * 1024;
+pub(super) const SCRATCH_BYTES: usize = 16 * 1024;
 
 /// Everybody.
 pub(super) struct Crowd {

@@ -17,13 +17,12 @@ use audience_meter::collections::tick::Tick;
 use audience_meter::reactor::sys::Signals;
 use audience_meter::reactor::{Interest, Reactor, Ready, Registered, Token};
 
+use super::crowd::SIGNALS;
 use super::member::Heard;
 use super::options::PartOptions;
 use super::order::{Answer, Order, Places, Sound};
 use super::part::PATIENCE;
 use super::{Result, now};
-
-const SIGNALS: Token = Token(usize::MAX - 1);
 
 /// What an answer may take beyond the patience of the part itself, which has the better words for it.
 const GRACE: Duration = Duration::from_secs(10);

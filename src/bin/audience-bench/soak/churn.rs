@@ -20,12 +20,8 @@ use audience_meter::reactor::{Interest, Reactor, Ready, Registered, Token};
 
 use super::random::Random;
 use crate::Result;
+use crate::crowd::{JOINS_PER_ADDRESS, SCRATCH_BYTES, SIGNALS};
 use crate::member::{Heard, Member};
-
-const SIGNALS: Token = Token(usize::MAX - 1);
-
-/// What one read takes.
-const SCRATCH_BYTES: usize = 16 * 1024;
 
 /// How many events there are all the time; each has half as many members as the one before.
 pub(super) const EVENTS: usize = 8;
@@ -45,9 +41,6 @@ const RESETS: usize = 3;
 /// How many may wait for their first count, and how many may come while a daemon is stopped, some of whom leave again:
 /// its backlog takes 4,096, and whoever comes then would hold us up.
 const WAITING_MAX: usize = 3000;
-
-/// How many joins are made from one address of this machine, before it is the turn of the next.
-const JOINS_PER_ADDRESS: u64 = 4000;
 
 /// How long short and long visits are, and half a head's; the daemon waits 3 s for the other half.
 const SHORT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
