@@ -129,7 +129,9 @@ impl World<'_> {
 
     fn act(&mut self, operation: u8) {
         match operation {
-            b'j' => self.join(),
+            b'j' => self.join(true),
+            b'i' => self.join(false),
+            b'a' => self.count(),
             b'l' => self.leave(),
             b'x' => self.leave_twice(),
             b'e' => self.end_claim(),
@@ -169,7 +171,7 @@ impl World<'_> {
         self.nodes.get_mut(self.at).expect("one of the nodes acts")
     }
 
-    fn join(&mut self) {
+    fn join(&mut self, is_to_be_counted: bool) {
         let name = self.script.pick(&NAMESPACES);
         let uuid = self.script.below(4).checked_sub(1).and_then(|pick| UUIDS.get(pick)).copied();
         let now = self.now;
@@ -177,8 +179,13 @@ impl World<'_> {
         let is_free = |key: &MemberId| node.book.all().all(|(_, present)| present.member != *key);
         let Some(member) = (0..MEMBERS_MAX).find(is_free) else { return };
         let earlier = uuid.and_then(|uuid| node.book.holder(name, uuid)).map(|present| present.member);
-        node.book.enter(member, name, uuid, now.tick);
-        let told = node.meter.join(member, name, uuid, now);
+        node.book.enter(member, name, uuid);
+        let told = if is_to_be_counted {
+            node.book.count(member, now.tick);
+            node.meter.join(member, name, uuid, now)
+        } else {
+            node.meter.join_uncounted(member, name, uuid, now)
+        };
         let wanted = self.take_outputs(self.at);
         let node = self.here();
         assert_eq!(wanted.farewells, Vec::from_iter(earlier), "a uuid is claimed anew");
@@ -187,13 +194,27 @@ impl World<'_> {
         node.book.hear_first(name, told, wanted.claim_ms, now.tick);
     }
 
-    fn leave(&mut self) {
+    /// One of the members here, counted or not.
+    fn pick_member(&mut self) -> Option<MemberId> {
         let pick = self.script.below(16);
+        let book = &self.here().book;
+        let index = pick.checked_rem(book.all().count())?;
+        book.all().nth(index).map(|(_, present)| present.member)
+    }
+
+    fn count(&mut self) {
+        let Some(member) = self.pick_member() else { return };
         let now = self.now;
         let node = self.here();
-        let count = node.book.all().count();
-        let Some(index) = pick.checked_rem(count) else { return };
-        let Some(member) = node.book.all().nth(index).map(|(_, present)| present.member) else { return };
+        node.meter.count(member, now);
+        node.book.count(member, now.tick);
+        self.expect_no_farewell(self.at);
+    }
+
+    fn leave(&mut self) {
+        let Some(member) = self.pick_member() else { return };
+        let now = self.now;
+        let node = self.here();
         node.meter.leave(member, now);
         node.book.leave(member);
         self.expect_no_farewell(self.at);

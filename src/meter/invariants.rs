@@ -3,6 +3,8 @@
 //! Owns no state. What is checked here is what everybody else relies on.
 
 use super::Meter;
+#[cfg(any(test, debug_assertions))]
+use super::{Standing, namespace::Present};
 
 #[cfg(any(test, debug_assertions))]
 impl Meter {
@@ -20,20 +22,23 @@ impl Meter {
         let mut all_counted = 0;
         for (id, namespace) in self.namespaces.iter() {
             assert_eq!(self.by_name.get(&namespace.name), Some(&id), "a namespace is found by its name");
-            let mut counted = 0;
+            let mut present = Present::default();
             for (key, member) in self.members.of(namespace) {
                 assert_eq!(member.namespace, id, "a member is in its namespace's list");
-                assert!(member.counted != self.pending.deadline(key).is_some(), "a member is counted or pending");
-                counted += u32::from(member.counted);
+                let is_timed = self.pending.deadline(key).is_some();
+                assert_eq!(member.standing == Standing::Pending, is_timed, "who is pending will be counted");
+                present.counted += u32::from(member.standing == Standing::Counted);
+                present.uncounted += u32::from(member.standing == Standing::Uncounted);
                 if member.claim != crate::collections::NONE {
                     claims += 1;
                     assert_eq!(self.claims.member_of(member.claim), Some(key), "a claim names its member");
                 }
             }
-            assert_eq!(namespace.counted(), counted, "what is told is what is there");
-            all_counted += u64::from(counted);
-            let others = elsewhere.get(&id).copied().unwrap_or(0);
-            assert_eq!(namespace.total(), u64::from(counted) + others, "a total is who is here and who is elsewhere");
+            assert_eq!(namespace.present(), present, "what is told is what is there");
+            all_counted += u64::from(present.counted);
+            let (counted, uncounted) = elsewhere.get(&id).copied().unwrap_or_default();
+            let totals = (u64::from(present.counted) + counted, u64::from(present.uncounted) + uncounted);
+            assert_eq!((namespace.total(), namespace.uncounted()), totals, "a total is who is here and elsewhere");
             let is_watched = namespace.ready || self.timers.deadline(id).is_some();
             let is_due = namespace.is_vacant() || namespace.due(&self.rules.notify).is_some();
             assert!(is_watched || !is_due, "nothing waits unwatched");

@@ -9,6 +9,17 @@ use super::{ClaimId, MemberId, Namespace, NamespaceId};
 use crate::collections::NONE;
 use crate::collections::list::{Link, Linked, List};
 
+/// Whether a member is in the count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is.
+    Counted,
+    /// It will be, once it has stayed for the increment delay.
+    Pending,
+    /// It is not, until the caller says that it is to be.
+    Uncounted,
+}
+
 /// One open stream in a namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
@@ -17,8 +28,7 @@ pub struct Member {
     pub(super) namespace: NamespaceId,
     /// The claim that its uuid makes, or `NONE`.
     pub(super) claim: ClaimId,
-    /// Whether it is in the count already: not before it has stayed for the increment delay.
-    pub(super) counted: bool,
+    pub(super) standing: Standing,
     /// The telling of its namespace before which it came.
     telling: u16,
 }
@@ -27,7 +37,8 @@ impl Member {
     /// The memory of one member in bytes.
     pub const BYTES: usize = size_of::<Self>();
 
-    const ABSENT: Self = Self { link: Link::UNLINKED, namespace: NONE, claim: NONE, counted: false, telling: 0 };
+    const ABSENT: Self =
+        Self { link: Link::UNLINKED, namespace: NONE, claim: NONE, standing: Standing::Pending, telling: 0 };
 }
 
 impl Linked for Member {
@@ -62,31 +73,48 @@ impl Members {
     }
 
     /// Puts a new member in front of all others of its namespace.
-    pub(super) fn enter(&mut self, member: MemberId, id: NamespaceId, counted: bool, namespace: &mut Namespace) {
+    pub(super) fn enter(&mut self, member: MemberId, id: NamespaceId, standing: Standing, namespace: &mut Namespace) {
         assert!(self.get(member).is_none(), "a member joins once");
         let index = member as usize;
         if index >= self.table.len() {
             self.table.resize(index + 1, Member::ABSENT);
         }
         if let Some(place) = self.table.get_mut(index) {
-            *place = Member { namespace: id, counted, telling: namespace.note_arrival(), ..Member::ABSENT };
+            *place = Member { namespace: id, standing, telling: namespace.note_arrival(), ..Member::ABSENT };
         }
         namespace.list.push_front(&mut self.table, member);
-        if counted {
-            self.count(namespace);
+        self.count(standing, namespace);
+    }
+
+    /// From now on the present member has this standing.
+    pub(super) fn set_standing(&mut self, member: MemberId, standing: Standing, namespace: &mut Namespace) {
+        let before = std::mem::replace(&mut self.get_mut(member).standing, standing);
+        self.discount(before, namespace);
+        self.count(standing, namespace);
+    }
+
+    /// One more of this namespace has this standing.
+    fn count(&mut self, standing: Standing, namespace: &mut Namespace) {
+        match standing {
+            Standing::Counted => {
+                self.counted += 1;
+                namespace.count_one();
+            }
+            Standing::Pending => {}
+            Standing::Uncounted => namespace.add_uncounted(),
         }
     }
 
-    /// A member of this namespace begins to count.
-    fn count(&mut self, namespace: &mut Namespace) {
-        self.counted += 1;
-        namespace.count_one();
-    }
-
-    /// The present member, which was not counted so far, begins to count.
-    pub(super) fn count_in(&mut self, member: MemberId, namespace: &mut Namespace) {
-        self.get_mut(member).counted = true;
-        self.count(namespace);
+    /// One of this namespace has this standing no more.
+    fn discount(&mut self, standing: Standing, namespace: &mut Namespace) {
+        match standing {
+            Standing::Counted => {
+                self.counted -= 1;
+                namespace.discount_one();
+            }
+            Standing::Pending => {}
+            Standing::Uncounted => namespace.remove_uncounted(),
+        }
     }
 
     /// How many members are counted, in all namespaces.
@@ -96,14 +124,11 @@ impl Members {
 
     /// Takes a present member out of its namespace.
     pub(super) fn exit(&mut self, member: MemberId, namespace: &mut Namespace) {
-        let Member { counted, telling, .. } = *self.get_mut(member);
+        let Member { standing, telling, .. } = *self.get_mut(member);
         namespace.note_leaving(member, telling);
         namespace.list.remove(&mut self.table, member);
         *self.get_mut(member) = Member::ABSENT;
-        if counted {
-            self.counted -= 1;
-            namespace.discount_one();
-        }
+        self.discount(standing, namespace);
     }
 
     /// The member that joined the same namespace just before this present one.

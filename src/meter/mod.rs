@@ -15,6 +15,7 @@
 
 mod claims;
 mod cluster;
+mod digest;
 mod inbox;
 mod invariants;
 mod journal;
@@ -22,6 +23,7 @@ mod members;
 mod namespace;
 pub mod news;
 mod peers;
+mod standing;
 mod walks;
 mod window;
 
@@ -37,12 +39,12 @@ use crate::collections::{Key, NONE};
 use claims::Claims;
 use cluster::Cluster;
 pub use cluster::{ClusterRules, NodeFigures, Rejection};
+pub use digest::name_digest;
 use journal::Subject;
 pub use members::Member;
-use members::Members;
+use members::{Members, Standing};
 pub use namespace::{Namespace, NotifyRule};
 use news::{Claim, Datagram, News, NodeId};
-pub use peers::name_digest;
 pub use walks::WalkId;
 use walks::Walks;
 
@@ -152,18 +154,20 @@ impl Meter {
     /// An earlier member with the same uuid leaves in the same moment, so the total never counts one person twice.
     /// Returns the total to tell the new member at once, or `None` while nobody is counted, for 0 is never told.
     pub fn join(&mut self, member: MemberId, name: &str, uuid: Option<&str>, now: Now) -> Option<u64> {
+        self.admit(member, name, uuid, self.first_standing(), now)
+    }
+
+    fn admit(&mut self, member: MemberId, name: &str, uuid: Option<&str>, standing: Standing, now: Now) -> Option<u64> {
         let id = self.namespace_or_new(name, now);
-        let counted = self.rules.increment_delay.is_zero();
-        self.members.enter(member, id, counted, self.namespaces.at_mut(id));
-        if !counted {
-            self.pending.set(member, now.tick.after(self.rules.increment_delay));
+        self.members.enter(member, id, standing, self.namespaces.at_mut(id));
+        if standing == Standing::Pending {
+            self.wait_to_count(member, now);
+        } else {
+            self.touch_share(id);
         }
         if let Some(uuid) = uuid {
             self.end_claim_in(id, uuid, now);
             self.claim(id, uuid, member, now);
-        }
-        if counted {
-            self.touch_share(id);
         }
         let namespace = self.namespaces.at_mut(id);
         let total = namespace.total();
@@ -175,7 +179,7 @@ impl Meter {
 
     /// A stream is gone. A member that is not present is nobody: leaving twice is leaving once.
     pub fn leave(&mut self, member: MemberId, now: Now) {
-        let Some(Member { namespace: id, claim, counted, .. }) = self.members.get(member).copied() else {
+        let Some(Member { namespace: id, claim, standing, .. }) = self.members.get(member).copied() else {
             return;
         };
         self.pending.cancel(member);
@@ -185,13 +189,14 @@ impl Meter {
         let namespace = self.namespaces.at_mut(id);
         self.walks.step_over(member, namespace, &self.members);
         self.members.exit(member, namespace);
-        if namespace.is_without_trace() {
+        namespace.note_departure(now);
+        let is_without_trace = namespace.is_without_trace();
+        if standing != Standing::Pending {
+            self.touch_share(id);
+        }
+        if is_without_trace {
             self.forget(id, now);
         } else {
-            namespace.note_departure(now);
-            if counted {
-                self.touch_share(id);
-            }
             self.reschedule(id, now);
         }
         self.check_invariants();
@@ -221,7 +226,7 @@ impl Meter {
         self.pending.expire(now.tick);
         for _ in 0..TIMEOUTS_PER_TURN {
             let Some(member) = self.pending.pop_due() else { break };
-            self.count_in(member, now);
+            self.set_standing(member, Standing::Counted, now);
         }
         if self.is_clustered {
             self.handle_cluster_timeout(now, has_heard_all);
@@ -330,14 +335,6 @@ impl Meter {
         }
     }
 
-    /// The member has stayed for the increment delay.
-    fn count_in(&mut self, member: MemberId, now: Now) {
-        let id = self.members.get_mut(member).namespace;
-        self.members.count_in(member, self.namespaces.at_mut(id));
-        self.touch_share(id);
-        self.reschedule(id, now);
-    }
-
     /// Sets the namespace's one timer from its state.
     fn reschedule(&mut self, id: NamespaceId, now: Now) {
         let namespace = self.namespaces.at_mut(id);
@@ -389,7 +386,7 @@ impl Meter {
         self.timers.cancel(id);
         if let Some(namespace) = self.namespaces.remove(id) {
             self.by_name.remove(&namespace.name);
-            self.cluster.forget_namespace(id, peers::name_digest(&namespace.name));
+            self.cluster.forget_namespace(id, name_digest(&namespace.name));
             if namespace.share != NONE {
                 self.cluster.journal.remove(namespace.share);
             }

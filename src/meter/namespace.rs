@@ -40,6 +40,13 @@ impl NotifyRule {
     }
 }
 
+/// How many members a node has in a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Present {
+    pub(super) counted: u32,
+    pub(super) uncounted: u32,
+}
+
 /// One event and its audience.
 #[derive(Debug)]
 pub struct Namespace {
@@ -54,6 +61,10 @@ pub struct Namespace {
     counted: u32,
     /// How many other nodes count.
     counted_elsewhere: u64,
+    /// How many of this node's members are there without being counted.
+    uncounted: u32,
+    /// How many other nodes have of those.
+    uncounted_elsewhere: u64,
     connections: u64,
     connections_elsewhere: u64,
     /// This node's share in the journal, or `NONE` if it never had one.
@@ -85,6 +96,8 @@ impl Namespace {
             ready: false,
             counted: 0,
             counted_elsewhere: 0,
+            uncounted: 0,
+            uncounted_elsewhere: 0,
             connections: 0,
             connections_elsewhere: 0,
             share: NONE,
@@ -118,6 +131,12 @@ impl Namespace {
         self.connections + self.connections_elsewhere
     }
 
+    /// The number of streams that are served now, at all nodes, and are not to be counted.
+    #[must_use]
+    pub fn uncounted(&self) -> u64 {
+        u64::from(self.uncounted) + self.uncounted_elsewhere
+    }
+
     /// When the first member came, in seconds since 1970.
     #[must_use]
     pub fn created_unix_s(&self) -> u64 {
@@ -137,13 +156,18 @@ impl Namespace {
 
     /// Whether nobody is there, at any node.
     pub(super) fn is_vacant(&self) -> bool {
-        self.list.is_empty() && self.total() == 0
+        self.list.is_empty() && self.total() == 0 && self.uncounted_elsewhere == 0
     }
 
     /// What this node tells the others of it.
     pub(super) fn share(&self, now: Now) -> Count<Rc<str>> {
-        let (members, connections) = (self.counted, self.connections);
-        Count { namespace: self.name.clone(), members, connections, age: self.age(now) }
+        Count {
+            namespace: self.name.clone(),
+            members: self.counted,
+            uncounted: self.uncounted,
+            connections: self.connections,
+            age: self.age(now),
+        }
     }
 
     /// What is known of it as a whole.
@@ -157,15 +181,16 @@ impl Namespace {
         self.name.clone()
     }
 
-    /// Another node counts `after` members where it had counted `before`, and `more` connections.
-    pub(super) fn hear_of_others(&mut self, before: u32, after: u32, more: u64, age: Age, now: Now) {
+    /// Another node has the share `after` where it had `before`, and `more` connections.
+    pub(super) fn hear_of_others(&mut self, before: Present, after: Present, more: u64, age: Age, now: Now) {
         let was_vacant = self.is_vacant();
-        self.counted_elsewhere = self.counted_elsewhere + u64::from(after) - u64::from(before);
+        self.counted_elsewhere = self.counted_elsewhere + u64::from(after.counted) - u64::from(before.counted);
+        self.uncounted_elsewhere = self.uncounted_elsewhere + u64::from(after.uncounted) - u64::from(before.uncounted);
         self.connections_elsewhere += more;
         if age.created_unix_s > 0 {
             self.created_unix_s = self.created_unix_s.min(age.created_unix_s);
         }
-        if before != after {
+        if before.counted != after.counted {
             self.modified_unix_s = now.unix_s();
         }
         if !was_vacant {
@@ -180,6 +205,14 @@ impl Namespace {
 
     pub(super) fn discount_one(&mut self) {
         self.counted -= 1;
+    }
+
+    pub(super) fn add_uncounted(&mut self) {
+        self.uncounted += 1;
+    }
+
+    pub(super) fn remove_uncounted(&mut self) {
+        self.uncounted -= 1;
     }
 
     /// The newest member hears `total` as it joins. If it is alone, that has told everybody.
@@ -262,10 +295,10 @@ impl Namespace {
         self.modified_unix_s = now.unix_s();
     }
 
-    /// How many of this node's members are counted.
+    /// How many of this node's members are there.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn counted(&self) -> u32 {
-        self.counted
+    pub(super) fn present(&self) -> Present {
+        Present { counted: self.counted, uncounted: self.uncounted }
     }
 }
 

@@ -120,6 +120,8 @@ pub struct Count<N> {
     pub namespace: N,
     /// How many are there now.
     pub members: u32,
+    /// How many more are there without being counted.
+    pub uncounted: u32,
     /// How many ever came.
     pub connections: u64,
     /// What is known of the namespace as a whole.
@@ -197,7 +199,8 @@ impl<N: AsRef<str>> Item<N> {
     pub fn weight(&self) -> usize {
         1 + match self {
             Self::Count(count) => {
-                let numbers = number_weight(count.members.into()) + number_weight(count.connections);
+                let heads = number_weight(count.members.into()) + number_weight(count.uncounted.into());
+                let numbers = heads + number_weight(count.connections);
                 name_weight(count.namespace.as_ref()) + numbers + count.age.weight()
             }
             Self::Claim(claim) => {

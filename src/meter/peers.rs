@@ -14,7 +14,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::NamespaceId;
+use super::digest::grave_digest;
 use super::inbox::Inbox;
+use super::namespace::Present;
 use super::news::NodeId;
 use super::window::Window;
 use crate::collections::Key;
@@ -73,6 +75,8 @@ pub(super) struct Peer {
     /// How many of its members are counted here.
     pub(super) members: u64,
     pub(super) pairs: ShardMap<NamespaceId, Pair, BuildKeyHasher>,
+    /// How many more it has, in each namespace that has some, who are not counted. A pair is there for each of those, too.
+    uncounted: HashMap<NamespaceId, u32, BuildKeyHasher>,
     /// The digest of what it has counted in all.
     digest: u64,
     /// While it is being buried: the first namespace in which its members may still be counted. It is back when that is over.
@@ -146,6 +150,7 @@ impl Peers {
             ask_at: now,
             members: 0,
             pairs: ShardMap::new(PAIR_SHARDS),
+            uncounted: HashMap::default(),
             digest: 0,
             burial: None,
             inbox: Inbox::default(),
@@ -226,22 +231,21 @@ impl Peers {
 
     /// The next namespace that has members of somebody who is gone, and how many: they are off the peer's book, and to be
     /// taken off the count. Looks at no more namespaces than `budget` has, and takes them off it.
-    pub(super) fn next_lost(&mut self, budget: &mut usize) -> Option<(NamespaceId, u32)> {
+    pub(super) fn next_lost(&mut self, budget: &mut usize) -> Option<(NamespaceId, Present)> {
         while let Some(&id) = self.burials.front() {
             // It may be forgotten, and its key another's.
             let burial = self.table.get_mut(id).and_then(|peer| Some((peer.burial?, peer)));
-            let Some((mut namespace, peer)) = burial.filter(|(_, peer)| peer.members > 0) else {
+            let Some((mut namespace, peer)) = burial.filter(|(_, peer)| peer.has_members()) else {
                 self.end_burial(id);
                 continue;
             };
             while *budget > 0 {
                 *budget -= 1;
-                let lost = peer.pairs.get_mut(&namespace).map_or(0, |pair| std::mem::take(&mut pair.members));
                 let visited = namespace;
                 namespace += 1;
                 peer.burial = Some(namespace);
-                if lost > 0 {
-                    peer.members -= u64::from(lost);
+                let lost = peer.set_present(visited, Present::default());
+                if lost != Present::default() {
                     return Some((visited, lost));
                 }
             }
@@ -250,29 +254,36 @@ impl Peers {
         None
     }
 
-    /// Panics if the book does not balance. Returns how many of the others' members are counted in each namespace.
+    /// Panics if the book does not balance. Returns how many of the others' members are counted in each namespace, and how
+    /// many are not.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, u64> {
-        let mut counted: HashMap<NamespaceId, u64> = HashMap::new();
+    pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, (u64, u64)> {
+        let mut present: HashMap<NamespaceId, (u64, u64)> = HashMap::new();
         let (mut graves, mut living, mut remembered) = (0_u64, 0, 0);
         for (_, peer) in self.table.iter() {
             let (mut members, mut digest) = (0, 0_u64);
             for (&namespace, pair) in peer.pairs.iter() {
                 members += u64::from(pair.members);
-                *counted.entry(namespace).or_default() += u64::from(pair.members);
+                let (counted, uncounted) = present.entry(namespace).or_default();
+                *counted += u64::from(pair.members);
+                *uncounted += u64::from(peer.uncounted.get(&namespace).copied().unwrap_or(0));
                 digest = digest.wrapping_add(grave_digest(peer.node, digest_of(namespace), pair.connections));
                 assert!(pair.members == 0 || peer.burial.is_none_or(|from| namespace >= from), "a burial goes on");
             }
+            assert!(peer.uncounted.iter().all(|(id, &left)| left > 0 && peer.pairs.get(id).is_some()), "sparse");
             assert_eq!((peer.members, peer.digest), (members, digest), "a peer's sums are the sums over its pairs");
             let is_living = peer.presence == Presence::Living;
-            assert!(is_living || peer.is_being_buried() || members == 0, "who is gone takes its members with it");
+            assert!(
+                is_living || peer.is_being_buried() || !peer.has_members(),
+                "who is gone takes its members with it"
+            );
             assert!(!(is_living && peer.is_being_buried()), "who comes back is first missed everywhere");
             living += usize::from(is_living);
             remembered += usize::from(peer.is_remembered());
             graves = graves.wrapping_add(if is_living { 0 } else { digest });
         }
         assert_eq!((self.graves, self.living, self.remembered), (graves, living, remembered), "of all peers");
-        counted
+        present
     }
 
     fn end_burial(&mut self, id: PeerId) {
@@ -318,6 +329,7 @@ impl Peers {
             let was_remembered = peer.is_remembered();
             let Some(pair) = peer.pairs.remove(&namespace) else { continue };
             peer.members -= u64::from(pair.members);
+            peer.uncounted.remove(&namespace);
             let gone = grave_digest(peer.node, name_digest, pair.connections);
             peer.digest = peer.digest.wrapping_sub(gone);
             self.remembered -= usize::from(was_remembered && !peer.is_remembered());
@@ -354,47 +366,33 @@ impl Peer {
         self.burial.is_some()
     }
 
+    /// Whether some of its members are in the namespaces' sums.
+    fn has_members(&self) -> bool {
+        self.members > 0 || !self.uncounted.is_empty()
+    }
+
+    /// Has the peer have these in a namespace that it has told of; returns whom it had.
+    pub(super) fn set_present(&mut self, namespace: NamespaceId, after: Present) -> Present {
+        let Some(pair) = self.pairs.get_mut(&namespace) else { return Present::default() };
+        let counted = std::mem::replace(&mut pair.members, after.counted);
+        self.members = self.members + u64::from(after.counted) - u64::from(counted);
+        let uncounted = match after.uncounted {
+            0 if self.uncounted.is_empty() => None,
+            0 => self.uncounted.remove(&namespace),
+            some => self.uncounted.insert(namespace, some),
+        };
+        Present { counted, uncounted: uncounted.unwrap_or(0) }
+    }
+
     /// Whether it has more to tell than is known.
     pub(super) fn is_ahead(&self) -> bool {
         self.presence == Presence::Living && self.known < self.version
     }
 }
 
-/// The FNV-1a hash of a name: the same on every host and in every build, unlike std's.
-#[must_use]
-pub fn name_digest(name: &str) -> u64 {
-    fnv1a(name.bytes())
-}
-
-/// One grave's share of the digest. FNV-1a alone is nearly linear in its last bytes: in a sum, one count that is higher
-/// would make up for another that is lower. The finalizer of `MurmurHash3` spreads each bit over all.
-fn grave_digest(node: NodeId, name_digest: u64, connections: u64) -> u64 {
-    let mut hash = fnv1a([node.0, name_digest, connections].into_iter().flat_map(u64::to_le_bytes));
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
-}
-
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_that_differ_do_not_make_up_for_each_other() {
-        let digest = |counts: [u64; 2]| {
-            (0_u32..).zip(counts).fold(0_u64, |sum, (namespace, count)| {
-                sum.wrapping_add(grave_digest(NodeId(7), name_digest(&format!("ns{namespace}")), count))
-            })
-        };
-        let mut seen = std::collections::HashSet::new();
-        for counts in (0..64).flat_map(|first| (0..64).map(move |second| [first, second])) {
-            assert!(seen.insert(digest(counts)), "{counts:?}");
-        }
-    }
 
     #[test]
     fn digests_are_the_same_whatever_the_order() {

@@ -91,6 +91,10 @@ impl Scene {
         let namespace = self.meter.namespaces.at(id);
         Some((namespace.total(), namespace.connections()))
     }
+
+    fn uncounted(&self, name: &str) -> u64 {
+        self.meter.find(name).map_or(0, |id| self.meter.namespaces.at(id).uncounted())
+    }
 }
 
 #[test]
@@ -205,6 +209,38 @@ fn a_pending_member_hears_but_counts_later_and_leaves_no_trace() {
     assert_eq!(scene.members("b"), None);
     assert!(scene.pass(20.0).is_empty());
     assert_eq!(scene.join(3, "a"), Some(1), "the truth, without the one that is not counted yet");
+}
+
+#[test]
+fn who_is_not_to_be_counted_hears_the_count_and_is_told_of_apart() {
+    let mut scene = Scene::new(|_| {});
+    assert_eq!(scene.meter.join_uncounted(0, "a", None, scene.now), None, "0 is never told");
+    assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 1));
+    scene.join(1, "a");
+    assert_eq!(scene.meter.join_uncounted(2, "a", None, scene.now), Some(1));
+    assert_eq!(scene.told(), [1], "who was alone hears it too");
+    scene.meter.count(2, scene.now);
+    scene.meter.count(2, scene.now);
+    assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((2, 2)), 1));
+    scene.leave(0);
+    scene.leave(1);
+    scene.leave(2);
+    assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 2)), 0));
+    scene.meter.count(2, scene.now);
+    assert_eq!(scene.members("a"), Some((0, 2)), "it is gone");
+    scene.meter.join_uncounted(3, "b", None, scene.now);
+    scene.leave(3);
+    assert_eq!(scene.members("b"), None, "it left no trace");
+}
+
+#[test]
+fn who_is_counted_after_all_stays_for_the_increment_delay_first() {
+    let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
+    scene.meter.join_uncounted(0, "a", None, scene.now);
+    assert!(scene.pass(20.0).is_empty());
+    scene.meter.count(0, scene.now);
+    assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 0));
+    assert_eq!(scene.pass(20.0), [(5010, 1)], "deadlines round up");
 }
 
 #[test]

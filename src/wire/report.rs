@@ -220,6 +220,7 @@ impl Writer {
                 self.byte(kind::ITEM_COUNT);
                 self.text(&count.namespace);
                 self.number(count.members.into());
+                self.number(count.uncounted.into());
                 self.number(count.connections);
                 self.age(count.age);
             }
@@ -358,13 +359,18 @@ impl<'a> Reader<'a> {
         Ok(match self.byte()? {
             kind::ITEM_COUNT => Item::Count(Count {
                 namespace: self.name()?,
-                members: u32::try_from(self.number()?).map_err(|_| Dropped::Malformed)?,
+                members: self.head_count()?,
+                uncounted: self.head_count()?,
                 connections: self.connections()?,
                 age: self.age()?,
             }),
             kind::ITEM_CLAIM => Item::Claim(self.claim()?),
             _ => return Err(Dropped::Malformed),
         })
+    }
+
+    fn head_count(&mut self) -> Result<u32, Dropped> {
+        self.number().and_then(|number| u32::try_from(number).map_err(|_| Dropped::Malformed))
     }
 
     fn grave(&mut self) -> Result<Grave<&'a str>, Dropped> {

@@ -80,6 +80,8 @@ struct Node {
     clock_ms: i64,
     /// Its members: namespace and uuid.
     members: BTreeMap<MemberId, (&'static str, Option<&'static str>)>,
+    /// Those of them who are not counted.
+    uncounted: BTreeSet<MemberId>,
     next_member: MemberId,
     /// How many turns in a row have left something to do.
     busy_turns: usize,
@@ -198,6 +200,7 @@ impl World {
             is_paused: false,
             clock_ms: if self.has_one_clock { 0 } else { i64::try_from(self.random.below(4_000)).unwrap() - 2_000 },
             members: BTreeMap::new(),
+            uncounted: BTreeSet::new(),
             next_member: 0,
             busy_turns: 0,
             buffer: Vec::new(),
@@ -336,7 +339,9 @@ impl World {
     fn act(&mut self) {
         let index = usize::try_from(self.random.below(self.nodes.len() as u64)).unwrap();
         match self.random.below(1000) {
-            0..450 => self.join(index),
+            0..400 => self.join(index),
+            400..430 => self.join_uncounted(index),
+            430..450 => self.count(index),
             450..500 => self.duel(),
             500..750 => self.leave(index),
             750..800 => self.replay(),
@@ -362,6 +367,36 @@ impl World {
         let name = self.random.pick(&NAMESPACES);
         let uuid = self.random.chance(40).then(|| self.random.pick(&UUIDS));
         self.join_as(index, name, uuid);
+    }
+
+    /// Somebody is let in and not counted.
+    fn join_uncounted(&mut self, index: usize) {
+        let name = self.random.pick(&NAMESPACES);
+        let now = self.now(&self.nodes[index]);
+        let node = &mut self.nodes[index];
+        if node.is_paused {
+            return;
+        }
+        node.next_member += 1;
+        node.members.insert(node.next_member, (name, None));
+        node.uncounted.insert(node.next_member);
+        node.meter.join_uncounted(node.next_member, name, None, now);
+        self.drain(index);
+    }
+
+    /// Somebody who was not counted is counted after all.
+    fn count(&mut self, index: usize) {
+        let now = self.now(&self.nodes[index]);
+        let node = &mut self.nodes[index];
+        if node.is_paused {
+            return;
+        }
+        let Some(member) = node.uncounted.pop_first() else { return };
+        if let Some((name, _)) = node.members.get(&member) {
+            *self.joined.entry(name).or_default() += 1;
+        }
+        node.meter.count(member, now);
+        self.drain(index);
     }
 
     /// The same uuid is claimed at every node in the same moment.
@@ -455,11 +490,14 @@ impl World {
         self.nodes.remove(index);
     }
 
-    /// What a perfect observer sees: how many there are of each name.
-    fn truth(&self) -> BTreeMap<&'static str, u64> {
-        let mut truth = BTreeMap::new();
-        for (name, _) in self.nodes.iter().flat_map(|node| node.members.values()) {
-            *truth.entry(*name).or_default() += 1;
+    /// What a perfect observer sees: how many there are of each name, counted and not.
+    fn truth(&self) -> BTreeMap<&'static str, (u64, u64)> {
+        let mut truth: BTreeMap<&'static str, (u64, u64)> = BTreeMap::new();
+        for node in &self.nodes {
+            for (member, (name, _)) in &node.members {
+                let (counted, uncounted) = truth.entry(*name).or_default();
+                *(if node.uncounted.contains(member) { uncounted } else { counted }) += 1;
+            }
         }
         truth
     }
@@ -474,11 +512,11 @@ impl World {
             }
         }
         for (index, node) in self.nodes.iter().enumerate() {
-            let told: BTreeMap<&str, u64> = node
+            let told: BTreeMap<&str, (u64, u64)> = node
                 .meter
                 .namespaces_from(0)
-                .map(|(_, namespace)| (namespace.name(), namespace.total()))
-                .filter(|&(_, total)| total > 0)
+                .map(|(_, namespace)| (namespace.name(), (namespace.total(), namespace.uncounted())))
+                .filter(|&(_, told)| told != (0, 0))
                 .collect();
             assert_eq!(told, truth, "node {index} of {}", self.nodes.len());
         }

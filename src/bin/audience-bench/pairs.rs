@@ -75,7 +75,7 @@ fn tell(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
     for part in names.chunks(ITEMS_PER_REPORT) {
         let to = from + part.len() as u64;
         let age = Age { created_unix_s: NOW.unix_ms / 1000, empty_ms: 0 };
-        let count = |name| Item::Count(Count { namespace: name, members: 0, connections: 1, age });
+        let count = |name| Item::Count(Count { namespace: name, members: 0, uncounted: 0, connections: 1, age });
         let items = part.iter().map(|name| count(name.as_str())).collect();
         receive(meter, News::Report { from, to, items })?;
         while meter.poll_output().is_some() {}

@@ -22,11 +22,22 @@ pub(super) struct Present {
     pub(super) claim_ms: u64,
     /// The how manieth of all who ever came it is.
     serial: u64,
-    /// When it will have stayed long enough to be counted.
-    counts_at: Tick,
+    /// When it will have stayed long enough to be counted; `None` while it is not to be.
+    counts_at: Option<Tick>,
     is_counted: bool,
     /// The last number that it was told, or 0.
     heard: u64,
+}
+
+impl Present {
+    /// Whether it is not to be counted.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.counts_at.is_none()
+    }
+
+    fn is_to_be_counted(&self, now: Tick) -> bool {
+        !self.is_counted && self.counts_at.is_some_and(|at| at <= now)
+    }
 }
 
 /// A namespace, whether the meter remembers it or not.
@@ -107,15 +118,25 @@ impl Book {
         self.pages.iter().flat_map(|(&name, page)| page.members.iter().map(move |present| (name, present)))
     }
 
-    /// A member has joined, and was told `told`.
-    pub(super) fn enter(&mut self, member: MemberId, name: &'static str, uuid: Option<&'static str>, now: Tick) {
+    /// A member has joined, and is not to be counted.
+    pub(super) fn enter(&mut self, member: MemberId, name: &'static str, uuid: Option<&'static str>) {
         self.serial += 1;
-        let is_counted = self.rules.increment_delay.is_zero();
-        let counts_at = now.after(self.rules.increment_delay);
-        let present = Present { member, uuid, claim_ms: 0, serial: self.serial, counts_at, is_counted, heard: 0 };
-        let page = self.page(name);
-        page.counted_ever += u64::from(is_counted);
-        page.members.push(present);
+        let serial = self.serial;
+        let present = Present { member, uuid, claim_ms: 0, serial, counts_at: None, is_counted: false, heard: 0 };
+        self.page(name).members.push(present);
+    }
+
+    /// A member is to be counted from now on, if it was not before.
+    pub(super) fn count(&mut self, member: MemberId, now: Tick) {
+        let delay = self.rules.increment_delay;
+        for page in self.pages.values_mut() {
+            let left_out = page.members.iter_mut().find(|present| present.member == member);
+            if let Some(present) = left_out.filter(|present| present.is_left_out()) {
+                present.counts_at = Some(now.after(delay));
+                present.is_counted = delay.is_zero();
+                page.counted_ever += u64::from(present.is_counted);
+            }
+        }
     }
 
     /// The newest member of a namespace has been told its first count, and when it claimed its uuid.
@@ -141,7 +162,7 @@ impl Book {
     pub(super) fn count_in(&mut self, now: Tick) {
         for page in self.pages.values_mut() {
             for present in &mut page.members {
-                if !present.is_counted && present.counts_at <= now {
+                if present.is_to_be_counted(now) {
                     present.is_counted = true;
                     page.counted_ever += 1;
                 }
@@ -232,7 +253,7 @@ impl Book {
         // The others are told first that nobody is there.
         let grace = if self.is_lone { Duration::ZERO } else { ClusterRules::default().notify_interval + TELLING };
         for (name, page) in &self.pages {
-            let waits = page.members.iter().find(|present| !present.is_counted && present.counts_at <= now);
+            let waits = page.members.iter().find(|present| present.is_to_be_counted(now));
             assert!(waits.is_none(), "{name}: {waits:?} has stayed long enough");
             page.check_told(name, &self.rules, now);
             let due = page.vacant_since.map(|since| since.after(self.rules.namespace_clean_delay).after(grace));
@@ -272,18 +293,21 @@ impl Page {
     fn check_figures(&mut self, meter: &Meter, id: NamespaceId, is_lone: bool, now: Tick) {
         let (_, namespace) = meter.namespaces_from(id).next().expect("it was found");
         let own = self.members.iter().filter(|present| present.is_counted).count() as u64;
+        let left_out = self.members.iter().filter(|present| present.is_left_out()).count() as u64;
         self.total = namespace.total();
         assert!(self.total >= own, "{} of {own} are counted: {self:?}", self.total);
         assert!(namespace.connections() >= self.connections.max(self.counted_ever), "connections fell: {self:?}");
         self.connections = namespace.connections();
         if is_lone {
-            assert_eq!((self.total, self.connections), (own, self.counted_ever), "{self:?}");
+            let known = (self.total, namespace.uncounted(), self.connections);
+            assert_eq!(known, (own, left_out, self.counted_ever), "{self:?}");
         }
         self.is_remembered = true;
         if self.members.is_empty() {
             self.told_at = None;
         }
-        let is_vacant = self.members.is_empty() && self.total == 0;
+        assert!(namespace.uncounted() >= left_out, "{left_out} are left out: {self:?}");
+        let is_vacant = self.members.is_empty() && self.total == 0 && namespace.uncounted() == 0;
         self.vacant_since = is_vacant.then(|| self.vacant_since.unwrap_or(now));
     }
 

@@ -92,12 +92,7 @@ impl Stranger {
         self.version = self.version.max(to);
         let items = (0..script.below(4)).map(|_| match script.below(3) {
             0 => Item::Claim(claim(script, unix_ms)),
-            _ => Item::Count(Count {
-                namespace: script.pick(&NAMESPACES),
-                members: u32::from(script.byte() % 16),
-                connections: u64::from(script.byte()),
-                age: age(script),
-            }),
+            _ => Item::Count(count(script)),
         });
         News::Report { from, to, items: items.collect() }
     }
@@ -134,4 +129,10 @@ fn age(script: &mut Script) -> Age {
         created_unix_s: [0, 1, 1_600_000_000, 1 << 40][script.below(4)],
         empty_ms: [0, 50, 900, 1 << 40][script.below(4)],
     }
+}
+
+fn count(script: &mut Script) -> Count<&'static str> {
+    let (namespace, heads) = (script.pick(&NAMESPACES), u32::from(script.byte()));
+    let (members, uncounted, connections) = (heads % 16, heads >> 6, u64::from(script.byte()));
+    Count { namespace, members, uncounted, connections, age: age(script) }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::{ALIVE_GAP_MIN, ANSWER_TIME, GRAVES_GAP, Rejection};
 use crate::collections::tick::Now;
 use crate::meter::inbox::Message;
+use crate::meter::namespace::Present;
 use crate::meter::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Wanted};
-use crate::meter::peers::{PeerId, Presence, name_digest};
-use crate::meter::{Meter, NamespaceId, Output};
+use crate::meter::peers::{PeerId, Presence};
+use crate::meter::{Meter, NamespaceId, Output, name_digest};
 
 /// How far the clock of another host may be ahead, in milliseconds.
 const CLOCK_SKEW_MAX_MS: u64 = 24 * 3600 * 1000;
@@ -166,16 +167,16 @@ impl Meter {
         if is_of_no_use {
             return;
         }
-        let Some(namespace) = self.find_or_hear_of(count.namespace, count.members > 0, count.age, now) else { return };
+        let after = Present { counted: count.members, uncounted: count.uncounted };
+        let has_members = after != Present::default();
+        let Some(namespace) = self.find_or_hear_of(count.namespace, has_members, count.age, now) else { return };
         let digest = name_digest(count.namespace);
         let raise = self.cluster.peers.raise_connections(id, namespace, digest, count.connections);
         let peer = self.cluster.peers.at_mut(id);
         let Some(pair) = peer.pairs.get_mut(&namespace) else { return };
-        let before = std::mem::replace(&mut pair.members, count.members);
         pair.number = number;
-        peer.members = peer.members + u64::from(count.members) - u64::from(before);
-        let entry = self.namespaces.at_mut(namespace);
-        entry.hear_of_others(before, count.members, raise, count.age, now);
+        let before = peer.set_present(namespace, after);
+        self.namespaces.at_mut(namespace).hear_of_others(before, after, raise, count.age, now);
         self.reschedule(namespace, now);
     }
 
@@ -193,7 +194,8 @@ impl Meter {
                 None => cluster.peers.insert(grave.node, Presence::Away { nonce: None }, now.tick),
             };
             let raise = cluster.peers.raise_connections(id, namespace, name_digest(grave.namespace), grave.connections);
-            self.namespaces.at_mut(namespace).hear_of_others(0, 0, raise, grave.age, now);
+            let nobody = Present::default();
+            self.namespaces.at_mut(namespace).hear_of_others(nobody, nobody, raise, grave.age, now);
             self.reschedule(namespace, now);
         }
     }
@@ -239,9 +241,9 @@ impl Meter {
     /// Takes members of those who are gone off the counts, as many as fit into a turn.
     pub(super) fn go_on_burying(&mut self, now: Now) {
         let mut budget = self.cluster.rules.burials_per_turn;
-        while let Some((namespace, members)) = self.cluster.peers.next_lost(&mut budget) {
+        while let Some((namespace, lost)) = self.cluster.peers.next_lost(&mut budget) {
             budget = budget.saturating_sub(LOST_WEIGHT);
-            self.namespaces.at_mut(namespace).hear_of_others(members, 0, 0, Age::default(), now);
+            self.namespaces.at_mut(namespace).hear_of_others(lost, Present::default(), 0, Age::default(), now);
             self.reschedule(namespace, now);
         }
     }

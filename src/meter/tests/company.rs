@@ -86,7 +86,7 @@ impl Scene {
 fn counts<'a>(names: &[&'a str], members: u32) -> News<&'a str> {
     let age = news::Age::default();
     let count = |&namespace| {
-        let count = news::Count { namespace, members, connections: 5, age };
+        let count = news::Count { namespace, members, uncounted: 1, connections: 5, age };
         news::Item::Count(count)
     };
     News::Report { from: 0, to: 9, items: names.iter().map(count).collect() }
@@ -196,7 +196,7 @@ fn who_has_missed_that_a_namespace_was_left_and_forgotten_asks_for_everything_an
     // What was forgotten before it came was never heard of here.
     scene.meet_as(1, alive(3, 2));
     let age = news::Age { created_unix_s: 1, empty_ms: 0 };
-    let item = news::Item::Count(news::Count { namespace: "a", members: 5, connections: 5, age });
+    let item = news::Item::Count(news::Count { namespace: "a", members: 5, uncounted: 0, connections: 5, age });
     scene.hear(3, News::Report { from: 0, to: 3, items: vec![item] });
     assert_eq!(scene.members("a"), Some((5, 5)));
     // Its members have left with version 4, which did not arrive, and it does not tell that any more.
@@ -205,6 +205,29 @@ fn who_has_missed_that_a_namespace_was_left_and_forgotten_asks_for_everything_an
     assert_eq!(scene.members("a"), Some((0, 5)));
     scene.hear(5, News::Alive(alive(6, 4)));
     assert_eq!(scene.asked().map(|ask| ask.wanted), Some(news::Wanted::Items { since: 0 }));
+}
+
+#[test]
+fn who_is_not_counted_elsewhere_is_known_until_it_leaves_or_its_node_is_gone() {
+    let mut scene = clustered();
+    scene.meet(1);
+    let report = |from, uncounted| {
+        let age = news::Age::default();
+        let count = news::Count { namespace: "a", members: 0, uncounted, connections: 0, age };
+        News::Report { from, to: from + 1, items: vec![news::Item::Count(count)] }
+    };
+    scene.hear(3, report(0, 3));
+    assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 3));
+    for number in 4..24 {
+        scene.pass_in_company(4.0);
+        scene.hear(number, News::Alive(news::Alive { version: 1, ..news::Alive::default() }));
+    }
+    assert_eq!(scene.uncounted("a"), 3, "somebody is there, so it is not forgotten");
+    scene.hear(24, report(1, 1));
+    assert_eq!(scene.uncounted("a"), 1);
+    scene.hear(25, News::Bye);
+    scene.pass_in_company(0.1);
+    assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 0));
 }
 
 #[test]
@@ -236,7 +259,7 @@ fn a_node_that_is_gone_takes_nobody_s_place_once_nothing_is_left_of_it() {
     };
     scene.meet(1);
     let age = news::Age { created_unix_s: 1, empty_ms: 0 };
-    let item = news::Item::Count(news::Count { namespace: "a", members: 0, connections: 5, age });
+    let item = news::Item::Count(news::Count { namespace: "a", members: 0, uncounted: 0, connections: 5, age });
     scene.hear(3, News::Report { from: 0, to: 1, items: vec![item] });
     assert_eq!(knock(&mut scene, 1), Err(Rejection::TooManyNodes));
     scene.hear(4, News::Bye);

@@ -18,7 +18,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
     let age = Age { created_unix_s: 1_300_000_000, empty_ms: 59_990 };
     let long: Rc<str> = "n".repeat(NAME_MAX).into();
     let claim = Claim { namespace: long.clone(), uuid: long.clone(), time_ms: LARGEST };
-    let count = Count { namespace: "a".into(), members: u32::MAX, connections: (1 << 48) - 1, age };
+    let count = Count { namespace: "a".into(), members: u32::MAX, uncounted: 7, connections: (1 << 48) - 1, age };
     let echo = Some(Echo { asker: NodeId(1), nonce: 2 });
     let part = MessagePart {
         number: 1,
