@@ -1,16 +1,19 @@
 //! Which member holds which uuid, so that one person who opens a second stream is counted once.
 //!
-//! Owns the claims; whether a claim ends a stream is [`Meter`](super::Meter)'s to decide. A uuid is whatever text the
-//! page sent as the second segment of its path; the same text in two namespaces is two claims.
+//! Owns the claims, and what a new one does to the older. A uuid is whatever text the page sent as the second
+//! segment of its path; the same text in two namespaces is two claims.
 //!
 //! Invariant: a claim is in the table exactly while the member that made it is present.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::{ClaimId, ItemId, MemberId, NamespaceId, news};
+use super::journal::Subject;
+use super::news::{self, News};
+use super::{ClaimId, ItemId, MemberId, Meter, NAME_MAX, NamespaceId, Output};
 use crate::collections::NONE;
 use crate::collections::slab::Slab;
+use crate::collections::tick::Now;
 
 #[derive(Debug)]
 struct Claim {
@@ -85,5 +88,45 @@ impl Claims {
     #[cfg(any(test, debug_assertions))]
     pub(super) fn len(&self) -> usize {
         self.claims.len()
+    }
+}
+
+impl Meter {
+    /// A page says that it leaves: whoever claims `uuid` in the namespace of this name, at whatever node, is sent the
+    /// farewell.
+    pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
+        if name.len() > NAME_MAX || uuid.len() > NAME_MAX {
+            // Nobody can have claimed it, and it would not fit into a datagram.
+            return;
+        }
+        if let Some(id) = self.find(name) {
+            self.end_claim_in(id, uuid, now);
+        }
+        if self.is_clustered {
+            let time_ms = self.cluster.claim_time_ms(now);
+            self.tell_thrice(News::GivenUp(news::Claim { namespace: name.into(), uuid: uuid.into(), time_ms }), now);
+        }
+    }
+
+    pub(super) fn end_claim_in(&mut self, id: NamespaceId, uuid: &str, now: Now) {
+        let Some(member) = self.claims.holder(id, uuid) else {
+            return;
+        };
+        // Taken off the count here, not when its stream is gone at last: the newcomer's first count is to be true.
+        self.outputs.push_back(Output::Farewell(member));
+        self.leave(member, now);
+    }
+
+    /// A member claims a uuid that nobody at this node holds.
+    pub(super) fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) {
+        let time_ms = self.cluster.claim_time_ms(now);
+        let claim = self.claims.insert(id, uuid, member, time_ms);
+        self.members.get_mut(member).claim = claim;
+        self.claims.note_item(claim, self.cluster.journal.insert(Subject::Claim(claim)));
+        if self.is_clustered {
+            let namespaces = &self.namespaces;
+            let news = self.claims.news(claim, |id| namespaces.at(id).shared_name());
+            self.tell_thrice(News::Claimed(news), now);
+        }
     }
 }

@@ -44,7 +44,7 @@ use journal::Subject;
 pub use members::Member;
 use members::{Members, Standing};
 pub use namespace::{Namespace, NotifyRule};
-use news::{Claim, Datagram, News, NodeId};
+use news::{Datagram, NodeId};
 pub use walks::WalkId;
 use walks::Walks;
 
@@ -202,22 +202,6 @@ impl Meter {
         self.check_invariants();
     }
 
-    /// A page says that it leaves: whoever claims `uuid` in the namespace of this name, at whatever node, is sent the
-    /// farewell.
-    pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
-        if name.len() > NAME_MAX || uuid.len() > NAME_MAX {
-            // Nobody can have claimed it, and it would not fit into a datagram.
-            return;
-        }
-        if let Some(id) = self.find(name) {
-            self.end_claim_in(id, uuid, now);
-        }
-        if self.is_clustered {
-            let time_ms = self.cluster.claim_time_ms(now);
-            self.tell_thrice(News::GivenUp(Claim { namespace: name.into(), uuid: uuid.into(), time_ms }), now);
-        }
-    }
-
     /// Time has come to `now.tick`: counts what stayed long enough, decides what is told and forgets what is empty; as much
     /// as fits into a turn, then [`poll_timeout`](Self::poll_timeout) has passed already.
     ///
@@ -288,6 +272,12 @@ impl Meter {
         self.walks.step(walk, namespace, &self.members)
     }
 
+    /// How many namespaces there are.
+    #[must_use]
+    pub fn namespace_count(&self) -> usize {
+        self.namespaces.len()
+    }
+
     /// All namespaces from the key `from` on, in the order of their keys: a walk that can be taken up again.
     pub fn namespaces_from(&self, from: NamespaceId) -> impl Iterator<Item = (NamespaceId, &Namespace)> {
         self.namespaces.iter_from(from)
@@ -301,28 +291,6 @@ impl Meter {
         let id = self.namespaces.insert(Namespace::new(name.clone(), now));
         self.by_name.insert(name, id);
         id
-    }
-
-    fn end_claim_in(&mut self, id: NamespaceId, uuid: &str, now: Now) {
-        let Some(member) = self.claims.holder(id, uuid) else {
-            return;
-        };
-        // Taken off the count here, not when its stream is gone at last: the newcomer's first count is to be true.
-        self.outputs.push_back(Output::Farewell(member));
-        self.leave(member, now);
-    }
-
-    /// A member claims a uuid that nobody at this node holds.
-    fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) {
-        let time_ms = self.cluster.claim_time_ms(now);
-        let claim = self.claims.insert(id, uuid, member, time_ms);
-        self.members.get_mut(member).claim = claim;
-        self.claims.note_item(claim, self.cluster.journal.insert(Subject::Claim(claim)));
-        if self.is_clustered {
-            let namespaces = &self.namespaces;
-            let news = self.claims.news(claim, |id| namespaces.at(id).shared_name());
-            self.tell_thrice(News::Claimed(news), now);
-        }
     }
 
     /// This node's own count of a namespace has changed.

@@ -1,6 +1,7 @@
 //! The meter among other nodes, which are no more than what they say.
 
 use super::*;
+use crate::meter::news::News;
 
 /// A meter that tells others.
 fn clustered() -> Scene {
