@@ -7,6 +7,7 @@
 
 mod cluster;
 mod key;
+mod limits;
 mod networks;
 mod notification;
 mod usage;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use crate::meter::{NotifyRule, Rules};
 pub use cluster::ClusterConfig;
 pub use key::KeySource;
+pub use limits::Limits;
 pub use networks::Networks;
 pub use notification::NotificationConfig;
 pub use usage::USAGE;
@@ -84,8 +86,10 @@ pub struct Config {
     pub enable_uuid: bool,
     /// How long a request head may take.
     pub head_timeout: Duration,
-    /// How many connections of the audience port may be there whose head is not whole.
-    pub max_heads: usize,
+    /// How much of everything there may be.
+    pub limits: Limits,
+    /// The proxies whose word is taken for whom they connect.
+    pub trust_proxy: Networks,
     /// After how long a peer that answers nothing is gone; `None` leaves it to the kernel.
     pub peer_timeout: Option<Duration>,
     /// How long it takes to let all members go when the process is told to end.
@@ -166,7 +170,8 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         },
         max_conn_duration: Some(options.duration("--max-conn-duration", 3600.0)?).filter(|most| !most.is_zero()),
         head_timeout: options.positive_duration("--head-timeout", 10.0)?,
-        max_heads: options.value("--max-heads", None, 4096, parse_limit)?,
+        limits: limits::parse(&mut options)?,
+        trust_proxy: options.value("--trust-proxy", None, Networks::default(), Networks::parse)?,
         peer_timeout: Some(options.duration("--peer-timeout", 30.0)?).filter(|timeout| !timeout.is_zero()),
         drain_delay: options.duration("--drain-delay", 5.0)?,
         retry_ms: options.retry_ms()?,
@@ -371,7 +376,6 @@ mod tests {
         assert_eq!(side_ports, (Some(8080), Some(1442), Some(2442)));
         assert_eq!(config.max_conn_duration, Some(Duration::from_hours(1)));
         assert_eq!(config.head_timeout, Duration::from_secs(10));
-        assert_eq!(config.max_heads, 4096);
         assert_eq!(config.peer_timeout, Some(Duration::from_secs(30)));
         assert_eq!(config.drain_delay, Duration::from_secs(5));
         assert_eq!(config.retry_ms, 2000..=10_000);
@@ -436,7 +440,8 @@ mod tests {
         refuses("stray", "\"stray\" is not expected here: there are options only; see --help");
         refuses("--port 1 --port 2", "--port was given already, or without its value; see --help");
         refuses("--retry-min 11", "--retry-min 11 is more than --retry-max 10; give at most that");
-        refuses("--max-heads 0", "--max-heads \"0\" is not a limit; give a number from 1");
+        let problem = "has \"proxy\", which is not a network; give addresses or ADDRESS/BITS";
+        refuses("--trust-proxy ::1,proxy", &format!("--trust-proxy \"::1,proxy\" {problem}"));
         refuses("--head-timeout 0", "--head-timeout \"0\" is too short; give more than 0 seconds");
         refuses("--host example.com", "--host \"example.com\" is not an address; give one such as 127.0.0.1 or ::1");
         refuses("--notify-delta-ratio -1", "--notify-delta-ratio \"-1\" is not a ratio; give a number such as 0.1");

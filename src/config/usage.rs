@@ -48,6 +48,15 @@ Options:
       --namespace-clean-delay <seconds>
                                        delay before an empty namespace is forgotten (default 60)
       --head-timeout <seconds>         number of seconds within which a request head must have arrived (default 10)
+      --max-connections <num>          number of members of a process (default what the limit of descriptors, raised as
+                                       far as it may be, is enough for)
+      --max-conn-per-ip <num>          number of members of one address, or IPv6 network of 64 bits, that a process
+                                       counts; it serves more of them, uncounted (default no limit)
+      --trust-proxy <cidr,...>         proxies that are believed for whom they connect, by the PROXY protocol or
+                                       X-Forwarded-For (default none)
+      --max-namespaces <num>           number of namespaces, past which a process lets nobody in who would make another
+                                       (default 250000)
+      --max-name-length <bytes>        length of a namespace's name, and of a UUID (default 255, which is the most)
       --max-heads <num>                number of connections to a process whose request head has not arrived whole
                                        (default 4096)
       --peer-timeout <seconds>         delay after which a member is gone whose machine answers nothing, counted from

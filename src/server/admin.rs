@@ -13,6 +13,7 @@ use super::assets::{self, Asset};
 use super::bus::Bus;
 use super::conns::Conns;
 use super::route::split_namespace;
+use super::service::Service;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::news::NodeId;
@@ -115,7 +116,8 @@ pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now
 
 /// What an operator wants to know of this process: how full it is, why connections ended, and how long it keeps others
 /// waiting.
-pub(super) fn process_json(meter: &Meter, conns: &Conns, turns: &Histogram, now: Now) -> serde_json::Value {
+pub(super) fn process_json(service: &Service, conns: &Conns, turns: &Histogram, now: Now) -> serde_json::Value {
+    let Service { meter, turned_away, .. } = service;
     let bucket = |(below_us, turns)| serde_json::json!({ "below_us": below_us, "turns": turns });
     serde_json::json!({
         "node": meter.node().to_string(),
@@ -124,7 +126,11 @@ pub(super) fn process_json(meter: &Meter, conns: &Conns, turns: &Histogram, now:
         "members": meter.own_members(),
         "open": conns.len(),
         "closed": conns.closed().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
-        "refused": { "heads": conns.heads_refused() },
+        "refused": {
+            "heads": conns.heads_refused(),
+            "members": turned_away.members,
+            "namespaces": turned_away.namespaces,
+        },
         "turns": {
             "count": turns.count(),
             "longest_us": turns.longest_us(),

@@ -68,11 +68,13 @@ pub(super) enum CloseReason {
     NoMemory,
     /// More heads are waited for than may be, or more of them is held.
     NoHeadRoom,
+    /// A trusted proxy has begun with what is like a PROXY head, and none.
+    ProxyHead,
 }
 
 impl CloseReason {
     /// Each of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::PeerTimeout,
@@ -83,6 +85,7 @@ impl CloseReason {
         Self::Shutdown,
         Self::NoMemory,
         Self::NoHeadRoom,
+        Self::ProxyHead,
     ];
 
     /// What figures call it.
@@ -98,6 +101,7 @@ impl CloseReason {
             Self::Shutdown => "shutdown",
             Self::NoMemory => "no_memory",
             Self::NoHeadRoom => "no_head_room",
+            Self::ProxyHead => "proxy_head",
         }
     }
 

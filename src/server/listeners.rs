@@ -1,9 +1,9 @@
-//! The ports, and whether there is room for more connections.
+//! The ports.
 //!
-//! Owns the listening sockets and the arithmetic of descriptors. A listener that cannot accept is taken out of the poller
-//! until something is freed: in level mode it would wake the loop 370,000 times a second for nothing.
+//! Owns the listening sockets. A listener that cannot accept is taken out of the poller until something is freed: in level
+//! mode it would wake the loop 370,000 times a second for nothing.
 //!
-//! Invariant: the side ports keep descriptors that the audience cannot take, so that an operator can always look.
+//! Invariant: a listener is in the poller exactly while a connection that it brings could be taken in.
 
 use std::fmt;
 use std::io;
@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use super::conn::Port;
 use super::conns::Conns;
 use super::neighbours::Neighbours;
+use super::room::Room;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
@@ -19,24 +20,6 @@ use crate::meter::news::NodeId;
 use crate::reactor::listening::{self, Inherited};
 use crate::reactor::sys::{self, Accepted};
 use crate::reactor::{Interest, Reactor, Registered, Token};
-
-/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, their names 6, bus 2,
-/// and some to spare.
-const OWN_DESCRIPTORS: usize = 24;
-
-/// The part of all descriptors that each side port keeps for itself: a few operators, scripts and demo pages at once. Each
-/// for itself, because the demo port is public, and a crowd there must not keep the operator out.
-const SIDE_PORT_PART: usize = 256;
-const SIDE_PORT_MIN: usize = 6;
-
-/// The part of all descriptors in which those are answered for whom there is no room.
-const DOORSTEP_PART: usize = 64;
-const DOORSTEP_MIN: usize = 8;
-
-const SIDE_PORTS: usize = Port::COUNT - 1;
-
-/// The lowest limit of descriptors that is worth starting with.
-const DESCRIPTORS_MIN: u64 = 64;
 
 /// How long a listener rests when the kernel has no room for a connection although by our count there is some.
 const REST: std::time::Duration = std::time::Duration::from_millis(100);
@@ -104,12 +87,7 @@ struct Listener {
 /// All listening sockets, and how many connections may come in by them.
 pub(super) struct Listeners {
     sockets: Vec<Listener>,
-    /// How many may be members.
-    members_max: usize,
-    /// How many more may be told that they may not.
-    doorstep: usize,
-    /// How many connections each side port may have.
-    side_port: usize,
+    room: Room,
     peer_timeout: Option<std::time::Duration>,
     /// How many heads the audience port may wait for.
     max_heads: usize,
@@ -131,21 +109,11 @@ impl Listeners {
         descriptors: u64,
         reactor: &Reactor,
     ) -> Result<(Self, u16), Box<dyn std::error::Error>> {
-        if descriptors < DESCRIPTORS_MIN {
-            return Err(
-                format!("{descriptors} descriptors are too few; allow {DESCRIPTORS_MIN} with `ulimit -n`").into()
-            );
-        }
-        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-        let doorstep = (descriptors / DOORSTEP_PART).max(DOORSTEP_MIN);
-        let side_port = (descriptors / SIDE_PORT_PART).max(SIDE_PORT_MIN);
         let mut this = Self {
             sockets: Vec::new(),
-            members_max: descriptors - OWN_DESCRIPTORS - SIDE_PORTS * side_port - doorstep,
-            doorstep,
-            side_port,
+            room: Room::new(descriptors, config.limits.members)?,
             peer_timeout: config.peer_timeout,
-            max_heads: config.max_heads,
+            max_heads: config.limits.heads,
             is_silence_deferred: false,
             rest_until: None,
             neighbours: None,
@@ -196,7 +164,8 @@ impl Listeners {
             let address = socket.source().local_addr()?;
             log::info(format_args!("event=listening port={port} address={address}"));
         }
-        log::info(format_args!("event=room members_max={}", self.members_max));
+        let Room { descriptors, members, .. } = self.room;
+        log::info(format_args!("event=room descriptors={descriptors} members_max={members}"));
         Ok(())
     }
 
@@ -215,7 +184,7 @@ impl Listeners {
 
     /// Whether one more may become a member.
     pub(super) fn has_room(&self, conns: &Conns) -> bool {
-        conns.members() < self.members_max
+        self.room.has_place(conns)
     }
 
     /// The next connection that waits at a listener, unless there is none, or no room for it.
@@ -306,9 +275,7 @@ impl Listeners {
     }
 
     fn may_accept(&self, index: usize, conns: &Conns) -> bool {
-        let Some(port) = self.sockets.get(index).map(|listener| listener.port) else { return false };
-        let most = if port == Port::Audience { self.members_max + self.doorstep } else { self.side_port };
-        conns.on_port(port) < most
+        self.sockets.get(index).is_some_and(|listener| self.room.may_accept(listener.port, conns))
     }
 
     fn pause(&mut self, index: usize, reactor: &Reactor) {

@@ -3,8 +3,10 @@
 //! | file | owns |
 //! |---|---|
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
-//! | `listeners` | the ports, and whether there is room for more connections |
+//! | `listeners`, `room` | the ports, and how many connections there may be on each |
 //! | `conn`, `conns` | one connection, and the table of all of them with their deadlines |
+//! | `heads` | what may be held of requests that are not whole |
+//! | `clients`, `addresses` | for whom a connection is, and how many of one address are counted |
 //! | `drain` | how a process ends that was told to |
 //! | `serve` | what an event, an answer or a deadline makes of one connection |
 //! | `service` | what a request is answered with, and what it does to the audience |
@@ -17,9 +19,11 @@
 //!
 //! Invariant: nothing but `turn`'s `reap` frees a connection, and nothing outlives it.
 
+mod addresses;
 mod admin;
 mod assets;
 mod bus;
+mod clients;
 mod conn;
 mod conns;
 mod drain;
@@ -29,6 +33,7 @@ mod jitter;
 mod listeners;
 mod neighbours;
 mod push;
+mod room;
 mod route;
 mod serve;
 mod service;

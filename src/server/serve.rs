@@ -6,11 +6,13 @@
 //! Invariant: every connection but a member's has a deadline, and a member's lasts no longer than it may.
 
 use super::admin::{self, Page};
+use super::clients::Opening;
 use super::conn::{CloseReason, ConnId, Port, ReadOutcome, StatsCursor};
 use super::conns::Conns;
 use super::service::{Asker, Service, Then};
 use super::turn::Server;
 use crate::collections::tick::Now;
+use crate::log;
 use crate::wire::http::Refusal;
 use crate::wire::session::{Session, Step};
 
@@ -44,8 +46,15 @@ impl Server {
         let Some(conn) = self.conns.get_open(id) else { return };
         let (was_untouched, held) = (conn.session.is_untouched(), conn.session.held());
         let port = conn.port;
-        let bytes = self.scratch.get(..count).unwrap_or_default();
-        match conn.session.feed(bytes) {
+        let bytes = match self.clients.open(id, self.scratch.get(..count).unwrap_or_default()) {
+            Opening::Wait => return,
+            Opening::Request(bytes) => bytes,
+            Opening::Malformed(why) => {
+                log::debug(format_args!("event=proxy_head conn={id} error={:?}", why.to_string()));
+                return self.conns.close(id, CloseReason::ProxyHead);
+            }
+        };
+        match conn.session.feed(&bytes) {
             Step::Wait => {
                 if port == Port::Stats && was_untouched && matches!(conn.session, Session::Head(_)) {
                     let head_timeout = self.service.config.head_timeout;
@@ -54,7 +63,8 @@ impl Server {
                 self.conns.hold_head(id, held);
             }
             Step::Request { request, surplus } => {
-                let then = self.service.answer(&request, Asker { id, port, has_room }, now);
+                let address = self.clients.take(id, &request);
+                let then = self.service.answer(&request, Asker { id, port, address, has_room }, now);
                 if let Then::Page { page, is_head } = then {
                     let figures = self.figures(page, now);
                     self.service.reply_json(&figures, is_head);
@@ -77,7 +87,7 @@ impl Server {
                 let silent_after = config.cluster.rules.node_timeout / SILENT_PART;
                 admin::cluster_json(meter, &self.bus, silent_after, now)
             }
-            Page::Process => admin::process_json(meter, &self.conns, self.reactor.turns(), now),
+            Page::Process => admin::process_json(&self.service, &self.conns, self.reactor.turns(), now),
         }
     }
 

@@ -5,6 +5,9 @@
 //!
 //! Invariant: a request that is refused has no effect on the audience.
 
+use std::net::IpAddr;
+
+use super::addresses::Addresses;
 use super::admin::{self, DemoRoute, Notification, Page};
 use super::assets::{self, Asset, Pages};
 use super::conn::{ConnId, Port, StatsCursor};
@@ -13,8 +16,8 @@ use super::push::{Busy, Pushes};
 use super::route::Route;
 use crate::collections::tick::{Now, Tick};
 use crate::config::{AllowOrigin, Config};
+use crate::meter::Meter;
 use crate::meter::news::NodeId;
-use crate::meter::{Meter, NAME_MAX};
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
@@ -36,10 +39,22 @@ pub(super) struct Service {
     pub(super) pushes: Pushes,
     pages: Pages,
     jitter: Jitter,
+    /// Who comes from where, if it matters.
+    addresses: Option<Addresses>,
+    pub(super) turned_away: TurnedAway,
     /// What has to come with a message, if anything has to.
     notification_token: Option<Vec<u8>>,
     /// The answer's bytes.
     pub(super) out: Vec<u8>,
+}
+
+/// How many joins got the answer that there is no room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TurnedAway {
+    /// There were as many members as there may be.
+    pub(super) members: u64,
+    /// There were as many namespaces, and it asked for another.
+    pub(super) namespaces: u64,
 }
 
 /// What becomes of the connection once `out` is written.
@@ -64,6 +79,8 @@ pub(super) enum Then {
 pub(super) struct Asker {
     pub(super) id: ConnId,
     pub(super) port: Port,
+    /// For whom the connection is, if that matters.
+    pub(super) address: Option<IpAddr>,
     /// Whether one more may stay.
     pub(super) has_room: bool,
 }
@@ -79,6 +96,8 @@ impl Service {
             pushes: Pushes::default(),
             pages: Pages::new(audience_port),
             jitter: Jitter::default(),
+            addresses: config.limits.per_address.map(Addresses::new),
+            turned_away: TurnedAway::default(),
             notification_token: config.notification.read_token()?,
             out: Vec::with_capacity(4096),
             config,
@@ -133,6 +152,7 @@ impl Service {
                 members: namespace.total(),
                 connections: namespace.connections(),
                 modified_unix_s: namespace.modified_unix_s(),
+                uncounted: namespace.uncounted(),
             };
             writer.push(&mut self.out, &figures);
         }
@@ -175,8 +195,9 @@ impl Service {
             self.reply_text(403, "this origin is not allowed", false);
             return Then::Drain;
         };
-        if namespace.len() > NAME_MAX || uuid.is_some_and(|uuid| uuid.len() > NAME_MAX) {
-            self.reply_text(414, format_args!("a name is at most {NAME_MAX} bytes long"), false);
+        let longest = self.config.limits.name_length;
+        if namespace.len() > longest || uuid.is_some_and(|uuid| uuid.len() > longest) {
+            self.reply_text(414, format_args!("a name is at most {longest} bytes long"), false);
             return Then::Drain;
         }
         if request.last_event_id == Some(sse::FAREWELL_ID.as_bytes()) {
@@ -184,7 +205,7 @@ impl Service {
             return Then::Drain;
         }
         reply::push_stream_head(&mut self.out, cors);
-        if !asker.has_room {
+        if !self.has_room_for(asker, namespace) {
             let ms = self.jitter.within(&NO_ROOM_RETRY_MS);
             sse::push_retry(&mut self.out, ms);
             return Then::Drain;
@@ -194,11 +215,47 @@ impl Service {
         }
         let ms = self.jitter.within(&self.config.retry_ms);
         sse::push_retry(&mut self.out, ms);
-        if let Some(total) = self.meter.join(asker.id, namespace, uuid, now) {
+        let is_counted = match (&mut self.addresses, asker.address) {
+            (Some(addresses), Some(address)) => addresses.enter(asker.id, address),
+            _ => true,
+        };
+        let total = if is_counted {
+            self.meter.join(asker.id, namespace, uuid, now)
+        } else {
+            self.meter.join_uncounted(asker.id, namespace, uuid, now)
+        };
+        if let Some(total) = total {
             sse::push_count(&mut self.out, total);
         }
         let longest = self.config.max_conn_duration.map(|longest| self.jitter.shorten(longest));
         Then::Stream(longest.map(|longest| now.tick.after(longest)))
+    }
+
+    /// Whether one more may join this namespace. The newest is turned away, nobody who is there.
+    fn has_room_for(&mut self, asker: Asker, namespace: &str) -> bool {
+        if !asker.has_room {
+            self.turned_away.members += 1;
+            return false;
+        }
+        let is_full = self.meter.namespace_count() >= self.config.limits.namespaces;
+        if is_full && self.meter.find(namespace).is_none() {
+            self.turned_away.namespaces += 1;
+            return false;
+        }
+        true
+    }
+
+    /// A connection is gone.
+    pub(super) fn leave(&mut self, id: ConnId, now: Now) {
+        self.meter.leave(id, now);
+        self.release(id, now);
+    }
+
+    /// A member counts no more, so another of its address may.
+    pub(super) fn release(&mut self, id: ConnId, now: Now) {
+        if let Some(next) = self.addresses.as_mut().and_then(|addresses| addresses.leave(id)) {
+            self.meter.count(next, now);
+        }
     }
 
     fn answer_demo(&mut self, request: &Request<'_>) {

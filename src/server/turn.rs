@@ -16,6 +16,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 
 use super::bus::Bus;
+use super::clients::Clients;
 use super::conn::{ConnId, Port};
 use super::conns::Conns;
 use super::drain::Drain;
@@ -73,6 +74,7 @@ pub struct Server {
     pub(super) heartbeat: Heartbeat,
     pub(super) listeners: Listeners,
     pub(super) conns: Conns,
+    pub(super) clients: Clients,
     pub(super) service: Service,
     pub(super) bus: Bus,
     /// Whether no datagram was left waiting in this turn.
@@ -104,6 +106,7 @@ impl Server {
         let node = NodeId(RandomState::new().hash_one(std::process::id()));
         let (listeners, audience_port) = Listeners::bind(&config, node, descriptors, &reactor)?;
         let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
+        let clients = Clients::new(&config);
         let service = Service::new(config, audience_port, node)?;
         listeners.log()?;
         bus.log_ways(&service.config, node);
@@ -113,6 +116,7 @@ impl Server {
             heartbeat,
             listeners,
             conns: Conns::default(),
+            clients,
             bus,
             has_heard_all: true,
             has_outputs: false,
@@ -279,6 +283,8 @@ impl Server {
             }
         });
         for member in farewells {
+            // It counts no more, and who claims its uuid may come from the same address.
+            self.service.release(member, now);
             self.finish(member, Some(sse::FAREWELL), now);
         }
     }
@@ -306,7 +312,8 @@ impl Server {
     fn reap(&mut self, now: Now) {
         for _ in 0..REAPS_PER_TURN {
             let Some((id, conn)) = self.conns.pop_closing() else { break };
-            self.service.meter.leave(id, now);
+            self.clients.forget(id);
+            self.service.leave(id, now);
             if let Some(reason) = conn.closing {
                 log::debug(format_args!("event=close port={} conn={id} reason={reason:?}", conn.port));
             }
@@ -322,13 +329,15 @@ impl Server {
         for taken in 0..budget {
             let waiting = self.listeners.accept(index, &self.conns, &self.reactor, now);
             let Some((stream, port)) = waiting else { return taken };
+            let peer = self.clients.peer(&stream, port);
             let Ok(id) = self.conns.insert(&self.reactor, stream, port) else { continue };
+            self.clients.begin(id, peer);
             let patience = if port == Port::Stats { STATS_SILENCE } else { self.service.config.head_timeout };
             self.conns.set_deadline(id, Some(now.tick.after(patience)));
             // A browser's head is usually here already.
             self.on_conn(id, false, now);
             if port == Port::Audience {
-                self.conns.limit_heads(id, self.service.config.max_heads);
+                self.conns.limit_heads(id, self.service.config.limits.heads);
             }
         }
         budget

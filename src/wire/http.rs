@@ -7,10 +7,12 @@
 //! Invariant: what is accepted here is accepted by any conforming parser, with the same method, target and fields.
 
 mod bytes;
+mod framing;
 
 use std::fmt;
 
 use bytes::{Class, find, find_control, is_graphic};
+use framing::Framing;
 
 /// The longest head in bytes, its last CRLF included. Browsers send 0.5 to 2 KiB, cookies included.
 pub const HEAD_MAX: usize = 8 * 1024;
@@ -144,6 +146,8 @@ pub struct Request<'a> {
     pub sec_fetch_site: Option<&'a [u8]>,
     /// `Authorization`.
     pub authorization: Option<&'a [u8]>,
+    /// All field lines, as they were sent, and the empty one.
+    fields: &'a [u8],
 }
 
 impl<'a> Request<'a> {
@@ -176,6 +180,7 @@ impl<'a> Request<'a> {
             last_event_id: None,
             sec_fetch_site: None,
             authorization: None,
+            fields: rest,
         };
         let mut framing = Framing::default();
         while !rest.starts_with(b"\r\n") {
@@ -187,7 +192,20 @@ impl<'a> Request<'a> {
         if version == Version::Http11 && request.host.is_none() {
             return Err(Refusal::Host);
         }
-        Ok((request, bytes.len() - rest.len() + 2))
+        let end = bytes.len() - rest.len() + 2;
+        request.fields = bytes.get(bytes.len() - request.fields.len()..end).unwrap_or_default();
+        Ok((request, end))
+    }
+
+    /// The values of all field lines of this name, in small letters, in their order: for what is asked for seldom.
+    pub fn values(&self, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.fields;
+        let fields = std::iter::from_fn(move || {
+            let (field, after) = parse_field(rest).ok()?;
+            rest = after;
+            Some(field)
+        });
+        fields.filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
     /// Keeps what is asked for later, by the length of the name first: most fields cost one comparison.
@@ -321,50 +339,6 @@ fn parse_host(value: &[u8]) -> Result<&str, Refusal> {
         port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
     let is_right = is_port && host.bytes().all(|byte| HOST.has(byte) || (is_literal && byte == b':'));
     if is_right { Ok(text) } else { Err(Refusal::Host) }
-}
-
-/// What the fields say about the length of the body. The body is dropped; but if its length is unclear, a proxy in front
-/// may see another request where we see a body, so the request is refused.
-#[derive(Default)]
-struct Framing {
-    content_length: Option<u64>,
-    is_chunked: bool,
-}
-
-impl Framing {
-    /// `Content-Length = 1*DIGIT`; a list of equal values is as good as one (RFC 9110 section 8.6).
-    fn note_content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        for item in value.split(|&byte| byte == b',').map(trim_ows) {
-            if item.is_empty() || !item.iter().all(u8::is_ascii_digit) {
-                return Err(Refusal::ContentLength);
-            }
-            let length = str::from_utf8(item).ok().and_then(|digits| digits.parse().ok());
-            let length: u64 = length.ok_or(Refusal::ContentLength)?;
-            if self.content_length.is_some_and(|earlier| earlier != length) {
-                return Err(Refusal::ContentLength);
-            }
-            self.content_length = Some(length);
-        }
-        Ok(())
-    }
-
-    /// `chunked` has to be the last coding, and to be there once (RFC 9112 section 6.1).
-    fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        for coding in value.split(|&byte| byte == b',').map(trim_ows) {
-            if self.is_chunked || coding.is_empty() || !TOKEN.has_all(coding) {
-                return Err(Refusal::TransferEncoding);
-            }
-            self.is_chunked = coding.eq_ignore_ascii_case(b"chunked");
-        }
-        if self.is_chunked { Ok(()) } else { Err(Refusal::TransferEncoding) }
-    }
-
-    fn check(&self, version: Version) -> Result<(), Refusal> {
-        if self.is_chunked && (version == Version::Http10 || self.content_length.is_some()) {
-            return Err(Refusal::TransferEncoding);
-        }
-        Ok(())
-    }
 }
 
 fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {

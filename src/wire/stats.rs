@@ -20,6 +20,8 @@ pub struct Figures<'a> {
     pub connections: u64,
     /// When a count was last told, in seconds since 1970; 0 before.
     pub modified_unix_s: u64,
+    /// How many are served now without being counted.
+    pub uncounted: u64,
 }
 
 /// How far the object has been written.
@@ -39,6 +41,7 @@ impl StatsWriter {
             (",\"members\":", figures.members),
             (",\"connections\":", figures.connections),
             (",\"modified\":", figures.modified_unix_s),
+            (",\"uncounted\":", figures.uncounted),
         ];
         for (field, value) in fields {
             out.extend_from_slice(field.as_bytes());
@@ -61,7 +64,8 @@ mod tests {
     fn check(names: &[&str], expected: &str) {
         let (mut writer, mut out) = (StatsWriter::default(), Vec::new());
         for name in names {
-            let figures = Figures { name, created_unix_s: 1, members: 2, connections: 3, modified_unix_s: 4 };
+            let figures =
+                Figures { name, created_unix_s: 1, members: 2, connections: 3, modified_unix_s: 4, uncounted: 5 };
             writer.push(&mut out, &figures);
         }
         writer.finish(&mut out);
@@ -70,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_object_is_exact() {
-        const FIGURES: &str = "{\"created\":1,\"members\":2,\"connections\":3,\"modified\":4}";
+        const FIGURES: &str = "{\"created\":1,\"members\":2,\"connections\":3,\"modified\":4,\"uncounted\":5}";
         check(&[], "{}\n");
         check(&["a"], &format!("{{\"a\":{FIGURES}}}\n"));
         check(&["__proto__", "\"\\"], &format!("{{\"__proto__\":{FIGURES},\"\\\"\\\\\":{FIGURES}}}\n"));

@@ -274,6 +274,7 @@ fn closes_are_counted_by_reason() {
         "peer_closed",
         "peer_reset",
         "peer_timeout",
+        "proxy_head",
         "shutdown",
         "too_much",
         "too_slow",

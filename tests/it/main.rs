@@ -19,6 +19,7 @@ mod hosts;
 mod http;
 mod injected;
 mod layers;
+mod limits;
 mod second_opinion;
 mod simulation;
 mod slow;

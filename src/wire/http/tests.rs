@@ -50,8 +50,20 @@ fn everything_that_is_asked_for_is_found() {
             last_event_id: Some(b"farewell"),
             sec_fetch_site: Some(b"cross-site"),
             authorization: Some(b"Bearer token"),
+            fields: split_at(HEAD, b'\n').unwrap().1,
         }))
     );
+}
+
+#[test]
+fn the_values_of_a_field_are_found_in_their_order_and_none_after_the_head() {
+    let head = "GET / HTTP/1.0\r\nX-Forwarded-For: a, b \r\nX: y\r\nx-forwarded-FOR:c\r\nX-Forwarded-For:\r\n\r\n";
+    let bytes = [head, "X-Forwarded-For: body\r\n\r\n"].concat();
+    let (request, end) = Request::parse_first(bytes.as_bytes()).unwrap();
+    assert_eq!(end, head.len());
+    let values: Vec<&[u8]> = request.values(b"x-forwarded-for").collect();
+    assert_eq!(values, [&b"a, b"[..], b"c", b""]);
+    assert_eq!(request.values(b"forwarded").count(), 0);
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! How much of everything there may be.
+//!
+//! Owns the limits that have an option. What happens past each is told where it is enforced, and in the README.
+
+use std::ffi::OsString;
+
+use super::{Options, UsageError, parse_limit};
+use crate::meter::NAME_MAX;
+
+/// How much of everything there may be, in each process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Members; `None` is as many as there are descriptors for.
+    pub members: Option<usize>,
+    /// Connections of the audience port whose head is not whole.
+    pub heads: usize,
+    /// Namespaces, beside which nobody can make one more by joining it.
+    pub namespaces: usize,
+    /// The length of a namespace's name and of a uuid, in bytes.
+    pub name_length: usize,
+    /// Members of one address that are counted; `None` is all of them.
+    pub per_address: Option<usize>,
+}
+
+/// Reads the options.
+pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<Limits, UsageError> {
+    Ok(Limits {
+        members: options.given(MAX_CONNECTIONS, MAX_CONNECTIONS, None, parse_limit)?,
+        heads: options.value("--max-heads", None, 4096, parse_limit)?,
+        namespaces: options.value("--max-namespaces", None, 250_000, parse_limit)?,
+        name_length: options.value("--max-name-length", None, NAME_MAX, parse_name_length)?,
+        per_address: options.given(PER_ADDRESS, PER_ADDRESS, None, parse_limit)?,
+    })
+}
+
+const MAX_CONNECTIONS: &str = "--max-connections";
+const PER_ADDRESS: &str = "--max-conn-per-ip";
+
+fn parse_name_length(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(length @ 1..=NAME_MAX) => Ok(length),
+        _ => Err(format!("is not a length; give a number from 1 to {NAME_MAX}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Command, parse};
+
+    fn limits(line: &str) -> Result<Limits, String> {
+        match parse(line.split_whitespace().map(OsString::from).collect(), |_| None) {
+            Ok(Command::Run(config)) => Ok(config.limits),
+            other => Err(other.unwrap_err().to_string()),
+        }
+    }
+
+    #[test]
+    fn each_limit_has_an_option_and_a_default() {
+        let default =
+            Limits { members: None, heads: 4096, namespaces: 250_000, name_length: NAME_MAX, per_address: None };
+        assert_eq!(limits("").unwrap(), default);
+        let line = "--max-connections 1 --max-heads 2 --max-namespaces 3 --max-name-length 4 --max-conn-per-ip 5";
+        let given = Limits { members: Some(1), heads: 2, namespaces: 3, name_length: 4, per_address: Some(5) };
+        assert_eq!(limits(line).unwrap(), given);
+    }
+
+    #[test]
+    fn what_is_no_limit_is_named_with_its_remedy() {
+        for option in ["--max-connections", "--max-heads", "--max-namespaces", "--max-conn-per-ip"] {
+            for value in ["0", "-1", "many", "1.5"] {
+                let error = limits(&format!("{option} {value}")).unwrap_err();
+                assert_eq!(error, format!("{option} \"{value}\" is not a limit; give a number from 1"));
+            }
+        }
+        let error = limits("--max-name-length 256").unwrap_err();
+        assert_eq!(error, "--max-name-length \"256\" is not a length; give a number from 1 to 255");
+    }
+}

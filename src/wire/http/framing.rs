@@ -1,0 +1,51 @@
+//! What the fields of a head say about the length of its body.
+//!
+//! Owns that judgement. The body is dropped; but if its length is unclear, a proxy in front may see another request where we
+//! see a body, so the request is refused.
+//!
+//! Invariant: what is accepted here has one length, or is chunked, to every reader.
+
+use super::{Refusal, TOKEN, Version, trim_ows};
+
+/// The fields that were seen so far.
+#[derive(Default)]
+pub(super) struct Framing {
+    content_length: Option<u64>,
+    is_chunked: bool,
+}
+
+impl Framing {
+    /// `Content-Length = 1*DIGIT`; a list of equal values is as good as one (RFC 9110 section 8.6).
+    pub(super) fn note_content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for item in value.split(|&byte| byte == b',').map(trim_ows) {
+            if item.is_empty() || !item.iter().all(u8::is_ascii_digit) {
+                return Err(Refusal::ContentLength);
+            }
+            let length = str::from_utf8(item).ok().and_then(|digits| digits.parse().ok());
+            let length: u64 = length.ok_or(Refusal::ContentLength)?;
+            if self.content_length.is_some_and(|earlier| earlier != length) {
+                return Err(Refusal::ContentLength);
+            }
+            self.content_length = Some(length);
+        }
+        Ok(())
+    }
+
+    /// `chunked` has to be the last coding, and to be there once (RFC 9112 section 6.1).
+    pub(super) fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for coding in value.split(|&byte| byte == b',').map(trim_ows) {
+            if self.is_chunked || coding.is_empty() || !TOKEN.has_all(coding) {
+                return Err(Refusal::TransferEncoding);
+            }
+            self.is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        }
+        if self.is_chunked { Ok(()) } else { Err(Refusal::TransferEncoding) }
+    }
+
+    pub(super) fn check(&self, version: Version) -> Result<(), Refusal> {
+        if self.is_chunked && (version == Version::Http10 || self.content_length.is_some()) {
+            return Err(Refusal::TransferEncoding);
+        }
+        Ok(())
+    }
+}
