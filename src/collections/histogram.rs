@@ -17,6 +17,7 @@ const BUCKETS: usize = (LAST_BITS - FIRST_BITS) as usize + 2;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; BUCKETS],
+    sum_us: u64,
     longest_us: u64,
 }
 
@@ -29,6 +30,7 @@ impl Histogram {
         if let Some(count) = self.counts.get_mut(bucket as usize) {
             *count += 1;
         }
+        self.sum_us = self.sum_us.saturating_add(us);
         self.longest_us = self.longest_us.max(us);
     }
 
@@ -36,6 +38,12 @@ impl Histogram {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
+    }
+
+    /// The sum of all.
+    #[must_use]
+    pub fn sum_us(&self) -> u64 {
+        self.sum_us
     }
 
     /// The longest; 0 before anything was recorded.
@@ -78,6 +86,6 @@ mod tests {
         for us in [3, 20_000, 70] {
             histogram.record(us);
         }
-        assert_eq!((histogram.count(), histogram.longest_us()), (3, 20_000));
+        assert_eq!((histogram.count(), histogram.sum_us(), histogram.longest_us()), (3, 20_073, 20_000));
     }
 }

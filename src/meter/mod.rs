@@ -63,6 +63,9 @@ type ItemId = Key;
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
 
+/// How many figures of itself a node tells the others: in 8 bytes each they fit into a datagram.
+pub const COUNTERS_MAX: usize = 128;
+
 /// How many members are counted in, how many timers of namespaces fire, and how many counts are told in one turn: at 0.4 us
 /// each, 0.3 ms in all.
 const TIMEOUTS_PER_TURN: usize = 256;

@@ -47,6 +47,9 @@ pub enum News<N> {
     },
     /// What nodes that are gone had counted.
     Graves(Vec<Grave<N>>),
+    /// Figures of the sender itself, as it stands: numbers whose meaning and order the callers of all nodes know. They are not
+    /// told again when they get lost, but newer ones are, soon.
+    Counters(Vec<u64>),
     /// A part of a message for the members of a namespace.
     Message(MessagePart<N>),
     /// A uuid was claimed just now; the claim is among the sender's items too.

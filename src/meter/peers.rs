@@ -13,12 +13,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::NamespaceId;
 use super::digest::grave_digest;
 use super::inbox::Inbox;
 use super::namespace::Present;
 use super::news::NodeId;
 use super::window::Window;
+use super::{COUNTERS_MAX, NamespaceId};
 use crate::collections::Key;
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::slab::Slab;
@@ -82,6 +82,8 @@ pub(super) struct Peer {
     /// While it is being buried: the first namespace in which its members may still be counted. It is back when that is over.
     burial: Option<NamespaceId>,
     pub(super) inbox: Inbox,
+    /// What it last told of itself.
+    pub(super) counters: Box<[u64]>,
     window: Window,
 }
 
@@ -154,6 +156,7 @@ impl Peers {
             digest: 0,
             burial: None,
             inbox: Inbox::default(),
+            counters: Box::default(),
             window: Window::default(),
         });
         self.by_node.insert(node, id);
@@ -354,6 +357,13 @@ impl Peer {
     /// have been recorded, and kept for this.
     pub(super) fn is_latest(&self, number: u64) -> bool {
         self.window.is_highest(number)
+    }
+
+    /// It has told these figures of itself in the datagram of this number. Of a later one they are newer already.
+    pub(super) fn note_counters(&mut self, number: u64, counters: &[u64]) {
+        if self.is_latest(number) {
+            self.counters = counters.iter().copied().take(COUNTERS_MAX).collect();
+        }
     }
 
     /// Whether nothing is left of it but what it had counted.

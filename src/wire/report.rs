@@ -12,10 +12,10 @@
 //! Invariant: whatever arrives is one well-formed datagram, or it is dropped for a reason; nothing is guessed.
 
 use super::seal::{SEAL_BYTES, seal_of};
-use crate::meter::NAME_MAX;
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Wanted,
 };
+use crate::meter::{COUNTERS_MAX, NAME_MAX};
 
 /// The longest datagram in bytes: with IP and UDP heads under every usual path MTU.
 pub const DATAGRAM_MAX: usize = 1_200;
@@ -195,6 +195,13 @@ impl Writer {
                     self.age(grave.age);
                 }
             }
+            News::Counters(counters) => {
+                self.byte(kind::COUNTERS);
+                self.number(counters.len() as u64);
+                for &counter in counters {
+                    self.number(counter);
+                }
+            }
             News::Message(part) => {
                 self.byte(kind::MESSAGE);
                 self.byte(u8::from(part.begins) | u8::from(part.continues) << 1);
@@ -248,6 +255,7 @@ mod kind {
     pub(super) const CLAIMED: u8 = 6;
     pub(super) const GIVEN_UP: u8 = 7;
     pub(super) const BYE: u8 = 8;
+    pub(super) const COUNTERS: u8 = 9;
     pub(super) const ITEM_COUNT: u8 = 1;
     pub(super) const ITEM_CLAIM: u8 = 2;
 }
@@ -338,6 +346,7 @@ impl<'a> Reader<'a> {
                 News::Report { from, to, items }
             }
             kind::GRAVES => News::Graves(self.until_end(Self::grave)?),
+            kind::COUNTERS => News::Counters(self.counters()?),
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
             kind::GIVEN_UP => News::GivenUp(self.claim()?),
@@ -371,6 +380,11 @@ impl<'a> Reader<'a> {
 
     fn head_count(&mut self) -> Result<u32, Dropped> {
         self.number().and_then(|number| u32::try_from(number).map_err(|_| Dropped::Malformed))
+    }
+
+    fn counters(&mut self) -> Result<Vec<u64>, Dropped> {
+        let count = usize::try_from(self.number()?).ok().filter(|&count| count <= COUNTERS_MAX);
+        (0..count.ok_or(Dropped::Malformed)?).map(|_| self.number()).collect()
     }
 
     fn grave(&mut self) -> Result<Grave<&'a str>, Dropped> {

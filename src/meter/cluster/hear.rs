@@ -51,6 +51,7 @@ impl Meter {
             _ if self.cluster.peers.at(id).presence != Presence::Living => {}
             News::Report { from, to, items } => self.on_report(id, datagram.number, (*from, *to), items, now),
             News::Graves(graves) => self.on_graves(graves, now),
+            News::Counters(counters) => self.cluster.peers.at_mut(id).note_counters(datagram.number, counters),
             News::Message(part) => {
                 let complete = self.cluster.peers.at_mut(id).inbox.receive(part, now.tick);
                 self.deliver(complete);

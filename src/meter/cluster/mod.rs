@@ -124,6 +124,8 @@ pub(super) struct Cluster {
     graves_ask_at: Tick,
     graves_gap: Duration,
     claim_time_ms: u64,
+    /// When this node's counters may be told again.
+    counters_at: Tick,
 }
 
 impl Cluster {
@@ -147,6 +149,7 @@ impl Cluster {
             graves_ask_at: Tick(0),
             graves_gap: GRAVES_GAP.0,
             claim_time_ms: 0,
+            counters_at: Tick(0),
         }
     }
 
@@ -262,6 +265,12 @@ impl Meter {
     #[must_use]
     pub fn own_members(&self) -> u64 {
         self.members.counted()
+    }
+
+    /// What the other nodes that are there last told of themselves.
+    pub fn counters(&self) -> impl Iterator<Item = (NodeId, &[u64])> {
+        let living = self.cluster.peers.iter().filter(|(_, peer)| peer.presence == Presence::Living);
+        living.map(|(_, peer)| (peer.node, &*peer.counters))
     }
 
     /// The other nodes that are there.

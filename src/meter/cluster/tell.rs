@@ -5,6 +5,7 @@
 //! Invariant: a datagram stays within its size, whatever the names.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::{ALIVE_GAP_MIN, ANSWER_TIME};
 use crate::collections::NONE;
@@ -12,7 +13,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::meter::journal::{Stretch, Subject};
 use crate::meter::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
 use crate::meter::peers::{Peer, PeerId, Presence};
-use crate::meter::{ItemId, Meter, NAME_MAX, Output};
+use crate::meter::{COUNTERS_MAX, ItemId, Meter, NAME_MAX, Output};
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 const ITEMS_WEIGHT_MAX: usize = 1_100;
@@ -28,6 +29,9 @@ const DATAGRAMS_PER_TURN: usize = 32;
 
 /// How many namespaces are looked at for a datagram of what those who are gone had counted, at 0.04 us each.
 const GRAVES_PER_DATAGRAM: usize = 256;
+
+/// After how long this node's counters are told again: often enough for whoever asks every 15 s, at some 40 bytes a second.
+const COUNTERS_GAP: Duration = Duration::from_secs(5);
 
 /// How many peers one turn looks at that may be silent or have to be asked. The dearest is one that has gone with 256
 /// messages held back, which are told: 40 us, 0.6 ms in all.
@@ -56,6 +60,18 @@ impl Meter {
             }
             (rest, begins) = (after, false);
         }
+    }
+
+    /// Whether the others are to be told this node's counters. They go with its signs of life: it asks for no turn of its own.
+    #[must_use]
+    pub fn wants_counters(&self, now: Now) -> bool {
+        self.is_clustered && self.cluster.counters_at <= now.tick && self.cluster.peers.living() > 0
+    }
+
+    /// Tells the others at most [`COUNTERS_MAX`] figures of this node, each below 2^56.
+    pub fn tell_counters(&mut self, counters: &[u64], now: Now) {
+        self.cluster.counters_at = now.tick.after(COUNTERS_GAP);
+        self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()));
     }
 
     /// When the others, if there are any, are told the last change of this node's own count; `None` if they have been.

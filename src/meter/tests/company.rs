@@ -232,6 +232,32 @@ fn who_is_not_counted_elsewhere_is_known_until_it_leaves_or_its_node_is_gone() {
 }
 
 #[test]
+fn what_a_node_tells_of_itself_is_known_while_it_is_there() {
+    let mut scene = clustered();
+    assert!(!scene.meter.wants_counters(scene.now), "nobody is there");
+    scene.hear(1, News::Counters(vec![9]));
+    scene.meet(2);
+    assert!(scene.meter.wants_counters(scene.now));
+    scene.meter.tell_counters(&[4; COUNTERS_MAX + 1], scene.now);
+    assert!(!scene.meter.wants_counters(scene.now), "they were told just now");
+    let told = std::iter::from_fn(|| scene.meter.poll_output()).find_map(|output| match output {
+        Output::Send(Datagram { news: News::Counters(counters), .. }) => Some(counters),
+        _ => None,
+    });
+    assert_eq!(told, Some(vec![4; COUNTERS_MAX]));
+
+    let known = |scene: &Scene| scene.meter.counters().map(|(node, all)| (node.0, all.to_vec())).collect::<Vec<_>>();
+    assert_eq!(known(&scene), [(7, vec![])], "not what it said before it was known to be there");
+    scene.hear(5, News::Counters(vec![1, 2]));
+    scene.hear(4, News::Counters(vec![0]));
+    assert_eq!(known(&scene), [(7, vec![1, 2])], "not what is older");
+    scene.hear(6, News::Bye);
+    assert_eq!(known(&scene), []);
+    scene.now.tick = scene.now.tick.after(s(6.0));
+    assert!(!scene.meter.wants_counters(scene.now), "nobody is there any more");
+}
+
+#[test]
 fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_left() {
     let mut scene = clustered();
     scene.meter.rules.namespace_clean_delay = Duration::ZERO;

@@ -35,6 +35,8 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::Report { from: 0, to: 1, items: vec![] },
         News::Report { from: 1, to: LARGEST, items: vec![Item::Count(count), Item::Claim(claim.clone())] },
         News::Graves(vec![Grave { node: NodeId(9), namespace: "%C3%A9".into(), connections: 0, age }]),
+        News::Counters(vec![]),
+        News::Counters((0..COUNTERS_MAX as u64).map(|number| LARGEST - number).collect()),
         News::Message(part.clone()),
         News::Message(MessagePart { text: "".into(), continues: true, begins: false, ..part }),
         News::Claimed(claim.clone()),
