@@ -8,11 +8,13 @@
 
 mod bytes;
 mod framing;
+mod target;
 
 use std::fmt;
 
-use bytes::{Class, find, find_control, is_graphic};
+use bytes::{Class, find, find_control};
 use framing::Framing;
+use target::{parse_host, parse_target};
 
 /// The longest head in bytes, its last CRLF included. Browsers send 0.5 to 2 KiB, cookies included.
 pub const HEAD_MAX: usize = 8 * 1024;
@@ -269,32 +271,6 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, &str, Version), Refusal> {
     Ok((method, path, version))
 }
 
-/// The path of a target in origin, absolute or asterisk form (RFC 9112 section 3.2).
-fn parse_target(target: &[u8]) -> Result<&str, Refusal> {
-    // VCHAR (RFC 5234): all that a URI can have is within it, and what it cannot have stays as it was sent.
-    if !is_graphic(target) {
-        return Err(Refusal::Target);
-    }
-    let target = str::from_utf8(target).map_err(|_| Refusal::Target)?;
-    let path = if target.starts_with('/') || target == "*" {
-        target
-    } else {
-        let (scheme, rest) = target.split_once("://").ok_or(Refusal::Target)?;
-        if !is_scheme(scheme) {
-            return Err(Refusal::Target);
-        }
-        rest.find(['/', '?']).and_then(|end| rest.get(end..)).unwrap_or("")
-    };
-    let path = path.split('?').next().unwrap_or(path);
-    Ok(if path.is_empty() { "/" } else { path })
-}
-
-/// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )` (RFC 3986 section 3.1)
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
-}
-
 /// A field line without the white space around its value.
 #[derive(Clone, Copy)]
 struct Field<'a> {
@@ -327,20 +303,6 @@ fn trim_ows(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// `Host = uri-host [ ":" port ]` (RFC 9110 section 7.2), by its alphabet. An empty one is legal.
-fn parse_host(value: &[u8]) -> Result<&str, Refusal> {
-    let text = str::from_utf8(value).map_err(|_| Refusal::Host)?;
-    let (host, port) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
-        Some((literal, port)) => (literal, port),
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    let is_literal = text.starts_with('[');
-    let is_port =
-        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
-    let is_right = is_port && host.bytes().all(|byte| HOST.has(byte) || (is_literal && byte == b':'));
-    if is_right { Ok(text) } else { Err(Refusal::Host) }
-}
-
 fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
@@ -353,9 +315,6 @@ fn split_at(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
 
 /// `tchar` (RFC 9110 section 5.6.2)
 static TOKEN: Class = Class::alphanumeric_and(b"!#$%&'*+-.^_`|~");
-
-/// What a host may have that is no literal: `unreserved`, `pct-encoded` and `sub-delims` (RFC 3986 section 3.2.2).
-static HOST: Class = Class::alphanumeric_and(b"-._~%!$&'()*+,;=");
 
 #[cfg(test)]
 mod tests;
