@@ -14,7 +14,7 @@ use std::fmt;
 
 use bytes::{Class, find, find_control};
 use framing::Framing;
-use target::{parse_host, parse_target};
+use target::{Target, parse_host, parse_target};
 
 /// The longest head in bytes, its last CRLF included. Browsers send 0.5 to 2 KiB, cookies included.
 pub const HEAD_MAX: usize = 8 * 1024;
@@ -26,7 +26,8 @@ pub enum Refusal {
     BareLf,
     /// The request line is not `method SP target SP version` (RFC 9112 section 3).
     RequestLine,
-    /// The target has a byte outside visible ASCII, or is in neither origin, absolute nor asterisk form (section 3.2).
+    /// The target has a byte outside visible ASCII, is in neither origin, absolute nor asterisk form, or its host is none
+    /// (section 3.2).
     Target,
     /// The version is well-formed and not 1.0 or 1.1 (RFC 9110 section 15.6.6).
     Version,
@@ -136,7 +137,7 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Whether an `Accept` field names `text/event-stream`.
     pub accepts_event_stream: bool,
-    /// `Host`, without surrounding white space.
+    /// Whom it is for: the host of a target in absolute form, else `Host`; with its port, if it has one.
     pub host: Option<&'a str>,
     /// `Origin`.
     pub origin: Option<&'a [u8]>,
@@ -171,10 +172,10 @@ impl<'a> Request<'a> {
     pub(super) fn parse_first(bytes: &'a [u8]) -> Result<(Self, usize), Refusal> {
         let (request_line, mut rest) = split_at(bytes, b'\n').ok_or(Refusal::RequestLine)?;
         let request_line = request_line.strip_suffix(b"\r").ok_or(Refusal::RequestLine)?;
-        let (method, path, version) = parse_request_line(request_line)?;
+        let (method, target, version) = parse_request_line(request_line)?;
         let mut request = Self {
             method,
-            path,
+            path: target.path,
             accepts_event_stream: false,
             host: None,
             origin: None,
@@ -194,6 +195,8 @@ impl<'a> Request<'a> {
         if version == Version::Http11 && request.host.is_none() {
             return Err(Refusal::Host);
         }
+        // In absolute form the target says whom the request is for, whatever `Host` says (RFC 9112 section 3.2.2).
+        request.host = target.authority.or(request.host);
         let end = bytes.len() - rest.len() + 2;
         request.fields = bytes.get(bytes.len() - request.fields.len()..end).unwrap_or_default();
         Ok((request, end))
@@ -243,13 +246,13 @@ enum Version {
 }
 
 /// `request-line = method SP request-target SP HTTP-version` (RFC 9112 section 3)
-fn parse_request_line(line: &[u8]) -> Result<(Method, &str, Version), Refusal> {
+fn parse_request_line(line: &[u8]) -> Result<(Method, Target<'_>, Version), Refusal> {
     let (method, rest) = split_at(line, b' ').ok_or(Refusal::RequestLine)?;
     let (target, version) = split_at(rest, b' ').ok_or(Refusal::RequestLine)?;
     if version.contains(&b' ') || method.is_empty() || !TOKEN.has_all(method) {
         return Err(Refusal::RequestLine);
     }
-    let path = parse_target(target)?;
+    let target = parse_target(target)?;
     let version = match version {
         b"HTTP/1.1" => Version::Http11,
         b"HTTP/1.0" => Version::Http10,
@@ -265,10 +268,10 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, &str, Version), Refusal> {
         _ => Method::Other,
     };
     // The asterisk form is for OPTIONS alone (section 3.2.4).
-    if path == "*" && method != Method::Options {
+    if target.path == "*" && method != Method::Options {
         return Err(Refusal::Target);
     }
-    Ok((method, path, version))
+    Ok((method, target, version))
 }
 
 /// A field line without the white space around its value.

@@ -342,7 +342,7 @@ fn a_notification_is_sent_raw_by_any_method_and_without_its_query() {
         ("GET", "/ns/chat/caf%C3%A9%20%0A", "chat=caf%C3%A9%20%0A"),
         ("GET", "/ns/chat/a=b&c", "chat=a=b&c"),
         ("GET", "/ns/1/2", "1=2"),
-        ("GET", "http://h/ns/chat/absolute", "chat=absolute"),
+        ("GET", "http://localhost/ns/chat/absolute", "chat=absolute"),
     ];
     for (method, target, expected) in cases {
         exchange(address, request(method, target, &host)).expect_empty();

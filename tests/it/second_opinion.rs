@@ -19,7 +19,10 @@ pub(crate) fn check_request(bytes: &[u8]) {
         of_name.map(|header| header.value).collect::<Vec<_>>()
     };
     let Request { host, origin, user_agent, last_event_id, sec_fetch_site, .. } = request;
-    assert_eq!(host.map(str::as_bytes), values("host").last().copied());
+    // In absolute form the target says whom it is for.
+    let authority = other.path.and_then(|target| target.split_once("://").filter(|_| !target.starts_with('/')));
+    let authority = authority.and_then(|(_, rest)| rest.split(['/', '?']).next()).map(str::as_bytes);
+    assert_eq!(host.map(str::as_bytes), authority.or(values("host").last().copied()));
     assert_eq!(origin, values("origin").last().copied());
     assert_eq!(user_agent, values("user-agent").last().copied());
     assert_eq!(last_event_id, values("last-event-id").last().copied());

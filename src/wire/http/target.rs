@@ -2,27 +2,48 @@
 //!
 //! Owns the forms of a target and the alphabets of its parts. It knows no request.
 
+use core::net::Ipv6Addr;
+
 use super::Refusal;
 use super::bytes::{Class, is_graphic};
 
-/// The path of a target in origin, absolute or asterisk form (RFC 9112 section 3.2).
-pub(super) fn parse_target(target: &[u8]) -> Result<&str, Refusal> {
+/// A request target, as far as anybody cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    /// Without query, not decoded. `*` in asterisk form.
+    pub(super) path: &'a str,
+    /// Whom it is for, in absolute form.
+    pub(super) authority: Option<&'a str>,
+}
+
+/// A target in origin, absolute or asterisk form (RFC 9112 section 3.2).
+pub(super) fn parse_target(target: &[u8]) -> Result<Target<'_>, Refusal> {
     // VCHAR (RFC 5234): all that a URI can have is within it, and what it cannot have stays as it was sent.
     if !is_graphic(target) {
         return Err(Refusal::Target);
     }
     let target = str::from_utf8(target).map_err(|_| Refusal::Target)?;
-    let path = if target.starts_with('/') || target == "*" {
-        target
-    } else {
-        let (scheme, rest) = target.split_once("://").ok_or(Refusal::Target)?;
-        if !is_scheme(scheme) {
-            return Err(Refusal::Target);
-        }
-        rest.find(['/', '?']).and_then(|end| rest.get(end..)).unwrap_or("")
-    };
-    let path = path.split('?').next().unwrap_or(path);
-    Ok(if path.is_empty() { "/" } else { path })
+    if target.starts_with('/') || target == "*" {
+        return Ok(Target { path: without_query(target), authority: None });
+    }
+    let (scheme, rest) = target.split_once("://").ok_or(Refusal::Target)?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    // No user information, and no host that is empty: both are errors (RFC 9110 sections 4.2.1 and 4.2.4).
+    if !is_scheme(scheme)
+        || parse_host(authority.as_bytes()).is_err()
+        || authority.is_empty()
+        || authority.starts_with(':')
+    {
+        return Err(Refusal::Target);
+    }
+    Ok(Target { path: without_query(path), authority: Some(authority) })
+}
+
+fn without_query(path: &str) -> &str {
+    match path.split('?').next() {
+        None | Some("") => "/",
+        Some(path) => path,
+    }
 }
 
 /// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )` (RFC 3986 section 3.1)
@@ -31,19 +52,40 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
 }
 
-/// `Host = uri-host [ ":" port ]` (RFC 9110 section 7.2), by its alphabet. An empty one is legal.
+/// `Host = uri-host [ ":" port ]` (RFC 9110 section 7.2). An empty one is legal.
 pub(super) fn parse_host(value: &[u8]) -> Result<&str, Refusal> {
     let text = str::from_utf8(value).map_err(|_| Refusal::Host)?;
-    let (host, port) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
-        Some((literal, port)) => (literal, port),
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    let is_literal = text.starts_with('[');
+    let literal = text.strip_prefix('[').and_then(|text| text.split_once(']'));
+    let (host, port) = literal.unwrap_or_else(|| text.split_at(text.find(':').unwrap_or(text.len())));
+    let is_host = if literal.is_some() { is_ip_literal(host) } else { is_name(host) };
     let is_port =
         port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
-    let is_right = is_port && host.bytes().all(|byte| HOST.has(byte) || (is_literal && byte == b':'));
-    if is_right { Ok(text) } else { Err(Refusal::Host) }
+    if is_host && is_port { Ok(text) } else { Err(Refusal::Host) }
 }
 
-/// What a host may have that is no literal: `unreserved`, `pct-encoded` and `sub-delims` (RFC 3986 section 3.2.2).
-static HOST: Class = Class::alphanumeric_and(b"-._~%!$&'()*+,;=");
+/// `reg-name = *( unreserved / pct-encoded / sub-delims )`, which an IPv4 address is too (RFC 3986 section 3.2.2).
+fn is_name(host: &str) -> bool {
+    let mut parts = host.as_bytes().split(|&byte| byte == b'%');
+    let first = parts.next().unwrap_or_default();
+    HOST.has_all(first)
+        && parts.all(|part| match part {
+            [high, low, rest @ ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && HOST.has_all(rest),
+            _ => false,
+        })
+}
+
+/// `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`, `IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`
+/// (RFC 3986 section 3.2.2), without the brackets.
+fn is_ip_literal(host: &str) -> bool {
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return true;
+    }
+    let Some((version, address)) = host.strip_prefix(['v', 'V']).and_then(|rest| rest.split_once('.')) else {
+        return false;
+    };
+    let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_version && !address.is_empty() && address.bytes().all(|byte| HOST.has(byte) || byte == b':')
+}
+
+/// `unreserved` and `sub-delims` (RFC 3986 section 2).
+static HOST: Class = Class::alphanumeric_and(b"-._~!$&'()*+,;=");

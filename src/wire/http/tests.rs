@@ -107,6 +107,22 @@ fn targets_are_matched_raw() {
     check_path("HTTP://h:80/ns/x?q", "/ns/x");
     check_path("http://h", "/");
     check_path("http://h?q=/a", "/");
+    check_path("http://[::1]:80/ns", "/ns");
+    for target in
+        ["http:///ns", "http://:80/ns", "http://u@h/ns", "http://h:x/ns", "http://a%/ns", "http://h#f", "http://"]
+    {
+        refuses(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"), Refusal::Target);
+    }
+}
+
+#[test]
+fn a_target_in_absolute_form_says_whom_it_is_for() {
+    for (target, host) in [("/", "h"), ("http://other:8080/ns", "other:8080"), ("http://[::1]?q", "[::1]")] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(read(head.as_bytes()).unwrap().unwrap().host, Some(host), "{target}");
+    }
+    refuses("GET http://h/ HTTP/1.1\r\n\r\n", Refusal::Host);
+    refuses("GET http://h/ HTTP/1.1\r\nHost: a b\r\n\r\n", Refusal::Host);
 }
 
 #[test]
@@ -197,15 +213,37 @@ fn fields_that_are_none_are_refused() {
 fn http_1_1_has_one_host() {
     accepts("GET / HTTP/1.0\r\n\r\n");
     accepts("GET / HTTP/1.1\r\nhOST:\r\n\r\n");
-    for host in ["[::1]", "[::1]:8000", "a:", "a:80", "127.0.0.1:80", "a%20b"] {
+    for host in ["[::1]", "[::1]:8000", "a:", "a:80", "127.0.0.1:80", "a%20b", "%C3%a9", "[v1.a:b]:1", "[::1.2.3.4]"] {
         accepts(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     }
     refuses("GET / HTTP/1.1\r\n\r\n", Refusal::Host);
     refuses("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Refusal::Host);
     refuses("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", Refusal::Host);
-    for host in
-        ["a b", "a/b", "a@b", "a?b", "a#b", "a\"b", "a\u{e9}", "<a>", "a:b", "a:80:80", "[::1", "[::1]80", "::1"]
-    {
+    for host in [
+        "a b",
+        "a/b",
+        "a@b",
+        "a?b",
+        "a#b",
+        "a\"b",
+        "a\u{e9}",
+        "<a>",
+        "a:b",
+        "a:80:80",
+        "[::1",
+        "[::1]80",
+        "::1",
+        "[]",
+        "[h]",
+        "[1.2.3.4]",
+        "[v.a]",
+        "[v1.]",
+        "[vg.a]",
+        "[::1%25lo]",
+        "a%",
+        "a%2",
+        "%zz",
+    ] {
         refuses(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), Refusal::Host);
     }
 }
