@@ -46,7 +46,7 @@ pub fn run_session<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Ending {
     for piece in pieces {
         let followed = match session.feed(piece) {
             Step::Wait => None,
-            Step::Refuse(refusal) => return Ending::Refused(refusal),
+            Step::Refuse { refusal, .. } => return Ending::Refused(refusal),
             Step::TooMuch => return Ending::TooMuch,
             Step::Request { request, surplus } => {
                 let Request { path, accepts_event_stream, .. } = request;

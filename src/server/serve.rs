@@ -71,8 +71,8 @@ impl Server {
                 }
                 self.after_answer(id, surplus, then, now);
             }
-            Step::Refuse(refusal) => {
-                self.service.refuse(refusal);
+            Step::Refuse { refusal, is_head } => {
+                self.service.refuse(refusal, is_head);
                 self.after_answer(id, 0, Then::Drain, now);
             }
             Step::TooMuch => self.conns.close(id, CloseReason::TooMuch),
@@ -180,7 +180,8 @@ impl Server {
         match conn.session {
             Session::Head(None) if conn.port == Port::Stats => self.reply_raw_stats(id, now),
             Session::Head(_) => {
-                self.service.refuse(Refusal::Timeout);
+                let is_head = conn.session.is_head();
+                self.service.refuse(Refusal::Timeout, is_head);
                 self.after_answer(id, 0, Then::Drain, now);
             }
             Session::Stream { .. } => self.conns.close(id, CloseReason::MaxDuration),

@@ -128,9 +128,9 @@ impl Service {
     }
 
     /// Answers what is no request.
-    pub(super) fn refuse(&mut self, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, refusal: Refusal, is_head: bool) {
         self.out.clear();
-        self.reply_text(refusal.status(), refusal, false);
+        self.reply_text(refusal.status(), refusal, is_head);
     }
 
     /// Answers with figures.

@@ -58,7 +58,12 @@ pub enum Step<'a> {
         surplus: u32,
     },
     /// No request. Only [`Session::drain`] may follow.
-    Refuse(Refusal),
+    Refuse {
+        /// Why.
+        refusal: Refusal,
+        /// Whether it says that its method is `HEAD`.
+        is_head: bool,
+    },
     /// The peer has said more than [`SURPLUS_MAX`] after its head.
     TooMuch,
 }
@@ -100,6 +105,12 @@ impl Session {
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         matches!(self, Self::Head(None))
+    }
+
+    /// Whether what has arrived of a head says that its method is `HEAD`.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        matches!(self, Self::Head(Some(partial)) if says_head(&partial.bytes))
     }
 
     /// How many bytes of memory the beginning of a head took when its rest was last waited for.
@@ -149,13 +160,21 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
 fn finish(found: Result<Option<std::ops::Range<usize>>, Refusal>, bytes: &[u8], left_over: u32) -> Step<'_> {
     let range = match found {
         Ok(range) => range.unwrap_or_default(),
-        Err(refusal) => return Step::Refuse(refusal),
+        Err(refusal) => return Step::Refuse { refusal, is_head: says_head(bytes) },
     };
     let surplus = length(bytes.get(range.end..).unwrap_or_default()).saturating_add(left_over);
     match Request::parse(bytes.get(range).unwrap_or_default()) {
         Ok(request) => Step::Request { request, surplus },
-        Err(refusal) => Step::Refuse(refusal),
+        Err(refusal) => Step::Refuse { refusal, is_head: says_head(bytes) },
     }
+}
+
+/// Whether the method is `HEAD`, however wrong the rest: its answer has no content (RFC 9110 section 9.3.2).
+fn says_head(mut bytes: &[u8]) -> bool {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    bytes.starts_with(b"HEAD ")
 }
 
 fn length(bytes: &[u8]) -> u32 {
@@ -192,6 +211,22 @@ mod tests {
                     found => finish(found, &bytes, 0),
                 };
                 assert_eq!(Session::default().feed(&bytes), in_order, "{byte:#x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_head_says_that_it_is_one_in_any_pieces() {
+        for (bytes, expected) in
+            [("\r\nHEAD / HTTP/1.1\r\n\r\n", true), ("HEAD /\n", true), ("HEAD\n", false), ("GET /\r\n\r\n", false)]
+        {
+            for cut in 0..bytes.len() {
+                let (first, rest) = bytes.as_bytes().split_at(cut);
+                let mut session = Session::default();
+                assert_eq!(session.feed(first), Step::Wait);
+                assert_eq!(session.is_head(), first.windows(5).any(|five| five == b"HEAD "), "{bytes:?} cut at {cut}");
+                let Step::Refuse { is_head, .. } = session.feed(rest) else { panic!("{bytes:?} cut at {cut}") };
+                assert_eq!(is_head, expected, "{bytes:?} cut at {cut}");
             }
         }
     }
