@@ -113,12 +113,7 @@ impl Service {
             Port::Demo => self.answer_demo(request),
             Port::Notification => self.answer_notification(request, now),
             Port::Stats if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
-            Port::Stats if request.path == "/" => {
-                reply::push_open_ended_head(&mut self.out, "application/json");
-                if !is_head {
-                    return Then::DrainStats(StatsCursor::default());
-                }
-            }
+            Port::Stats if request.path == "/" => return self.reply_stats(is_head),
             Port::Stats => match Page::of(request.path) {
                 Some(page) => return Then::Page { page, is_head },
                 None => self.reply_text(404, "there are /, /cluster and /process here", is_head),
@@ -139,6 +134,24 @@ impl Service {
         let fields = "Cache-Control: no-store\r\n";
         let content_type = Some("application/json");
         Reply { content_type, fields, body: body.as_bytes(), ..Reply::empty(200) }.write(&mut self.out, is_head);
+    }
+
+    /// Answers with the stats. They are seldom longer than one piece, and then their length is told: not every client takes
+    /// the end of a connection for the end of an answer.
+    fn reply_stats(&mut self, is_head: bool) -> Then {
+        let next = self.push_stats(StatsCursor::default());
+        let piece = self.out.split_off(0);
+        let Some(cursor) = next else {
+            let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
+            Reply { content_type, fields, body: &piece, ..Reply::empty(200) }.write(&mut self.out, is_head);
+            return Then::Drain;
+        };
+        reply::push_open_ended_head(&mut self.out, "application/json");
+        if is_head {
+            return Then::Drain;
+        }
+        self.out.extend_from_slice(&piece);
+        Then::DrainStats(cursor)
     }
 
     /// Appends the next piece of the stats to `out`; returns where they go on, if they do.
