@@ -130,48 +130,15 @@ fn the_body_of_a_join_is_ignored() {
 }
 
 #[test]
-fn what_follows_a_request_is_never_parsed() {
+fn what_follows_a_join_is_never_parsed() {
     let daemon = Daemon::start(&[]);
     let second = join_request("/second", "");
     let mut stream = joins(&daemon, join_request("/first", "") + &second);
     stream.socket.write_all(second.as_bytes()).unwrap();
 
-    let plain = request("GET", "/", "Host: h\r\nConnection: keep-alive\r\n");
-    exchange(daemon.audience(), plain.clone() + &plain).expect_empty();
-    exchange(daemon.audience(), plain + &second).expect_empty();
-
     member(&daemon, "/third");
     assert_eq!(daemon.namespaces(), ["first", "third"]);
     stream.expect_silence(ms(1));
-}
-
-#[test]
-fn a_request_may_come_in_any_pieces() {
-    let daemon = Daemon::start(&[]);
-    let request = join_request("/pieces", "Content-Length: 0\r\n");
-    let mut socket = connect(daemon.audience());
-    for byte in request.as_bytes() {
-        socket.write_all(&[*byte]).unwrap();
-        thread::yield_now();
-    }
-    let mut stream = Stream::over(socket);
-    stream.expect_count(1);
-    for cut in [1, 4, 16, request.len() - 3, request.len() - 1] {
-        let mut socket = connect(daemon.audience());
-        socket.write_all(&request.as_bytes()[..cut]).unwrap();
-        // A whole exchange on another connection: the daemon has seen the first piece by now.
-        get(daemon.audience(), "/").expect_empty();
-        socket.write_all(&request.as_bytes()[cut..]).unwrap();
-        let mut stream = Stream::over(socket);
-        assert!(stream.next_count(SOON) > 0);
-    }
-}
-
-#[test]
-fn http_1_0_needs_no_host_and_joins_too() {
-    let daemon = Daemon::start(&[]);
-    joins(&daemon, format!("GET /old HTTP/1.0\r\n{ACCEPT}\r\n"));
-    exchange(daemon.audience(), "GET / HTTP/1.0\r\n\r\n").expect_empty();
 }
 
 #[test]
