@@ -87,9 +87,13 @@ impl Conns {
     }
 
     /// Turns away a connection that has just come, if its head did not come whole with it and `most` others are waited for.
+    /// One that has said nothing may stay at the stats port: it will be answered soon.
     pub(super) fn limit_heads(&mut self, id: ConnId, most: usize) {
         let Some(conn) = self.get_open(id).filter(|conn| matches!(conn.session, Session::Head(_))) else { return };
         let port = conn.port;
+        if port == Port::Stats && conn.session.is_untouched() {
+            return;
+        }
         if self.heads[port as usize].count() > most {
             self.refuse_head(id);
         }

@@ -5,6 +5,8 @@
 //!
 //! Invariant: a listener is in the poller exactly while a connection that it brings could be taken in.
 
+mod crowd;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -132,6 +134,7 @@ impl Listeners {
         if let Some(number) = config.demo_port {
             this.bind_public(reactor, Port::Demo, config.host, number)?;
         }
+        this.defer_silence_at_side_ports();
         this.meet_neighbours(Neighbours::new(config, audience, node))?;
         Ok((this, audience))
     }
@@ -230,24 +233,6 @@ impl Listeners {
                 self.set_paused(index, reactor, false);
             }
         }
-    }
-
-    /// While as many heads are waited for as may be, whoever comes without one is turned away. Most come a moment before
-    /// theirs, so the kernel is asked to hand them over together. (Not always: one who says nothing would cost the kernel
-    /// a second's memory and be answered a second late.)
-    fn defer_silence(&mut self, heads: usize) {
-        let slack = if self.is_silence_deferred { self.max_heads / 4 } else { 0 };
-        let is_wanted = heads >= self.max_heads - slack;
-        if is_wanted == self.is_silence_deferred {
-            return;
-        }
-        self.is_silence_deferred = is_wanted;
-        for Listener { socket, .. } in self.sockets.iter().filter(|listener| listener.port == Port::Audience) {
-            if let Err(error) = listening::defer_silent(socket.source(), is_wanted) {
-                log::warn(format_args!("event=listener port=audience error={:?}", error.to_string()));
-            }
-        }
-        log::info(format_args!("event=heads waited_for={heads} deferred={is_wanted}"));
     }
 
     /// Has nobody begin to come in any more at the listeners of these ports; who waits there is still accepted.

@@ -36,7 +36,7 @@ pub(super) struct Room {
     /// How many more may be told that they may not.
     doorstep: usize,
     /// How many connections each side port may have.
-    side_port: usize,
+    pub(super) side_port: usize,
 }
 
 impl Room {

@@ -61,6 +61,9 @@ impl Server {
                     self.conns.set_deadline(id, Some(now.tick.after(head_timeout)));
                 }
                 self.conns.hold_head(id, held);
+                if port == Port::Stats && was_untouched {
+                    self.conns.limit_heads(id, self.listeners.heads_max(port));
+                }
             }
             Step::Request { request, surplus } => {
                 let address = self.clients.take(id, &request);
@@ -136,8 +139,13 @@ impl Server {
             conn.shut_when_written()?;
             conn.watch(&self.reactor, Conns::token(id))
         });
-        let patience = if conn.is_behind() { STALL } else { LINGER };
+        let (port, is_behind) = (conn.port, conn.is_behind());
+        let patience = if is_behind { STALL } else { LINGER };
         match drained {
+            // Whoever has its answer makes room. If it still sends, a reset may eat the answer; a whole request does not.
+            Ok(()) if !is_behind && self.listeners.is_crowded(port, &self.conns) => {
+                self.conns.close(id, CloseReason::Lingered);
+            }
             Ok(()) => self.conns.set_deadline(id, Some(now.tick.after(patience))),
             Err(reason) => self.conns.close(id, reason),
         }

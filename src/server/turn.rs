@@ -336,9 +336,7 @@ impl Server {
             self.conns.set_deadline(id, Some(now.tick.after(patience)));
             // A browser's head is usually here already.
             self.on_conn(id, false, now);
-            if port == Port::Audience {
-                self.conns.limit_heads(id, self.service.config.limits.heads);
-            }
+            self.conns.limit_heads(id, self.listeners.heads_max(port));
         }
         budget
     }

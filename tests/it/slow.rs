@@ -2,7 +2,7 @@
 //! and a flood of joins and leaves. Each costs a constant, in the process and in the kernel, and the others do not notice.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -51,14 +51,14 @@ fn process(daemon: &Daemon) -> Value {
 
 /// One of its numbers.
 #[track_caller]
-fn figure(daemon: &Daemon, group: &str, key: &str) -> u64 {
+pub(crate) fn figure(daemon: &Daemon, group: &str, key: &str) -> u64 {
     let page = process(daemon);
     page[group][key].as_u64().unwrap_or_else(|| panic!("no {group}.{key} in {page}"))
 }
 
 /// How many connections are open, the one that asks among them.
 #[track_caller]
-fn open(daemon: &Daemon) -> u64 {
+pub(crate) fn open(daemon: &Daemon) -> u64 {
     process(daemon)["open"].as_u64().unwrap()
 }
 
@@ -203,7 +203,7 @@ fn read_rest(socket: &mut TcpStream) -> Vec<u8> {
 
 /// Joins, hears a count, and leaves.
 #[track_caller]
-fn join_undisturbed(daemon: &Daemon) {
+pub(crate) fn join_undisturbed(daemon: &Daemon) {
     let begun = now();
     drop(member(daemon, "/undisturbed"));
     let taken = now() - begun;
@@ -323,6 +323,51 @@ fn past_max_heads_only_who_comes_without_one_is_turned_away_and_without_a_word()
     assert!(Stream::over(late).next_count(SOON) >= 100);
     assert_eq!(figure(&daemon, "refused", "heads"), 5);
     stays.clear();
+}
+
+/// One request to a side port; the answer, unless it was none.
+fn ask(address: SocketAddr, target: &str) -> Option<String> {
+    let mut socket = connect(address);
+    let _ = socket.write_all(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    Some(lossy(&read_rest(&mut socket))).filter(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
+
+#[test]
+fn a_side_port_that_is_full_of_slow_clients_answers_the_others() {
+    /// Ten times as many as a side port may have.
+    const SLOW: usize = 60;
+    let daemon = Daemon::start_after("ulimit -n 1024", &["--head-timeout", "600"]);
+    let ports = [
+        (daemon.demo(), "/test", "/client/audience.js"),
+        (daemon.notification(), "/a/b/c", "/d/e/f"),
+        (daemon.stats_port(), "/process", "/"),
+    ];
+    for (address, theirs, ours) in ports {
+        let mut refused = figure(&daemon, "refused", "heads");
+        for slow in ["GET / HTTP/1.1\r\nX: ", &format!("GET {theirs} HTTP/1.1\r\nHost: localhost\r\n\r\n")] {
+            let come = |_| {
+                let mut socket = connect(address);
+                let _ = socket.write_all(slow.as_bytes());
+                socket
+            };
+            let sockets: Vec<TcpStream> = (0..SLOW).map(come).collect();
+            // Each of them might be waited for: for 600 s for the rest of the head, or for 2 s to close.
+            for _ in 0..10 {
+                let begun = now();
+                wait_for("an answer", || ask(address, ours));
+                assert!(now() - begun < UNDISTURBED, "{ours} took {:?} beside {slow:?}", now() - begun);
+            }
+            if slow.ends_with("X: ") {
+                let before = std::mem::replace(&mut refused, figure(&daemon, "refused", "heads"));
+                assert!(refused > before + SLOW as u64 / 2, "{} were turned away", refused - before);
+            } else if address != daemon.stats_port() {
+                // Whoever has sent a whole head has its answer. (At the stats port one that was late has another.)
+                for mut socket in sockets {
+                    assert!(lossy(&read_rest(&mut socket)).starts_with("HTTP/1.1 200 "));
+                }
+            }
+        }
+    }
 }
 
 // ---------------------------------------------------------------------------------------------
