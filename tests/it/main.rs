@@ -27,3 +27,4 @@ mod slow;
 mod stream;
 mod supervisor;
 mod support;
+mod tools;
