@@ -20,6 +20,7 @@ mod http;
 mod injected;
 mod layers;
 mod limits;
+mod proxies;
 mod rfc9112;
 mod second_opinion;
 mod simulation;

@@ -371,8 +371,9 @@ impl Drop for Daemon {
     }
 }
 
+/// Says more about a failed test.
 #[expect(clippy::print_stderr, reason = "a failed test shows the daemon's own words")]
-fn show(text: &str) {
+pub(crate) fn show(text: &str) {
     eprintln!("{text}");
 }
 
@@ -561,7 +562,7 @@ impl Stream {
     /// Reads the head of a stream that was asked for on `socket`.
     #[track_caller]
     pub(crate) fn over(socket: TcpStream) -> Self {
-        let mut stream = Stream { socket, head: String::new(), pending: Vec::new(), closed: false };
+        let mut stream = Stream::of_body(socket);
         let deadline = Deadline::after(SOON);
         while !contains(&stream.pending, b"\r\n\r\n") {
             let more = stream.fill(deadline);
@@ -573,6 +574,11 @@ impl Stream {
         assert!(stream.head.starts_with("HTTP/1.1 200 OK\r\n"), "{:?}", stream.head);
         assert!(stream.head.contains("\r\nContent-Type: text/event-stream\r\n"), "{}", stream.head);
         stream
+    }
+
+    /// A stream of which `socket` brings the body alone: somebody else has read the head.
+    pub(crate) fn of_body(socket: TcpStream) -> Self {
+        Stream { socket, head: String::new(), pending: Vec::new(), closed: false }
     }
 
     /// Takes in what comes until `deadline`; false if nothing did.
