@@ -1,10 +1,17 @@
 // demo.test.mjs: the two pages of the demo port, in a real browser, as a person sees them.
 
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ALONE, Meter, TWO_WORKERS, launch, openPage, serve, shows, until } from './harness.mjs';
+import { ALONE, Meter, TWO_WORKERS, launch, openPage, remains, serve, shows, until } from './harness.mjs';
+
+/** Every change is told, however small. */
+const EVERY_CHANGE = [...ALONE, '--notify-delta-ratio', '0'];
+
+/** What a page is made of that its policy names by a hash. */
+const PARTS = { script: /<script[^>]*>([^]*)<\/script>\n<\/body>/, style: /<style>([^]*?)<\/style>/ };
 
 let browser;
 before(async () => { browser = await launch(); });
@@ -61,25 +68,126 @@ test('a namespace is joined as it stands in the address, and decoded to be read'
 });
 
 test('the page asks nobody but the daemon, and nothing in it moves', async (t) => {
-  const meter = await Meter.start(t, ...ALONE);
-  const page = await openPage(t, browser, { viewport: { width: 390, height: 844 } });
-  const asked = [];
-  page.on('request', (request) => asked.push(request.url()));
-  await page.addInitScript(() => {
-    window.shift = 0;
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => { window.shift += entry.value; }))
-      .observe({ type: 'layout-shift', buffered: true });
-  });
+  const meter = await Meter.start(t, ...EVERY_CHANGE);
+  for (const viewport of [{ width: 390, height: 844 }, { width: 1280, height: 800 }]) {
+    const page = await openPage(t, browser, { viewport });
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await page.addInitScript(() => {
+      window.shift = 0;
+      new PerformanceObserver((list) => list.getEntries().forEach((entry) => { window.shift += entry.value; }))
+        .observe({ type: 'layout-shift', buffered: true });
+    });
+    await page.goto(meter.url('demo', '/test'));
+    await shows(page, '#total', '1');
+    const crowd = await gather(meter, 'test', 11);
+    await shows(page, '#total', '12');
+    await shows(page, '#most', '12');
+    await meter.notify('test', 'a'.repeat(200), 'b'.repeat(200));
+    await page.waitForSelector('#messages li');
+    crowd.leave();
+    await shows(page, '#total', '1');
+    assert.deepEqual(asked.sort(), [
+      meter.url('audience', '/test'), meter.url('demo', '/client/audience.js'), meter.url('demo', '/test'),
+    ].sort());
+    // One line pushed down would be ten times as much.
+    const shift = await page.evaluate(() => window.shift);
+    assert.ok(shift < 0.002, `a shift of ${shift}`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'wider than the screen');
+    await page.close();
+  }
+});
+
+test('the chart has a step for each change, a gap for each loss, and forgets', async (t) => {
+  const meter = await Meter.start(t, ...EVERY_CHANGE);
+  const page = await openPage(t, browser);
+  await withSkippableTime(page);
   await page.goto(meter.url('demo', '/test'));
   await shows(page, '#total', '1');
-  await meter.notify('test', 'a'.repeat(200), 'b'.repeat(200));
-  await page.waitForSelector('#messages li');
-  assert.deepEqual(asked.sort(), [
-    meter.url('audience', '/test'), meter.url('demo', '/client/audience.js'), meter.url('demo', '/test'),
-  ].sort());
-  // The number and the state are centred, so a little is theirs; one line pushed down would be a hundred times as much.
-  assert.ok(await page.evaluate(() => window.shift) < 0.005, 'something moved');
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'wider than a phone');
+  await figures(page, '1', '1', '1');
+  await shows(page, '#past-title', 'Last minute');
+  const crowd = await gather(meter, 'test', 4);
+  await shows(page, '#total', '5');
+  await skip(page, 30_000);
+  crowd.leave();
+  await shows(page, '#total', '1');
+  await figures(page, '1', '5', '1');
+  // Up and down, as far as 5 is above 1: where the marks are is what the axis says.
+  const marks = await page.locator('#chart .grid')
+    .evaluateAll((lines) => lines.map((line) => Number(line.getAttribute('y1'))));
+  const labels = await page.locator('#chart text[text-anchor="end"]').allTextContents();
+  assert.deepEqual(labels.slice(0, marks.length).map(Number), [0, 2, 4, 6]);
+  const path = await page.getAttribute('#chart .line', 'd');
+  const heights = path.match(/[V,]([\d.]+)/g).map((part) => Number(part.slice(1)));
+  const isAt = (total, y) => Math.abs(y - (marks[0] + (marks[3] - marks[0]) * total / 6)) < 0.1;
+  for (const total of [1, 5]) assert.ok(heights.some((y) => isAt(total, y)), `no ${total} in ${path}`);
+  assert.ok(isAt(1, heights.at(-1)), `not at 1 in the end: ${path}`);
+
+  await meter.stop();
+  await shows(page, '#state', 'Connection lost, coming back');
+  await figures(page, '1', '5', '–');
+  await meter.run();
+  await shows(page, '#state', 'Live');
+  await until('a second line', async () => await page.locator('#chart .line').count() === 2);
+
+  await skip(page, 5 * 60_000);
+  await shows(page, '#past-title', 'Last 6 minutes');
+  await figures(page, '1', '5', '1');
+  await skip(page, 20 * 60_000);
+  await shows(page, '#past-title', 'Last 10 minutes');
+  await figures(page, '1', '1', '1');
+  await until('one line', async () => await page.locator('#chart .line').count() === 1);
+});
+
+test('a screen reader hears the number now and then, and each message', async (t) => {
+  const meter = await Meter.start(t, ...EVERY_CHANGE);
+  const page = await openPage(t, browser);
+  await withSkippableTime(page);
+  await page.goto(meter.url('demo', '/test'));
+  await shows(page, '#said', '1 here now');
+  const crowd = await gather(meter, 'test', 3);
+  await shows(page, '#total', '4');
+  await remains('1 here now', () => page.textContent('#said'), 500);
+  await skip(page, 20_000);
+  await shows(page, '#said', '4 here now');
+  assert.match(await page.getAttribute('#chart', 'aria-label'), /^Last minute: 1 to 4 were here, now 4$/);
+  crowd.leave();
+  for (const [id, role] of [['said', 'status'], ['state', 'status'], ['log', 'log']]) {
+    assert.equal(await page.getAttribute(`#${id}`, 'role'), role);
+  }
+  // The number itself says nothing.
+  assert.equal(await page.locator('[aria-live] #total, [role] #total, output#total, #total[aria-live]').count(), 0);
+});
+
+test('nothing moves by itself for those who want it so', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  for (const [reducedMotion, moving] of [['no-preference', true], ['reduce', false]]) {
+    const page = await openPage(t, browser, { reducedMotion });
+    await page.goto(meter.url('demo', '/test'));
+    await shows(page, '#state', 'Live');
+    assert.equal(await page.evaluate(() => document.getAnimations().length > 0), moving, reducedMotion);
+    await page.close();
+  }
+});
+
+test('all can be reached and done by keyboard', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const page = await openPage(t, browser, { permissions: ['clipboard-read', 'clipboard-write'] });
+  await page.goto(meter.url('demo', '/test'));
+  await shows(page, '#state', 'Live');
+  const reached = [];
+  for (let tabs = 0; tabs < 4; tabs += 1) {
+    await page.keyboard.press('Tab');
+    reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.tagName));
+    if (reached.at(-1) === 'copy') {
+      await page.keyboard.press('Enter');
+      await shows(page, '#copy', 'Copied');
+      await shows(page, '#said', 'Copied');
+    }
+  }
+  assert.deepEqual(reached, ['A', 'log', 'copy', 'snippet']);
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await page.textContent('#snippet'));
+  await shows(page, '#copy', 'Copy');
 });
 
 test('any number fits a phone', async (t) => {
@@ -111,6 +219,71 @@ test('the snippet works as it is, in a page of another origin', async (t) => {
   await shows(other, '#total', '2');
   await page.click('#copy');
   await until('the button to answer', async () => ['Copied', 'Selected'].includes(await page.textContent('#copy')));
+});
+
+test('the snippet holds whatever the name is', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const [page, other] = [await openPage(t, browser), await openPage(t, browser)];
+  let html;
+  const site = await serve(t, { '/': (_, response) => response.setHeader('Content-Type', 'text/html').end(html) });
+  const names = [
+    '</script><img src=x onerror="window.ran = true">', '"+(window.ran = true)+"',
+    "';window.ran = true;'${window.ran = true}\\u0022&amp;é",
+  ];
+  for (const name of names) {
+    await page.goto(meter.url('demo', `/${encodeURIComponent(name)}`));
+    await shows(page, '#name', name);
+    await shows(page, '#total', '1');
+    html = `<!doctype html><meta charset="utf-8">${await page.textContent('#snippet')}`;
+    await other.goto(site.url('/'));
+    await shows(other, '#total', '2');
+    for (const one of [page, other]) {
+      assert.equal(await one.evaluate(() => window.ran), undefined);
+      assert.deepEqual(one.complaints, []);
+    }
+  }
+});
+
+test('the pages allow themselves what they are made of, and nothing else', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  for (const [path, file] of [['/', 'welcome.html'], ['/test', 'demo.html']]) {
+    const text = await readFile(new URL(`../../client/${file}`, import.meta.url), 'utf8');
+    const hash = (part) => `'sha256-${createHash('sha256').update(part.exec(text)[1]).digest('base64')}'`;
+    for (const [directive, part] of Object.entries(PARTS)) {
+      const [, allowed] = new RegExp(`${directive}-src [^;]*('sha256-[^']*')`).exec(text);
+      assert.equal(allowed, hash(part), `the ${directive} of client/${file} has changed, so its policy has to`);
+    }
+    const page = await openPage(t, browser);
+    await page.addInitScript(() => {
+      window.violations = [];
+      document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.effectiveDirective));
+    });
+    await page.goto(meter.url('demo', path));
+    if (path === '/test') await shows(page, '#state', 'Live');
+    assert.deepEqual(await page.evaluate(() => window.violations), []);
+    await page.evaluate(() => {
+      const smuggled = '<img src="/x.png" onerror="window.ran = true"><p style="color: red">';
+      document.body.insertAdjacentHTML('beforeend', smuggled);
+      fetch('/').catch(() => {});
+    });
+    const refused = ['connect-src', 'img-src', 'script-src-attr', 'style-src-attr'];
+    await until('four refusals', async () => {
+      const violations = await page.evaluate(() => window.violations);
+      return refused.every((directive) => violations.includes(directive));
+    });
+    assert.equal(await page.evaluate(() => window.ran), undefined);
+  }
+});
+
+test('without JavaScript the pages say so', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const page = await openPage(t, browser, { javaScriptEnabled: false });
+  for (const path of ['/', '/test']) {
+    await page.goto(meter.url('demo', path));
+    const words = page.locator('noscript > *');
+    await words.waitFor();
+    assert.match(await words.textContent(), /JavaScript/);
+  }
 });
 
 test('the front page links to an event and leads to any other', async (t) => {
@@ -145,9 +318,14 @@ for (const colorScheme of ['light', 'dark']) {
           await page.waitForSelector('#messages li');
         }
         await screenshot(page, `${name}-${colorScheme}-${device}.png`);
+        assert.deepEqual(await faultsFoundByAxe(page), [], `${name}, ${colorScheme}, ${device}`);
         const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
         assert.equal(/^rgb\((\d)?\d,/.test(ground), colorScheme === 'dark', `${colorScheme} on ${ground}`);
       }
+      await meter.stop();
+      await shows(page, '#state', 'Connection lost, coming back');
+      await screenshot(page, `lost-${colorScheme}-${device}.png`);
+      assert.deepEqual(await faultsFoundByAxe(page), [], `lost, ${colorScheme}, ${device}`);
       assert.deepEqual(page.complaints, []);
     });
   }
@@ -158,4 +336,39 @@ async function screenshot(page, name) {
   const folder = process.env.METER_SCREENSHOTS;
   if (folder) await mkdir(folder, { recursive: true });
   await page.screenshot({ animations: 'disabled', fullPage: true, path: folder && join(folder, name) });
+}
+
+/** What axe-core has to say of the page, contrast by WCAG 2.2 AA included. */
+async function faultsFoundByAxe(page) {
+  await page.evaluate(await readFile(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}: ${node.failureSummary}`));
+}
+
+/** So many members from outside of the browser, who stay until they are told to leave. */
+async function gather(meter, namespace, count) {
+  const headers = { Accept: 'text/event-stream' };
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const joins = Array.from({ length: count }, () => fetch(meter.url('audience', `/${namespace}`), { headers, signal }));
+  for (const { status } of await Promise.all(joins)) assert.equal(status, 200);
+  return { leave: () => leaving.abort() };
+}
+
+/** A page whose monotonic clock `skip` can set forward. */
+async function withSkippableTime(page) {
+  await page.addInitScript(() => {
+    const now = performance.now.bind(performance);
+    window.skipped = 0;
+    performance.now = () => now() + window.skipped;
+  });
+}
+
+async function skip(page, ms) {
+  await page.evaluate((more) => { window.skipped += more; }, ms);
+}
+
+/** The least, the most and the latest that the chart tells of. */
+async function figures(page, ...expected) {
+  for (const [index, id] of ['least', 'most', 'latest'].entries()) await shows(page, `#${id}`, expected[index]);
 }
