@@ -31,7 +31,8 @@ fn pages_in_chromium() {
 }
 
 /// Says all that is missing at once, with how to get it.
-fn assert_machine_has_all(folder: &Path) {
+#[track_caller]
+pub(crate) fn assert_machine_has_all(folder: &Path) {
     let mut missing = Vec::new();
     if Command::new("node").arg("--version").output().is_err() {
         missing.push("Node.js 18.19 or later: apt-get install nodejs npm".to_owned());

@@ -16,9 +16,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::browser::assert_machine_has_all;
 use crate::hosts::{Network, Node, address, command_in, output, run};
 use crate::support::{
-    BINARY, Daemon, Deadline, Event, SOON, Stream, contains, free_port, lossy, ms, now, show, wait_until,
+    BINARY, Daemon, Deadline, Event, SOON, Stream, contains, free_port, lossy, ms, now, show, wait_for, wait_until,
 };
 
 /// What is promised behind a proxy: that a count arrives, and that who leaves is counted out.
@@ -351,6 +352,35 @@ fn streams_that_share_a_connection_count_each() {
         drop(crowd);
         daemon.wait_members("ns", 0);
         assert!(now() - left < PROMISED, "{kind:?}: {:?}", now() - left);
+    }
+}
+
+#[test]
+fn tabs_of_a_browser_share_a_connection_and_are_counted_out_when_they_close() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    assert_machine_has_all(&folder);
+    for kind in KINDS {
+        let Scene { proxy, daemon: _daemon } = Scene::set(kind, &["-w", "2"], &[]);
+        let mut node = Command::new("timeout");
+        node.args(["--kill-after=10", "60", "node", "proxied.mjs"]).arg(proxy.url("")).current_dir(&folder);
+        let output = node.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{kind:?}: {}", lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn who_is_let_go_sees_a_clean_end() {
+    for kind in KINDS {
+        let Scene { proxy, mut daemon } = Scene::set(kind, &["--drain-delay", "0.2"], &[]);
+        let mut members = ["--http1.1", "--http2"].map(|version| proxy.join("/ns", &[version]));
+        daemon.wait_members("ns", 2);
+        daemon.signal("TERM");
+        for Member { curl, .. } in &mut members {
+            // Of a stream that is cut short, curl makes an error.
+            let end = wait_for("the end of the stream", || curl.try_wait().unwrap());
+            assert_eq!(end.code(), Some(0), "{kind:?}");
+        }
+        assert!(daemon.wait_exit().success());
     }
 }
 
