@@ -205,6 +205,8 @@ test('any number fits a phone', async (t) => {
       return [range, document.querySelector('.meter')].map((box) => box.getBoundingClientRect().width);
     });
     assert.ok(inner > 0 && inner <= outer - 40, `${text} is ${inner} px wide, its box ${outer} with 20 of padding`);
+    await until('the chart', async () => /[^–]/.test(await page.textContent('#most')));
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, `with ${text}`);
   }
 });
 
