@@ -385,6 +385,19 @@ fn who_is_let_go_sees_a_clean_end() {
 }
 
 #[test]
+fn any_page_may_see_that_there_is_no_daemon() {
+    for kind in KINDS {
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let proxy = Proxy::start(kind, nobody, &[]);
+        let mut asking = curl();
+        asking.args(["--include", "--header", "Accept: text/event-stream", "--max-time", "8"]).arg(proxy.url("/ns"));
+        let answer = lossy(&asking.stdout(Stdio::piped()).output().unwrap().stdout);
+        assert!(answer.starts_with("HTTP/2 503"), "{kind:?}: {answer}");
+        assert!(answer.contains("\naccess-control-allow-origin: *\r\n"), "{kind:?}: {answer}");
+    }
+}
+
+#[test]
 fn who_posts_joins_and_the_head_passes() {
     for kind in KINDS {
         let Scene { proxy, daemon } = Scene::set(kind, &[], &[]);
@@ -398,6 +411,7 @@ fn who_posts_joins_and_the_head_passes() {
         daemon.wait_members("ns", 2);
         let head = fs::read_to_string(file).unwrap();
         assert!(head.starts_with("HTTP/2 200"), "{kind:?}: {head}");
+        assert_eq!(head.matches("access-control-allow-origin").count(), 1, "{kind:?}: {head}");
         for field in ["content-type: text/event-stream", "cache-control: no-cache", "access-control-allow-origin: *"] {
             assert!(head.contains(&format!("\n{field}\r\n")), "{kind:?}: no {field} in {head}");
         }
