@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::browser::assert_machine_has_all;
 use crate::hosts::{Network, Node, address, command_in, output, run};
 use crate::support::{
-    BINARY, Daemon, Deadline, Event, SOON, Stream, contains, free_port, lossy, ms, now, show, wait_for, wait_until,
+    Daemon, Deadline, Event, SOON, Stream, contains, free_port, lossy, ms, now, show, wait_for, wait_until,
 };
 
 /// What is promised behind a proxy: that a count arrives, and that who leaves is counted out.
@@ -259,20 +259,10 @@ struct Scene {
 impl Scene {
     #[track_caller]
     fn set(kind: Kind, options: &[&str], edits: &[Edit]) -> Self {
-        let trust = trust_proxy();
-        // Until a daemon is there that knows the PROXY protocol, it cannot be sent.
-        let plain: &[Edit] = if kind == Kind::Haproxy && trust.is_empty() { &[(" send-proxy-v2", "")] } else { &[] };
-        let daemon = Daemon::start(&[&QUICK[..], trust, options].concat());
-        let proxy = Proxy::start(kind, daemon.audience(), &[edits, plain].concat());
+        let daemon = Daemon::start(&[&QUICK[..], &["--trust-proxy", "127.0.0.1/32"], options].concat());
+        let proxy = Proxy::start(kind, daemon.audience(), edits);
         Scene { proxy, daemon }
     }
-}
-
-/// The option that has the daemon believe a proxy on this host.
-fn trust_proxy() -> &'static [&'static str] {
-    static KNOWN: OnceLock<bool> = OnceLock::new();
-    let known = KNOWN.get_or_init(|| run(BINARY, &["--help"]).contains("--trust-proxy"));
-    if *known { &["--trust-proxy", "127.0.0.1/32"] } else { &[] }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -455,6 +445,22 @@ fn the_visitors_address_is_passed_on() {
 }
 
 #[test]
+fn visitors_of_one_address_are_counted_up_to_their_limit() {
+    for kind in KINDS {
+        let Scene { proxy, daemon } = Scene::set(kind, &["--max-conn-per-ip", "2"], &[]);
+        let of = |address| ["--interface", address];
+        let members: Vec<_> =
+            ["127.0.0.3", "127.0.0.3", "127.0.0.4", "127.0.0.3"].map(|from| proxy.join("/ns", &of(from))).into();
+        wait_until("that one of them is not counted", || {
+            let present = ["members", "uncounted"].map(|key| daemon.stat("ns", key));
+            present == [Some(3), Some(1)]
+        });
+        drop(members);
+        daemon.wait_members("ns", 0);
+    }
+}
+
+#[test]
 fn a_repeated_count_keeps_a_member_that_silence_would_end() {
     // A minute of patience and a count every 25 s, 60 times as fast.
     let patience: [(Kind, &[Edit]); 2] = [
@@ -506,13 +512,13 @@ impl Vanishing {
     #[track_caller]
     fn set(test: &str, kind: Kind, impatient: &[Edit], patient: &[Edit]) -> Option<Self> {
         let network = Network::build(&format!("proxies::{test}"))?;
-        let node = Node::start(&network, 0, &REPEATED);
+        let trusted = [0, 2].map(address).join(",");
+        let node = Node::start(&network, 0, &[&REPEATED[..], &["--trust-proxy", &trusted]].concat());
         let daemon = SocketAddr::new(address(0).parse().unwrap(), node.daemon.audience().port());
-        let plain: &[Edit] = if kind == Kind::Haproxy { &[(" send-proxy-v2", "")] } else { &[] };
         let proxies = [(0, impatient), (2, patient)].map(|(host, edits)| {
             let at = SocketAddr::new(address(host).parse().unwrap(), 443);
             let inside = |program: &str| command_in(&network.hosts[host], program);
-            let proxy = Proxy::spawn(kind, at, daemon, &[edits, plain].concat(), inside);
+            let proxy = Proxy::spawn(kind, at, daemon, edits, inside);
             let curl = ["netns", "exec", &network.hosts[host], "curl", "--silent", "--insecure", "--max-time", "5"];
             wait_until("the proxy to listen", || output("ip", &[&curl[..], &[&proxy.url("/")]].concat()).is_ok());
             proxy
