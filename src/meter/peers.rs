@@ -376,7 +376,6 @@ impl Peer {
         self.burial.is_some()
     }
 
-    /// Whether some of its members are in the namespaces' sums.
     fn has_members(&self) -> bool {
         self.members > 0 || !self.uncounted.is_empty()
     }
@@ -387,7 +386,6 @@ impl Peer {
         let counted = std::mem::replace(&mut pair.members, after.counted);
         self.members = self.members + u64::from(after.counted) - u64::from(counted);
         let uncounted = match after.uncounted {
-            0 if self.uncounted.is_empty() => None,
             0 => self.uncounted.remove(&namespace),
             some => self.uncounted.insert(namespace, some),
         };

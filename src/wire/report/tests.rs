@@ -1,6 +1,8 @@
 //! Datagrams there and back, and all that is none.
 
 use super::*;
+use crate::meter::news::{Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MessagePart, News, Wanted};
+use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
 
 const LARGEST: u64 = (1 << NUMBER_BITS) - 1;

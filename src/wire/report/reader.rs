@@ -1,0 +1,161 @@
+//! The bytes of a datagram to values.
+//!
+//! Owns what is well-formed. It allocates nothing but lists: names lie in the datagram.
+//!
+//! Invariant: a value has one form, so that what is read is written as the same bytes ([`writer`](super::writer)).
+
+use super::{Dropped, NUMBER_BITS, TEXT_MAX, kind};
+use crate::meter::news::{Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MessagePart, News, NodeId, Wanted};
+use crate::meter::{COUNTERS_MAX, NAME_MAX};
+
+/// The bytes of a datagram that are left.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn byte(&mut self) -> Result<u8, Dropped> {
+        let (&byte, rest) = self.0.split_first().ok_or(Dropped::Malformed)?;
+        self.0 = rest;
+        Ok(byte)
+    }
+
+    fn flag(&mut self) -> Result<bool, Dropped> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Dropped::Malformed),
+        }
+    }
+
+    pub(super) fn fixed(&mut self) -> Result<u64, Dropped> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(Dropped::Malformed)?;
+        self.0 = rest;
+        Ok(u64::from_le_bytes(*bytes))
+    }
+
+    /// A number of at most 56 bits, in as few bytes as it takes: one can be added to any of them.
+    pub(super) fn number(&mut self) -> Result<u64, Dropped> {
+        let mut number = 0;
+        for shift in (0..NUMBER_BITS).step_by(7) {
+            let byte = self.byte()?;
+            if shift > 0 && byte == 0 {
+                return Err(Dropped::Malformed);
+            }
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(Dropped::Malformed)
+    }
+
+    /// Visible ASCII, so that nothing that is told can break out of where it is written.
+    fn text(&mut self, longest: usize) -> Result<&'a str, Dropped> {
+        let length = usize::try_from(self.number()?).map_err(|_| Dropped::Malformed)?;
+        let (text, rest) = self.0.split_at_checked(length).ok_or(Dropped::Malformed)?;
+        if length > longest || !text.iter().all(u8::is_ascii_graphic) {
+            return Err(Dropped::Malformed);
+        }
+        self.0 = rest;
+        str::from_utf8(text).map_err(|_| Dropped::Malformed)
+    }
+
+    fn name(&mut self) -> Result<&'a str, Dropped> {
+        let name = self.text(NAME_MAX)?;
+        if name.is_empty() || name.contains('/') { Err(Dropped::Malformed) } else { Ok(name) }
+    }
+
+    fn age(&mut self) -> Result<Age, Dropped> {
+        Ok(Age { created_unix_s: self.number()?, empty_ms: self.number()? })
+    }
+
+    fn claim(&mut self) -> Result<Claim<&'a str>, Dropped> {
+        Ok(Claim { namespace: self.name()?, uuid: self.name()?, time_ms: self.number()? })
+    }
+
+    pub(super) fn news(&mut self) -> Result<News<&'a str>, Dropped> {
+        Ok(match self.byte()? {
+            kind::ALIVE => {
+                let (version, horizon) = (self.number()?, self.number()?);
+                let (message, graves) = (self.number()?, self.fixed()?);
+                let echo = self.flag()?.then(|| Ok(Echo { asker: NodeId(self.fixed()?), nonce: self.fixed()? }));
+                News::Alive(Alive { version, horizon, message, graves, echo: echo.transpose()? })
+            }
+            kind::ASK => {
+                let of = self.flag()?.then(|| self.fixed().map(NodeId)).transpose()?;
+                let nonce = self.fixed()?;
+                let wanted = if self.flag()? { Wanted::Items { since: self.number()? } } else { Wanted::Graves };
+                News::Ask(Ask { of, wanted, nonce })
+            }
+            kind::REPORT => {
+                let (from, to) = (self.number()?, self.number()?);
+                let items = self.until_end(Self::item)?;
+                if from >= to {
+                    return Err(Dropped::Malformed);
+                }
+                News::Report { from, to, items }
+            }
+            kind::GRAVES => News::Graves(self.until_end(Self::grave)?),
+            kind::COUNTERS => News::Counters(self.counters()?),
+            kind::MESSAGE => News::Message(self.message_part()?),
+            kind::CLAIMED => News::Claimed(self.claim()?),
+            kind::GIVEN_UP => News::GivenUp(self.claim()?),
+            kind::BYE => News::Bye,
+            _ => return Err(Dropped::Malformed),
+        })
+    }
+
+    /// As many as there are: the length of the datagram bounds them.
+    fn until_end<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, Dropped>) -> Result<Vec<T>, Dropped> {
+        let mut all = Vec::new();
+        while !self.0.is_empty() {
+            all.push(one(self)?);
+        }
+        Ok(all)
+    }
+
+    fn item(&mut self) -> Result<Item<&'a str>, Dropped> {
+        Ok(match self.byte()? {
+            kind::ITEM_COUNT => Item::Count(Count {
+                namespace: self.name()?,
+                members: self.head_count()?,
+                uncounted: self.head_count()?,
+                connections: self.connections()?,
+                age: self.age()?,
+            }),
+            kind::ITEM_CLAIM => Item::Claim(self.claim()?),
+            _ => return Err(Dropped::Malformed),
+        })
+    }
+
+    fn head_count(&mut self) -> Result<u32, Dropped> {
+        self.number().and_then(|number| u32::try_from(number).map_err(|_| Dropped::Malformed))
+    }
+
+    fn counters(&mut self) -> Result<Vec<u64>, Dropped> {
+        let count = usize::try_from(self.number()?).ok().filter(|&count| count <= COUNTERS_MAX);
+        (0..count.ok_or(Dropped::Malformed)?).map(|_| self.number()).collect()
+    }
+
+    fn grave(&mut self) -> Result<Grave<&'a str>, Dropped> {
+        Ok(Grave {
+            node: NodeId(self.fixed()?),
+            namespace: self.name()?,
+            connections: self.connections()?,
+            age: self.age()?,
+        })
+    }
+
+    /// A number of which thousands can be added up.
+    fn connections(&mut self) -> Result<u64, Dropped> {
+        self.number().and_then(|number| if number >> 48 == 0 { Ok(number) } else { Err(Dropped::Malformed) })
+    }
+
+    fn message_part(&mut self) -> Result<MessagePart<&'a str>, Dropped> {
+        let flags = self.byte()?;
+        if flags > 3 {
+            return Err(Dropped::Malformed);
+        }
+        let (number, namespace, text) = (self.number()?, self.name()?, self.text(TEXT_MAX)?);
+        Ok(MessagePart { number, namespace, text, begins: flags & 1 != 0, continues: flags & 2 != 0 })
+    }
+}

@@ -1,0 +1,135 @@
+//! Values to the bytes of a datagram.
+//!
+//! Owns how each is written. It does not know how long a datagram may be.
+//!
+//! Invariant: what is written is read as the same ([`reader`](super::reader)).
+
+use super::kind;
+use crate::meter::news::{Age, Ask, Claim, Echo, Item, News, Wanted};
+
+/// The bytes of a datagram so far.
+pub(super) struct Writer(pub(super) Vec<u8>);
+
+impl Writer {
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    pub(super) fn fixed(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    pub(super) fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.byte((number & 0x7f) as u8);
+    }
+
+    fn text(&mut self, text: &impl AsRef<str>) {
+        let text = text.as_ref();
+        self.number(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn age(&mut self, age: Age) {
+        self.number(age.created_unix_s);
+        self.number(age.empty_ms);
+    }
+
+    pub(super) fn news<N: AsRef<str>>(&mut self, news: &News<N>) {
+        match news {
+            News::Alive(alive) => {
+                self.byte(kind::ALIVE);
+                self.number(alive.version);
+                self.number(alive.horizon);
+                self.number(alive.message);
+                self.fixed(alive.graves);
+                self.byte(u8::from(alive.echo.is_some()));
+                if let Some(Echo { asker, nonce }) = alive.echo {
+                    self.fixed(asker.0);
+                    self.fixed(nonce);
+                }
+            }
+            News::Ask(Ask { of, wanted, nonce }) => {
+                self.byte(kind::ASK);
+                self.byte(u8::from(of.is_some()));
+                if let Some(node) = of {
+                    self.fixed(node.0);
+                }
+                self.fixed(*nonce);
+                match wanted {
+                    Wanted::Graves => self.byte(0),
+                    Wanted::Items { since } => {
+                        self.byte(1);
+                        self.number(*since);
+                    }
+                }
+            }
+            News::Report { from, to, items } => {
+                self.byte(kind::REPORT);
+                self.number(*from);
+                self.number(*to);
+                for item in items {
+                    self.item(item);
+                }
+            }
+            News::Graves(graves) => {
+                self.byte(kind::GRAVES);
+                for grave in graves {
+                    self.fixed(grave.node.0);
+                    self.text(&grave.namespace);
+                    self.number(grave.connections);
+                    self.age(grave.age);
+                }
+            }
+            News::Counters(counters) => {
+                self.byte(kind::COUNTERS);
+                self.number(counters.len() as u64);
+                for &counter in counters {
+                    self.number(counter);
+                }
+            }
+            News::Message(part) => {
+                self.byte(kind::MESSAGE);
+                self.byte(u8::from(part.begins) | u8::from(part.continues) << 1);
+                self.number(part.number);
+                self.text(&part.namespace);
+                self.text(&part.text);
+            }
+            News::Claimed(claim) => {
+                self.byte(kind::CLAIMED);
+                self.claim(claim);
+            }
+            News::GivenUp(claim) => {
+                self.byte(kind::GIVEN_UP);
+                self.claim(claim);
+            }
+            News::Bye => self.byte(kind::BYE),
+        }
+    }
+
+    pub(super) fn item<N: AsRef<str>>(&mut self, item: &Item<N>) {
+        match item {
+            Item::Count(count) => {
+                self.byte(kind::ITEM_COUNT);
+                self.text(&count.namespace);
+                self.number(count.members.into());
+                self.number(count.uncounted.into());
+                self.number(count.connections);
+                self.age(count.age);
+            }
+            Item::Claim(claim) => {
+                self.byte(kind::ITEM_CLAIM);
+                self.claim(claim);
+            }
+        }
+    }
+
+    fn claim<N: AsRef<str>>(&mut self, claim: &Claim<N>) {
+        self.text(&claim.namespace);
+        self.text(&claim.uuid);
+        self.number(claim.time_ms);
+    }
+}
