@@ -28,8 +28,13 @@ pub(super) const POLICY: Asset = Asset {
     ),
 };
 
-static SCRIPTS: [Asset; 2] = [
+static SCRIPTS: [Asset; 3] = [
     Asset { path: "/client/audience.js", content_type: JAVASCRIPT, body: include_str!("../../client/audience.js") },
+    Asset {
+        path: "/client/audience.min.js",
+        content_type: JAVASCRIPT,
+        body: include_str!("../../client/audience.min.js"),
+    },
     Asset {
         path: "/client/jquery.audience.js",
         content_type: JAVASCRIPT,

@@ -145,6 +145,70 @@ export async function openPage(t, browser, options) {
   return page;
 }
 
+/** Of each age that is still met. */
+export const JQUERY = {
+  '1.7.2': new URL('node_modules/jquery1/tmp/jquery.js', import.meta.url),
+  '3.7.1': new URL('node_modules/jquery3/dist/jquery.min.js', import.meta.url),
+  '4.0.0': new URL('node_modules/jquery4/dist/jquery.min.js', import.meta.url),
+};
+
+/** A page with what the README of 2011 says, which has joined `url` or is about to. */
+export async function jqueryPage(t, browser, { url, version = '3.7.1', script = () => {}, plugin = '/plugin.js' }) {
+  const site = await serve(t, {
+    '/jquery.js': JQUERY[version],
+    '/plugin.js': new URL('../../client/jquery.audience.js', import.meta.url),
+    '/': `<!doctype html>
+    <script src="/jquery.js"></script>
+    <script src="${plugin}"></script>
+    <script>
+    window.member = $.audience('${url}').progress(function(total)
+    {
+        document.getElementById("total").innerHTML = total;
+    });
+    window.progress = [];
+    member.progress(function (data, parsed) { window.progress.push([data, parsed]); });
+    member.fail(function (message) { window.failure = message; });
+    </script>
+
+    Connected users <span id="total">-</span>`,
+  });
+  const page = await openPage(t, browser);
+  await page.addInitScript(script);
+  await page.goto(site.url('/'));
+  return page;
+}
+
+/** What lets a page of any origin read an answer, and ask for it as it wants to. */
+export const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'Last-Event-ID' };
+
+/** Begins an event stream that any page may read. */
+export function stream(response, text) {
+  response.writeHead(200, { ...ANY_ORIGIN, 'Content-Type': 'text/event-stream' }).write(text);
+  return response;
+}
+
+/** A route that does as `answer` says, and allows it first if a browser asks. */
+export function allowed(answer) {
+  return (request, response) => {
+    if (request.method === 'OPTIONS') response.writeHead(204, ANY_ORIGIN).end();
+    else answer(request, response);
+  };
+}
+
+/**
+ * For a page, before its scripts run: it comes back at once, and notes in `waits` how long it would have waited; chance
+ * gives its most. From the ninth wait on it waits. The watch over silence is left alone.
+ */
+export function noteWaits() {
+  window.waits = [];
+  const { setTimeout } = window;
+  window.setTimeout = (callback, ms) => {
+    if (ms === 75_000) return setTimeout(callback, ms);
+    return setTimeout(callback, window.waits.push(ms) > 8 ? ms : 0);
+  };
+  Math.random = () => 1;
+}
+
 /**
  * A server of another origin than the daemon's. `routes` has a string of HTML, a file URL of a script, or a function
  * (request, response) for each path; what is not there is a 404. Tells its address, and counts requests by path.

@@ -4,7 +4,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ALONE, Meter, launch, openPage, remains, serve, until } from './harness.mjs';
+import {
+  ALONE, ANY_ORIGIN, Meter, allowed, launch, noteWaits, openPage, remains, serve, stream, until,
+} from './harness.mjs';
 
 const MODULE = new URL('../../client/audience.js', import.meta.url);
 
@@ -12,14 +14,12 @@ const MODULE = new URL('../../client/audience.js', import.meta.url);
 const PAGE = `<!doctype html><script type="module">
   import { audience } from '/audience.js';
   const seen = window.seen = { opens: 0, counts: [], messages: [], errors: [] };
-  const member = window.member = audience(location.hash.slice(1));
+  const member = window.member = audience(location.hash.slice(1), window.options);
   member.addEventListener('open', () => { seen.opens += 1; });
-  member.addEventListener('error', ({ detail }) => seen.errors.push(detail));
+  member.onError((error) => seen.errors.push(error));
   window.unsubscribe = member.onCount((total) => seen.counts.push(total));
   member.onMessage((message) => seen.messages.push(message));
 </script>`;
-
-const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
 
 /** Three times the longest wait after which the daemon has a page come back. */
 const RETRIES_MS = 1_500;
@@ -80,6 +80,139 @@ test('pages that are let go come back to a sibling', async (t) => {
   assert.equal(await sibling.members('test'), 2);
 });
 
+test('after a restart all come back, spread over the time that the daemon wishes', async (t) => {
+  const meter = await Meter.start(t, '-w', '1', '--retry-min', '0.5', '--retry-max', '3');
+  const url = meter.url('audience', '/test');
+  const pages = [];
+  // A browser profile opens six connections to a host.
+  while (pages.length < 3) pages.push(await join(t, url));
+  for (const page of pages) {
+    await page.evaluate(async (address) => {
+      const { audience } = await import('/audience.js');
+      window.back = [];
+      window.members = [window.member];
+      while (window.members.length < 5) window.members.push(audience(address));
+      await Promise.all(window.members.map((member) => new Promise((open) => {
+        if (member.state === 'open') open();
+        else member.addEventListener('open', open, { once: true });
+      })));
+      window.members.forEach((member) => member.addEventListener('open', () => window.back.push(Date.now())));
+    }, url);
+  }
+  assert.equal(await meter.members('test'), 15);
+  await meter.stop('SIGKILL');
+  await meter.run();
+  const all = () => Promise.all(pages.map((page) => page.evaluate(() => window.back))).then((back) => back.flat());
+  await until('all to be back', async () => (await all()).length === 15);
+  assert.deepEqual(await meter.stats('test'), { members: 15, connections: 15 });
+  const back = (await all()).sort((one, other) => one - other);
+  // Drawn from 2.5 s: that all 15 are within 0.8 s of each other happens once in half a million runs.
+  assert.ok(back.at(-1) - back[0] > 800, `all came back within ${back.at(-1) - back[0]} ms`);
+});
+
+test('a silent stream is joined anew, and one that is told the same count again is not', async (t) => {
+  let streams = 0;
+  let closed = 0;
+  const server = await serve(t, {
+    '/test': (request, response) => {
+      streams += 1;
+      request.on('close', () => { closed += 1; });
+      stream(response, `data: ${streams}\n\n`);
+    },
+  });
+  const page = await join(t, server.url('/test'), { silenceMs: 400, backoffMs: 50 });
+  await told(page, 'two more counts', (seen) => seen.counts.includes(3) && seen.opens >= 3);
+  assert.match(await page.evaluate(() => window.seen.errors[0].message), /was silent, joining anew$/);
+  await page.evaluate(() => window.member.close());
+  await until('all streams to be closed', () => closed === streams);
+
+  const meter = await Meter.start(t, ...ALONE, '--notify-max-delay', '0.3');
+  const other = await join(t, meter.url('audience', '/test'), { silenceMs: 1_500 });
+  await told(other, 'ten counts', (seen) => seen.counts.length >= 10);
+  assert.deepEqual(await other.evaluate(() => window.seen.errors), []);
+  assert.equal((await meter.stats('test')).connections, 1);
+});
+
+test('offline leaves, online comes back', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const page = await join(t, meter.url('audience', '/test'));
+  await told(page, 'the count', (seen) => seen.counts.includes(1));
+  await page.context().setOffline(true);
+  await until('the member to be gone', async () => await meter.members('test') === 0);
+  assert.equal(await page.evaluate(() => window.member.state), 'connecting');
+  await page.context().setOffline(false);
+  await until('the member to be back', async () => await meter.members('test') === 1, 3_000);
+  await told(page, 'to be open', (seen) => seen.opens === 2);
+});
+
+test('pauseWhenHidden leaves a hidden page out', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const page = await join(t, meter.url('audience', '/test'), { pauseWhenHidden: true });
+  await told(page, 'the count', (seen) => seen.counts.includes(1));
+  await show(page, 'hidden');
+  await until('the member to be gone', async () => await meter.members('test') === 0);
+  assert.equal(await page.evaluate(() => window.member.state), 'paused');
+  await show(page, 'visible');
+  await told(page, 'to be back', (seen) => seen.opens === 2);
+  assert.deepEqual(await page.evaluate(() => window.seen.errors), []);
+  await show(page, 'hidden');
+  await page.evaluate(() => window.member.close());
+  await show(page, 'visible');
+  await remains({ members: 0, connections: 2 }, () => meter.stats('test'), 500);
+});
+
+test('an AbortSignal leaves for good, and one that has been aborted never joins', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const url = meter.url('audience', '/test');
+  const page = await join(t, url);
+  await told(page, 'the count', (seen) => seen.counts.includes(1));
+  const states = await page.evaluate(async (address) => {
+    const { audience } = await import('/audience.js');
+    const abort = new AbortController();
+    const member = audience(address, { signal: abort.signal });
+    await new Promise((open) => { member.addEventListener('open', open); });
+    const closed = new Promise((close) => { member.addEventListener('close', close); });
+    abort.abort();
+    await closed;
+    return [member.state, audience(address, { signal: abort.signal }).state];
+  }, url);
+  assert.deepEqual(states, ['closed', 'closed']);
+  await until('one to be left', async () => await meter.members('test') === 1);
+  assert.equal((await meter.stats('test')).connections, 2);
+});
+
+test('for await tells the latest total, ends with close(), and throws what is final', async (t) => {
+  const server = await serve(t, {
+    '/test': (_, response) => stream(response, 'data: 1\n\ndata: 2\n\ndata: 3\n\n'),
+    '/none': (_, response) => response.writeHead(404).end(),
+  });
+  const page = await join(t, server.url('/test'));
+  await told(page, 'the counts', (seen) => seen.counts.includes(3));
+  assert.deepEqual(await page.evaluate(async () => {
+    const totals = [];
+    for await (const total of window.member) {
+      totals.push(total);
+      if (totals.length === 2) break;
+      window.member.dispatchEvent(new CustomEvent('count', { detail: 4 }));
+      window.member.dispatchEvent(new CustomEvent('count', { detail: 5 }));
+    }
+    const rest = window.member[Symbol.asyncIterator]();
+    totals.push((await rest.next()).value);
+    const end = rest.next();
+    window.member.close();
+    return [...totals, (await end).done, (await rest.next()).done, (await rest.return()).done];
+  }), [3, 5, 3, true, true, true]);
+  const failure = await page.evaluate(async (address) => {
+    const { audience } = await import('/audience.js');
+    try {
+      for await (const total of audience(address)) return total;
+    } catch (error) {
+      return error.message;
+    }
+  }, server.url('/none'));
+  assert.match(failure, /\/none is no event to join: /);
+});
+
 test('a left page is counted out within a second, and in again when it is shown again', async (t) => {
   const meter = await Meter.start(t, ...ALONE);
   const page = await join(t, meter.url('audience', '/test'));
@@ -126,21 +259,72 @@ test('a proxy whose daemon is away for a moment is no farewell', async (t) => {
   await told(page, 'to be back', (seen) => seen.opens === 2 && seen.counts.at(-1) === 2);
 });
 
-for (const [what, answer] of Object.entries({
-  'a wrong address': (response) => response.writeHead(404),
-  'an ordinary page': (response) => response.writeHead(200, { ...ANY_ORIGIN, 'Content-Type': 'text/html' }),
-  'an origin that is not allowed': (response) => response.writeHead(200, { 'Content-Type': 'text/event-stream' }),
+for (const [what, { answer, why }] of Object.entries({
+  'a wrong address': {
+    answer: allowed((_, response) => response.writeHead(404, ANY_ORIGIN).end()),
+    why: /: it answers 404$/,
+  },
+  'a wrong address of another site': {
+    answer: (_, response) => response.writeHead(404).end(),
+    why: /: a wrong address, or this page's origin is not allowed$/,
+  },
+  'an ordinary page': {
+    answer: allowed((_, response) => response.writeHead(200, { ...ANY_ORIGIN, 'Content-Type': 'text/html' }).end('1')),
+    why: /: it answers text\/html, not an event stream$/,
+  },
+  'an origin that is not allowed': {
+    answer: (_, response) => response.writeHead(200, { 'Content-Type': 'text/event-stream' }).end('data: 1\n\n'),
+    why: /: a wrong address, or this page's origin is not allowed$/,
+  },
 })) {
-  test(`${what} is a clear error, and asked only once`, async (t) => {
-    const server = await serve(t, { '/test': (_, response) => answer(response).end('data: 1\n\n') });
+  test(`${what} is a clear error, and only the reason is asked for`, async (t) => {
+    const server = await serve(t, { '/test': answer });
     const page = await join(t, server.url('/test'));
     await until('the member to be closed', () => page.evaluate(() => window.member.state === 'closed'));
-    await remains(1, () => server.requests['/test'], 500);
     const errors = await page.evaluate(() => window.seen.errors);
     assert.deepEqual(errors, [{ final: true, message: errors[0].message }]);
     assert.match(errors[0].message, /\/test is no event to join: /);
+    assert.match(errors[0].message, why);
+    const asked = server.requests['/test'];
+    assert.ok(asked <= 3, `${asked} requests: the stream, the reason, and a browser's question whether it may ask`);
+    await remains(asked, () => server.requests['/test'], 1_500);
   });
 }
+
+test('a daemon that does not allow the page says so, and counts nobody', async (t) => {
+  const meter = await Meter.start(t, ...ALONE, '--allow-origin', 'http://elsewhere.example');
+  const page = await join(t, meter.url('audience', '/test'));
+  await told(page, 'a final error', (seen) => seen.errors.some(({ final }) => final));
+  assert.match(await page.evaluate(() => window.seen.errors[0].message), /this page's origin is not allowed$/);
+  assert.deepEqual(await meter.stats('test'), { members: 0, connections: 0 });
+});
+
+for (const address of ['http://[', 'ftp://h/test', 'nonsense:']) {
+  test(`${address} is a clear error, and nobody is asked`, async (t) => {
+    const page = await join(t, address);
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await told(page, 'an error', (seen) => seen.errors.length === 1);
+    assert.deepEqual(await page.evaluate(() => [window.seen.errors[0], window.member.state]), [
+      { message: `${address} is no address of an event`, final: true }, 'closed',
+    ]);
+    assert.deepEqual(asked, []);
+  });
+}
+
+test('a proxy without its daemon, when the page is loaded, is waited for', async (t) => {
+  let away = true;
+  const server = await serve(t, {
+    '/test': allowed((_, response) => {
+      if (away) response.writeHead(502, ANY_ORIGIN).end();
+      else stream(response, 'data: 1\n\n');
+    }),
+  });
+  const page = await join(t, server.url('/test'));
+  await told(page, 'an error', (seen) => seen.errors.length === 1 && !seen.errors[0].final);
+  away = false;
+  await told(page, 'the count', (seen) => seen.counts.includes(1));
+});
 
 test('what is neither count nor message is told as an error, and harms nothing', async (t) => {
   const server = await serve(t, {
@@ -159,13 +343,7 @@ test('a failing server is asked again after growing waits, as it wished or more'
       first = stream(response, 'retry: 300\n\ndata: 1\n\n');
     },
   });
-  const page = await join(t, server.url('/test'), () => {
-    // The waits are noted, not waited, and chance gives its most.
-    window.waits = [];
-    const { setTimeout } = window;
-    window.setTimeout = (callback, ms) => setTimeout(callback, window.waits.push(ms) > 8 ? ms : 0);
-    Math.random = () => 1;
-  });
+  const page = await join(t, server.url('/test'), {}, noteWaits);
   await told(page, 'a count', (seen) => seen.counts.includes(1));
   first.end();
   const waits = await until('nine waits', () => page.evaluate(() => window.waits.length >= 9 && window.waits));
@@ -175,13 +353,22 @@ test('a failing server is asked again after growing waits, as it wished or more'
 });
 
 /** A page that has joined `url`, or is about to. */
-async function join(t, url, script = () => {}) {
+async function join(t, url, options = {}, script = () => {}) {
   const site = await serve(t, { '/': PAGE, '/audience.js': MODULE });
   const page = await openPage(t, browser);
+  await page.addInitScript((given) => { window.options = given; }, options);
   await page.addInitScript(script);
   await page.goto(`${site.url('/')}#${url}`);
   await page.waitForFunction(() => window.member);
   return page;
+}
+
+/** A page of a headless browser is always visible, so this only says that it is not. */
+function show(page, state) {
+  return page.evaluate((value) => {
+    Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, state);
 }
 
 /** Waits until what the page was told is as it should be, over navigations too. */
@@ -193,9 +380,4 @@ async function told(page, what, condition) {
     });
     return seen && condition(seen);
   }).catch((error) => { throw new Error(`${error.message}; seen: ${JSON.stringify(seen)}`); });
-}
-
-function stream(response, text) {
-  response.writeHead(200, { ...ANY_ORIGIN, 'Content-Type': 'text/event-stream' }).write(text);
-  return response;
 }

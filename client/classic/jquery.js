@@ -1,0 +1,43 @@
+// Made into ../jquery.audience.js, with the core in it: the API of 2011, $.audience(url), on any jQuery from 1.7 to 4
+// (of jQuery 4 not the slim build: it has no Deferred).
+//
+//     var event = $.audience('http://YOUR-SERVER.COM/my-event').progress(function (data, parsed) { ... });
+//     event.close();
+//
+// progress is called with each thing told, a string as ever: '42' is a total, 'service=text' a message. New pages have
+// it parsed as well: {total: 42} or {service: 'service', text: 'text'}, percent-encoding not undone. A second argument
+// of $.audience takes the options of the module.
+//
+// The promise is resolved by close(), and rejected with a message when it ends by itself: there is no such event, or
+// the same uuid joined elsewhere. Everything else is an interruption, and it comes back. Any number of events can be
+// joined in one page.
+
+import { audience } from '../audience.js';
+
+const $ = globalThis.jQuery;
+
+$.audience = (url, options) => {
+  const deferred = $.Deferred();
+  const member = audience(url, options);
+  let held = []; // what was told before the document was there to show it; null from then on
+
+  const tell = (data, parsed) => {
+    if (held) held.push([data, parsed]);
+    else deferred.notify(data, parsed);
+  };
+  member.onCount((total) => tell(String(total), { total }));
+  member.onMessage((message) => tell(`${message.service}=${message.text}`, message));
+  member.onError(({ message, final }) => final && deferred.reject(message));
+  member.addEventListener('close', () => deferred.resolve()); // does nothing once rejected
+
+  // Pages join in a script that stands above the element that is to show the total, and counts are quick.
+  $(() => {
+    const early = held;
+    held = null;
+    early.forEach(([data, parsed]) => deferred.notify(data, parsed));
+  });
+
+  const promise = deferred.promise();
+  promise.close = () => member.close();
+  return promise;
+};
