@@ -565,6 +565,7 @@ function defineElement() {
     audience = null;
 
     #joined = '';
+    /** What stood in it; null before the first count, for it may not have been parsed yet. */
     #placeholder = null;
 
     connectedCallback() {
@@ -591,8 +592,7 @@ function defineElement() {
       this.#joined = wanted;
       this.audience?.close();
       this.audience = null;
-      this.#placeholder ??= this.textContent;
-      this.textContent = this.#placeholder;
+      if (this.#placeholder !== null) this.textContent = this.#placeholder;
       if (wanted) this.#join();
     }
 
@@ -603,7 +603,10 @@ function defineElement() {
         pauseWhenHidden: this.hasAttribute('pause-when-hidden'),
       });
       this.audience = member;
-      member.onCount((total) => { this.textContent = total.toLocaleString(); });
+      member.onCount((total) => {
+        this.#placeholder ??= this.textContent;
+        this.textContent = total.toLocaleString();
+      });
       this.setAttribute('state', member.state);
       listen(member, 'state', () => this.setAttribute('state', member.state));
       ['count', 'message', 'error'].forEach((type) => listen(member, type, ({ detail }) => {

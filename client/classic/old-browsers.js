@@ -86,8 +86,8 @@ class XhrEventSource {
   #end(mayComeBack) {
     this.#cut();
     this.readyState = mayComeBack ? 0 : 2;
-    if (mayComeBack) this.#timer = setTimeout(() => this.#request(), this.#retryMs);
     this.onerror({});
+    if (this.readyState === 0) this.#timer = setTimeout(() => this.#request(), this.#retryMs);
   }
 
   #cut() {

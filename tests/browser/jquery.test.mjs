@@ -48,9 +48,9 @@ describe('jquery.audience.js', { concurrency: 3 }, () => {
       const meter = await Meter.start(t, ...ALONE, '--enable-uuid');
       const page = await join(t, { version, url: meter.url('audience', '/one') });
       await page.evaluate((url) => {
-        window.other = $.audience(url, { uuid: 'me' });
-        window.again = $.audience(url, { uuid: 'me' });
-        window.other.fail((message) => { window.otherFailure = message; });
+        window.other = $.audience(url, { uuid: 'me' }).progress(() => {
+          window.again ??= $.audience(url, { uuid: 'me' });
+        }).fail((message) => { window.otherFailure = message; });
       }, meter.url('audience', '/two'));
       await until('the first of one id to be ended', () => page.evaluate(() => window.otherFailure));
       assert.match(await page.evaluate(() => window.otherFailure), /\/two\/me was joined anew elsewhere$/);

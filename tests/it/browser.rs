@@ -1,13 +1,13 @@
 //! The daemon and its pages in a real browser: runs the tests of `tests/browser`, which Node.js drives, as one test.
 //!
 //! Owns the deadline, and the word on what is missing on this machine. What is tested stands in
-//! `tests/browser/*.test.mjs`; what went wrong there is printed whole. A machine without Node.js, the driver or
-//! Chromium fails: nothing passes unseen.
+//! `tests/browser/*.test.mjs`; what went wrong there is printed whole. A machine without Node.js, the driver, Chromium or
+//! the Python client fails: nothing passes unseen.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// For all files together. They take about 60 s alone on two cores.
+/// For all files together, of which two run at a time. They take about TIME s alone on two cores.
 const DEADLINE: &str = "180";
 
 /// What coreutils' `timeout` exits with when it had to end the run, and with -KILL when that took force.
@@ -40,6 +40,12 @@ pub(crate) fn assert_machine_has_all(folder: &Path) {
     if !folder.join("node_modules/playwright-core").is_dir() {
         missing.push(format!("the browser's driver: npm ci --prefix {}", folder.display()));
     }
+    if !folder.join(".python/httpx_sse").is_dir() {
+        let path = folder.display();
+        missing.push(format!(
+            "httpx-sse: python3 -m pip install --target {path}/.python -r {path}/requirements.txt (of python3-pip)"
+        ));
+    }
     let chromium = std::env::var_os("CHROMIUM").map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
     if !chromium.exists() {
         missing.push(format!("{}: apt-get install chromium, or name another in CHROMIUM", chromium.display()));
@@ -61,7 +67,7 @@ fn test_files(folder: &Path) -> Vec<PathBuf> {
 /// `timeout` puts all that it starts in a process group of its own and ends the group: no daemon outlives a late run.
 fn run(folder: &Path, files: &[PathBuf]) -> Output {
     Command::new("timeout")
-        .args(["--kill-after=10", DEADLINE, "node", "--test", "--test-reporter=tap", "--test-concurrency=1"])
+        .args(["--kill-after=10", DEADLINE, "node", "--test", "--test-reporter=tap", "--test-concurrency=2"])
         .args(files)
         .current_dir(folder)
         .env("METER_BIN", env!("CARGO_BIN_EXE_audience-meter"))

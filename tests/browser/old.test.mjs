@@ -1,0 +1,222 @@
+// old.test.mjs: the classic scripts in a browser that is as old as can be made of a new one.
+//
+// What IE 10 and 11 and old Android lack is taken away before the page's scripts run. That the scripts are in a syntax
+// that those can read is tested in package.test.mjs.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  ALONE, ANY_ORIGIN, Meter, jqueryPage, launch, noteWaits, openPage, remains, serve, shows, stream, until,
+} from './harness.mjs';
+
+const CLASSIC = new URL('../../client/audience.min.js', import.meta.url);
+
+/** Three times the longest wait after which the daemon has a page come back. */
+const RETRIES_MS = 1_500;
+
+/** In the page: nothing of this is in IE 10. A page of it is read by text alone, for Playwright's own script is broken. */
+function growOld() {
+  const { iterator } = Symbol;
+  [Array, String, NodeList, Uint32Array].forEach(({ prototype }) => { delete prototype[iterator]; });
+  delete Navigator.prototype.locks;
+  ['find', 'findIndex', 'includes', 'fill', 'flat', 'flatMap', 'at', 'keys', 'values', 'entries'].forEach((name) => {
+    delete Array.prototype[name];
+  });
+  ['startsWith', 'endsWith', 'includes', 'repeat', 'padStart', 'at'].forEach((name) => delete String.prototype[name]);
+  ['assign', 'entries', 'values', 'setPrototypeOf', 'getOwnPropertySymbols', 'is', 'fromEntries'].forEach((name) => {
+    delete Object[name];
+  });
+  ['remove', 'append', 'prepend', 'closest', 'matches', 'replaceWith'].forEach((name) => delete Element.prototype[name]);
+  delete NodeList.prototype.forEach;
+  delete Array.from;
+  delete Array.of;
+  delete Number.isInteger;
+  delete Math.trunc;
+  delete performance.now;
+  [
+    'EventSource', 'Promise', 'fetch', 'BroadcastChannel', 'customElements', 'URL', 'URLSearchParams', 'EventTarget',
+    'CustomEvent', 'Event', 'Reflect', 'Proxy', 'Map', 'Set', 'WeakMap', 'WeakSet', 'AbortController', 'AbortSignal',
+    'globalThis', 'queueMicrotask', 'crypto', 'TextDecoder', 'Headers', 'Request', 'Response', 'BigInt', 'Symbol',
+  ].forEach((name) => {
+    delete window[name];
+    if (name in window) document.title += ` ${name} is still there`;
+  });
+}
+
+let browser;
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+
+describe('old browsers', { concurrency: 3 }, () => {
+  test('the classic script counts, tells messages and errors, comes back, closes, and fills elements', async (t) => {
+    const meter = await Meter.start(t, ...ALONE);
+    const page = await classicPage(t, `
+      <audience-meter id="element" src="${meter.url('audience', '/element')}">-</audience-meter>
+      <b id="total">-</b><b id="said">-</b><b id="error">-</b><b id="state">-</b>
+      <button id="close">Close</button>
+      <script>
+        var show = function (id, text) { document.getElementById(id).innerHTML = text; };
+        var member = audience('${meter.url('audience', '/test')}', { shared: true, uuid: true });
+        member.onCount(function (total) { show('total', total + 1); });
+        member.onMessage(function (message) { show('said', message.service + ':' + message.text); });
+        member.addEventListener('state', function (event) { show('state', event.detail); });
+        var audiences = ['ftp://h/test', '/none'].map(function (address) { return audience(address); });
+        audiences[1].onError(function (error) { show('error', error.message); });
+        document.getElementById('close').onclick = function () { member.close(); };
+      </script>`);
+    await shows(page, '#total', '2');
+    await shows(page, '#element', '1');
+    assert.equal(await page.title(), '');
+    assert.match(await page.textContent('#error'), /\/none is no event to join: it answers 404$/);
+    await meter.notify('test', 'chat', 'a=b%20c');
+    await shows(page, '#said', 'chat:a=b%20c');
+
+    await meter.stop('SIGKILL');
+    await shows(page, '#state', 'connecting');
+    await meter.run();
+    await shows(page, '#state', 'open');
+    await until('both to be back', async () => await meter.members('test') === 1 && await meter.members('element') === 1);
+
+    await page.click('#close');
+    await until('the page to have left', async () => await meter.members('test') === 0);
+    await remains({ members: 0, connections: 1 }, () => meter.stats('test'), 1_000);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test('jQuery 1.7: the total, and a restart', async (t) => {
+    const meter = await Meter.start(t, ...ALONE);
+    const plugin = meter.url('audience', '/client/jquery.audience.js');
+    const page = await jqueryPage(t, browser, {
+      version: '1.7.2', script: growOld, plugin, url: meter.url('audience', '/test'),
+    });
+    await shows(page, '#total', '1');
+    assert.equal(await page.title(), '');
+    await meter.stop('SIGKILL');
+    await meter.run();
+    await until('the page to be back', async () => await meter.members('test') === 1);
+    assert.deepEqual(page.complaints, []);
+  });
+
+  test('a response is cut before it grows large, and nobody sees more of it than must be', async (t) => {
+    const sizes = [];
+    const closed = [];
+    const server = await serve(t, {
+      '/test': (request, response) => {
+        const nth = sizes.push(0) - 1;
+        request.socket.on('close', () => closed.push(nth));
+        stream(response, `data: ${nth + 100}\n\n`);
+        const timer = setInterval(() => {
+          const message = `data: long=${'x'.repeat(5_000)}\n\n`;
+          sizes[nth] += message.length;
+          response.write(message);
+        }, 10);
+        response.on('close', () => clearInterval(timer));
+      },
+    });
+    const page = await join(t, server.url('/test'), withoutEventSource);
+    await until('three renewals', () => closed.length >= 3);
+    assert.deepEqual(closed.slice(0, 3), [0, 1, 2]);
+    for (const size of sizes.slice(0, 3)) assert.ok(size > 60_000 && size < 256_000, `cut after ${size} bytes`);
+    assert.deepEqual(await page.evaluate(() => [window.seen.opens, window.seen.errors]), [1, []]);
+  });
+
+  test('to others a renewal is one who leaves and comes at once', async (t) => {
+    const meter = await Meter.start(t, '-w', '1', '--notify-min-delay', '0.5');
+    const url = meter.url('audience', '/test');
+    const old = await join(t, url, withoutEventSource);
+    const other = await join(t, url);
+    await until('both to be told', () => other.evaluate(() => window.seen.counts.at(-1) === 2));
+    for (let sent = 0; sent < 10; sent += 1) await meter.notify('test', 'long', 'x'.repeat(7_000));
+    await until('the renewal', async () => (await meter.stats('test')).connections === 3);
+    await until('both to be there', async () => await meter.members('test') === 2);
+    await remains(2, () => meter.members('test'), 700);
+    const counts = await other.evaluate(() => window.seen.counts);
+    assert.equal(counts.at(-1), 2, `${counts}`);
+    assert.ok(counts.every((count) => count <= 2), `${counts}: nobody was counted twice`);
+    assert.deepEqual(await old.evaluate(() => [window.seen.opens, window.seen.errors]), [1, []]);
+  });
+
+  test('a uuid that joins elsewhere ends the first page for good', async (t) => {
+    const meter = await Meter.start(t, ...ALONE, '--enable-uuid');
+    const url = meter.url('audience', '/test/somebody');
+    const one = await join(t, url, withoutEventSource);
+    await until('the count', () => one.evaluate(() => window.seen.counts.includes(1)));
+    await join(t, url, withoutEventSource);
+    await until('the first to be ended', () => one.evaluate(() => window.member.state === 'closed'));
+    assert.match(await one.evaluate(() => window.seen.errors.at(-1).message), /joined anew elsewhere$/);
+    await remains({ members: 1, connections: 2 }, () => meter.stats('test'), RETRIES_MS);
+  });
+
+  test('a left page is counted out within a second, and in again when it is shown again', async (t) => {
+    const meter = await Meter.start(t, ...ALONE);
+    const page = await join(t, meter.url('audience', '/test'), withoutEventSource);
+    await until('the count', async () => await meter.members('test') === 1);
+    const elsewhere = await serve(t, { '/': '<!doctype html>elsewhere' });
+    await page.goto(elsewhere.url('/'), { waitUntil: 'commit' });
+    await until('the left page to be counted out', async () => await meter.members('test') === 0, 1_000);
+    await page.evaluate(() => { setTimeout(() => history.back()); });
+    await until('the page to be counted in again', async () => await meter.members('test') === 1);
+  });
+
+  for (const [what, head] of Object.entries({
+    'a wrong address': [404, ANY_ORIGIN], 'an ordinary page': [200, { ...ANY_ORIGIN, 'Content-Type': 'text/html' }],
+  })) {
+    test(`${what} is final, and only the reason is asked for`, async (t) => {
+      const server = await serve(t, { '/test': (_, response) => response.writeHead(...head).end() });
+      const page = await join(t, server.url('/test'), withoutEventSource);
+      await until('the end', () => page.evaluate(() => window.member.state === 'closed'));
+      assert.match(await page.evaluate(() => window.seen.errors[0].message), /\/test is no event to join: /);
+      const asked = server.requests['/test'];
+      assert.ok(asked <= 3, `${asked} requests`);
+      await remains(asked, () => server.requests['/test'], 1_000);
+    });
+  }
+
+  test('a failing server is asked again after growing waits, as it wished or more', async (t) => {
+    let first;
+    const server = await serve(t, {
+      '/test': (_, response) => {
+        if (first) return response.writeHead(502).end();
+        first = stream(response, 'retry: 300\n\ndata: 1\n\n');
+      },
+    });
+    const page = await join(t, server.url('/test'), `(${withoutEventSource})();(${noteWaits})()`);
+    await until('the count', () => page.evaluate(() => window.seen.counts.includes(1)));
+    first.end();
+    const waits = await until('nine waits', () => page.evaluate(() => window.waits.length >= 9 && window.waits));
+    const [floor] = waits.map((ms) => ms - 1_000);
+    assert.ok(floor >= 290 && floor < 5_000, `a floor of ${floor} ms, the server wished 300`);
+    assert.deepEqual(waits.map((ms) => Math.round(ms - floor)), [1e3, 2e3, 4e3, 8e3, 16e3, 3e4, 3e4, 3e4, 3e4]);
+  });
+});
+
+function withoutEventSource() {
+  delete window.EventSource;
+}
+
+/** A page of the oldest browser with the classic script and `body`. */
+async function classicPage(t, body) {
+  const site = await serve(t, { '/audience.min.js': CLASSIC, '/': `<!doctype html><script src="/audience.min.js"></script>${body}` });
+  const page = await openPage(t, browser);
+  await page.addInitScript(growOld);
+  await page.goto(site.url('/'));
+  return page;
+}
+
+/** A page that has joined `url` by the classic script, or is about to. */
+async function join(t, url, script = () => {}) {
+  const site = await serve(t, {
+    '/audience.min.js': CLASSIC,
+    '/': `<!doctype html><script src="/audience.min.js"></script><script>
+      var seen = { opens: 0, counts: [], errors: [] };
+      var member = audience('${url}');
+      member.addEventListener('open', function () { seen.opens += 1; });
+      member.onCount(function (total) { seen.counts.push(total); });
+      member.onError(function (error) { seen.errors.push(error); });
+    </script>`,
+  });
+  const page = await openPage(t, browser);
+  await page.addInitScript(script);
+  await page.goto(site.url('/'));
+  return page;
+}

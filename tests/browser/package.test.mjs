@@ -1,0 +1,91 @@
+// package.test.mjs: what is shipped of client/: the size of the module, the scripts that are made out of it, the types,
+// and the package for the npm registry. No browser is needed.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { parse } from 'acorn';
+import ts from 'typescript';
+import { CLIENT, build, minifiedModule } from './build.mjs';
+
+const run = promisify(execFile);
+const read = (name, base = CLIENT) => readFile(new URL(name, base), 'utf8');
+
+test('the module is under 4 kB, minified and gzipped, and imports nothing', async () => {
+  const minified = await minifiedModule();
+  const size = gzipSync(minified, { level: 9 }).length;
+  assert.ok(size < 4_000, `${size} bytes`);
+  const { body } = parse(await read('audience.js'), { ecmaVersion: 'latest', sourceType: 'module' });
+  assert.deepEqual(body.filter(({ type }) => type.startsWith('Import')), []);
+  assert.doesNotMatch(minified, /\bimport\s*\(|\brequire\s*\(/);
+});
+
+test('the classic scripts are what is made of their sources, in ES5', async () => {
+  const made = await build();
+  assert.deepEqual(Object.keys(made), ['audience.min.js', 'jquery.audience.js']);
+  for (const [name, text] of Object.entries(made)) {
+    assert.ok(text === await read(name), `client/${name} is out of date: npm run build --prefix tests/browser`);
+    const { body } = parse(text, { ecmaVersion: 5 });
+    assert.deepEqual(body.map(({ type }) => type), ['ExpressionStatement'], `${name} puts names into the page`);
+  }
+  assert.throws(() => parse('const a = 1', { ecmaVersion: 5 }), 'the judge does not judge');
+});
+
+test('the types fit a page that uses all of them', async () => {
+  const file = fileURLToPath(new URL('api.ts', import.meta.url));
+  const program = ts.createProgram([file], {
+    strict: true,
+    noEmit: true,
+    types: [],
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts', 'lib.dom.asynciterable.d.ts'],
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    paths: { 'audience-meter': [fileURLToPath(new URL('audience.d.ts', CLIENT))] },
+  });
+  const faults = ts.getPreEmitDiagnostics(program);
+  assert.equal(ts.formatDiagnostics(faults, {
+    getCanonicalFileName: (name) => name, getCurrentDirectory: () => '', getNewLine: () => '\n',
+  }), '');
+});
+
+test('the types name what the module has', async () => {
+  const module = await import(new URL('audience.js', CLIENT));
+  assert.deepEqual(Object.keys(module).sort(), ['Audience', 'audience']);
+  const types = await read('audience.d.ts');
+  const methods = Object.getOwnPropertyNames(module.Audience.prototype).filter((name) => name !== 'constructor');
+  for (const name of methods) assert.ok(types.includes(`  ${name}(`), `audience.d.ts lacks ${name}`);
+});
+
+test('the package has all it names, and nothing else', async () => {
+  const manifest = JSON.parse(await read('package.json'));
+  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: fileURLToPath(CLIENT), timeout: 60_000,
+  });
+  const [packed] = JSON.parse(stdout);
+  const files = packed.files.map(({ path }) => path).sort();
+  assert.deepEqual(files, [
+    'LICENSE', 'README.md', 'audience.d.ts', 'audience.js', 'audience.min.js', 'jquery.audience.js', 'package.json',
+  ]);
+  const named = [manifest.main, manifest.types, manifest.unpkg, manifest.jsdelivr, ...targets(manifest.exports)];
+  for (const name of named) assert.ok(files.includes(name.replace('./', '')), `${name} is not in the package`);
+  assert.equal(packed.name, 'audience-meter');
+  assert.equal(manifest.dependencies, undefined);
+});
+
+test('the package is of the version and the license of the daemon', async () => {
+  const cargo = await read('../Cargo.toml');
+  const manifest = JSON.parse(await read('package.json'));
+  assert.equal(manifest.version, /^version = "(.*)"$/m.exec(cargo)[1]);
+  assert.equal(manifest.license, /^license = "(.*)"$/m.exec(cargo)[1]);
+  assert.equal(await read('LICENSE'), await read('../LICENSE'));
+});
+
+/** All files that an `exports` leads to. */
+function targets(exports) {
+  return typeof exports === 'string' ? [exports] : Object.values(exports).flatMap(targets);
+}
