@@ -294,7 +294,7 @@ class Stream {
     const isStream = status === 204 || (status === 200 && /^text\/event-stream/.test(type));
     if (!first && status === 204) {
       this.#listener.lose(`${this.#url} was joined anew elsewhere`, true);
-    } else if (first && status < 500 && !isStream) {
+    } else if (first && status < 500 && !isStream && globalThis.navigator?.onLine !== false) {
       const why = status === 200 ? `it answers ${type || 'something'}, not an event stream`
         : status ? `it answers ${status}` : 'a wrong address, or this page\'s origin is not allowed';
       this.#listener.lose(`${this.#url} is no event to join: ${why}`, true);

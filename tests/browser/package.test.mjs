@@ -35,6 +35,20 @@ test('the classic scripts are what is made of their sources, in ES5', async () =
   assert.throws(() => parse('const a = 1', { ecmaVersion: 5 }), 'the judge does not judge');
 });
 
+test('of what is newer than ES5 the classic scripts use only what they do without', () => {
+  const program = ts.createProgram(['audience.min.js', 'jquery.audience.js'].map((name) => fileURLToPath(new URL(name, CLIENT))), {
+    allowJs: true, checkJs: true, noEmit: true, types: [], lib: ['lib.es5.d.ts', 'lib.dom.d.ts'],
+  });
+  const newer = ts.getPreEmitDiagnostics(program)
+    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '))
+    .filter((text) => /target library/.test(text))
+    .map((text) => /'(\w+)'/.exec(text)[1]);
+  // All of them are taken away from the browser of old.test.mjs.
+  assert.deepEqual([...new Set(newer)].sort(), [
+    'Map', 'Promise', 'Reflect', 'Symbol', 'from', 'getOwnPropertySymbols', 'setPrototypeOf',
+  ]);
+});
+
 test('the types fit a page that uses all of them', async () => {
   const file = fileURLToPath(new URL('api.ts', import.meta.url));
   const program = ts.createProgram([file], {
