@@ -125,10 +125,10 @@ export class Audience extends EventTarget {
   #update(left) {
     this.#left = left;
     const away = left || (this.#options.pauseWhenHidden && globalThis.document?.visibilityState === 'hidden');
-    if (away && this.#line) {
+    if (away) {
       this.#hangUp();
       this.#become('paused');
-    } else if (!away && !this.#line) {
+    } else if (!this.#line) {
       this.#become('connecting');
       const Line = this.#options.shared && canShare() ? Shared : Stream;
       this.#line = new Line(this.#url, this.#options, {
@@ -145,6 +145,7 @@ export class Audience extends EventTarget {
       this.#become('open');
       this.#emit('open');
     }
+    if (this.state === 'closed') return; // by what that led the page to do
     if (what[1]) {
       this.total = Number(data);
       this.#emit('count', this.total);
@@ -295,7 +296,7 @@ class Stream {
     if (!first && status === 204) {
       this.#listener.lose(`${this.#url} was joined anew elsewhere`, true);
     } else if (first && status < 500 && !isStream && globalThis.navigator?.onLine !== false) {
-      const why = status === 200 ? `it answers ${type || 'something'}, not an event stream`
+      const why = status === 200 ? `it answers ${type || 'without a type'}, not an event stream`
         : status ? `it answers ${status}` : 'a wrong address, or this page\'s origin is not allowed';
       this.#listener.lose(`${this.#url} is no event to join: ${why}`, true);
     } else {

@@ -112,7 +112,13 @@ class PlainEventTarget {
   }
 
   dispatchEvent(event) {
-    (this.#listeners[event.type] || []).forEach((listener) => listener.call(this, event));
+    (this.#listeners[event.type] || []).forEach((listener) => {
+      try {
+        listener.call(this, event);
+      } catch (error) {
+        setTimeout(() => { throw error; }); // as an EventTarget does: the page hears of it, the others are told all the same
+      }
+    });
   }
 }
 
@@ -159,8 +165,10 @@ export function fillElements(audience) {
     const elements = document.querySelectorAll('audience-meter[src]');
     for (let i = 0; i < elements.length; i += 1) {
       const element = elements[i];
-      audience(element.getAttribute('src'), { uuid: element.getAttribute('uuid') || element.hasAttribute('uuid') })
-        .onCount((total) => { element.textContent = total.toLocaleString(); });
+      audience(element.getAttribute('src'), {
+        uuid: element.getAttribute('uuid') || element.hasAttribute('uuid'),
+        pauseWhenHidden: element.hasAttribute('pause-when-hidden'),
+      }).onCount((total) => { element.textContent = total.toLocaleString(); });
     }
   };
   if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', fill);
