@@ -284,7 +284,7 @@ class Stream {
     }
     if (this.#known) this.#floorMs = Math.min(Math.max(gapMs, 0), RETRY_MAX_MS);
     if (closed && (first || this.#known)) {
-      this.#cancelQuestion = askWhy(this.#url, status, (why, type) => this.#refused(first, why, type));
+      this.#cancelQuestion = askWhy(this.#url, first, status, (why, type) => this.#refused(first, why, type));
     } else {
       this.#comeBack(`${this.#url} does not answer, trying again`);
     }
@@ -492,9 +492,11 @@ function randomId() {
 
 /**
  * Asks for the reason why the browser has given up a stream, which it does not tell the page. A join with the
- * farewell's id counts nobody: a daemon answers it 204. Returns a function that cancels.
+ * farewell's id counts nobody: a daemon answers it 204. At first, where no daemon is expected, it goes without, for
+ * across origins the browser would ask first whether it may, and a proxy without its daemon says no. Returns a function
+ * that cancels.
  */
-function askWhy(url, status, answer) {
+function askWhy(url, first, status, answer) {
   if (status || !globalThis.XMLHttpRequest) { // an EventSource outside of browsers tells it
     answer(status || 0);
     return undefined;
@@ -507,7 +509,7 @@ function askWhy(url, status, answer) {
   xhr.open('GET', url, true);
   xhr.timeout = REASON_MAX_MS;
   xhr.setRequestHeader('Accept', 'text/event-stream');
-  xhr.setRequestHeader('Last-Event-ID', 'farewell');
+  if (!first) xhr.setRequestHeader('Last-Event-ID', 'farewell');
   xhr.onreadystatechange = () => {
     if (xhr.readyState < 2) return;
     const why = [xhr.status, xhr.getResponseHeader('Content-Type')];

@@ -183,21 +183,13 @@ export async function jqueryPage(t, browser, { url, version = '3.7.1', script = 
   return page;
 }
 
-/** What lets a page of any origin read an answer, and ask for it as it wants to. */
-export const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'Last-Event-ID' };
+/** What lets a page of any origin read an answer. */
+export const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
 
 /** Begins an event stream that any page may read. */
 export function stream(response, text) {
   response.writeHead(200, { ...ANY_ORIGIN, 'Content-Type': 'text/event-stream' }).write(text);
   return response;
-}
-
-/** A route that does as `answer` says, and allows it first if a browser asks. */
-export function allowed(answer) {
-  return (request, response) => {
-    if (request.method === 'OPTIONS') response.writeHead(204, ANY_ORIGIN).end();
-    else answer(request, response);
-  };
 }
 
 /**

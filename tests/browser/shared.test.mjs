@@ -34,6 +34,15 @@ describe('shared', { concurrency: 3 }, () => {
     const other = await tabsOf(t, meter.url('audience', '/test'), 1);
     await knows(other.tabs[0], 2);
     for (const tab of tabs) await knows(tab, 2);
+    // More than the six connections that a browser opens to a host, and there is one left for other things.
+    assert.equal(await third.evaluate(async ([url, elsewhere]) => {
+      const { audience } = await import('/audience.js');
+      const more = Array.from({ length: 7 }, () => audience(url, { shared: true }));
+      await Promise.all(more.map((member) => new Promise((open) => { member.addEventListener('open', open); })));
+      await fetch(elsewhere, { mode: 'no-cors' });
+      more.forEach((member) => member.close());
+      return more[6].total;
+    }, [meter.url('audience', '/test'), meter.url('audience', '/crossdomain.xml')]), 2);
     assert.deepEqual(await meter.stats('test'), { members: 2, connections: 2 });
     await meter.notify('test', 'to', 'all');
     for (const tab of tabs) {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// For all files together, of which two run at a time. They take about TIME s alone on two cores.
+/// For all files together, of which two run at a time. They take about a minute alone on two cores.
 const DEADLINE: &str = "180";
 
 /// What coreutils' `timeout` exits with when it had to end the run, and with -KILL when that took force.
