@@ -77,7 +77,7 @@ class XhrEventSource {
     return offset;
   }
 
-  /** The leave and the join go out together: by the time that the others are told, they have cancelled each other. */
+  /** The leave and the join go out together: mostly they cancel each other before anybody is told of either. */
   #renew() {
     this.#cut();
     this.#request();

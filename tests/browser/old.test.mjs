@@ -99,26 +99,31 @@ describe('old browsers', { concurrency: 3 }, () => {
   });
 
   test('a response is cut before it grows large, and nobody sees more of it than must be', async (t) => {
-    const sizes = [];
-    const closed = [];
+    let streams = 0;
+    let closed = 0;
     const server = await serve(t, {
       '/test': (request, response) => {
-        const nth = sizes.push(0) - 1;
-        request.socket.on('close', () => closed.push(nth));
-        stream(response, `data: ${nth + 100}\n\n`);
-        const timer = setInterval(() => {
-          const message = `data: long=${'x'.repeat(5_000)}\n\n`;
-          sizes[nth] += message.length;
-          response.write(message);
-        }, 10);
-        response.on('close', () => clearInterval(timer));
+        streams += 1;
+        request.socket.on('close', () => { closed += 1; });
+        // 70 kB, and then silence: it is not the end that leads to the next one.
+        stream(response, `data: ${100 + streams}\n\n${`data: long=${'x'.repeat(4_988)}\n\n`.repeat(14)}`);
       },
     });
-    const page = await join(t, server.url('/test'), withoutEventSource);
-    await until('three renewals', () => closed.length >= 3);
-    assert.deepEqual(closed.slice(0, 3), [0, 1, 2]);
-    for (const size of sizes.slice(0, 3)) assert.ok(size > 60_000 && size < 256_000, `cut after ${size} bytes`);
+    const page = await join(t, server.url('/test'), () => {
+      delete window.EventSource;
+      window.lengths = [];
+      const { abort } = XMLHttpRequest.prototype;
+      XMLHttpRequest.prototype.abort = function () {
+        window.lengths.push(this.responseText.length);
+        abort.call(this);
+      };
+    });
+    await until('three renewals', () => closed >= 3);
+    const lengths = await page.evaluate(() => window.lengths);
+    for (const length of lengths) assert.ok(length > 64 * 1024 && length < 71_000, `cut after ${length}`);
     assert.deepEqual(await page.evaluate(() => [window.seen.opens, window.seen.errors]), [1, []]);
+    const counts = await page.evaluate(() => window.seen.counts);
+    assert.deepEqual(counts.slice(0, 3), [101, 102, 103]);
   });
 
   test('to others a renewal is one who leaves and comes at once', async (t) => {
@@ -127,13 +132,15 @@ describe('old browsers', { concurrency: 3 }, () => {
     const old = await join(t, url, withoutEventSource);
     const other = await join(t, url);
     await until('both to be told', () => other.evaluate(() => window.seen.counts.at(-1) === 2));
+    const before = await other.evaluate(() => window.seen.counts.length);
     for (let sent = 0; sent < 10; sent += 1) await meter.notify('test', 'long', 'x'.repeat(7_000));
     await until('the renewal', async () => (await meter.stats('test')).connections === 3);
     await until('both to be there', async () => await meter.members('test') === 2);
     await remains(2, () => meter.members('test'), 700);
-    const counts = await other.evaluate(() => window.seen.counts);
-    assert.equal(counts.at(-1), 2, `${counts}`);
-    assert.ok(counts.every((count) => count <= 2), `${counts}: nobody was counted twice`);
+    await until('the other to know', () => other.evaluate(() => window.seen.counts.at(-1) === 2));
+    // Mostly nothing is told of it. The leave and the join are two connections, and the daemon may hear of one first.
+    const told = await other.evaluate((from) => window.seen.counts.slice(from), before);
+    assert.ok(told.filter((count) => count !== 2).length <= 1, `${told}`);
     assert.deepEqual(await old.evaluate(() => [window.seen.opens, window.seen.errors]), [1, []]);
   });
 
