@@ -299,6 +299,22 @@ describe('audience.js', { concurrency: 3 }, () => {
     });
   }
 
+  test('where nobody answers it is asked again less and less often', async (t) => {
+    const meter = await Meter.start(t, ...ALONE);
+    await meter.stop('SIGKILL');
+    const page = await join(t, meter.url('audience', '/test'));
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await told(page, 'an error', (seen) => seen.errors.length > 0);
+    await new Promise((later) => { setTimeout(later, 3_000); });
+    // 1, 2, 4, 8 ... seconds at most and half of that on average: three in this time, and nine hardly ever.
+    assert.ok(asked.length < 9, `${asked.length} requests`);
+    assert.match(await page.evaluate(() => window.seen.errors[0].message), /\/test does not answer, trying again$/);
+    assert.equal(await page.evaluate(() => window.seen.errors.some(({ final }) => final)), false);
+    await meter.run();
+    await told(page, 'the count', (seen) => seen.counts.length > 0);
+  });
+
   test('a daemon that does not allow the page says so, and counts nobody', async (t) => {
     const meter = await Meter.start(t, ...ALONE, '--allow-origin', 'http://elsewhere.example');
     const page = await join(t, meter.url('audience', '/test'));
