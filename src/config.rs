@@ -35,6 +35,9 @@ pub const WORKERS_MAX: usize = 1024;
 /// The environment variable in which a supervisor tells its workers its process id.
 pub const SUPERVISOR_VARIABLE: &str = "AUDIENCE_METER_WORKER";
 
+/// The environment variable that stands in for `--torture`, for all daemons that a test run starts.
+const TORTURE_VARIABLE: &str = "AUDIENCE_METER_TORTURE";
+
 /// What to do.
 #[derive(Debug)]
 pub enum Command {
@@ -100,6 +103,8 @@ pub struct Config {
     pub allow_origin: AllowOrigin,
     /// How nodes find each other.
     pub cluster: ClusterConfig,
+    /// Have the kernel at its worst, in a sequence by this seed. Not in the usage text: it is for tests.
+    pub torture: Option<u64>,
 }
 
 impl Config {
@@ -177,6 +182,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
         cluster: cluster::parse(&mut options)?,
+        torture: options.given("--torture", "--torture", Some(TORTURE_VARIABLE), parse_seed)?,
     };
     options.finish()?;
     config.refuse_equal_ports()?;
@@ -310,6 +316,10 @@ fn parse_limit(text: &str) -> Result<usize, String> {
         Ok(limit @ 1..) => Ok(limit),
         _ => Err("is not a limit; give a number from 1".to_owned()),
     }
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("is not a seed; give a number from 0 to {}", u64::MAX))
 }
 
 fn parse_ratio(text: &str) -> Result<f64, String> {

@@ -79,6 +79,12 @@
 //! Claims of uuids are ordered by time and node, on a clock that never falls behind a claim that was heard of, and are
 //! journalled. Messages are numbered by their sender, told three times within 200 ms, and put in order by the receiver.
 //!
+//! # Under torture
+//!
+//! All calls by which connections come in, are read and are written are in one file, `server::torture`, which makes the
+//! worst of them when it is told to (`--torture <seed>`): reads of a byte, short writes, failures that say nothing. So the
+//! integration tests show, on any machine, what otherwise only a busy one with slow peers would.
+//!
 //! # Invariants, as absences
 //!
 //! - Nothing but `reap` frees a connection; so no event of a turn meets a stranger under an old key.

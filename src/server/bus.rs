@@ -16,6 +16,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::rc::Rc;
 
+use super::torture;
 use crate::collections::tick::Now;
 use crate::config::{ClusterConfig, Config, KeySource};
 use crate::log;
@@ -143,7 +144,7 @@ impl Bus {
         let mut budget = WEIGHT_PER_TURN;
         while budget > 0 {
             budget = budget.saturating_sub(DATAGRAM_WEIGHT);
-            let length = match socket.source().recv(&mut buffer) {
+            let length = match torture::receive(socket.source(), &mut buffer) {
                 Ok(length) => length,
                 // Of a unicast socket this may be the news that a peer does not listen: about one, not about the socket.
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => continue,

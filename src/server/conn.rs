@@ -6,9 +6,10 @@
 //! Invariant: there is an outbox exactly while something is unwritten.
 
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, TcpStream};
 
+use super::torture;
 use crate::collections::Key;
 use crate::meter::NamespaceId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
@@ -178,7 +179,7 @@ impl Conn {
             // There is nothing to read. Should it be a hang-up, writing will tell.
             return Ok(ReadOutcome::Nothing);
         }
-        match self.socket.source().read(scratch) {
+        match torture::read(self.socket.source(), scratch) {
             Ok(0) => Ok(ReadOutcome::End),
             Ok(count) => Ok(ReadOutcome::Bytes(count)),
             Err(error) if is_transient(error.kind()) => Ok(ReadOutcome::Nothing),
@@ -243,7 +244,7 @@ impl Conn {
         for (slice, piece) in slices.iter_mut().zip(outbox.pieces()) {
             *slice = IoSlice::new(piece);
         }
-        let written = took(self.socket.source().write_vectored(&slices))?;
+        let written = took(torture::write_vectored(self.socket.source(), &slices))?;
         outbox.note_written(written);
         let is_left = outbox.pieces().next().is_some();
         self.outbox = is_left.then_some(outbox);
@@ -274,7 +275,7 @@ impl Conn {
 
     /// How many bytes the kernel took: 0 if it takes none now.
     fn try_write(&self, bytes: &[u8]) -> Result<usize, CloseReason> {
-        took(self.socket.source().write(bytes))
+        took(torture::write(self.socket.source(), bytes))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::log;
 use crate::meter::news::NodeId;
 use crate::reactor::listening::{self, Inherited};
-use crate::reactor::sys::{self, Accepted};
+use crate::reactor::sys::Accepted;
 use crate::reactor::{Interest, Reactor, Registered, Token};
 
 /// How long a listener rests when the kernel has no room for a connection although by our count there is some.
@@ -204,7 +204,7 @@ impl Listeners {
         }
         for _ in 0..FAILURES_MAX {
             let listener = self.sockets.get(index)?;
-            match sys::accept(listener.socket.source()) {
+            match super::torture::accept(listener.socket.source()) {
                 Accepted::Stream(stream) => return Some((stream, listener.port)),
                 Accepted::Nobody => return None,
                 Accepted::Failed => {}
@@ -313,7 +313,7 @@ impl Listeners {
     fn bind_one(&mut self, reactor: &Reactor, port: Port, address: SocketAddr) -> Result<u16, BindError> {
         let index = self.sockets.len();
         // The other ports have few connections, and long replies to write.
-        let send_buffer = (port == Port::Audience).then_some(SEND_BUFFER);
+        let send_buffer = super::torture::send_buffer((port == Port::Audience).then_some(SEND_BUFFER));
         let inherited = Inherited { peer_timeout: self.peer_timeout, send_buffer };
         let bound = listening::listen_with(address, inherited)
             .and_then(|listener| Ok((listener.local_addr()?, listener)))

@@ -16,6 +16,7 @@
 //! | `neighbours` | whose a port is, when two audiences want it, and who else is of this one |
 //! | `assets` | the embedded pages and scripts |
 //! | `heartbeat` | telling a supervisor, if there is one, that the turns go on |
+//! | `torture` | the kernel on its worst day, for the tests |
 //!
 //! Invariant: nothing but `turn`'s `reap` frees a connection, and nothing outlives it.
 
@@ -37,6 +38,7 @@ mod room;
 mod route;
 mod serve;
 mod service;
+mod torture;
 mod turn;
 
 pub use listeners::BindError;

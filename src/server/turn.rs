@@ -23,6 +23,7 @@ use super::drain::Drain;
 use super::heartbeat::Heartbeat;
 use super::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::service::Service;
+use super::torture;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
@@ -104,12 +105,16 @@ impl Server {
         let signals = Registered::new(&reactor, Signals::open()?, SIGNALS_TOKEN, Interest::Read)?;
         // std seeds its hash maps from the system's randomness; a name needs no more.
         let node = NodeId(RandomState::new().hash_one(std::process::id()));
+        torture::begin(config.torture);
         let (listeners, audience_port) = Listeners::bind(&config, node, descriptors, &reactor)?;
         let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
         let clients = Clients::new(&config);
         let service = Service::new(config, audience_port, node)?;
         listeners.log()?;
         bus.log_ways(&service.config, node);
+        if let Some(seed) = service.config.torture {
+            log::warn(format_args!("event=torture seed={seed}"));
+        }
         Ok(Self {
             reactor,
             signals,

@@ -307,6 +307,17 @@ fn a_bad_environment_is_code_2_and_names_the_variable() {
 }
 
 #[test]
+fn torture_takes_a_number_and_is_in_no_usage_text() {
+    for seed in ["", "abc", "-1", "1.5", "18446744073709551616"] {
+        refuses(&with_ports(&["--torture", seed]), 2, "--torture");
+    }
+    refuses(&with_ports(&["--torture"]), 2, "--torture");
+    refuses(&with_ports(&["--torture=1", "--torture=2"]), 2, "--torture");
+    refuses_from(Command::new(BINARY).env("AUDIENCE_METER_TORTURE", "abc"), &NO_PORTS, 2, "AUDIENCE_METER_TORTURE");
+    assert!(!run(&mut Command::new(BINARY), &["--help"]).stdout.to_lowercase().contains("torture"));
+}
+
+#[test]
 fn an_argument_that_is_not_utf_8_is_code_2() {
     use std::os::unix::ffi::OsStrExt;
     let argument = std::ffi::OsStr::from_bytes(b"--port=\xff");

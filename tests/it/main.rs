@@ -29,3 +29,4 @@ mod stream;
 mod supervisor;
 mod support;
 mod tools;
+mod torture;

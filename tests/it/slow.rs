@@ -39,7 +39,7 @@ fn anonymous(daemon: &Daemon) -> u64 {
 /// What `/process` says. On a busy machine it takes more than one try: who does not come to speak HTTP within 50 ms is
 /// taken for one that never will.
 #[track_caller]
-fn process(daemon: &Daemon) -> Value {
+pub(crate) fn process(daemon: &Daemon) -> Value {
     wait_for("an answer over HTTP", || {
         let mut socket = connect(daemon.stats_port());
         let _ = socket.write_all(b"GET /process HTTP/1.1\r\nHost: localhost\r\n\r\n");
