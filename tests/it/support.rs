@@ -70,6 +70,11 @@ impl Deadline {
     }
 }
 
+/// Whether all daemons of this run are tortured: what they do takes more calls, and is the same.
+pub(crate) fn is_tortured() -> bool {
+    std::env::var_os("AUDIENCE_METER_TORTURE").is_some()
+}
+
 /// Waits until `condition` gives a value, looking again every few milliseconds.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
