@@ -367,7 +367,8 @@ fn a_message_longer_than_a_datagram_arrives_whole() {
 // Uuids
 // ---------------------------------------------------------------------------------------------
 
-const UUIDS: [&str; 5] = ["--enable-uuid", BRISK[0], BRISK[1], BRISK[2], BRISK[3]];
+/// Some wait to ask until others have been connected, which takes a while on a busy machine.
+const UUIDS: [&str; 7] = ["--enable-uuid", "--head-timeout", "60", BRISK[0], BRISK[1], BRISK[2], BRISK[3]];
 
 #[test]
 fn of_one_uuid_the_newest_stays_whichever_process_it_is_at() {

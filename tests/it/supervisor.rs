@@ -407,7 +407,7 @@ fn a_second_signal_ends_all_workers_now_and_politely() {
         streams.iter_mut().for_each(Stream::expect_closed);
         assert_eq!(daemon.wait_exit().code(), Some(0), "{signal}: {:#?}", daemon.log());
         assert!(!workers.iter().any(|worker| is_there(*worker)), "{signal}");
-        assert_eq!(count(&daemon, "event=stopped"), 3, "each has said goodbye");
+        wait_until("that each has said goodbye", || count(&daemon, "event=stopped") == 3);
     }
 }
 
