@@ -66,9 +66,10 @@ impl Scene {
                 self.notify(&self.patient, 2);
             }
         }
-        let log = self.node.daemon.log();
-        let closed = log.iter().filter(|line| line.ends_with("reason=PeerTimeout")).count();
-        assert_eq!(u64::try_from(closed), Ok(FAR), "{log:#?}");
+        wait_until("that their end is told, and why", || {
+            let log = self.node.daemon.log();
+            log.iter().filter(|line| line.ends_with("reason=PeerTimeout")).count() as u64 == FAR
+        });
         assert_eq!(self.patient.stat("members"), FAR, "found out without the option");
     }
 

@@ -314,10 +314,9 @@ fn a_member_that_never_reads_is_closed_and_holds_nobody_up() {
     let (mut reads, _) = member(&daemon, "/slow");
     let stuck = member(&daemon, "/slow").0;
     let text = "x".repeat(7_000);
-    let deadline = Deadline::after(SOON);
     let mut sent = 0;
     while daemon.stat("slow", "members") == Some(2) {
-        assert!(deadline.left().is_some(), "kept after {sent} messages");
+        assert!(sent < 300, "kept after {sent} messages");
         for _ in 0..50 {
             daemon.notify(&format!("/slow/n/{sent}-{text}")).expect_empty();
             reads.expect(&Event::Message(format!("n={sent}-{text}")));
