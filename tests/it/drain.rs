@@ -41,7 +41,7 @@ fn beside(first: &Daemon, options: &[&str]) -> Daemon {
 #[test]
 fn a_member_that_is_behind_gets_what_it_is_owed_before_it_goes() {
     const MESSAGES: usize = 20;
-    let daemon = start(&["--drain-delay", "0.2"]);
+    let mut daemon = start(&["--drain-delay", "0.2"]);
     let (mut slow, _) = member(&daemon, "/ns");
     let text = "x".repeat(7_000);
     for number in 0..MESSAGES {
@@ -53,6 +53,7 @@ fn a_member_that_is_behind_gets_what_it_is_owed_before_it_goes() {
         slow.expect(&Event::Message(format!("{number}={text}")));
     }
     slow.expect_closed();
+    assert_eq!(daemon.wait_exit().code(), Some(0));
 }
 
 #[test]
