@@ -5,6 +5,7 @@
 //!
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
 
+mod accounts;
 mod cluster;
 mod key;
 mod limits;
@@ -19,6 +20,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::meter::{NotifyRule, Rules};
+pub use accounts::AccountsConfig;
 pub use cluster::ClusterConfig;
 pub use key::KeySource;
 pub use limits::Limits;
@@ -101,6 +103,8 @@ pub struct Config {
     pub retry_ms: RangeInclusive<u64>,
     /// Who may embed the events.
     pub allow_origin: AllowOrigin,
+    /// What is kept and written down of events.
+    pub accounts: AccountsConfig,
     /// How nodes find each other.
     pub cluster: ClusterConfig,
     /// Have the kernel at its worst, in a sequence by this seed. Not in the usage text: it is for tests.
@@ -181,6 +185,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         drain_delay: options.duration("--drain-delay", 5.0)?,
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
+        accounts: accounts::parse(&mut options)?,
         cluster: cluster::parse(&mut options)?,
         torture: options.given("--torture", "--torture", Some(TORTURE_VARIABLE), parse_seed)?,
     };
@@ -394,6 +399,7 @@ mod tests {
         assert_eq!(config.rules.notify.max_delay, Duration::from_secs(25));
         assert_eq!(config.rules.namespace_clean_delay, Duration::from_mins(1));
         assert_eq!(config.rules.increment_delay, Duration::ZERO);
+        assert_eq!((config.accounts.report_file, config.accounts.history_namespaces), (None, 100));
         assert!(!config.debug && !config.enable_uuid);
     }
 
@@ -452,6 +458,10 @@ mod tests {
         refuses("--retry-min 11", "--retry-min 11 is more than --retry-max 10; give at most that");
         let problem = "has \"proxy\", which is not a network; give addresses or ADDRESS/BITS";
         refuses("--trust-proxy ::1,proxy", &format!("--trust-proxy \"::1,proxy\" {problem}"));
+        refuses(
+            "--history-namespaces -1",
+            "--history-namespaces \"-1\" is not a number of namespaces; give one from 0 to 100000",
+        );
         refuses("--head-timeout 0", "--head-timeout \"0\" is too short; give more than 0 seconds");
         refuses("--host example.com", "--host \"example.com\" is not an address; give one such as 127.0.0.1 or ::1");
         refuses("--notify-delta-ratio -1", "--notify-delta-ratio \"-1\" is not a ratio; give a number such as 0.1");

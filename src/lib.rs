@@ -18,7 +18,7 @@
 //! | 0 | [`collections`] | slab, index list, timer wheel, ticks | everything else |
 //!
 //! Beside the floors: [`config`] turns arguments into validated settings, [`supervisor`] looks after several such processes
-//! (`-w`), [`log`] is the only place that prints, and [`fuzzing`] holds the bodies of the fuzz targets, so that their corpus
+//! (`-w`), [`log`] is the only place that prints, [`reports`] the only one that writes to a file, and [`fuzzing`] holds the bodies of the fuzz targets, so that their corpus
 //! is replayed by plain `cargo test`.
 //!
 //! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
@@ -73,6 +73,10 @@
 //! and merged as a maximum; a digest in the signs of life says who differs. An empty namespace travels with its age, so
 //! that telling others of it does not keep it alive.
 //!
+//! With its count a node tells for how long its members have been there, all of them together. That grows by itself, and is
+//! told only when something changes: others know it at any time by the node's own clock, which comes with each datagram. Of
+//! a node that is gone it ends when it was last heard by that clock, which is the same for all who have heard it.
+//!
 //! What is forgotten leaves the journal, so it is told before; and signs of life carry the version up to which something is
 //! not told any more. Who has not heard as far as that takes the node for gone, and asks for everything.
 //!
@@ -99,6 +103,7 @@
 //! - No worker outlives its supervisor, not if either is killed or hangs.
 //! - `unsafe` is in `reactor/sys.rs` and `reactor/registered.rs` alone, a promise above each block.
 //! - No count is told as a difference, and none that was only heard of is told as one's own.
+//! - Nothing is done when a minute ends: what has not changed is made up when it is asked for.
 //! - No line of the log is waited for: what cannot be written at once is counted, and the number is told later.
 //! - Nothing is read from the disk after the start; pages and scripts are part of the program.
 
@@ -109,6 +114,7 @@ pub mod fuzzing;
 pub mod log;
 pub mod meter;
 pub mod reactor;
+pub mod reports;
 pub mod server;
 pub mod supervisor;
 pub mod wire;

@@ -66,6 +66,10 @@ Options:
       --retry-min <seconds>            browsers are told to wait at least this long before they come back (default 2)
       --retry-max <seconds>            and at most this long, at random for each (default 10)
       --allow-origin <list>            origins whose pages may join, separated by commas (default *, all)
+      --report-file <path>             file to which a line of JSON is appended when an event is over: how many there
+                                       were at most and when, for how long, and how many ever
+      --history-namespaces <num>       number of namespaces of which the last 24 hours are kept, minute by minute; the
+                                       largest keep theirs (default 100, 0 to disable)
       --demo-port <port>               public port on which to bind the demo server (default 8080, 0 to disable)
       --stats-port <port>              local port on which to bind the stats server (default 1442, 0 to disable)
       --notification-port <port>       local port on which to bind the notification server (default 2442, 0 to

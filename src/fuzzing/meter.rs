@@ -189,7 +189,7 @@ impl World<'_> {
         let wanted = self.take_outputs(self.at);
         let node = self.here();
         assert_eq!(wanted.farewells, Vec::from_iter(earlier), "a uuid is claimed anew");
-        wanted.farewells.iter().for_each(|&member| node.book.leave(member));
+        wanted.farewells.iter().for_each(|&member| node.book.leave(member, now.tick));
         assert_eq!(told, total_of(&node.meter, name).filter(|&total| total > 0), "the first count is the total");
         node.book.hear_first(name, told, wanted.claim_ms, now.tick);
     }
@@ -216,7 +216,7 @@ impl World<'_> {
         let now = self.now;
         let node = self.here();
         node.meter.leave(member, now);
-        node.book.leave(member);
+        node.book.leave(member, now.tick);
         self.expect_no_farewell(self.at);
     }
 
@@ -240,7 +240,7 @@ impl World<'_> {
         let wanted = self.take_outputs(self.at);
         assert_eq!(wanted.farewells, Vec::from_iter(holder), "a uuid is given up");
         let node = self.here();
-        wanted.farewells.iter().for_each(|&member| node.book.leave(member));
+        wanted.farewells.iter().for_each(|&member| node.book.leave(member, now.tick));
     }
 
     /// Tells the others a message, of up to ten parts.
@@ -300,6 +300,7 @@ impl World<'_> {
             let node = self.here();
             for member in 0..MEMBERS_MAX {
                 node.meter.leave(member, now);
+                node.book.leave(member, now.tick);
             }
             node.meter.say_goodbye(now);
             self.expect_no_farewell(self.at);
@@ -314,7 +315,7 @@ impl World<'_> {
 
     fn check(&mut self) {
         for node in &mut self.nodes {
-            node.book.check(&mut node.meter, self.now.tick);
+            node.book.check(&mut node.meter, self.now);
             let totals: u64 = node.meter.namespaces_from(0).map(|(_, namespace)| namespace.total()).sum();
             let others: u64 = node.meter.nodes(self.now).map(|other| other.members).sum();
             // Those who are gone may still be on their way off the counts.

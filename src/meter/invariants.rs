@@ -5,6 +5,8 @@
 use super::Meter;
 #[cfg(any(test, debug_assertions))]
 use super::{Standing, namespace::Present};
+#[cfg(any(test, debug_assertions))]
+use crate::collections::NONE;
 
 #[cfg(any(test, debug_assertions))]
 impl Meter {
@@ -19,7 +21,7 @@ impl Meter {
         }
         let elsewhere = self.cluster.peers.check(|id| super::name_digest(self.namespaces.at(id).name()));
         let mut claims = 0;
-        let mut all_counted = 0;
+        let (mut all_counted, mut histograms) = (0, 0);
         for (id, namespace) in self.namespaces.iter() {
             assert_eq!(self.by_name.get(&namespace.name), Some(&id), "a namespace is found by its name");
             let mut present = Present::default();
@@ -29,21 +31,27 @@ impl Meter {
                 assert_eq!(member.standing == Standing::Pending, is_timed, "who is pending will be counted");
                 present.counted += u32::from(member.standing == Standing::Counted);
                 present.uncounted += u32::from(member.standing == Standing::Uncounted);
-                if member.claim != crate::collections::NONE {
+                if member.claim != NONE {
                     claims += 1;
                     assert_eq!(self.claims.member_of(member.claim), Some(key), "a claim names its member");
                 }
             }
             assert_eq!(namespace.present(), present, "what is told is what is there");
             all_counted += u64::from(present.counted);
-            let (counted, uncounted) = elsewhere.get(&id).copied().unwrap_or_default();
-            let totals = (u64::from(present.counted) + counted, u64::from(present.uncounted) + uncounted);
+            let others = elsewhere.get(&id).copied().unwrap_or_default();
+            let totals = (u64::from(present.counted) + others.counted, u64::from(present.uncounted) + others.uncounted);
             assert_eq!((namespace.total(), namespace.uncounted()), totals, "a total is who is here and elsewhere");
+            assert_eq!(namespace.member_ticks_elsewhere(), others.member_ticks, "how long they were elsewhere");
+            assert_eq!(self.stays.get(namespace.stays_elsewhere), others.stays, "how long they stayed elsewhere");
+            let has_seen = namespace.share == NONE || !namespace.is_at_its_peak();
+            assert!(has_seen, "{:?} is less than {}", namespace.peak(), namespace.total());
+            histograms += [namespace.stays, namespace.stays_elsewhere].iter().filter(|id| id.has_place()).count();
             let is_watched = namespace.ready || self.timers.deadline(id).is_some();
             let is_due = namespace.is_vacant() || namespace.due(&self.rules.notify).is_some();
             assert!(is_watched || !is_due, "nothing waits unwatched");
         }
         assert_eq!(self.members.counted(), all_counted, "the sum is the sum");
+        assert_eq!(self.stays.len(), histograms, "no histogram is left behind");
         assert_eq!(self.by_name.len(), self.namespaces.len(), "no name leads nowhere");
         assert_eq!(self.claims.len(), claims, "no claim outlives its member");
     }

@@ -8,6 +8,7 @@
 use super::{ClaimId, MemberId, Namespace, NamespaceId};
 use crate::collections::NONE;
 use crate::collections::list::{Link, Linked, List};
+use crate::collections::tick::Tick;
 
 /// Whether a member is in the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +32,22 @@ pub struct Member {
     pub(super) standing: Standing,
     /// The telling of its namespace before which it came.
     telling: u16,
+    /// The low bits of the tick since which it is counted: stays of more than 497 days seem shorter by that.
+    counted_at: u32,
 }
 
 impl Member {
     /// The memory of one member in bytes.
     pub const BYTES: usize = size_of::<Self>();
 
-    const ABSENT: Self =
-        Self { link: Link::UNLINKED, namespace: NONE, claim: NONE, standing: Standing::Pending, telling: 0 };
+    const ABSENT: Self = Self {
+        link: Link::UNLINKED,
+        namespace: NONE,
+        claim: NONE,
+        standing: Standing::Pending,
+        telling: 0,
+        counted_at: 0,
+    };
 }
 
 impl Linked for Member {
@@ -73,32 +82,42 @@ impl Members {
     }
 
     /// Puts a new member in front of all others of its namespace.
-    pub(super) fn enter(&mut self, member: MemberId, id: NamespaceId, standing: Standing, namespace: &mut Namespace) {
+    pub(super) fn enter(
+        &mut self,
+        member: MemberId,
+        id: NamespaceId,
+        standing: Standing,
+        namespace: &mut Namespace,
+        now: Tick,
+    ) {
         assert!(self.get(member).is_none(), "a member joins once");
         let index = member as usize;
         if index >= self.table.len() {
             self.table.resize(index + 1, Member::ABSENT);
         }
         if let Some(place) = self.table.get_mut(index) {
-            *place = Member { namespace: id, standing, telling: namespace.note_arrival(), ..Member::ABSENT };
+            let telling = namespace.note_arrival();
+            *place = Member { namespace: id, standing, telling, counted_at: low_bits(now), ..Member::ABSENT };
         }
         namespace.list.push_front(&mut self.table, member);
-        self.count(standing, namespace);
+        self.count(standing, namespace, now);
     }
 
-    /// From now on the present member has this standing.
-    pub(super) fn set_standing(&mut self, member: MemberId, standing: Standing, namespace: &mut Namespace) {
-        let before = std::mem::replace(&mut self.get_mut(member).standing, standing);
-        self.discount(before, namespace);
-        self.count(standing, namespace);
+    /// From now on the present member, which was not counted so far, has this standing.
+    pub(super) fn set_standing(&mut self, member: MemberId, to: Standing, namespace: &mut Namespace, now: Tick) {
+        let record = self.get_mut(member);
+        let before = std::mem::replace(&mut record.standing, to);
+        record.counted_at = low_bits(now);
+        self.discount(before, namespace, now);
+        self.count(to, namespace, now);
     }
 
     /// One more of this namespace has this standing.
-    fn count(&mut self, standing: Standing, namespace: &mut Namespace) {
+    fn count(&mut self, standing: Standing, namespace: &mut Namespace, now: Tick) {
         match standing {
             Standing::Counted => {
                 self.counted += 1;
-                namespace.count_one();
+                namespace.count_one(now);
             }
             Standing::Pending => {}
             Standing::Uncounted => namespace.add_uncounted(),
@@ -106,11 +125,11 @@ impl Members {
     }
 
     /// One of this namespace has this standing no more.
-    fn discount(&mut self, standing: Standing, namespace: &mut Namespace) {
+    fn discount(&mut self, standing: Standing, namespace: &mut Namespace, now: Tick) {
         match standing {
             Standing::Counted => {
                 self.counted -= 1;
-                namespace.discount_one();
+                namespace.discount_one(now);
             }
             Standing::Pending => {}
             Standing::Uncounted => namespace.remove_uncounted(),
@@ -122,13 +141,14 @@ impl Members {
         self.counted
     }
 
-    /// Takes a present member out of its namespace.
-    pub(super) fn exit(&mut self, member: MemberId, namespace: &mut Namespace) {
-        let Member { standing, telling, .. } = *self.get_mut(member);
+    /// Takes a present member out of its namespace; returns for how many ticks it was counted, if it was.
+    pub(super) fn exit(&mut self, member: MemberId, namespace: &mut Namespace, now: Tick) -> Option<u64> {
+        let Member { standing, telling, counted_at, .. } = *self.get_mut(member);
         namespace.note_leaving(member, telling);
         namespace.list.remove(&mut self.table, member);
         *self.get_mut(member) = Member::ABSENT;
-        self.discount(standing, namespace);
+        self.discount(standing, namespace, now);
+        (standing == Standing::Counted).then(|| low_bits(now).wrapping_sub(counted_at).into())
     }
 
     /// The member that joined the same namespace just before this present one.
@@ -141,4 +161,9 @@ impl Members {
     pub(super) fn of(&self, namespace: &Namespace) -> impl Iterator<Item = (MemberId, &Member)> {
         namespace.list.iter(&self.table).filter_map(|member| Some((member, self.get(member)?)))
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+fn low_bits(tick: Tick) -> u32 {
+    tick.0 as u32
 }

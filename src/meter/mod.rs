@@ -13,9 +13,12 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod accounts;
 mod claims;
 mod cluster;
 mod digest;
+mod ending;
+mod history;
 mod inbox;
 mod invariants;
 mod journal;
@@ -24,6 +27,7 @@ mod namespace;
 pub mod news;
 mod peers;
 mod standing;
+mod stays;
 mod walks;
 mod window;
 
@@ -36,15 +40,21 @@ use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use crate::collections::{Key, NONE};
+pub use accounts::Accounts;
 use claims::Claims;
 use cluster::Cluster;
 pub use cluster::{ClusterRules, NodeFigures, Rejection};
 pub use digest::name_digest;
+pub use ending::Ending;
+use history::Histories;
+pub use history::{HistoryCursor, Row};
 use journal::Subject;
 pub use members::Member;
 use members::{Members, Standing};
 pub use namespace::{Namespace, NotifyRule};
 use news::{Datagram, NodeId};
+use stays::StaysTable;
+pub use stays::{STAY_BUCKETS, Stays};
 pub use walks::WalkId;
 use walks::Walks;
 
@@ -110,6 +120,8 @@ pub enum Output {
     },
     /// Send this to all other nodes.
     Send(Datagram<Rc<str>>),
+    /// An event is over: write down what it came to, for nobody else does.
+    Ended(Box<Ending>),
 }
 
 /// The audience of all events, as this node knows it.
@@ -123,6 +135,9 @@ pub struct Meter {
     members: Members,
     claims: Claims,
     walks: Walks,
+    /// How long members stayed who have left, by namespace.
+    stays: StaysTable,
+    histories: Histories,
     /// Per namespace: when to repeat or tell its count, or, when it is empty, when to forget it.
     timers: TimerWheel,
     /// Per member: when it will have stayed long enough to be counted.
@@ -145,6 +160,8 @@ impl Meter {
             members: Members::default(),
             claims: Claims::default(),
             walks: Walks::default(),
+            stays: StaysTable::default(),
+            histories: Histories::new(0),
             timers: TimerWheel::default(),
             pending: TimerWheel::default(),
             ready: VecDeque::new(),
@@ -162,16 +179,15 @@ impl Meter {
 
     fn admit(&mut self, member: MemberId, name: &str, uuid: Option<&str>, standing: Standing, now: Now) -> Option<u64> {
         let id = self.namespace_or_new(name, now);
-        self.members.enter(member, id, standing, self.namespaces.at_mut(id));
+        self.members.enter(member, id, standing, self.namespaces.at_mut(id), now.tick);
         if standing == Standing::Pending {
             self.wait_to_count(member, now);
-        } else {
-            self.touch_share(id);
         }
         if let Some(uuid) = uuid {
             self.end_claim_in(id, uuid, now);
             self.claim(id, uuid, member, now);
         }
+        self.note_standing(id, standing, now);
         let namespace = self.namespaces.at_mut(id);
         let total = namespace.total();
         namespace.hear_first(total, &self.members, now);
@@ -182,20 +198,21 @@ impl Meter {
 
     /// A stream is gone. A member that is not present is nobody: leaving twice is leaving once.
     pub fn leave(&mut self, member: MemberId, now: Now) {
-        let Some(Member { namespace: id, claim, standing, .. }) = self.members.get(member).copied() else {
-            return;
-        };
+        let Some(&Member { namespace: id, claim, standing, .. }) = self.members.get(member) else { return };
         self.pending.cancel(member);
         if let Some(item) = self.claims.remove(claim) {
             self.cluster.journal.remove(item);
         }
         let namespace = self.namespaces.at_mut(id);
         self.walks.step_over(member, namespace, &self.members);
-        self.members.exit(member, namespace);
+        let stay = self.members.exit(member, namespace, now.tick);
         namespace.note_departure(now);
         let is_without_trace = namespace.is_without_trace();
         if standing != Standing::Pending {
             self.touch_share(id);
+        }
+        if let Some(ticks) = stay {
+            self.note_stay(id, ticks, now);
         }
         if is_without_trace {
             self.forget(id, now);
@@ -291,7 +308,8 @@ impl Meter {
             return id;
         }
         let name: Rc<str> = name.into();
-        let id = self.namespaces.insert(Namespace::new(name.clone(), now));
+        let history = self.histories.find(&name);
+        let id = self.namespaces.insert(Namespace::new(name.clone(), history, now));
         self.by_name.insert(name, id);
         id
     }
@@ -343,25 +361,6 @@ impl Meter {
             self.outputs.push_back(Output::Count { namespace: id, total, skip_newest });
         }
         self.reschedule(id, now);
-    }
-
-    /// Forgets a vacant namespace, unless something is still on its way, and then tries it again soon: along its members,
-    /// who are gone, for its key would be used again, and it would reach others; or to the other nodes, who are to hear that
-    /// nobody is there.
-    fn forget(&mut self, id: NamespaceId, now: Now) {
-        let Some(namespace) = self.namespaces.get(id) else { return };
-        let is_walked = !namespace.walks.is_empty();
-        if let Some(until) = if is_walked { Some(now.tick) } else { self.untold_until(namespace.share) } {
-            return self.timers.set(id, until.max(Tick(now.tick.0 + 1)));
-        }
-        self.timers.cancel(id);
-        if let Some(namespace) = self.namespaces.remove(id) {
-            self.by_name.remove(&namespace.name);
-            self.cluster.forget_namespace(id, name_digest(&namespace.name));
-            if namespace.share != NONE {
-                self.cluster.journal.remove(namespace.share);
-            }
-        }
     }
 }
 

@@ -8,8 +8,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::history::HistoryId;
 use super::members::Members;
-use super::news::{Age, Count};
+use super::news::{Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
+use super::peers::Change;
+use super::stays::{StaysId, StaysTable};
 use super::{ItemId, MemberId, WalkId};
 use crate::collections::NONE;
 use crate::collections::list::List;
@@ -67,6 +70,20 @@ pub struct Namespace {
     uncounted_elsewhere: u64,
     connections: u64,
     connections_elsewhere: u64,
+    /// The sum of ticks that this node's members were counted, at the zero of its clock and modulo 2^64, had those who are
+    /// there been there since: with each tick it grows by their number.
+    member_ticks: u64,
+    /// The same of the members of other nodes.
+    member_ticks_elsewhere: u64,
+    /// How long those of this node's members stayed who have left.
+    pub(super) stays: StaysId,
+    /// The same of other nodes.
+    pub(super) stays_elsewhere: StaysId,
+    peak: Peak,
+    /// Its ring of rows, or `NONE`; it may be another's by now.
+    pub(super) history: HistoryId,
+    /// Whether it is known only by what others say of nodes that are gone: it may have been forgotten here before.
+    pub(super) is_hearsay: bool,
     /// This node's share in the journal, or `NONE` if it never had one.
     pub(super) share: ItemId,
     created_unix_s: u64,
@@ -88,7 +105,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    pub(super) fn new(name: Rc<str>, now: Now) -> Self {
+    pub(super) fn new(name: Rc<str>, history: HistoryId, now: Now) -> Self {
         Self {
             name,
             list: List::EMPTY,
@@ -100,6 +117,13 @@ impl Namespace {
             uncounted_elsewhere: 0,
             connections: 0,
             connections_elsewhere: 0,
+            member_ticks: 0,
+            member_ticks_elsewhere: 0,
+            stays: StaysId::EMPTY,
+            stays_elsewhere: StaysId::EMPTY,
+            peak: Peak::default(),
+            history,
+            is_hearsay: false,
             share: NONE,
             created_unix_s: now.unix_s(),
             modified_unix_s: 0,
@@ -160,14 +184,39 @@ impl Namespace {
     }
 
     /// What this node tells the others of it.
-    pub(super) fn share(&self, now: Now) -> Count<Rc<str>> {
+    pub(super) fn share(&self, stays: &StaysTable, now: Now) -> Count<Rc<str>> {
+        let grown = u64::from(self.counted).wrapping_mul(now.tick.0);
+        let member_ticks = self.member_ticks.wrapping_add(grown).min(MEMBER_TICKS_MAX);
+        let sums = Sums { connections: self.connections, member_ticks, stays: stays.get(self.stays) };
         Count {
             namespace: self.name.clone(),
             members: self.counted,
             uncounted: self.uncounted,
-            connections: self.connections,
+            sums,
             age: self.age(now),
+            peak: self.peak,
         }
+    }
+
+    /// For how many ticks members have been counted, at all nodes and all of them together.
+    pub(super) fn member_ticks(&self, now: Tick) -> u64 {
+        let grown = self.total().wrapping_mul(now.0);
+        self.member_ticks.wrapping_add(self.member_ticks_elsewhere).wrapping_add(grown)
+    }
+
+    /// The most that were ever there at once, at all nodes.
+    pub(super) fn peak(&self) -> Peak {
+        self.peak
+    }
+
+    /// Whether as many as now were never there before.
+    pub(super) fn is_at_its_peak(&self) -> bool {
+        self.total() > self.peak.members
+    }
+
+    /// What was the most, here or as others saw it.
+    pub(super) fn merge_peak(&mut self, peak: Peak) {
+        self.peak = self.peak.or(peak);
     }
 
     /// What is known of it as a whole.
@@ -181,12 +230,14 @@ impl Namespace {
         self.name.clone()
     }
 
-    /// Another node has the share `after` where it had `before`, and `more` connections.
-    pub(super) fn hear_of_others(&mut self, before: Present, after: Present, more: u64, age: Age, now: Now) {
+    /// Another node counts otherwise than before.
+    pub(super) fn hear_of_others(&mut self, change: &Change, age: Age, now: Now) {
         let was_vacant = self.is_vacant();
+        let &Change { before, after, connections, member_ticks, .. } = change;
         self.counted_elsewhere = self.counted_elsewhere + u64::from(after.counted) - u64::from(before.counted);
         self.uncounted_elsewhere = self.uncounted_elsewhere + u64::from(after.uncounted) - u64::from(before.uncounted);
-        self.connections_elsewhere += more;
+        self.connections_elsewhere += connections;
+        self.member_ticks_elsewhere = self.member_ticks_elsewhere.wrapping_add(member_ticks);
         if age.created_unix_s > 0 {
             self.created_unix_s = self.created_unix_s.min(age.created_unix_s);
         }
@@ -198,13 +249,15 @@ impl Namespace {
         }
     }
 
-    pub(super) fn count_one(&mut self) {
+    pub(super) fn count_one(&mut self, now: Tick) {
         self.counted += 1;
         self.connections += 1;
+        self.member_ticks = self.member_ticks.wrapping_sub(now.0);
     }
 
-    pub(super) fn discount_one(&mut self) {
+    pub(super) fn discount_one(&mut self, now: Tick) {
         self.counted -= 1;
+        self.member_ticks = self.member_ticks.wrapping_add(now.0);
     }
 
     pub(super) fn add_uncounted(&mut self) {
@@ -299,6 +352,12 @@ impl Namespace {
     #[cfg(any(test, debug_assertions))]
     pub(super) fn present(&self) -> Present {
         Present { counted: self.counted, uncounted: self.uncounted }
+    }
+
+    /// The sum of member ticks of other nodes, at the zero of this node's clock.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn member_ticks_elsewhere(&self) -> u64 {
+        self.member_ticks_elsewhere
     }
 }
 

@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use super::stays::Stays;
+
 /// A node's name: drawn at random at each start, so that a restarted process is never taken for the one that died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
@@ -25,6 +27,8 @@ pub struct Datagram<N> {
     pub sender: NodeId,
     /// Counts the sender's datagrams from 1: the larger is the later.
     pub number: u64,
+    /// The sender's own clock, in ticks from anywhere: what is told is of this time.
+    pub clock: u64,
     /// What is told.
     pub news: News<N>,
 }
@@ -125,10 +129,50 @@ pub struct Count<N> {
     pub members: u32,
     /// How many more are there without being counted.
     pub uncounted: u32,
-    /// How many ever came.
-    pub connections: u64,
+    /// What was counted so far.
+    pub sums: Sums,
     /// What is known of the namespace as a whole.
     pub age: Age,
+    /// The most that were ever there, as far as the sender knows.
+    pub peak: Peak,
+}
+
+/// The largest sum of member ticks that is told: those of 10,000 members for a hundred years. Thousands of such sums can be
+/// added up.
+pub const MEMBER_TICKS_MAX: u64 = (1 << 52) - 1;
+
+/// What a node has counted in a namespace. No number of it ever falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// How many ever came.
+    pub connections: u64,
+    /// For how many ticks members were there, all of them together, up to now.
+    pub member_ticks: u64,
+    /// How long those stayed who have left.
+    pub stays: Stays,
+}
+
+/// The most that were ever there at once, at all nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peak {
+    /// How many.
+    pub members: u64,
+    /// Since when, in seconds since 1970, by the clock of the node that saw it.
+    pub at_unix_s: u64,
+}
+
+impl Peak {
+    /// The larger of both, and of two that are the same the earlier one: whatever is merged in whatever order, how often
+    /// ever, comes to the same.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let is_other = (other.members, self.at_unix_s) > (self.members, other.at_unix_s);
+        if is_other { other } else { self }
+    }
+
+    fn weight(self) -> usize {
+        number_weight(self.members) + number_weight(self.at_unix_s)
+    }
 }
 
 /// When a namespace began, and for how long it has been empty everywhere.
@@ -159,10 +203,12 @@ pub struct Grave<N> {
     pub node: NodeId,
     /// The namespace's name.
     pub namespace: N,
-    /// How many ever came to it there.
-    pub connections: u64,
+    /// What it had counted there.
+    pub sums: Sums,
     /// What is known of the namespace as a whole.
     pub age: Age,
+    /// The most that were ever there, as far as the sender knows.
+    pub peak: Peak,
 }
 
 /// A part of a message. Parts are numbered by their sender without gaps; a message is its parts in a row.
@@ -196,15 +242,32 @@ impl Age {
     }
 }
 
+impl Sums {
+    /// Bit `n` is set when somebody's stay was of bucket `n`.
+    #[must_use]
+    pub fn buckets(&self) -> u64 {
+        (0..).zip(&self.stays).fold(0, |mask, (bucket, &count)| mask | u64::from(count > 0) << bucket)
+    }
+
+    fn weight(&self) -> usize {
+        let stays = self.stays.iter().filter(|&&count| count > 0).map(|&count| number_weight(count));
+        let numbers = [self.connections, self.member_ticks, self.buckets()].map(number_weight);
+        stays.chain(numbers).sum()
+    }
+}
+
 impl<N: AsRef<str>> Item<N> {
     /// Its bytes in a datagram.
     #[must_use]
     pub fn weight(&self) -> usize {
         1 + match self {
             Self::Count(count) => {
-                let heads = number_weight(count.members.into()) + number_weight(count.uncounted.into());
-                let numbers = heads + number_weight(count.connections);
-                name_weight(count.namespace.as_ref()) + numbers + count.age.weight()
+                let whole = count.age.weight() + count.peak.weight();
+                name_weight(count.namespace.as_ref())
+                    + number_weight(count.members.into())
+                    + number_weight(count.uncounted.into())
+                    + count.sums.weight()
+                    + whole
             }
             Self::Claim(claim) => {
                 name_weight(claim.namespace.as_ref()) + name_weight(claim.uuid.as_ref()) + number_weight(claim.time_ms)
@@ -217,6 +280,6 @@ impl<N: AsRef<str>> Grave<N> {
     /// Its bytes in a datagram.
     #[must_use]
     pub fn weight(&self) -> usize {
-        8 + name_weight(self.namespace.as_ref()) + number_weight(self.connections) + self.age.weight()
+        8 + name_weight(self.namespace.as_ref()) + self.sums.weight() + self.age.weight() + self.peak.weight()
     }
 }

@@ -1,9 +1,10 @@
 //! The other nodes: who is there, how much of each is known, and what each has counted.
 //!
-//! Owns a record per node and a pair of numbers per node and namespace. It does not decide whom to ask, or when:
+//! Owns a record per node; what each has counted is in [`pairs`]. It does not decide whom to ask, or when:
 //! [`cluster`](super::cluster) does. The sums over all nodes lie in the namespaces, so that a total costs nothing.
 //!
-//! A node that is gone leaves its `connections` behind: they happened. Its members are gone with it.
+//! A node that is gone leaves its sums behind, `connections` and how long they stayed: they happened. Its members are gone
+//! with it.
 //!
 //! A node that is gone may have had members in 100,000 namespaces. They are taken off the counts in the order of the
 //! namespaces' keys, a slice per turn; meanwhile each total is one that was true or will be.
@@ -11,18 +12,20 @@
 //! Invariant: a peer's `members` is the sum over its pairs, and 0 unless it is living or being buried; then none are left
 //! in the namespaces before `burial`. `graves` is the digest of the pairs of those who are away.
 
+mod pairs;
+
 use std::collections::{HashMap, VecDeque};
 
-use super::digest::grave_digest;
 use super::inbox::Inbox;
-use super::namespace::Present;
 use super::news::NodeId;
+use super::stays::StaysTable;
 use super::window::Window;
 use super::{COUNTERS_MAX, NamespaceId};
 use crate::collections::Key;
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
+pub(super) use pairs::{Change, Pair};
 
 /// A peer's key.
 pub(super) type PeerId = Key;
@@ -43,20 +46,16 @@ const GONE: Presence = Presence::Away { nonce: None };
 /// In how many parts its pairs are looked up: with 1,000,000 of them, one part takes 0.7 ms to grow.
 const PAIR_SHARDS: usize = 16;
 
-/// What a peer has counted in a namespace.
-///
-/// Aligned to 4 bytes, so that with its key it takes 24 and not 32: there is one for each node and namespace, and a table
-/// that has just doubled takes 57 bytes for each.
+/// What all others together have in a namespace.
+#[cfg(any(test, debug_assertions))]
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C, packed(4))]
-pub(super) struct Pair {
-    /// The number of the datagram that said so: an earlier one that arrives later says nothing.
-    pub(super) number: u64,
-    pub(super) connections: u64,
-    pub(super) members: u32,
+pub(super) struct Others {
+    pub(super) counted: u64,
+    pub(super) uncounted: u64,
+    /// The sum of member ticks at the zero of this node's clock.
+    pub(super) member_ticks: u64,
+    pub(super) stays: super::Stays,
 }
-
-const _: () = assert!(size_of::<(NamespaceId, Pair)>() == 24);
 
 /// Another node.
 #[derive(Debug)]
@@ -70,10 +69,15 @@ pub(super) struct Peer {
     pub(super) base: u64,
     /// The version it is at, as far as it was heard.
     pub(super) version: u64,
+    /// The latest time of its own clock that it has told, in ticks, while it was there.
+    pub(super) clock: u64,
+    /// What this node's clock is ahead of it, in ticks and modulo 2^64, as it was when it was found to be there. News took its
+    /// time to come, but always the same.
+    offset: u64,
     /// When it may be asked again.
     pub(super) ask_at: Tick,
     /// How many of its members are counted here.
-    pub(super) members: u64,
+    members: u64,
     pub(super) pairs: ShardMap<NamespaceId, Pair, BuildKeyHasher>,
     /// How many more it has, in each namespace that has some, who are not counted. A pair is there for each of those, too.
     uncounted: HashMap<NamespaceId, u32, BuildKeyHasher>,
@@ -102,6 +106,8 @@ pub(super) struct Peers {
     burials: VecDeque<PeerId>,
     /// The digest of all pairs of those who are gone: equal at two nodes that know the same.
     graves: u64,
+    /// How long members stayed who have left, by pair.
+    stays: StaysTable,
 }
 
 impl Peers {
@@ -149,6 +155,8 @@ impl Peers {
             known: 0,
             base: 0,
             version: 0,
+            clock: 0,
+            offset: 0,
             ask_at: now,
             members: 0,
             pairs: ShardMap::new(PAIR_SHARDS),
@@ -232,45 +240,23 @@ impl Peers {
         !self.burials.is_empty()
     }
 
-    /// The next namespace that has members of somebody who is gone, and how many: they are off the peer's book, and to be
-    /// taken off the count. Looks at no more namespaces than `budget` has, and takes them off it.
-    pub(super) fn next_lost(&mut self, budget: &mut usize) -> Option<(NamespaceId, Present)> {
-        while let Some(&id) = self.burials.front() {
-            // It may be forgotten, and its key another's.
-            let burial = self.table.get_mut(id).and_then(|peer| Some((peer.burial?, peer)));
-            let Some((mut namespace, peer)) = burial.filter(|(_, peer)| peer.has_members()) else {
-                self.end_burial(id);
-                continue;
-            };
-            while *budget > 0 {
-                *budget -= 1;
-                let visited = namespace;
-                namespace += 1;
-                peer.burial = Some(namespace);
-                let lost = peer.set_present(visited, Present::default());
-                if lost != Present::default() {
-                    return Some((visited, lost));
-                }
-            }
-            return None;
-        }
-        None
-    }
-
-    /// Panics if the book does not balance. Returns how many of the others' members are counted in each namespace, and how
-    /// many are not.
+    /// Panics if the book does not balance. Returns what all others together have in each namespace.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, (u64, u64)> {
-        let mut present: HashMap<NamespaceId, (u64, u64)> = HashMap::new();
-        let (mut graves, mut living, mut remembered) = (0_u64, 0, 0);
+    pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, Others> {
+        let mut others: HashMap<NamespaceId, Others> = HashMap::new();
+        let (mut graves, mut living, mut remembered, mut histograms) = (0_u64, 0, 0, 0);
         for (_, peer) in self.table.iter() {
             let (mut members, mut digest) = (0, 0_u64);
             for (&namespace, pair) in peer.pairs.iter() {
                 members += u64::from(pair.members);
-                let (counted, uncounted) = present.entry(namespace).or_default();
-                *counted += u64::from(pair.members);
-                *uncounted += u64::from(peer.uncounted.get(&namespace).copied().unwrap_or(0));
-                digest = digest.wrapping_add(grave_digest(peer.node, digest_of(namespace), pair.connections));
+                let stays = self.stays.get(pair.stays);
+                let all = others.entry(namespace).or_default();
+                all.counted += u64::from(pair.members);
+                all.uncounted += u64::from(peer.uncounted_in(namespace));
+                all.member_ticks = all.member_ticks.wrapping_add(pair.ticks_here(peer.offset));
+                all.stays.iter_mut().zip(stays).for_each(|(all, count)| *all += count);
+                histograms += usize::from({ pair.stays }.has_place());
+                digest = digest.wrapping_add(pair.digest(peer.node, digest_of(namespace), &stays));
                 assert!(pair.members == 0 || peer.burial.is_none_or(|from| namespace >= from), "a burial goes on");
             }
             assert!(peer.uncounted.iter().all(|(id, &left)| left > 0 && peer.pairs.get(id).is_some()), "sparse");
@@ -286,7 +272,8 @@ impl Peers {
             graves = graves.wrapping_add(if is_living { 0 } else { digest });
         }
         assert_eq!((self.graves, self.living, self.remembered), (graves, living, remembered), "of all peers");
-        present
+        assert_eq!(self.stays.len(), histograms, "no histogram is left behind");
+        others
     }
 
     fn end_burial(&mut self, id: PeerId) {
@@ -294,56 +281,6 @@ impl Peers {
         if let Some(peer) = self.table.get_mut(id) {
             peer.burial = None;
         }
-    }
-
-    /// Raises what a peer has counted in all; returns by how much.
-    pub(super) fn raise_connections(
-        &mut self,
-        id: PeerId,
-        namespace: NamespaceId,
-        name_digest: u64,
-        connections: u64,
-    ) -> u64 {
-        let peer = self.table.at_mut(id);
-        let was_remembered = peer.is_remembered();
-        let before = peer.pairs.get(&namespace).map(|pair| pair.connections);
-        let raise = connections.saturating_sub(before.unwrap_or(0));
-        if before.is_some() && raise == 0 {
-            return 0;
-        }
-        match peer.pairs.get_mut(&namespace) {
-            Some(pair) => pair.connections += raise,
-            None => drop(peer.pairs.insert(namespace, Pair { connections: raise, ..Pair::default() })),
-        }
-        let of = |connections| grave_digest(peer.node, name_digest, connections);
-        let added = of(before.unwrap_or(0) + raise).wrapping_sub(before.map_or(0, of));
-        peer.digest = peer.digest.wrapping_add(added);
-        self.remembered = self.remembered + usize::from(peer.is_remembered()) - usize::from(was_remembered);
-        if peer.presence != Presence::Living {
-            self.graves = self.graves.wrapping_add(added);
-        }
-        raise
-    }
-
-    /// Forgets what everybody has counted in a namespace. Returns of whom nothing is left that way.
-    pub(super) fn forget_namespace(&mut self, namespace: NamespaceId, name_digest: u64) -> Vec<PeerId> {
-        let mut traceless = Vec::new();
-        for (id, peer) in self.table.iter_mut() {
-            let was_remembered = peer.is_remembered();
-            let Some(pair) = peer.pairs.remove(&namespace) else { continue };
-            peer.members -= u64::from(pair.members);
-            peer.uncounted.remove(&namespace);
-            let gone = grave_digest(peer.node, name_digest, pair.connections);
-            peer.digest = peer.digest.wrapping_sub(gone);
-            self.remembered -= usize::from(was_remembered && !peer.is_remembered());
-            if peer.presence != Presence::Living {
-                self.graves = self.graves.wrapping_sub(gone);
-                if peer.pairs.is_empty() {
-                    traceless.push(id);
-                }
-            }
-        }
-        traceless
     }
 }
 
@@ -359,11 +296,15 @@ impl Peer {
         self.window.is_highest(number)
     }
 
-    /// It has told these figures of itself in the datagram of this number. Of a later one they are newer already.
-    pub(super) fn note_counters(&mut self, number: u64, counters: &[u64]) {
-        if self.is_latest(number) {
-            self.counters = counters.iter().copied().take(COUNTERS_MAX).collect();
-        }
+    /// How many of its members are counted here.
+    pub(super) fn members(&self) -> u64 {
+        self.members
+    }
+
+    /// It has been found to be there, when its clock showed this.
+    pub(super) fn set_clock(&mut self, clock: u64, now: Tick) {
+        self.clock = clock;
+        self.offset = now.0.wrapping_sub(clock);
     }
 
     /// Whether nothing is left of it but what it had counted.
@@ -380,16 +321,24 @@ impl Peer {
         self.members > 0 || !self.uncounted.is_empty()
     }
 
-    /// Has the peer have these in a namespace that it has told of; returns whom it had.
-    pub(super) fn set_present(&mut self, namespace: NamespaceId, after: Present) -> Present {
-        let Some(pair) = self.pairs.get_mut(&namespace) else { return Present::default() };
-        let counted = std::mem::replace(&mut pair.members, after.counted);
-        self.members = self.members + u64::from(after.counted) - u64::from(counted);
-        let uncounted = match after.uncounted {
+    fn uncounted_in(&self, namespace: NamespaceId) -> u32 {
+        self.uncounted.get(&namespace).copied().unwrap_or(0)
+    }
+
+    /// So many are not counted in a namespace that it has told of; returns how many it were.
+    fn set_uncounted(&mut self, namespace: NamespaceId, uncounted: u32) -> u32 {
+        let before = match uncounted {
             0 => self.uncounted.remove(&namespace),
             some => self.uncounted.insert(namespace, some),
         };
-        Present { counted, uncounted: uncounted.unwrap_or(0) }
+        before.unwrap_or(0)
+    }
+
+    /// It has told these figures of itself in the datagram of this number. Of a later one they are newer already.
+    pub(super) fn note_counters(&mut self, number: u64, counters: &[u64]) {
+        if self.is_latest(number) {
+            self.counters = counters.iter().copied().take(COUNTERS_MAX).collect();
+        }
     }
 
     /// Whether it has more to tell than is known.
@@ -401,24 +350,78 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::name_digest;
+    use crate::meter::namespace::Present;
+    use crate::meter::news::Sums;
+
+    fn sums(connections: u64, member_ticks: u64) -> Sums {
+        Sums { connections, member_ticks, ..Sums::default() }
+    }
+
+    #[test]
+    fn sums_that_differ_do_not_make_up_for_each_other() {
+        let digest = |counts: [u64; 2]| {
+            let mut peers = Peers::default();
+            let id = peers.insert(NodeId(7), GONE, Tick(0));
+            for (namespace, count) in (0_u32..).zip(counts) {
+                peers.raise(id, namespace, name_digest(&format!("ns{namespace}")), &sums(count, 64 - count));
+            }
+            peers.graves()
+        };
+        let mut seen = std::collections::HashSet::new();
+        for counts in (0..64).flat_map(|first| (0..64).map(move |second| [first, second])) {
+            assert!(seen.insert(digest(counts)), "{counts:?}");
+        }
+    }
 
     #[test]
     fn digests_are_the_same_whatever_the_order() {
         let mut digests = Vec::new();
         for order in [[0, 1, 2], [2, 0, 1]] {
             let mut peers = Peers::default();
-            let id = peers.insert(NodeId(7), Presence::Away { nonce: None }, Tick(0));
+            let id = peers.insert(NodeId(7), GONE, Tick(0));
             for namespace in order {
-                peers.raise_connections(id, namespace, u64::from(namespace), 5);
+                peers.raise(id, namespace, u64::from(namespace), &sums(5, 50));
             }
-            peers.raise_connections(id, 1, 1, 9);
-            peers.raise_connections(id, 1, 1, 3);
+            for (connections, member_ticks, bucket) in [(9, 10, 1), (3, 80, 2), (1, 1, 1)] {
+                let mut sums = sums(connections, member_ticks);
+                sums.stays[bucket] = connections;
+                peers.raise(id, 1, 1, &sums);
+            }
             digests.push(peers.graves());
+            peers.check(u64::from);
             for namespace in order {
                 peers.forget_namespace(namespace, u64::from(namespace));
             }
             assert_eq!(peers.graves(), 0);
+            peers.check(u64::from);
         }
         assert_eq!(digests[0], digests[1]);
+    }
+
+    #[test]
+    fn what_a_node_that_is_gone_had_counted_ends_when_it_was_last_heard_by_its_own_clock() {
+        let mut peers = Peers::default();
+        let id = peers.insert(NodeId(7), Presence::Away { nonce: Some(1) }, Tick(0));
+        peers.set_presence(id, Presence::Living);
+        peers.at_mut(id).set_clock(90, Tick(1_000));
+        // At its 100, 3 members have been there for 20 in all.
+        let change = peers.hear(id, 5, 5, (1, 100), Present { counted: 3, uncounted: 0 }, &sums(4, 20));
+        let present = (change.before.counted, change.after.counted);
+        assert_eq!((present, change.connections, change.joins), ((0, 3), 4, 3));
+        let at = |ticks: u64| change.member_ticks.wrapping_add(3 * ticks);
+        assert_eq!((at(1_010), at(1_020)), (20, 50), "its 100 is 1,010 here");
+        peers.at_mut(id).clock = 104;
+        peers.bury(id);
+        assert_eq!(peers.next_lost(&mut 5, u64::from), None, "it is in the sixth");
+        let (namespace, lost) = peers.next_lost(&mut 5, u64::from).unwrap();
+        assert_eq!((namespace, lost.before.counted, lost.after), (5, 3, Present::default()));
+        assert_eq!(change.member_ticks.wrapping_add(lost.member_ticks), 32, "3 members for 4 ticks more");
+        assert_eq!(peers.next_lost(&mut 5, u64::from), None);
+        peers.check(u64::from);
+        let told = peers.sums_of(peers.at(id), 5).unwrap();
+        assert_eq!((told.connections, told.member_ticks), (4, 32));
+        assert_eq!(peers.raise(id, 5, 5, &sums(3, 31)).member_ticks, 0, "another has heard less of it");
+        assert_eq!(peers.raise(id, 5, 5, &sums(3, 33)).member_ticks, 1);
     }
 }

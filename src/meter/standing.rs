@@ -6,7 +6,7 @@
 //! Invariant: a member has a timer in `pending` exactly while it is pending.
 
 use super::members::Standing;
-use super::{MemberId, Meter};
+use super::{MemberId, Meter, NamespaceId};
 use crate::collections::tick::Now;
 
 impl Meter {
@@ -32,12 +32,24 @@ impl Meter {
     /// The present member has this standing from now on.
     pub(super) fn set_standing(&mut self, member: MemberId, standing: Standing, now: Now) {
         let id = self.members.get_mut(member).namespace;
-        self.members.set_standing(member, standing, self.namespaces.at_mut(id));
+        self.members.set_standing(member, standing, self.namespaces.at_mut(id), now.tick);
         if standing == Standing::Pending {
             self.wait_to_count(member, now);
+            // One less is uncounted.
+            self.touch_share(id);
         }
-        self.touch_share(id);
+        self.note_standing(id, standing, now);
         self.reschedule(id, now);
+    }
+
+    /// One more of this namespace has this standing: the others are to know, if it is to be known.
+    pub(super) fn note_standing(&mut self, id: NamespaceId, standing: Standing, now: Now) {
+        if standing != Standing::Pending {
+            self.touch_share(id);
+        }
+        if standing == Standing::Counted {
+            self.note_total(id, 1, now);
+        }
     }
 
     /// The pending member is counted when it has stayed for the increment delay.

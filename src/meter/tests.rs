@@ -49,8 +49,9 @@ impl Scene {
     fn told(&mut self) -> Vec<u64> {
         self.outputs()
             .into_iter()
-            .map(|output| match output {
-                Output::Count { total, .. } => total,
+            .filter_map(|output| match output {
+                Output::Count { total, .. } => Some(total),
+                Output::Ended(_) => None,
                 other => panic!("unexpected {other:?}"),
             })
             .collect()

@@ -9,14 +9,13 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, TcpStream};
 
+use super::pieces::Cursor;
 use super::torture;
 use crate::collections::Key;
-use crate::meter::NamespaceId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::wire::outbox::{GATHER_MAX, Outbox};
 use crate::wire::session::Session;
 use crate::wire::sse::Frame;
-use crate::wire::stats::StatsWriter;
 
 /// A connection's key. A member has the same one in the meter.
 pub(super) type ConnId = Key;
@@ -124,21 +123,14 @@ pub(super) enum Kind {
     Message,
 }
 
-/// How far a stats reply has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct StatsCursor {
-    pub(super) from: NamespaceId,
-    pub(super) writer: StatsWriter,
-}
-
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Conn {
     socket: Registered<TcpStream>,
     pub(super) session: Session,
     outbox: Option<Box<Outbox>>,
-    /// Where a stats reply that did not fit into one piece goes on.
-    pub(super) stats_from: Option<StatsCursor>,
+    /// Where a reply that did not fit into one piece goes on.
+    pub(super) rest: Option<Box<Cursor>>,
     pub(super) port: Port,
     /// Set once: the connection is freed at the end of a turn.
     pub(super) closing: Option<CloseReason>,
@@ -165,7 +157,7 @@ impl Conn {
             socket,
             session: Session::default(),
             outbox: None,
-            stats_from: None,
+            rest: None,
             port,
             closing: None,
             peer_finished: false,
@@ -194,7 +186,7 @@ impl Conn {
 
     /// Whether something is unwritten.
     pub(super) fn is_behind(&self) -> bool {
-        self.outbox.is_some() || self.stats_from.is_some()
+        self.outbox.is_some() || self.rest.is_some()
     }
 
     /// Whether the kernel has not taken all that was written.

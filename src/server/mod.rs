@@ -8,9 +8,11 @@
 //! | `heads` | what may be held of requests that are not whole |
 //! | `clients`, `addresses` | for whom a connection is, and how many of one address are counted |
 //! | `drain` | how a process ends that was told to |
+//! | `ending` | last words: of events that are over, and of the process |
 //! | `serve` | what an event, an answer or a deadline makes of one connection |
 //! | `service` | what a request is answered with, and what it does to the audience |
 //! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
+//! | `pieces` | replies that are too long for one turn |
 //! | `push` | telling many, in slices |
 //! | `bus` | datagrams to and from the other nodes |
 //! | `neighbours` | whose a port is, when two audiences want it, and who else is of this one |
@@ -28,11 +30,13 @@ mod clients;
 mod conn;
 mod conns;
 mod drain;
+mod ending;
 mod heads;
 mod heartbeat;
 mod jitter;
 mod listeners;
 mod neighbours;
+mod pieces;
 mod push;
 mod room;
 mod route;

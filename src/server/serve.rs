@@ -7,8 +7,9 @@
 
 use super::admin::{self, Page};
 use super::clients::Opening;
-use super::conn::{CloseReason, ConnId, Port, ReadOutcome, StatsCursor};
+use super::conn::{CloseReason, ConnId, Port, ReadOutcome};
 use super::conns::Conns;
+use super::pieces::Cursor;
 use super::service::{Asker, Service, Then};
 use super::turn::Server;
 use crate::collections::tick::Now;
@@ -109,8 +110,8 @@ impl Server {
                 }
             }
             (Ok(()), Then::Drain | Then::Page { .. }) => self.finish(id, None, now),
-            (Ok(()), Then::DrainStats(cursor)) => {
-                conn.stats_from = Some(cursor);
+            (Ok(()), Then::DrainPieces(cursor)) => {
+                conn.rest = Some(cursor);
                 self.finish(id, None, now);
             }
         }
@@ -131,9 +132,11 @@ impl Server {
     fn drain(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.get_open(id) else { return };
         let drained = conn.flush().and_then(|()| {
-            if let Some(cursor) = conn.stats_from.filter(|_| !conn.has_outbox()) {
+            if !conn.has_outbox()
+                && let Some(cursor) = conn.rest.take()
+            {
                 self.service.out.clear();
-                conn.stats_from = self.service.push_stats(cursor);
+                conn.rest = self.service.push_piece(cursor, now);
                 conn.write(&self.service.out)?;
             }
             conn.shut_when_written()?;
@@ -200,6 +203,6 @@ impl Server {
     /// The JSON without a head, for who connects and says nothing.
     fn reply_raw_stats(&mut self, id: ConnId, now: Now) {
         self.service.out.clear();
-        self.after_answer(id, 0, Then::DrainStats(StatsCursor::default()), now);
+        self.after_answer(id, 0, Then::DrainPieces(Box::new(Cursor::stats())), now);
     }
 }

@@ -10,8 +10,9 @@ use std::net::IpAddr;
 use super::addresses::Addresses;
 use super::admin::{self, DemoRoute, Notification, Page};
 use super::assets::{self, Asset, Pages};
-use super::conn::{ConnId, Port, StatsCursor};
+use super::conn::{ConnId, Port};
 use super::jitter::Jitter;
+use super::pieces::Cursor;
 use super::push::{Busy, Pushes};
 use super::route::Route;
 use crate::collections::tick::{Now, Tick};
@@ -21,16 +22,12 @@ use crate::meter::news::NodeId;
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
-use crate::wire::stats::Figures;
 
 /// When a browser that found no room is to come back, in milliseconds: much later than others, and not with others.
 const NO_ROOM_RETRY_MS: std::ops::RangeInclusive<u64> = 30_000..=60_000;
 
 /// What a page elsewhere is told that has a browser on this machine ask.
 const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
-
-/// How many namespaces a piece of the stats tells: some 6 KB, about 16 us.
-const STATS_NAMESPACES_PER_PIECE: usize = 64;
 
 /// All that answers depend on.
 pub(super) struct Service {
@@ -58,14 +55,14 @@ pub(super) struct TurnedAway {
 }
 
 /// What becomes of the connection once `out` is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// It is a member's, until this tick.
     Stream(Option<Tick>),
     /// That was all.
     Drain,
-    /// The stats go on from here.
-    DrainStats(StatsCursor),
+    /// The reply goes on from here.
+    DrainPieces(Box<Cursor>),
     /// The page is to be answered by who knows its figures.
     Page {
         page: Page,
@@ -91,8 +88,10 @@ impl Service {
     /// # Errors
     /// A token that cannot be read, as a line for a person.
     pub(super) fn new(config: Config, audience_port: u16, node: NodeId) -> Result<Self, String> {
+        let mut meter = Meter::new(config.rules, node, Some(config.cluster.rules));
+        meter.keep_histories(config.accounts.history_namespaces);
         Ok(Self {
-            meter: Meter::new(config.rules, node, Some(config.cluster.rules)),
+            meter,
             pushes: Pushes::default(),
             pages: Pages::new(audience_port),
             jitter: Jitter::default(),
@@ -113,10 +112,10 @@ impl Service {
             Port::Demo => self.answer_demo(request),
             Port::Notification => self.answer_notification(request, now),
             Port::Stats if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
-            Port::Stats if request.path == "/" => return self.reply_stats(is_head),
+            Port::Stats if request.path == "/" => return self.reply_stats(is_head, now),
             Port::Stats => match Page::of(request.path) {
                 Some(page) => return Then::Page { page, is_head },
-                None => self.reply_text(404, "there are /, /cluster and /process here", is_head),
+                None => return self.answer_history(request, now),
             },
         }
         Then::Drain
@@ -138,8 +137,8 @@ impl Service {
 
     /// Answers with the stats. They are seldom longer than one piece, and then their length is told: not every client takes
     /// the end of a connection for the end of an answer.
-    fn reply_stats(&mut self, is_head: bool) -> Then {
-        let next = self.push_stats(StatsCursor::default());
+    fn reply_stats(&mut self, is_head: bool, now: Now) -> Then {
+        let next = self.push_piece(Box::new(Cursor::stats()), now);
         let piece = self.out.split_off(0);
         let Some(cursor) = next else {
             let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
@@ -151,29 +150,25 @@ impl Service {
             return Then::Drain;
         }
         self.out.extend_from_slice(&piece);
-        Then::DrainStats(cursor)
+        Then::DrainPieces(cursor)
     }
 
-    /// Appends the next piece of the stats to `out`; returns where they go on, if they do.
-    pub(super) fn push_stats(&mut self, cursor: StatsCursor) -> Option<StatsCursor> {
-        let StatsCursor { from, mut writer } = cursor;
-        let mut namespaces = self.meter.namespaces_from(from);
-        for (_, namespace) in namespaces.by_ref().take(STATS_NAMESPACES_PER_PIECE) {
-            let figures = Figures {
-                name: namespace.name(),
-                created_unix_s: namespace.created_unix_s(),
-                members: namespace.total(),
-                connections: namespace.connections(),
-                modified_unix_s: namespace.modified_unix_s(),
-                uncounted: namespace.uncounted(),
-            };
-            writer.push(&mut self.out, &figures);
+    /// Answers with the history of a namespace.
+    fn answer_history(&mut self, request: &Request<'_>, now: Now) -> Then {
+        let is_head = request.method == Method::Head;
+        let Some(name) = request.path.strip_prefix("/history/") else {
+            self.reply_text(404, "there are /, /cluster, /process and /history/<namespace> here", is_head);
+            return Then::Drain;
+        };
+        match self.begin_history(name, now) {
+            Some(_) if is_head => {
+                let end = self.out.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(0, |at| at + 4);
+                self.out.truncate(end);
+            }
+            Some(cursor) => return Then::DrainPieces(cursor),
+            None => self.reply_text(404, "there is no history of this namespace", is_head),
         }
-        let next = namespaces.next().map(|(id, _)| StatsCursor { from: id, writer });
-        if next.is_none() {
-            writer.finish(&mut self.out);
-        }
-        next
+        Then::Drain
     }
 
     fn answer_audience(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {

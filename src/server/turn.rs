@@ -20,6 +20,7 @@ use super::clients::Clients;
 use super::conn::{ConnId, Port};
 use super::conns::Conns;
 use super::drain::Drain;
+use super::ending;
 use super::heartbeat::Heartbeat;
 use super::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::service::Service;
@@ -31,6 +32,7 @@ use crate::meter::news::NodeId;
 use crate::meter::{MemberId, Output};
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Ready, Registered, Token};
+use crate::reports::ReportFile;
 use crate::wire::sse;
 
 /// How many deadlines of connections fire in one turn. The dearest is a head that is late: some 10 us for the answer, 0.2 ms.
@@ -49,6 +51,7 @@ const OUTPUT_US_PER_TURN: usize = 400;
 const COUNT_US: usize = 1;
 const FAREWELL_US: usize = 14;
 const SEND_US: usize = 8;
+const REPORT_US: usize = 12;
 
 /// What one read takes: more than a head may have, so that a whole one is never cut here.
 const SCRATCH_BYTES: usize = 16 * 1024;
@@ -78,6 +81,8 @@ pub struct Server {
     pub(super) clients: Clients,
     pub(super) service: Service,
     pub(super) bus: Bus,
+    /// Where it is written what events came to.
+    pub(super) reports: Option<ReportFile>,
     /// Whether no datagram was left waiting in this turn.
     has_heard_all: bool,
     /// Whether the last turn has left some of what the meter wants done.
@@ -109,6 +114,7 @@ impl Server {
         let (listeners, audience_port) = Listeners::bind(&config, node, descriptors, &reactor)?;
         let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
         let clients = Clients::new(&config);
+        let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
         let service = Service::new(config, audience_port, node)?;
         listeners.log()?;
         bus.log_ways(&service.config, node);
@@ -123,6 +129,7 @@ impl Server {
             conns: Conns::default(),
             clients,
             bus,
+            reports,
             has_heard_all: true,
             has_outputs: false,
             service,
@@ -146,6 +153,7 @@ impl Server {
             self.turn()?;
         }
         self.say_goodbye();
+        self.write_last_reports();
         log::info(format_args!("event=stopped"));
         Ok(())
     }
@@ -208,6 +216,7 @@ impl Server {
             self.service.meter.poll_timeout(),
             self.listeners.next_deadline(),
             self.heartbeat.next_deadline(),
+            self.reports.as_ref().and_then(ReportFile::next_deadline),
             drain,
             self.opening,
         ];
@@ -234,16 +243,6 @@ impl Server {
         self.has_heard_all = !is_bus_ready || (!self.has_outputs && self.bus.receive(&mut self.service.meter, now));
     }
 
-    /// What is left to do before the process ends: the others are to know at once, not after the timeout.
-    fn say_goodbye(&mut self) {
-        self.service.meter.say_goodbye(self.reactor.now());
-        while let Some(output) = self.service.meter.poll_output() {
-            if let Output::Send(datagram) = output {
-                self.bus.send(&datagram);
-            }
-        }
-    }
-
     /// Fires deadlines, then lets the meter decide what is told.
     fn expire(&mut self, now: Now) {
         self.conns.expire(now.tick);
@@ -254,6 +253,9 @@ impl Server {
         if !self.has_outputs {
             self.go_on_draining(now);
             self.service.meter.handle_timeout(now, self.has_heard_all);
+        }
+        if let Some(reports) = &mut self.reports {
+            reports.write(now.tick);
         }
         if !self.heartbeat.beat(now.tick) {
             log::warn(format_args!("event=supervisor_gone"));
@@ -274,6 +276,7 @@ impl Server {
                 Output::Count { .. } | Output::Message { .. } => COUNT_US,
                 Output::Farewell(_) => FAREWELL_US,
                 Output::Send(_) => SEND_US * self.bus.ways(),
+                Output::Ended(_) => REPORT_US,
             };
             left_us = left_us.saturating_sub(cost_us);
             farewells.extend(self.carry_out(output));
@@ -309,6 +312,7 @@ impl Server {
             }
             Output::Farewell(member) => return Some(member),
             Output::Send(datagram) => self.bus.send(&datagram),
+            Output::Ended(ending) => ending::write_down(&ending, self.reports.as_mut()),
         }
         None
     }

@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod forwarded;
+pub mod history;
 pub mod http;
 pub mod outbox;
 pub mod proxy;

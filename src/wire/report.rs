@@ -3,7 +3,7 @@
 //! Owns the format and its seal. A datagram is at most [`DATAGRAM_MAX`] bytes long, so that no network cuts it in two:
 //!
 //! ```text
-//! "AM" version:u8 flags:u8 scope:u64  sender:u64 number kind:u8 fields...  [HMAC-SHA-256 of all before: 32 bytes]
+//! "AM" version:u8 flags:u8 scope:u64  sender:u64 number clock kind:u8 fields...  [HMAC-SHA-256 of all before: 32 bytes]
 //! ```
 //!
 //! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its length and its
@@ -26,7 +26,7 @@ pub const DATAGRAM_MAX: usize = 1_200;
 pub const KEY_MIN: usize = 16;
 
 const MAGIC: [u8; 2] = *b"AM";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const SEALED: u8 = 1;
 
 /// The bits of a number that is not fixed.
@@ -68,6 +68,7 @@ pub fn encode<N: AsRef<str>>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     out.fixed(scope.id);
     out.fixed(datagram.sender.0);
     out.number(datagram.number);
+    out.number(datagram.clock);
     out.news(&datagram.news);
     let mut bytes = out.0;
     if let Some(key) = &scope.key {
@@ -101,7 +102,8 @@ pub fn decode<'a>(bytes: &'a [u8], scope: &Scope) -> Result<Datagram<&'a str>, D
     if body.fixed()? != scope.id {
         return Err(Dropped::ForeignScope);
     }
-    let datagram = Datagram { sender: NodeId(body.fixed()?), number: body.number()?, news: body.news()? };
+    let (sender, number, clock) = (NodeId(body.fixed()?), body.number()?, body.number()?);
+    let datagram = Datagram { sender, number, clock, news: body.news()? };
     if body.0.is_empty() { Ok(datagram) } else { Err(Dropped::Malformed) }
 }
 

@@ -1,11 +1,12 @@
-//! The JSON of the stats port, one namespace at a time.
+//! The JSON of the stats port, one namespace at a time, and that of an event that is over.
 //!
-//! Owns the form of the object and the order of its members. An audience of 100,000 events makes 10 MB of it, so it is
+//! Owns the form of the objects and the order of their members. An audience of 100,000 events makes 10 MB of it, so it is
 //! written in pieces: a [`StatsWriter`] remembers what a piece has to begin with.
 //!
 //! Invariant: the pieces together are one JSON object and a line feed, whatever is written in between.
 
 use super::sse::push_decimal;
+use crate::meter::{Accounts, Ending};
 
 /// What is told of a namespace.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +17,12 @@ pub struct Figures<'a> {
     pub created_unix_s: u64,
     /// How many are there now.
     pub members: u64,
-    /// How many ever joined, since it was made.
-    pub connections: u64,
     /// When a count was last told, in seconds since 1970; 0 before.
     pub modified_unix_s: u64,
     /// How many are served now without being counted.
     pub uncounted: u64,
+    /// What it has come to.
+    pub accounts: Accounts,
 }
 
 /// How far the object has been written.
@@ -39,33 +40,90 @@ impl StatsWriter {
         let fields = [
             (":{\"created\":", figures.created_unix_s),
             (",\"members\":", figures.members),
-            (",\"connections\":", figures.connections),
+            (",\"connections\":", figures.accounts.connections),
             (",\"modified\":", figures.modified_unix_s),
             (",\"uncounted\":", figures.uncounted),
         ];
-        for (field, value) in fields {
-            out.extend_from_slice(field.as_bytes());
-            push_decimal(out, value);
-        }
+        push_fields(out, &fields);
+        push_accounts(out, &figures.accounts);
         out.push(b'}');
     }
 
     /// Appends the end of the object.
-    pub fn finish(self, out: &mut Vec<u8>) {
+    pub fn finish(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(if self.is_begun { b"}\n" } else { b"{}\n" });
     }
+}
+
+/// Appends what an event came to, as one line.
+pub fn push_ending(out: &mut Vec<u8>, ending: &Ending) {
+    out.extend_from_slice(b"{\"namespace\":");
+    out.extend_from_slice(serde_json::Value::from(&*ending.namespace).to_string().as_bytes());
+    let fields = [
+        (",\"created\":", ending.created_unix_s),
+        (",\"ended\":", ending.ended_unix_s),
+        (",\"connections\":", ending.accounts.connections),
+    ];
+    push_fields(out, &fields);
+    push_accounts(out, &ending.accounts);
+    out.extend_from_slice(b"}\n");
+}
+
+fn push_fields(out: &mut Vec<u8>, fields: &[(&str, u64)]) {
+    for &(field, value) in fields {
+        out.extend_from_slice(field.as_bytes());
+        push_decimal(out, value);
+    }
+}
+
+fn push_accounts(out: &mut Vec<u8>, accounts: &Accounts) {
+    let peak = [(",\"peak\":", accounts.peak.members), (",\"peak_at\":", accounts.peak.at_unix_s)];
+    push_fields(out, &peak);
+    let hundredths = [
+        (",\"member_seconds\":", accounts.member_ms / 10),
+        (",\"average\":", accounts.average_hundredths()),
+        (",\"average_watch\":", accounts.average_watch_ms() / 10),
+    ];
+    for (field, value) in hundredths {
+        out.extend_from_slice(field.as_bytes());
+        push_hundredths(out, value);
+    }
+    for (bucket, &count) in accounts.stays.iter().enumerate() {
+        out.extend_from_slice(if bucket == 0 { b",\"stays\":[" } else { b"," });
+        push_decimal(out, count);
+    }
+    out.push(b']');
+}
+
+/// A number with two places after the point.
+pub(super) fn push_hundredths(out: &mut Vec<u8>, hundredths: u64) {
+    push_decimal(out, hundredths / 100);
+    out.push(b'.');
+    push_decimal(out, hundredths / 10 % 10);
+    push_decimal(out, hundredths % 10);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::news::Peak;
+
+    fn accounts() -> Accounts {
+        let mut accounts = Accounts { connections: 3, member_ms: 7_450, lasted_ms: 8_000, ..Accounts::default() };
+        accounts.peak = Peak { members: 2, at_unix_s: 1_300_000_001 };
+        (accounts.stays[0], accounts.stays[15]) = (1, 2);
+        accounts
+    }
+
+    const ACCOUNTS: &str = "\"peak\":2,\"peak_at\":1300000001,\"member_seconds\":7.45,\"average\":0.93,\
+                            \"average_watch\":2.48,\"stays\":[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2]";
 
     #[track_caller]
     fn check(names: &[&str], expected: &str) {
         let (mut writer, mut out) = (StatsWriter::default(), Vec::new());
         for name in names {
-            let figures =
-                Figures { name, created_unix_s: 1, members: 2, connections: 3, modified_unix_s: 4, uncounted: 5 };
+            let accounts = accounts();
+            let figures = Figures { name, created_unix_s: 1, members: 2, modified_unix_s: 4, uncounted: 5, accounts };
             writer.push(&mut out, &figures);
         }
         writer.finish(&mut out);
@@ -74,9 +132,29 @@ mod tests {
 
     #[test]
     fn the_object_is_exact() {
-        const FIGURES: &str = "{\"created\":1,\"members\":2,\"connections\":3,\"modified\":4,\"uncounted\":5}";
+        let figures =
+            format!("{{\"created\":1,\"members\":2,\"connections\":3,\"modified\":4,\"uncounted\":5,{ACCOUNTS}}}");
         check(&[], "{}\n");
-        check(&["a"], &format!("{{\"a\":{FIGURES}}}\n"));
-        check(&["__proto__", "\"\\"], &format!("{{\"__proto__\":{FIGURES},\"\\\"\\\\\":{FIGURES}}}\n"));
+        check(&["a"], &format!("{{\"a\":{figures}}}\n"));
+        check(&["__proto__", "\"\\"], &format!("{{\"__proto__\":{figures},\"\\\"\\\\\":{figures}}}\n"));
+    }
+
+    #[test]
+    fn the_end_of_an_event_is_one_line() {
+        let ending = Ending { namespace: "\"a".into(), created_unix_s: 5, ended_unix_s: 13, accounts: accounts() };
+        let mut out = Vec::new();
+        push_ending(&mut out, &ending);
+        let expected = format!("{{\"namespace\":\"\\\"a\",\"created\":5,\"ended\":13,\"connections\":3,{ACCOUNTS}}}\n");
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_never_was_is_nothing_and_what_is_broken_is_bounded() {
+        let mut accounts = Accounts::default();
+        assert_eq!((accounts.average_hundredths(), accounts.average_watch_ms()), (0, 0));
+        // The clock was set, and says that it lasted for a second.
+        accounts = Accounts { connections: 1, member_ms: u64::MAX, lasted_ms: 1_000, ..accounts };
+        accounts.peak.members = 7;
+        assert_eq!(accounts.average_hundredths(), 700);
     }
 }

@@ -315,7 +315,11 @@ fn other_paths_of_the_stats_port_say_which_there_are() {
     let address = daemon.stats_port();
     for target in ["/x", "/cluster/", "/process/x", "//"] {
         let reply = get(address, target);
-        assert_eq!((reply.status, reply.body.as_str()), (404, "there are /, /cluster and /process here\n"), "{target}");
+        assert_eq!(
+            (reply.status, reply.body.as_str()),
+            (404, "there are /, /cluster, /process and /history/<namespace> here\n"),
+            "{target}"
+        );
     }
     for (target, headers) in [("/process", FOREIGN[0]), ("/cluster", FOREIGN[11])] {
         assert_eq!(exchange(address, request("GET", target, headers)).status, 403, "{target}");

@@ -17,7 +17,7 @@ const FLOORS: [(&str, &[&str]); 5] = [
     ("wire", &["collections", "meter"]),
     ("reactor", &["collections"]),
     // The top floor joins the others, is configured, and logs.
-    ("server", &["collections", "meter", "wire", "reactor", "config", "log"]),
+    ("server", &["collections", "meter", "wire", "reactor", "config", "log", "reports"]),
 ];
 
 /// The floors that are driven without a socket and a clock.

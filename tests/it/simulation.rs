@@ -5,7 +5,12 @@
 //! model keeps what a perfect observer would know. At the end the script stops, and within the node timeout every node
 //! has to agree with the observer.
 //!
+//! Each node has a monotonic clock of its own. What an event comes to is recorded by the observer the naive way, a list of
+//! who came and left when; without crashes every node has to come to the same, exactly, once all have left.
+//!
 //! `METER_SEED=<n>` runs one seed alone; a failing one is named by the panic. `METER_SEEDS=<n>` runs that many.
+
+mod endings;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
@@ -13,7 +18,9 @@ use std::time::Duration;
 
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
 use audience_meter::meter::news::{Datagram, News, NodeId};
-use audience_meter::meter::{ClusterRules, MemberId, Meter, NotifyRule, Output, Rules};
+use audience_meter::meter::{
+    Accounts, ClusterRules, Ending, MemberId, Meter, NotifyRule, Output, Rules, STAY_BUCKETS, Stays,
+};
 use audience_meter::wire::report::{self, Scope};
 
 /// How many seeds plain `cargo test` runs.
@@ -26,6 +33,10 @@ const QUIET_TICKS: u64 = 500;
 
 /// How long after it was said a part may arrive and still has to be delivered: the last copy leaves after 200 ms.
 const COPIES_TICKS: u64 = 22 + 15;
+
+/// How long a node may be heard of whose last change has not been heard: the notify interval, and what it takes to ask for
+/// what was lost.
+const UNTOLD_TICKS_MAX: u64 = 300;
 
 /// A long time ago, for a clock that can step backwards.
 const EPOCH_MS: u64 = 1_700_000_000_000;
@@ -78,6 +89,8 @@ struct Node {
     is_paused: bool,
     /// What its wall clock is off, in milliseconds.
     clock_ms: i64,
+    /// What its monotonic clock is ahead, in ticks.
+    clock_ticks: u64,
     /// Its members: namespace and uuid.
     members: BTreeMap<MemberId, (&'static str, Option<&'static str>)>,
     /// Those of them who are not counted.
@@ -95,8 +108,42 @@ struct Node {
     parts: BTreeSet<(NodeId, u64)>,
     /// All parts that ever reached it.
     seen: BTreeSet<(NodeId, u64)>,
-    /// The least that it may say has ever come to a namespace.
-    connections: BTreeMap<String, u64>,
+    /// The least that it may say of a namespace.
+    least: BTreeMap<String, Accounts>,
+    /// Who was ever its member, by namespace.
+    visits: BTreeMap<&'static str, BTreeMap<MemberId, Visit>>,
+}
+
+/// How long somebody was there: when it came and when it left.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    came: u64,
+    left: Option<u64>,
+}
+
+/// What an observer makes of visits: how many came, for how many ticks in all they were there, and how long they stayed
+/// who have left.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recorded {
+    connections: u64,
+    member_ticks: u64,
+    stays: Stays,
+}
+
+impl Recorded {
+    fn of<'a>(visits: impl Iterator<Item = &'a Visit>, now: u64) -> Self {
+        let mut recorded = Self::default();
+        for visit in visits {
+            let ticks = visit.left.unwrap_or(now) - visit.came;
+            recorded.connections += 1;
+            recorded.member_ticks += ticks;
+            if visit.left.is_some() {
+                let bounds_ms = (0..STAY_BUCKETS - 1).map(|bucket| 1_000 << bucket);
+                recorded.stays[bounds_ms.take_while(|&below| ticks * TICK_MS >= below).count()] += 1;
+            }
+        }
+        recorded
+    }
 }
 
 /// What somebody said.
@@ -117,6 +164,7 @@ struct InFlight {
     bytes: Rc<[u8]>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is something that may have happened")]
 struct World {
     random: Random,
     weather: Weather,
@@ -136,6 +184,13 @@ struct World {
     joined: BTreeMap<&'static str, u64>,
     /// Whether a node has crashed: what it had not told is lost.
     has_crashed: bool,
+    /// Whether a node was stopped: what it heard first when it went on was late.
+    has_paused: bool,
+    /// Who was a member of nodes that are gone.
+    buried: BTreeMap<&'static str, Vec<Visit>>,
+    namespace_clean_delay: Duration,
+    /// Which node has said what an event came to.
+    endings: Vec<(NodeId, Ending)>,
 }
 
 impl World {
@@ -161,6 +216,10 @@ impl World {
             messages: Vec::new(),
             joined: BTreeMap::new(),
             has_crashed: false,
+            has_paused: false,
+            buried: BTreeMap::new(),
+            namespace_clean_delay: Duration::from_mins(2),
+            endings: Vec::new(),
             random,
         };
         for _ in 0..2 + world.random.below(7) {
@@ -171,7 +230,7 @@ impl World {
 
     fn now(&self, node: &Node) -> Now {
         let unix_ms = (EPOCH_MS + self.tick * TICK_MS).checked_add_signed(node.clock_ms).unwrap();
-        Now { tick: Tick(self.tick), unix_ms }
+        Now { tick: Tick(self.tick + node.clock_ticks), unix_ms }
     }
 
     fn start_node(&mut self) {
@@ -182,7 +241,7 @@ impl World {
                 max_delay: Duration::from_secs(25),
             },
             increment_delay: Duration::ZERO,
-            namespace_clean_delay: Duration::from_mins(1),
+            namespace_clean_delay: self.namespace_clean_delay,
         };
         let cluster = ClusterRules {
             node_timeout: NODE_TIMEOUT,
@@ -208,7 +267,9 @@ impl World {
             acquainted: BTreeMap::new(),
             parts: BTreeSet::new(),
             seen: BTreeSet::new(),
-            connections: BTreeMap::new(),
+            clock_ticks: self.random.below(1 << 40),
+            least: BTreeMap::new(),
+            visits: BTreeMap::new(),
         });
     }
 
@@ -221,17 +282,26 @@ impl World {
                     assert!(bytes.len() <= report::DATAGRAM_MAX);
                     self.broadcast(index, &bytes);
                 }
-                Output::Farewell(member) => {
-                    self.nodes[index].members.remove(&member);
-                }
+                Output::Farewell(member) => self.end_visit(index, member),
                 Output::Message { namespace, text } => {
                     let node = &mut self.nodes[index];
                     assert_eq!(&*namespace, "a");
                     node.heard.push(text.to_string());
                 }
                 Output::Count { total, .. } => assert!(total > 0, "0 is never told"),
+                Output::Ended(ending) => {
+                    let node = self.nodes[index].id;
+                    self.endings.push((node, *ending));
+                }
             }
         }
+    }
+
+    /// A member is gone.
+    fn end_visit(&mut self, index: usize, member: MemberId) {
+        let node = &mut self.nodes[index];
+        let (name, _) = node.members.remove(&member).unwrap();
+        node.visits.get_mut(name).unwrap().get_mut(&member).unwrap().left = Some(self.tick);
     }
 
     /// Multicast with loopback: everybody gets it, the sender too, unless it is lost on the way.
@@ -258,15 +328,20 @@ impl World {
     /// One tick: datagrams arrive, then every node has its turn.
     fn step(&mut self) {
         self.tick += 1;
+        self.deliver();
+        for index in 0..self.nodes.len() {
+            self.turn(index);
+        }
+    }
+
+    /// Datagrams arrive.
+    fn deliver(&mut self) {
         while let Some(flight) = self.network.peek().filter(|flight| flight.at.0 <= self.tick) {
             let (to, bytes) = (flight.to, flight.bytes.clone());
             self.network.pop();
             if let Some(node) = self.nodes.iter_mut().find(|node| node.id.0 == to) {
                 node.buffer.push((self.tick, bytes));
             }
-        }
-        for index in 0..self.nodes.len() {
-            self.turn(index);
         }
     }
 
@@ -326,12 +401,22 @@ impl World {
 
     /// What holds at every node, at any time.
     fn check_node(&mut self, index: usize) {
+        let now = self.now(&self.nodes[index]);
         let node = &mut self.nodes[index];
-        for (_, namespace) in node.meter.namespaces_from(0) {
+        // One that is heard of again, after it was forgotten, is another.
+        node.least.retain(|name, _| node.meter.find(name).is_some());
+        for (id, namespace) in node.meter.namespaces_from(0) {
             assert!(namespace.total() < 1 << 32, "a count below zero");
-            let before = node.connections.entry(namespace.name().to_owned()).or_default();
-            assert!(namespace.connections() >= *before, "connections fell from {before}");
-            *before = namespace.connections();
+            // Not at each tick: it would take most of the time.
+            if !self.tick.is_multiple_of(16) {
+                continue;
+            }
+            let accounts = node.meter.accounts(id, now);
+            assert!(accounts.peak.members >= namespace.total(), "{accounts:?} of {}", namespace.total());
+            let Some(before) = node.least.insert(namespace.name().to_owned(), accounts) else { continue };
+            assert!(accounts.connections >= before.connections, "connections fell from {before:?} to {accounts:?}");
+            let has_fallen = accounts.stays.iter().zip(before.stays).any(|(&now, before)| now < before);
+            assert!(!has_fallen, "stays fell from {before:?} to {accounts:?}");
         }
     }
 
@@ -352,6 +437,7 @@ impl World {
             970..985 => {
                 let is_paused = self.nodes[index].is_paused;
                 self.nodes[index].is_paused = !is_paused;
+                self.has_paused = true;
             }
             985..992 => {
                 self.is_cut = !self.is_cut;
@@ -427,6 +513,8 @@ impl World {
         *self.joined.entry(name).or_default() += 1;
         node.next_member += 1;
         node.members.insert(node.next_member, (name, uuid));
+        let visit = Visit { came: self.tick, left: None };
+        node.visits.entry(name).or_default().insert(node.next_member, visit);
         let told = node.meter.join(node.next_member, name, uuid, now);
         assert!(told >= Some(1), "the first count has this member in it");
         self.drain(index);
@@ -439,9 +527,18 @@ impl World {
             return;
         }
         let member = self.random.pick(&members);
-        let node = &mut self.nodes[index];
-        node.members.remove(&member);
-        node.meter.leave(member, now);
+        self.nodes[index].meter.leave(member, now);
+        self.end_visit(index, member);
+    }
+
+    /// All members of a node leave.
+    fn leave_all(&mut self, index: usize) {
+        let now = self.now(&self.nodes[index]);
+        let members: Vec<MemberId> = self.nodes[index].members.keys().copied().collect();
+        for member in members {
+            self.nodes[index].meter.leave(member, now);
+            self.end_visit(index, member);
+        }
     }
 
     fn end_claim(&mut self, index: usize) {
@@ -478,16 +575,22 @@ impl World {
         let now = self.now(&self.nodes[index]);
         if self.random.chance(50) && !self.nodes[index].is_paused {
             // A polite end: everybody leaves first.
-            let members: Vec<MemberId> = self.nodes[index].members.keys().copied().collect();
-            for member in members {
-                self.nodes[index].meter.leave(member, now);
-            }
+            self.leave_all(index);
             self.nodes[index].meter.say_goodbye(now);
             self.drain(index);
         }
         // Even the last words may get lost.
         self.has_crashed = true;
-        self.nodes.remove(index);
+        self.remove_node(index);
+    }
+
+    /// A process is there no more, and nor are its members.
+    fn remove_node(&mut self, index: usize) {
+        let node = self.nodes.remove(index);
+        for (name, visits) in node.visits {
+            let ended = visits.into_values().map(|visit| Visit { left: visit.left.or(Some(self.tick)), ..visit });
+            self.buried.entry(name).or_default().extend(ended);
+        }
     }
 
     /// What a perfect observer sees: how many there are of each name, counted and not.
@@ -537,6 +640,48 @@ impl World {
             let told = told.first().copied().flatten().unwrap_or(0);
             assert!(told == joined || (self.has_crashed && told < joined), "connections of {name}: {told} of {joined}");
         }
+    }
+
+    /// What the nodes say that an event has come to; they are to agree on all but the time that members who are still there
+    /// have been there, and on what was the most, if a node that had seen it has not taken it with it.
+    fn check_accounts(&self, have_all_left: bool) {
+        for &name in self.joined.keys() {
+            let living =
+                self.nodes.iter().flat_map(|node| node.visits.get(name).into_iter().flat_map(BTreeMap::values));
+            let gone = self.buried.get(name).into_iter().flatten();
+            let least = Recorded::of(living.clone(), self.tick);
+            let truth = Recorded::of(living.chain(gone), self.tick);
+            let told: Vec<Accounts> = self.nodes.iter().map(|node| self.accounts_of(node, name)).collect();
+            for accounts in &told {
+                let member_ticks = accounts.member_ms / TICK_MS;
+                let (stays, first) = (accounts.stays, told[0]);
+                let context = format!("{name}: {told:?}, truly {truth:?}");
+                assert_eq!((accounts.connections, stays), (first.connections, first.stays), "{context}");
+                assert!(stays.iter().zip(least.stays).all(|(&told, least)| told >= least), "{context}");
+                assert!(stays.iter().zip(truth.stays).all(|(&told, most)| told <= most), "{context}");
+                if have_all_left {
+                    assert_eq!(accounts.member_ms, first.member_ms, "{context}");
+                    assert!(member_ticks >= least.member_ticks, "{context}");
+                    // Of a node that died it may not have been heard that somebody had left, but that it was alive.
+                    let late = truth.connections * UNTOLD_TICKS_MAX;
+                    assert!(member_ticks <= truth.member_ticks + late, "{context}");
+                } else if !self.has_paused {
+                    let late = truth.connections * (self.weather.delay_ticks_max + 1);
+                    assert!(member_ticks + late >= least.member_ticks, "{context}");
+                }
+                if !self.has_crashed {
+                    assert_eq!((accounts.connections, stays), (truth.connections, truth.stays), "{context}");
+                    assert_eq!(accounts.peak, first.peak, "{context}");
+                    assert!(!have_all_left || member_ticks == truth.member_ticks, "{context}");
+                    assert!(member_ticks <= truth.member_ticks, "{context}");
+                }
+            }
+        }
+    }
+
+    fn accounts_of(&self, node: &Node, name: &str) -> Accounts {
+        let id = node.meter.find(name).unwrap_or_else(|| panic!("{name} is forgotten"));
+        node.meter.accounts(id, self.now(node))
     }
 
     /// While nothing happens, a node says that it is there twice a second, and asks and answers what is left to be asked.
@@ -592,6 +737,14 @@ fn run(seed: u64) {
     }
     world.check_connections();
     world.check_traffic(world.sent - sent);
+    world.check_accounts(false);
+    for index in 0..world.nodes.len() {
+        world.leave_all(index);
+    }
+    for _ in 0..QUIET_TICKS {
+        world.step();
+    }
+    world.check_accounts(true);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Age, Alive, Ask, Count, Datagram, Echo, Item, News, NodeId};
+use audience_meter::meter::news::{Age, Alive, Ask, Count, Datagram, Echo, Item, News, NodeId, Peak, Sums};
 use audience_meter::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
 
 use super::Result;
@@ -60,7 +60,7 @@ fn tell(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
     let mut number = 0;
     let mut receive = |meter: &mut Meter, news: News<&str>| {
         number += 1;
-        let received = meter.receive(&Datagram { sender: node, number, news }, NOW);
+        let received = meter.receive(&Datagram { sender: node, number, clock: number, news }, NOW);
         received.map_err(|rejection| format!("memory: a node is not heard: {rejection:?}"))
     };
     let alive = |echo| News::Alive(Alive { version, echo, ..Alive::default() });
@@ -75,7 +75,10 @@ fn tell(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
     for part in names.chunks(ITEMS_PER_REPORT) {
         let to = from + part.len() as u64;
         let age = Age { created_unix_s: NOW.unix_ms / 1000, empty_ms: 0 };
-        let count = |name| Item::Count(Count { namespace: name, members: 0, uncounted: 0, connections: 1, age });
+        let mut sums = Sums { connections: 1, member_ticks: 1_000, ..Sums::default() };
+        sums.stays[4] = 1;
+        let peak = Peak { members: 1, at_unix_s: age.created_unix_s };
+        let count = |namespace| Item::Count(Count { namespace, members: 0, uncounted: 0, sums, age, peak });
         let items = part.iter().map(|name| count(name.as_str())).collect();
         receive(meter, News::Report { from, to, items })?;
         while meter.poll_output().is_some() {}

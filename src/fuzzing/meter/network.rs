@@ -6,7 +6,7 @@
 
 use super::{NAMESPACES, Node, Wanted, World};
 use crate::meter::Output;
-use crate::meter::news::{Datagram, News};
+use crate::meter::news::{Datagram, Item, News};
 use crate::wire::report::{self, DATAGRAM_MAX, Scope};
 
 /// How many datagrams may be on their way; beyond, the oldest are lost.
@@ -33,7 +33,7 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index) else { return };
         for member in wanted.farewells {
             assert!(beaten.contains(&member), "the claim of {member} was the later one");
-            node.book.leave(member);
+            node.book.leave(member, now.tick);
         }
     }
 
@@ -44,7 +44,8 @@ impl World<'_> {
         while let Some(output) = node.meter.poll_output() {
             match output {
                 Output::Farewell(member) => wanted.farewells.push(member),
-                Output::Message { text, .. } => node.hear(&text),
+                Output::Message { namespace, text } => node.hear(&namespace, &text),
+                Output::Ended(ending) => node.book.end(&ending, self.now.tick),
                 Output::Count { namespace, total, skip_newest } => {
                     let told = node.meter.namespaces_from(namespace).next().filter(|(id, _)| *id == namespace);
                     let told = told.map(|(_, namespace)| (namespace.name(), namespace.total()));
@@ -55,6 +56,11 @@ impl World<'_> {
                     match &datagram.news {
                         News::Claimed(claim) => wanted.claim_ms = claim.time_ms,
                         News::Ask(ask) => self.strangers.iter_mut().for_each(|stranger| stranger.hear(index, ask)),
+                        News::Report { items, .. } => items.iter().for_each(|item| {
+                            if let Item::Count(count) = item {
+                                node.book.tell(count, self.now.tick);
+                            }
+                        }),
                         _ => {}
                     }
                     let bytes = report::encode(&datagram, &SCOPE);
@@ -93,8 +99,9 @@ impl World<'_> {
 }
 
 impl Node {
-    /// A message is delivered once, and not after a later one of its sender. (Its namespace may be forgotten by now.)
-    fn hear(&mut self, text: &str) {
+    /// A message is delivered once, and not after a later one of its sender.
+    fn hear(&mut self, name: &str, text: &str) {
+        assert!(self.meter.find(name).is_some(), "a message for nobody");
         let words = text.strip_prefix('m').and_then(|text| text.split_once('-'));
         let Some((sender, (number, _))) = words.and_then(|(sender, text)| Some((sender, text.split_once('-')?))) else {
             assert!(text.bytes().all(|byte| byte == b'x'), "nobody has said {text}");

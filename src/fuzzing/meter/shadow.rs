@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::NAMESPACES;
-use crate::collections::tick::Tick;
-use crate::meter::news::{Datagram, Item, News, NodeId};
-use crate::meter::{ClusterRules, MemberId, Meter, NamespaceId, Rules, WalkId};
+use crate::collections::tick::{Now, TICK_MS, Tick};
+use crate::meter::news::{Count, Datagram, Item, News, NodeId};
+use crate::meter::{Accounts, ClusterRules, Ending, MemberId, Meter, NamespaceId, Rules, STAY_BUCKETS, Stays, WalkId};
 
 /// A member that is there.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,8 @@ pub(super) struct Present {
     serial: u64,
     /// When it will have stayed long enough to be counted; `None` while it is not to be.
     counts_at: Option<Tick>,
-    is_counted: bool,
+    /// Since when it is counted.
+    counted_at: Option<Tick>,
     /// The last number that it was told, or 0.
     heard: u64,
 }
@@ -36,7 +37,7 @@ impl Present {
     }
 
     fn is_to_be_counted(&self, now: Tick) -> bool {
-        !self.is_counted && self.counts_at.is_some_and(|at| at <= now)
+        self.counted_at.is_none() && self.counts_at.is_some_and(|at| at <= now)
     }
 }
 
@@ -55,6 +56,12 @@ struct Page {
     vacant_since: Option<Tick>,
     /// When a walk was last on its way here.
     walked_at: Option<Tick>,
+    /// For how long each of this node's members was counted who has left, while it was remembered.
+    stays: Vec<u64>,
+    /// The most of this node's members that were counted at once.
+    peak: u64,
+    /// Whether the meter has said what it came to.
+    has_ended: bool,
 }
 
 /// A walk: whom it visits next follows from the order in which members came.
@@ -122,7 +129,7 @@ impl Book {
     pub(super) fn enter(&mut self, member: MemberId, name: &'static str, uuid: Option<&'static str>) {
         self.serial += 1;
         let serial = self.serial;
-        let present = Present { member, uuid, claim_ms: 0, serial, counts_at: None, is_counted: false, heard: 0 };
+        let present = Present { member, uuid, claim_ms: 0, serial, counts_at: None, counted_at: None, heard: 0 };
         self.page(name).members.push(present);
     }
 
@@ -133,8 +140,8 @@ impl Book {
             let left_out = page.members.iter_mut().find(|present| present.member == member);
             if let Some(present) = left_out.filter(|present| present.is_left_out()) {
                 present.counts_at = Some(now.after(delay));
-                present.is_counted = delay.is_zero();
-                page.counted_ever += u64::from(present.is_counted);
+                present.counted_at = delay.is_zero().then_some(now);
+                page.counted_ever += u64::from(present.counted_at.is_some());
             }
         }
     }
@@ -152,10 +159,38 @@ impl Book {
     }
 
     /// A member has left, if it was there.
-    pub(super) fn leave(&mut self, member: MemberId) {
+    pub(super) fn leave(&mut self, member: MemberId, now: Tick) {
         for page in self.pages.values_mut() {
+            let left = page.members.iter().filter(|present| present.member == member);
+            page.stays.extend(left.filter_map(|present| Some(now.0 - present.counted_at?.0)));
             page.members.retain(|present| present.member != member);
         }
+    }
+
+    /// The node tells others what it has counted in a namespace.
+    pub(super) fn tell(&self, count: &Count<impl AsRef<str>>, now: Tick) {
+        let Some(page) = self.pages.get(count.namespace.as_ref()) else { return };
+        let counted = page.members.iter().filter(|present| present.counted_at.is_some()).count() as u64;
+        assert_eq!((u64::from(count.members), count.sums.connections), (counted, page.counted_ever), "{page:?}");
+        assert_eq!(u64::from(count.uncounted), page.left_out(), "{page:?}");
+        assert_eq!((count.sums.member_ticks, count.sums.stays), (page.member_ticks(now), page.stays()), "{page:?}");
+        assert!(count.peak.members >= page.peak, "{:?} of {page:?}", count.peak);
+    }
+
+    /// The meter says what an event came to.
+    pub(super) fn end(&mut self, ending: &Ending, now: Tick) {
+        let is_lone = self.is_lone;
+        let page = self.page(&ending.namespace);
+        let accounts = &ending.accounts;
+        assert!(page.is_remembered && !page.has_ended && page.members.is_empty(), "{page:?} is reported");
+        assert!(
+            accounts.connections >= page.counted_ever && accounts.peak.members >= page.peak,
+            "{page:?}: {ending:?}"
+        );
+        if is_lone {
+            page.check_accounts(accounts, now);
+        }
+        page.has_ended = true;
     }
 
     /// The meter has been shown this time.
@@ -163,7 +198,7 @@ impl Book {
         for page in self.pages.values_mut() {
             for present in &mut page.members {
                 if present.is_to_be_counted(now) {
-                    present.is_counted = true;
+                    present.counted_at = Some(now);
                     page.counted_ever += 1;
                 }
             }
@@ -228,7 +263,8 @@ impl Book {
     }
 
     /// Compares the books, after anything whatever.
-    pub(super) fn check(&mut self, meter: &mut Meter, now: Tick) {
+    pub(super) fn check(&mut self, meter: &mut Meter, at: Now) {
+        let now = at.tick;
         let remembered: Vec<NamespaceId> = meter.namespaces_from(0).map(|(id, _)| id).collect();
         for (&name, page) in &mut self.pages {
             let found = meter.find(name);
@@ -239,10 +275,10 @@ impl Book {
                 continue;
             };
             assert!(remembered.contains(&id), "{name} leads nowhere");
-            page.check_figures(meter, id, self.is_lone, now);
+            page.check_figures(meter, id, self.is_lone, at);
             page.check_order(meter, id);
         }
-        let counted = self.all().filter(|(_, present)| present.is_counted).count() as u64;
+        let counted = self.all().filter(|(_, present)| present.counted_at.is_some()).count() as u64;
         assert_eq!(meter.own_members(), counted, "this node's members");
         let named = self.pages.values().filter(|page| page.is_remembered).count();
         assert_eq!(named, remembered.len(), "a namespace that nobody has named");
@@ -286,29 +322,63 @@ impl Page {
             let due = self.vacant_since.unwrap_or(now).after(rules.namespace_clean_delay);
             let is_early = is_lone && self.counted_ever > 0 && due > now;
             assert!(!is_early, "{self:?} is forgotten at {now:?}");
+            assert!(self.has_ended || !is_lone || self.counted_ever == 0, "{self:?} is forgotten without a word");
         }
         *self = Self::default();
     }
 
-    fn check_figures(&mut self, meter: &Meter, id: NamespaceId, is_lone: bool, now: Tick) {
+    fn check_figures(&mut self, meter: &Meter, id: NamespaceId, is_lone: bool, at: Now) {
+        let now = at.tick;
         let (_, namespace) = meter.namespaces_from(id).next().expect("it was found");
-        let own = self.members.iter().filter(|present| present.is_counted).count() as u64;
-        let left_out = self.members.iter().filter(|present| present.is_left_out()).count() as u64;
+        let own = self.members.iter().filter(|present| present.counted_at.is_some()).count() as u64;
         self.total = namespace.total();
         assert!(self.total >= own, "{} of {own} are counted: {self:?}", self.total);
         assert!(namespace.connections() >= self.connections.max(self.counted_ever), "connections fell: {self:?}");
         self.connections = namespace.connections();
+        self.peak = self.peak.max(own);
+        let accounts = meter.accounts(id, at);
+        assert!(accounts.peak.members >= self.peak.max(self.total), "{:?} of {self:?}", accounts.peak);
+        assert!(accounts.average_hundredths() <= accounts.peak.members.saturating_mul(100), "{accounts:?}");
         if is_lone {
             let known = (self.total, namespace.uncounted(), self.connections);
-            assert_eq!(known, (own, left_out, self.counted_ever), "{self:?}");
+            assert_eq!(known, (own, self.left_out(), self.counted_ever), "{self:?}");
+            self.check_accounts(&accounts, now);
         }
         self.is_remembered = true;
         if self.members.is_empty() {
             self.told_at = None;
         }
-        assert!(namespace.uncounted() >= left_out, "{left_out} are left out: {self:?}");
+        assert!(namespace.uncounted() >= self.left_out(), "{self:?}");
         let is_vacant = self.members.is_empty() && self.total == 0 && namespace.uncounted() == 0;
         self.vacant_since = is_vacant.then(|| self.vacant_since.unwrap_or(now));
+    }
+
+    /// How many of this node's members are not to be counted.
+    fn left_out(&self) -> u64 {
+        self.members.iter().filter(|present| present.is_left_out()).count() as u64
+    }
+
+    /// What this node's members have come to, if there are no others.
+    fn check_accounts(&self, accounts: &Accounts, now: Tick) {
+        assert_eq!(accounts.member_ms, self.member_ticks(now) * TICK_MS, "{self:?}");
+        assert_eq!((accounts.stays, accounts.peak.members), (self.stays(), self.peak), "{self:?}");
+        assert_eq!(accounts.connections, self.counted_ever, "{self:?}");
+    }
+
+    /// For how long this node's members were counted, all of them together.
+    fn member_ticks(&self, now: Tick) -> u64 {
+        let present = self.members.iter().filter_map(|present| Some(now.0 - present.counted_at?.0));
+        self.stays.iter().copied().chain(present).sum()
+    }
+
+    fn stays(&self) -> Stays {
+        let mut stays = Stays::default();
+        for ticks in &self.stays {
+            let bounds = (0..STAY_BUCKETS - 1).map(|bucket| 1_000 << bucket);
+            let bucket = bounds.take_while(|&below_ms| ticks * TICK_MS >= below_ms).count();
+            stays[bucket] += 1;
+        }
+        stays
     }
 
     /// A walk from the newest member on meets all members, newest first.

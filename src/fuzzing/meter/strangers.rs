@@ -8,7 +8,7 @@
 use super::script::Script;
 use super::{NAMESPACES, UUIDS};
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Wanted,
+    Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Peak, Sums, Wanted,
 };
 
 /// How many there are.
@@ -73,7 +73,8 @@ impl Stranger {
             8 => News::GivenUp(claim(script, unix_ms)),
             _ => News::Bye,
         };
-        Datagram { sender: self.node, number, news }
+        // A clock that goes ahead by a tick with each word, or jumps with its number.
+        Datagram { sender: self.node, number, clock: number, news }
     }
 
     fn alive(&self, echo: Option<Echo>, script: &mut Script) -> News<&'static str> {
@@ -90,9 +91,14 @@ impl Stranger {
             _ => (self.version / 2, self.version / 2 + 1),
         };
         self.version = self.version.max(to);
-        let items = (0..script.below(4)).map(|_| match script.below(3) {
-            0 => Item::Claim(claim(script, unix_ms)),
-            _ => Item::Count(count(script)),
+        let items = (0..script.below(4)).map(|_| {
+            if script.below(3) == 0 {
+                return Item::Claim(claim(script, unix_ms));
+            }
+            let (namespace, heads) = (script.pick(&NAMESPACES), u32::from(script.byte()));
+            let (members, uncounted) = (heads % 16, heads >> 6);
+            let (sums, peak) = sums(script);
+            Item::Count(Count { namespace, members, uncounted, sums, age: age(script), peak })
         });
         News::Report { from, to, items: items.collect() }
     }
@@ -121,7 +127,19 @@ fn grave(script: &mut Script, listener: NodeId) -> Grave<&'static str> {
         0 => listener,
         pick => NodeId(998 + pick as u64),
     };
-    Grave { node, namespace: script.pick(&NAMESPACES), connections: u64::from(script.byte()), age: age(script) }
+    let namespace = script.pick(&NAMESPACES);
+    let (sums, peak) = sums(script);
+    Grave { node, namespace, sums, age: age(script), peak }
+}
+
+/// Sums and a peak, as one byte says: from nothing to the largest that there may be.
+fn sums(script: &mut Script) -> (Sums, Peak) {
+    let byte = u64::from(script.byte());
+    let mut sums = Sums { connections: byte, member_ticks: byte << 44, ..Sums::default() };
+    if let Some(count) = sums.stays.get_mut((byte % 16) as usize) {
+        *count = byte << (byte % 40);
+    }
+    (sums, Peak { members: byte % 32, at_unix_s: 1_600_000_000 + byte })
 }
 
 fn age(script: &mut Script) -> Age {
@@ -129,10 +147,4 @@ fn age(script: &mut Script) -> Age {
         created_unix_s: [0, 1, 1_600_000_000, 1 << 40][script.below(4)],
         empty_ms: [0, 50, 900, 1 << 40][script.below(4)],
     }
-}
-
-fn count(script: &mut Script) -> Count<&'static str> {
-    let (namespace, heads) = (script.pick(&NAMESPACES), u32::from(script.byte()));
-    let (members, uncounted, connections) = (heads % 16, heads >> 6, u64::from(script.byte()));
-    Count { namespace, members, uncounted, connections, age: age(script) }
 }

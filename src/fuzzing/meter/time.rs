@@ -26,7 +26,7 @@ impl World<'_> {
         }
         self.advance(end - self.now.tick.0);
         for node in &mut self.nodes {
-            node.book.check(&mut node.meter, self.now.tick);
+            node.book.check(&mut node.meter, self.now);
             node.book.check_nothing_is_due(self.now.tick);
         }
     }
@@ -59,7 +59,7 @@ impl World<'_> {
         for (name, total, skip_newest) in wanted.counts {
             node.book.hear(name, total, skip_newest, now.tick);
         }
-        node.book.check(&mut node.meter, now.tick);
+        node.book.check(&mut node.meter, now);
         node.book.check_nothing_is_due(now.tick);
     }
 

@@ -11,7 +11,7 @@ use super::{ALIVE_GAP_MIN, ANSWER_TIME, GRAVES_GAP, Rejection};
 use crate::collections::tick::Now;
 use crate::meter::inbox::Message;
 use crate::meter::namespace::Present;
-use crate::meter::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Wanted};
+use crate::meter::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Peak, Wanted};
 use crate::meter::peers::{PeerId, Presence};
 use crate::meter::{Meter, NamespaceId, Output, name_digest};
 
@@ -34,6 +34,7 @@ impl Meter {
     /// Why it has no effect.
     pub fn receive(&mut self, datagram: &Datagram<&str>, now: Now) -> Result<(), Rejection> {
         if datagram.sender == self.cluster.node {
+            self.cluster.is_over |= self.cluster.has_ended && datagram.news == News::Bye;
             return Err(Rejection::Own);
         }
         let id = self.meet(datagram, now)?;
@@ -44,12 +45,19 @@ impl Meter {
         if peer.is_latest(datagram.number) {
             peer.heard_at = now.tick;
         }
+        if peer.presence == Presence::Living {
+            peer.clock = peer.clock.max(datagram.clock);
+        }
         match &datagram.news {
-            News::Alive(alive) => self.on_alive(id, *alive, now),
+            News::Alive(alive) => self.on_alive(id, *alive, datagram.clock, now),
             News::Ask(ask) => self.on_ask(id, *ask, now),
+            // Who says so after this node has is there still, as far as this node goes.
+            News::Bye if self.cluster.is_over => {}
             News::Bye => self.bury(id, now),
             _ if self.cluster.peers.at(id).presence != Presence::Living => {}
-            News::Report { from, to, items } => self.on_report(id, datagram.number, (*from, *to), items, now),
+            News::Report { from, to, items } => {
+                self.on_report(id, (datagram.number, datagram.clock), (*from, *to), items, now);
+            }
             News::Graves(graves) => self.on_graves(graves, now),
             News::Counters(counters) => self.cluster.peers.at_mut(id).note_counters(datagram.number, counters),
             News::Message(part) => {
@@ -88,7 +96,7 @@ impl Meter {
         Ok(cluster.peers.insert(datagram.sender, Presence::Away { nonce: Some(nonce) }, now.tick))
     }
 
-    fn on_alive(&mut self, id: PeerId, alive: Alive, now: Now) {
+    fn on_alive(&mut self, id: PeerId, alive: Alive, clock: u64, now: Now) {
         let node = self.cluster.node;
         let echoed = alive.echo.filter(|echo| echo.asker == node).map(|echo| echo.nonce);
         let peer = self.cluster.peers.at_mut(id);
@@ -96,7 +104,9 @@ impl Meter {
         let is_settled = !peer.is_being_buried();
         if is_settled && matches!(peer.presence, Presence::Away { nonce: Some(nonce) } if echoed == Some(nonce)) {
             self.cluster.peers.set_presence(id, Presence::Living);
-            self.cluster.peers.at_mut(id).base = alive.version;
+            let peer = self.cluster.peers.at_mut(id);
+            peer.base = alive.version;
+            peer.set_clock(clock, now.tick);
             // It is to be told what is here, and soon: it may have come to stay.
             self.cluster.alive_gap = ALIVE_GAP_MIN;
             self.cluster.alive_at = self.cluster.alive_at.min(now.tick.after(ALIVE_GAP_MIN));
@@ -117,7 +127,7 @@ impl Meter {
         } else if self.cluster.graves_ask_at <= now.tick {
             self.cluster.graves_ask_at = now.tick.after(self.cluster.graves_gap);
             self.cluster.graves_gap = (self.cluster.graves_gap * 2).min(GRAVES_GAP.1);
-            self.send(News::Ask(Ask { of: Some(peer_node), wanted: Wanted::Graves, nonce: 0 }));
+            self.send(News::Ask(Ask { of: Some(peer_node), wanted: Wanted::Graves, nonce: 0 }), now);
         }
     }
 
@@ -128,7 +138,7 @@ impl Meter {
         let asker = self.cluster.peers.at(id).node;
         let echo = Echo { asker, nonce: ask.nonce };
         let alive = self.cluster.alive(Some(echo));
-        self.send(alive);
+        self.send(alive, now);
         match ask.wanted {
             Wanted::Items { since } => self.cluster.journal.repair_since(since),
             Wanted::Graves => self.dig_up_graves(),
@@ -137,13 +147,14 @@ impl Meter {
         self.cluster.fresh_at = self.cluster.fresh_at.min(now.tick);
     }
 
-    fn on_report(&mut self, id: PeerId, number: u64, (from, to): (u64, u64), items: &[Item<&str>], now: Now) {
+    /// `said` is the number of the datagram, and what the peer's clock showed.
+    fn on_report(&mut self, id: PeerId, said: (u64, u64), (from, to): (u64, u64), items: &[Item<&str>], now: Now) {
         if to <= self.cluster.peers.at(id).known {
             return;
         }
         for item in items {
             match item {
-                Item::Count(count) => self.merge(id, number, count, now),
+                Item::Count(count) => self.merge(id, said, count, now),
                 Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(id).node, now),
             }
         }
@@ -159,26 +170,22 @@ impl Meter {
     }
 
     /// Takes over what a peer says of its share of a namespace.
-    fn merge(&mut self, id: PeerId, number: u64, count: &Count<&str>, now: Now) {
+    fn merge(&mut self, id: PeerId, said: (u64, u64), count: &Count<&str>, now: Now) {
         let pairs = &self.cluster.peers.at(id).pairs;
         let is_of_no_use = match self.find(count.namespace).and_then(|namespace| pairs.get(&namespace)) {
-            Some(pair) => pair.number >= number,
+            Some(pair) => pair.number >= said.0,
             None => pairs.len() >= self.cluster.rules.namespaces_max,
         };
         if is_of_no_use {
             return;
         }
-        let after = Present { counted: count.members, uncounted: count.uncounted };
-        let has_members = after != Present::default();
+        let present = Present { counted: count.members, uncounted: count.uncounted };
+        let has_members = present != Present::default();
         let Some(namespace) = self.find_or_hear_of(count.namespace, has_members, count.age, now) else { return };
         let digest = name_digest(count.namespace);
-        let raise = self.cluster.peers.raise_connections(id, namespace, digest, count.connections);
-        let peer = self.cluster.peers.at_mut(id);
-        let Some(pair) = peer.pairs.get_mut(&namespace) else { return };
-        pair.number = number;
-        let before = peer.set_present(namespace, after);
-        self.namespaces.at_mut(namespace).hear_of_others(before, after, raise, count.age, now);
-        self.reschedule(namespace, now);
+        let change = self.cluster.peers.hear(id, namespace, digest, said, present, &count.sums);
+        self.namespaces.at_mut(namespace).is_hearsay &= !has_members;
+        self.take_over(namespace, &change, count.age, count.peak, now);
     }
 
     fn on_graves(&mut self, graves: &[Grave<&str>], now: Now) {
@@ -186,7 +193,9 @@ impl Meter {
             if grave.node == self.cluster.node {
                 continue;
             }
+            let is_new = self.find(grave.namespace).is_none();
             let Some(namespace) = self.find_or_hear_of(grave.namespace, false, grave.age, now) else { continue };
+            self.namespaces.at_mut(namespace).is_hearsay |= is_new;
             let cluster = &mut self.cluster;
             let found = cluster.peers.find(grave.node);
             let id = match found {
@@ -194,10 +203,8 @@ impl Meter {
                 None if cluster.peers.len() > cluster.rules.nodes_max * GONE_PER_NODE => continue,
                 None => cluster.peers.insert(grave.node, Presence::Away { nonce: None }, now.tick),
             };
-            let raise = cluster.peers.raise_connections(id, namespace, name_digest(grave.namespace), grave.connections);
-            let nobody = Present::default();
-            self.namespaces.at_mut(namespace).hear_of_others(nobody, nobody, raise, grave.age, now);
-            self.reschedule(namespace, now);
+            let change = cluster.peers.raise(id, namespace, name_digest(grave.namespace), &grave.sums);
+            self.take_over(namespace, &change, grave.age, grave.peak, now);
         }
     }
 
@@ -242,10 +249,12 @@ impl Meter {
     /// Takes members of those who are gone off the counts, as many as fit into a turn.
     pub(super) fn go_on_burying(&mut self, now: Now) {
         let mut budget = self.cluster.rules.burials_per_turn;
-        while let Some((namespace, lost)) = self.cluster.peers.next_lost(&mut budget) {
+        loop {
+            let namespaces = &self.namespaces;
+            let digest_of = |id| name_digest(namespaces.at(id).name());
+            let Some((namespace, change)) = self.cluster.peers.next_lost(&mut budget, digest_of) else { break };
             budget = budget.saturating_sub(LOST_WEIGHT);
-            self.namespaces.at_mut(namespace).hear_of_others(lost, Present::default(), 0, Age::default(), now);
-            self.reschedule(namespace, now);
+            self.take_over(namespace, &change, Age::default(), Peak::default(), now);
         }
     }
 

@@ -126,6 +126,10 @@ pub(super) struct Cluster {
     claim_time_ms: u64,
     /// When this node's counters may be told again.
     counters_at: Tick,
+    /// Whether this node has said goodbye.
+    has_ended: bool,
+    /// Whether it has heard its own goodbye: who says so after that ends after this node.
+    is_over: bool,
 }
 
 impl Cluster {
@@ -150,6 +154,8 @@ impl Cluster {
             graves_gap: GRAVES_GAP.0,
             claim_time_ms: 0,
             counters_at: Tick(0),
+            has_ended: false,
+            is_over: false,
         }
     }
 
@@ -278,7 +284,7 @@ impl Meter {
         let living = self.cluster.peers.iter().filter(|(_, peer)| peer.presence == Presence::Living);
         living.map(move |(_, peer)| NodeFigures {
             node: peer.node,
-            members: peer.members,
+            members: peer.members(),
             silent_ms: now.tick.ms_since(peer.heard_at),
         })
     }

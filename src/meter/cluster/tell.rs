@@ -71,7 +71,7 @@ impl Meter {
     /// Tells the others at most [`COUNTERS_MAX`] figures of this node, each below 2^56.
     pub fn tell_counters(&mut self, counters: &[u64], now: Now) {
         self.cluster.counters_at = now.tick.after(COUNTERS_GAP);
-        self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()));
+        self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), now);
     }
 
     /// When the others, if there are any, are told the last change of this node's own count; `None` if they have been.
@@ -86,8 +86,9 @@ impl Meter {
             return;
         }
         while self.tell_stretch(Stretch::Fresh, now) {}
-        self.send(News::Bye);
-        self.send(News::Bye);
+        self.cluster.has_ended = true;
+        self.send(News::Bye, now);
+        self.send(News::Bye, now);
     }
 
     /// Does what is due towards the others. `has_heard_all` says that nothing more was waiting to be received: only then
@@ -157,7 +158,7 @@ impl Meter {
         };
         let &Peer { node, known, .. } = peer;
         self.cluster.peers.at_mut(id).ask_at = now.tick.after(ANSWER_TIME);
-        self.send(News::Ask(Ask { of: Some(node), wanted: Wanted::Items { since: known }, nonce }));
+        self.send(News::Ask(Ask { of: Some(node), wanted: Wanted::Items { since: known }, nonce }), now);
     }
 
     /// Sends the next datagram that is due; returns whether there was one.
@@ -176,12 +177,12 @@ impl Meter {
         }
         if let Some(copy) = self.cluster.copies.first_entry().filter(|copy| copy.key().0 <= now.tick) {
             let news = copy.remove();
-            self.send(news);
+            self.send(news, now);
             return true;
         }
         if self.cluster.alive_at <= now.tick {
             let alive = self.cluster.alive(None);
-            self.send(alive);
+            self.send(alive, now);
             let cluster = &mut self.cluster;
             let heartbeat = cluster.rules.heartbeat();
             let next = if cluster.peers.living() == 0 {
@@ -200,10 +201,10 @@ impl Meter {
     fn tell_stretch(&mut self, stretch: Stretch, now: Now) -> bool {
         let mut items = Vec::new();
         let mut room = ITEMS_WEIGHT_MAX;
-        let (namespaces, claims) = (&self.namespaces, &self.claims);
+        let (namespaces, claims, stays) = (&self.namespaces, &self.claims, &self.stays);
         let told = self.cluster.journal.tell(stretch, |subject| {
             let item = match subject {
-                Subject::Share(id) => Item::Count(namespaces.at(id).share(now)),
+                Subject::Share(id) => Item::Count(namespaces.at(id).share(stays, now)),
                 Subject::Claim(id) => Item::Claim(claims.news(id, |id| namespaces.at(id).shared_name())),
             };
             let weight = item.weight();
@@ -215,7 +216,7 @@ impl Meter {
             fits
         });
         let Some((from, to)) = told else { return false };
-        self.send(News::Report { from, to, items });
+        self.send(News::Report { from, to, items }, now);
         true
     }
 
@@ -242,10 +243,10 @@ impl Meter {
             if found != id {
                 (id, namespace) = (found, 0);
             }
-            if let Some(pair) = peer.pairs.get(&namespace) {
+            if let Some(sums) = self.cluster.peers.sums_of(peer, namespace) {
                 let entry = self.namespaces.at(namespace);
-                let (node, connections, age) = (peer.node, pair.connections, entry.age(now));
-                let grave = Grave { node, namespace: entry.shared_name(), connections, age };
+                let (node, age, peak) = (peer.node, entry.age(now), entry.peak());
+                let grave = Grave { node, namespace: entry.shared_name(), sums, age, peak };
                 let Some(left) = room.checked_sub(grave.weight()) else { break };
                 room = left;
                 graves.push(grave);
@@ -254,7 +255,7 @@ impl Meter {
         }
         self.cluster.graves_to_tell = Some((id, namespace)).filter(|_| !is_done);
         if !graves.is_empty() {
-            self.send(News::Graves(graves));
+            self.send(News::Graves(graves), now);
         }
         true
     }
@@ -262,12 +263,13 @@ impl Meter {
     /// Sends news at once, and twice more.
     pub(in crate::meter) fn tell_thrice(&mut self, news: News<Rc<str>>, now: Now) {
         self.cluster.copy_later(&news, now);
-        self.send(news);
+        self.send(news, now);
     }
 
-    pub(super) fn send(&mut self, news: News<Rc<str>>) {
+    pub(super) fn send(&mut self, news: News<Rc<str>>, now: Now) {
         self.cluster.number += 1;
-        let datagram = Datagram { sender: self.cluster.node, number: self.cluster.number, news };
+        let (sender, number, clock) = (self.cluster.node, self.cluster.number, now.tick.0);
+        let datagram = Datagram { sender, number, clock, news };
         self.outputs.push_back(Output::Send(datagram));
     }
 }

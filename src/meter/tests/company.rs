@@ -30,7 +30,7 @@ fn what_fits_into_no_datagram_is_not_told() {
 #[test]
 fn the_goodbye_of_a_stranger_is_no_acquaintance() {
     let mut scene = clustered();
-    let datagram = |news| Datagram { sender: NodeId(7), number: 1, news };
+    let datagram = |news| Datagram { sender: NodeId(7), number: 1, clock: 1, news };
     assert_eq!(scene.meter.receive(&datagram(News::Bye), scene.now), Err(Rejection::NeverThere));
     assert_eq!(scene.meter.poll_output(), None, "nobody is asked");
     assert!(scene.meter.is_alone());
@@ -55,7 +55,7 @@ fn a_restarted_walk_of_a_namespace_that_is_gone_meets_nobody_of_the_next() {
 impl Scene {
     /// Hears this from node 7.
     fn hear(&mut self, number: u64, news: News<&str>) {
-        assert_eq!(self.meter.receive(&Datagram { sender: NodeId(7), number, news }, self.now), Ok(()));
+        assert_eq!(self.meter.receive(&Datagram { sender: NodeId(7), number, clock: number, news }, self.now), Ok(()));
     }
 
     /// Node 7 says that it is there, answers what it is asked, and is believed. It takes two of its datagrams.
@@ -83,14 +83,17 @@ impl Scene {
     }
 }
 
+/// A share of so many members, of 5 who ever came.
+fn count(namespace: &str, members: u32, age: news::Age) -> news::Count<&str> {
+    let sums = news::Sums { connections: 5, ..news::Sums::default() };
+    news::Count { namespace, members, uncounted: 1, sums, age, peak: news::Peak::default() }
+}
+
 /// Node 7 has as many members in each of these.
 fn counts<'a>(names: &[&'a str], members: u32) -> News<&'a str> {
     let age = news::Age::default();
-    let count = |&namespace| {
-        let count = news::Count { namespace, members, uncounted: 1, connections: 5, age };
-        news::Item::Count(count)
-    };
-    News::Report { from: 0, to: 9, items: names.iter().map(count).collect() }
+    let item = |&namespace| news::Item::Count(count(namespace, members, age));
+    News::Report { from: 0, to: 9, items: names.iter().map(item).collect() }
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn who_has_missed_that_a_namespace_was_left_and_forgotten_asks_for_everything_an
     // What was forgotten before it came was never heard of here.
     scene.meet_as(1, alive(3, 2));
     let age = news::Age { created_unix_s: 1, empty_ms: 0 };
-    let item = news::Item::Count(news::Count { namespace: "a", members: 5, uncounted: 0, connections: 5, age });
+    let item = news::Item::Count(count("a", 5, age));
     scene.hear(3, News::Report { from: 0, to: 3, items: vec![item] });
     assert_eq!(scene.members("a"), Some((5, 5)));
     // Its members have left with version 4, which did not arrive, and it does not tell that any more.
@@ -213,8 +216,9 @@ fn who_is_not_counted_elsewhere_is_known_until_it_leaves_or_its_node_is_gone() {
     let mut scene = clustered();
     scene.meet(1);
     let report = |from, uncounted| {
-        let age = news::Age::default();
-        let count = news::Count { namespace: "a", members: 0, uncounted, connections: 0, age };
+        let nothing = news::Sums::default();
+        let (age, peak) = (news::Age::default(), news::Peak::default());
+        let count = news::Count { namespace: "a", members: 0, uncounted, sums: nothing, age, peak };
         News::Report { from, to: from + 1, items: vec![news::Item::Count(count)] }
     };
     scene.hear(3, report(0, 3));
@@ -262,7 +266,7 @@ fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_lef
     let mut scene = clustered();
     scene.meter.rules.namespace_clean_delay = Duration::ZERO;
     let alive = News::Alive(news::Alive::default());
-    scene.meter.receive(&Datagram { sender: NodeId(7), number: 1, news: alive }, scene.now).unwrap();
+    scene.meter.receive(&Datagram { sender: NodeId(7), number: 1, clock: 1, news: alive }, scene.now).unwrap();
     scene.join(0, "a");
     scene.pass_in_company(0.1);
     scene.leave(0);
@@ -273,7 +277,8 @@ fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_lef
         _ => None,
     };
     let items: Vec<_> = scene.pass_in_company(2.0).into_iter().filter_map(told).flatten().collect();
-    assert!(matches!(items[..], [news::Item::Count(news::Count { members: 0, connections: 1, .. })]), "{items:?}");
+    let [news::Item::Count(count)] = &items[..] else { panic!("{items:?}") };
+    assert_eq!((count.members, count.sums.connections), (0, 1));
     assert_eq!(scene.members("a"), None);
 }
 
@@ -282,11 +287,11 @@ fn a_node_that_is_gone_takes_nobody_s_place_once_nothing_is_left_of_it() {
     let mut scene = clustered_with(ClusterRules { nodes_max: 1, ..ClusterRules::default() });
     let knock = |scene: &mut Scene, number| {
         let news = News::Alive(news::Alive::default());
-        scene.meter.receive(&Datagram { sender: NodeId(8), number, news }, scene.now)
+        scene.meter.receive(&Datagram { sender: NodeId(8), number, clock: number, news }, scene.now)
     };
     scene.meet(1);
     let age = news::Age { created_unix_s: 1, empty_ms: 0 };
-    let item = news::Item::Count(news::Count { namespace: "a", members: 0, uncounted: 0, connections: 5, age });
+    let item = news::Item::Count(count("a", 0, age));
     scene.hear(3, News::Report { from: 0, to: 1, items: vec![item] });
     assert_eq!(knock(&mut scene, 1), Err(Rejection::TooManyNodes));
     scene.hear(4, News::Bye);

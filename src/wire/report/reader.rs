@@ -5,8 +5,10 @@
 //! Invariant: a value has one form, so that what is read is written as the same bytes ([`writer`](super::writer)).
 
 use super::{Dropped, NUMBER_BITS, TEXT_MAX, kind};
-use crate::meter::news::{Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MessagePart, News, NodeId, Wanted};
-use crate::meter::{COUNTERS_MAX, NAME_MAX};
+use crate::meter::news::{
+    Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Sums, Wanted,
+};
+use crate::meter::{COUNTERS_MAX, NAME_MAX, STAY_BUCKETS, Stays};
 
 /// The bytes of a datagram that are left.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
@@ -119,8 +121,9 @@ impl<'a> Reader<'a> {
                 namespace: self.name()?,
                 members: self.head_count()?,
                 uncounted: self.head_count()?,
-                connections: self.connections()?,
+                sums: self.sums()?,
                 age: self.age()?,
+                peak: self.peak()?,
             }),
             kind::ITEM_CLAIM => Item::Claim(self.claim()?),
             _ => return Err(Dropped::Malformed),
@@ -140,14 +143,34 @@ impl<'a> Reader<'a> {
         Ok(Grave {
             node: NodeId(self.fixed()?),
             namespace: self.name()?,
-            connections: self.connections()?,
+            sums: self.sums()?,
             age: self.age()?,
+            peak: self.peak()?,
         })
     }
 
     /// A number of which thousands can be added up.
-    fn connections(&mut self) -> Result<u64, Dropped> {
+    fn count(&mut self) -> Result<u64, Dropped> {
         self.number().and_then(|number| if number >> 48 == 0 { Ok(number) } else { Err(Dropped::Malformed) })
+    }
+
+    fn peak(&mut self) -> Result<Peak, Dropped> {
+        Ok(Peak { members: self.count()?, at_unix_s: self.number()? })
+    }
+
+    fn sums(&mut self) -> Result<Sums, Dropped> {
+        let (connections, member_ticks, buckets) = (self.count()?, self.number()?, self.number()?);
+        if member_ticks > MEMBER_TICKS_MAX || buckets >> STAY_BUCKETS != 0 {
+            return Err(Dropped::Malformed);
+        }
+        let mut stays = Stays::default();
+        for (_, count) in stays.iter_mut().enumerate().filter(|(bucket, _)| buckets >> bucket & 1 != 0) {
+            *count = self.count()?;
+            if *count == 0 {
+                return Err(Dropped::Malformed);
+            }
+        }
+        Ok(Sums { connections, member_ticks, stays })
     }
 
     fn message_part(&mut self) -> Result<MessagePart<&'a str>, Dropped> {

@@ -1,7 +1,9 @@
 //! Datagrams there and back, and all that is none.
 
 use super::*;
-use crate::meter::news::{Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MessagePart, News, Wanted};
+use crate::meter::news::{
+    Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Sums, Wanted,
+};
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
 
@@ -12,7 +14,7 @@ fn scope(key: Option<&str>) -> Scope {
 }
 
 fn datagram(news: News<Rc<str>>) -> Datagram<Rc<str>> {
-    Datagram { sender: NodeId(u64::MAX - 1), number: 300, news }
+    Datagram { sender: NodeId(u64::MAX - 1), number: 300, clock: 128, news }
 }
 
 /// One of each kind, with small and with large numbers.
@@ -20,7 +22,13 @@ fn all_news() -> Vec<News<Rc<str>>> {
     let age = Age { created_unix_s: 1_300_000_000, empty_ms: 59_990 };
     let long: Rc<str> = "n".repeat(NAME_MAX).into();
     let claim = Claim { namespace: long.clone(), uuid: long.clone(), time_ms: LARGEST };
-    let count = Count { namespace: "a".into(), members: u32::MAX, uncounted: 7, connections: (1 << 48) - 1, age };
+    let most = (1 << 48) - 1;
+    let all = Sums { connections: most, member_ticks: MEMBER_TICKS_MAX, stays: [most; 16] };
+    let mut some = Sums { connections: 9, member_ticks: 127, ..Sums::default() };
+    (some.stays[0], some.stays[9]) = (1, 128);
+    let peak = Peak { members: most, at_unix_s: LARGEST };
+    let count = Count { namespace: "a".into(), members: u32::MAX, uncounted: 7, sums: some, age, peak };
+    let longest = Count { namespace: long.clone(), sums: all, ..count.clone() };
     let echo = Some(Echo { asker: NodeId(1), nonce: 2 });
     let part = MessagePart {
         number: 1,
@@ -36,7 +44,11 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::Graves, nonce: 0 }),
         News::Report { from: 0, to: 1, items: vec![] },
         News::Report { from: 1, to: LARGEST, items: vec![Item::Count(count), Item::Claim(claim.clone())] },
-        News::Graves(vec![Grave { node: NodeId(9), namespace: "%C3%A9".into(), connections: 0, age }]),
+        News::Report { from: 1, to: 2, items: vec![Item::Count(longest)] },
+        News::Graves(vec![
+            Grave { node: NodeId(9), namespace: "%C3%A9".into(), sums: Sums::default(), age, peak: Peak::default() },
+            Grave { node: NodeId(9), namespace: long.clone(), sums: all, age, peak },
+        ]),
         News::Counters(vec![]),
         News::Counters((0..COUNTERS_MAX as u64).map(|number| LARGEST - number).collect()),
         News::Message(part.clone()),
@@ -85,7 +97,7 @@ fn what_is_not_for_us_is_dropped_for_its_reason() {
     assert_eq!(decode(&sealed, &scope(Some("another key here"))), Err(Dropped::Forged));
     assert_eq!(decode(&sealed, &scope(None)), Err(Dropped::Forged));
     let mut foreign = bytes.clone();
-    foreign[2] = 2;
+    foreign[2] = 1;
     assert_eq!(decode(&foreign, &scope(None)), Err(Dropped::ForeignVersion));
     assert_eq!(decode(b"", &scope(None)), Err(Dropped::Malformed));
     assert_eq!(decode(&[bytes, vec![0; DATAGRAM_MAX]].concat(), &scope(None)), Err(Dropped::Malformed));

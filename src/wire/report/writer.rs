@@ -5,7 +5,7 @@
 //! Invariant: what is written is read as the same ([`reader`](super::reader)).
 
 use super::kind;
-use crate::meter::news::{Age, Ask, Claim, Echo, Item, News, Wanted};
+use crate::meter::news::{Age, Ask, Claim, Echo, Item, News, Peak, Sums, Wanted};
 
 /// The bytes of a datagram so far.
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -36,6 +36,21 @@ impl Writer {
     fn age(&mut self, age: Age) {
         self.number(age.created_unix_s);
         self.number(age.empty_ms);
+    }
+
+    fn peak(&mut self, peak: Peak) {
+        self.number(peak.members);
+        self.number(peak.at_unix_s);
+    }
+
+    /// Of the buckets those that have something in them, after a mask that says which.
+    fn sums(&mut self, sums: &Sums) {
+        self.number(sums.connections);
+        self.number(sums.member_ticks);
+        self.number(sums.buckets());
+        for &count in sums.stays.iter().filter(|&&count| count > 0) {
+            self.number(count);
+        }
     }
 
     pub(super) fn news<N: AsRef<str>>(&mut self, news: &News<N>) {
@@ -80,8 +95,9 @@ impl Writer {
                 for grave in graves {
                     self.fixed(grave.node.0);
                     self.text(&grave.namespace);
-                    self.number(grave.connections);
+                    self.sums(&grave.sums);
                     self.age(grave.age);
+                    self.peak(grave.peak);
                 }
             }
             News::Counters(counters) => {
@@ -117,8 +133,9 @@ impl Writer {
                 self.text(&count.namespace);
                 self.number(count.members.into());
                 self.number(count.uncounted.into());
-                self.number(count.connections);
+                self.sums(&count.sums);
                 self.age(count.age);
+                self.peak(count.peak);
             }
             Item::Claim(claim) => {
                 self.byte(kind::ITEM_CLAIM);

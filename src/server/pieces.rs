@@ -1,0 +1,93 @@
+//! Replies that are too long for one turn: the stats of 100,000 namespaces, a day of history.
+//!
+//! Owns how far each has come, and how much a piece is. The next piece is written when the peer has taken the one before.
+//!
+//! Invariant: a piece takes some 20 us, however long the reply.
+
+use super::service::Service;
+use crate::collections::tick::Now;
+use crate::meter::{HistoryCursor, NamespaceId};
+use crate::wire::history::{Format, HistoryWriter};
+use crate::wire::reply;
+use crate::wire::stats::{Figures, StatsWriter};
+
+/// How many namespaces a piece of the stats tells: some 8 KB, about 20 us.
+const NAMESPACES_PER_PIECE: usize = 32;
+
+/// How many rows a piece of a history tells: some 6 KB, about 20 us.
+const ROWS_PER_PIECE: usize = 128;
+
+/// Where a reply goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cursor {
+    /// The stats, from this namespace on.
+    Stats { from: NamespaceId, writer: StatsWriter },
+    /// The history of a namespace.
+    History { from: HistoryCursor, writer: HistoryWriter },
+}
+
+impl Cursor {
+    /// The stats from the beginning.
+    pub(super) fn stats() -> Self {
+        Self::Stats { from: 0, writer: StatsWriter::default() }
+    }
+}
+
+impl Service {
+    /// Appends the next piece of a reply to `out`; returns where it goes on, if it does.
+    pub(super) fn push_piece(&mut self, mut cursor: Box<Cursor>, now: Now) -> Option<Box<Cursor>> {
+        let goes_on = match &mut *cursor {
+            Cursor::Stats { from, writer } => self.push_stats(from, writer, now),
+            Cursor::History { from, writer } => self.push_history(from, writer, now),
+        };
+        goes_on.then_some(cursor)
+    }
+
+    /// Begins a reply with the history that the end of a path names, its head and what comes before the rows; `None` if
+    /// there is none.
+    ///
+    /// A name may end like a format does. Then the format has to be given: `/history/a.csv.json`.
+    pub(super) fn begin_history(&mut self, path: &str, now: Now) -> Option<Box<Cursor>> {
+        let (name, format) = match (path.strip_suffix(".csv"), path.strip_suffix(".json")) {
+            (Some(name), _) => (name, Format::Csv),
+            (None, Some(name)) => (name, Format::Json),
+            (None, None) => (path, Format::Json),
+        };
+        let from = self.meter.read_history(name, now)?;
+        reply::push_open_ended_head(&mut self.out, format.content_type());
+        let writer = HistoryWriter::begin(&mut self.out, name, format);
+        Some(Box::new(Cursor::History { from, writer }))
+    }
+
+    fn push_stats(&mut self, from: &mut NamespaceId, writer: &mut StatsWriter, now: Now) -> bool {
+        let mut namespaces = self.meter.namespaces_from(*from);
+        for (id, namespace) in namespaces.by_ref().take(NAMESPACES_PER_PIECE) {
+            let figures = Figures {
+                name: namespace.name(),
+                created_unix_s: namespace.created_unix_s(),
+                members: namespace.total(),
+                modified_unix_s: namespace.modified_unix_s(),
+                uncounted: namespace.uncounted(),
+                accounts: self.meter.accounts(id, now),
+            };
+            writer.push(&mut self.out, &figures);
+        }
+        let next = namespaces.next().map(|(id, _)| id);
+        match next {
+            Some(id) => *from = id,
+            None => writer.finish(&mut self.out),
+        }
+        next.is_some()
+    }
+
+    fn push_history(&mut self, from: &mut HistoryCursor, writer: &mut HistoryWriter, now: Now) -> bool {
+        for _ in 0..ROWS_PER_PIECE {
+            let Some((unix_s, row)) = self.meter.next_history_row(from, now) else {
+                writer.finish(&mut self.out);
+                return false;
+            };
+            writer.push(&mut self.out, unix_s, &row);
+        }
+        true
+    }
+}
