@@ -6,6 +6,7 @@
 //! out ports.
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 
+mod accounts;
 mod admin;
 mod bench;
 mod browser;
