@@ -766,14 +766,14 @@ fn strange_datagrams() -> Vec<(Vec<u8>, &'static str)> {
         (Vec::new(), "malformed"),
         (b"A".to_vec(), "malformed"),
         (b"AM".to_vec(), "malformed"),
-        (b"AM\x01\x00".to_vec(), "malformed"),
-        (head(1, 2), "malformed"),
+        (b"AM\x02\x00".to_vec(), "malformed"),
+        (head(2, 2), "malformed"),
         (vec![0; 60_000], "malformed"),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "malformed"),
-        (head(2, 0), "foreign_version"),
+        (head(1, 0), "foreign_version"),
         (head(0, 0), "foreign_version"),
-        (head(1, 1), "forged"),
-        (head(1, 0), "foreign_audience"),
+        (head(2, 1), "forged"),
+        (head(2, 0), "foreign_audience"),
     ]
 }
 

@@ -252,8 +252,10 @@ impl World {
         };
         self.next_node += 1;
         let id = NodeId(self.random.next());
+        let mut meter = Meter::new(rules, id, Some(cluster));
+        meter.keep_histories(NAMESPACES.len());
         self.nodes.push(Node {
-            meter: Meter::new(rules, id, Some(cluster)),
+            meter,
             id,
             side: self.is_cut && self.random.chance(50),
             is_paused: false,
@@ -679,6 +681,29 @@ impl World {
         }
     }
 
+    /// Whatever a node was told, in whatever order: who came to an event and who left it make who is there.
+    fn check_histories(&mut self) {
+        for index in 0..self.nodes.len() {
+            let now = self.now(&self.nodes[index]);
+            let meter = &mut self.nodes[index].meter;
+            for name in NAMESPACES {
+                let Some(mut cursor) = meter.read_history(name, now) else { continue };
+                let (mut members, mut last) = (0, 0);
+                while let Some((minute, row)) = meter.next_history_row(&mut cursor, now) {
+                    assert!(minute.is_multiple_of(60) && (last == 0 || minute == last + 60), "{minute} after {last}");
+                    last = minute;
+                    let (min, max) = (f64::from(row.min), f64::from(row.max));
+                    assert!((min..=max).contains(&f64::from(row.average)), "{row:?} of {name}");
+                    assert!((row.min..=row.max).contains(&members), "{members} before {row:?} of {name}");
+                    members = members + row.joins - row.leaves;
+                    assert!((row.min..=row.max).contains(&members), "{members} after {row:?} of {name}");
+                }
+                let total = meter.find(name).and_then(|id| meter.namespaces_from(id).next()).map(|(_, of)| of.total());
+                assert_eq!(u64::from(members), total.unwrap_or(0), "of {name}");
+            }
+        }
+    }
+
     fn accounts_of(&self, node: &Node, name: &str) -> Accounts {
         let id = node.meter.find(name).unwrap_or_else(|| panic!("{name} is forgotten"));
         node.meter.accounts(id, self.now(node))
@@ -738,6 +763,7 @@ fn run(seed: u64) {
     world.check_connections();
     world.check_traffic(world.sent - sent);
     world.check_accounts(false);
+    world.check_histories();
     for index in 0..world.nodes.len() {
         world.leave_all(index);
     }
