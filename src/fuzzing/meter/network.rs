@@ -44,7 +44,7 @@ impl World<'_> {
         while let Some(output) = node.meter.poll_output() {
             match output {
                 Output::Farewell(member) => wanted.farewells.push(member),
-                Output::Message { namespace, text } => node.hear(&namespace, &text),
+                Output::Message { text, .. } => node.hear(&text),
                 Output::Ended(ending) => node.book.end(&ending, self.now.tick),
                 Output::Count { namespace, total, skip_newest } => {
                     let told = node.meter.namespaces_from(namespace).next().filter(|(id, _)| *id == namespace);
@@ -99,9 +99,8 @@ impl World<'_> {
 }
 
 impl Node {
-    /// A message is delivered once, and not after a later one of its sender.
-    fn hear(&mut self, name: &str, text: &str) {
-        assert!(self.meter.find(name).is_some(), "a message for nobody");
+    /// A message is delivered once, and not after a later one of its sender. Its namespace may be forgotten since.
+    fn hear(&mut self, text: &str) {
         let words = text.strip_prefix('m').and_then(|text| text.split_once('-'));
         let Some((sender, (number, _))) = words.and_then(|(sender, text)| Some((sender, text.split_once('-')?))) else {
             assert!(text.bytes().all(|byte| byte == b'x'), "nobody has said {text}");
