@@ -5,7 +5,7 @@
 //!
 //! Every loop has a budget, whatever arrives, and what does not fit is done in the next turn, which then does not wait. With
 //! all budgets used up a turn takes, in ms: events 0.3, accepts 0.6, datagrams 0.4, deadlines 0.2, the meter's timeouts 0.3,
-//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, reaping 1.6; together 4.6. (The one that closes the ports
+//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, reports 0.1, reaping 1.6; together 4.7. (The one that closes the ports
 //! of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost next to nothing.
 //!
 //! Invariant: connections are freed in `reap` alone. An event that names a connection finds it, closing or not, until the
@@ -47,7 +47,7 @@ pub(super) const REAPS_PER_TURN: usize = 16;
 const OUTPUT_US_PER_TURN: usize = 400;
 
 /// What each of them costs, in microseconds: a frame and its way along the members begun; a last word, and the socket shut;
-/// a datagram, for each way that it goes.
+/// a datagram, for each way that it goes; a line of the log.
 const COUNT_US: usize = 1;
 const FAREWELL_US: usize = 14;
 const SEND_US: usize = 8;
