@@ -7,6 +7,7 @@
 //! It does not know what is right: the book (`shadow`) does.
 
 mod network;
+mod present;
 mod script;
 mod shadow;
 mod strangers;

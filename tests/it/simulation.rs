@@ -303,7 +303,9 @@ impl World {
     fn end_visit(&mut self, index: usize, member: MemberId) {
         let node = &mut self.nodes[index];
         let (name, _) = node.members.remove(&member).unwrap();
-        node.visits.get_mut(name).unwrap().get_mut(&member).unwrap().left = Some(self.tick);
+        if !node.uncounted.remove(&member) {
+            node.visits.get_mut(name).unwrap().get_mut(&member).unwrap().left = Some(self.tick);
+        }
     }
 
     /// Multicast with loopback: everybody gets it, the sender too, unless it is lost on the way.
@@ -480,9 +482,9 @@ impl World {
             return;
         }
         let Some(member) = node.uncounted.pop_first() else { return };
-        if let Some((name, _)) = node.members.get(&member) {
-            *self.joined.entry(name).or_default() += 1;
-        }
+        let (name, _) = node.members[&member];
+        *self.joined.entry(name).or_default() += 1;
+        node.visits.entry(name).or_default().insert(member, Visit { came: self.tick, left: None });
         node.meter.count(member, now);
         self.drain(index);
     }

@@ -9,37 +9,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::NAMESPACES;
+use super::present::Present;
 use crate::collections::tick::{Now, TICK_MS, Tick};
 use crate::meter::news::{Count, Datagram, Item, News, NodeId};
 use crate::meter::{Accounts, ClusterRules, Ending, MemberId, Meter, NamespaceId, Rules, STAY_BUCKETS, Stays, WalkId};
-
-/// A member that is there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Present {
-    pub(super) member: MemberId,
-    pub(super) uuid: Option<&'static str>,
-    /// When it claimed the uuid, as it was told to the others.
-    pub(super) claim_ms: u64,
-    /// The how manieth of all who ever came it is.
-    serial: u64,
-    /// When it will have stayed long enough to be counted; `None` while it is not to be.
-    counts_at: Option<Tick>,
-    /// Since when it is counted.
-    counted_at: Option<Tick>,
-    /// The last number that it was told, or 0.
-    heard: u64,
-}
-
-impl Present {
-    /// Whether it is not to be counted.
-    pub(super) fn is_left_out(&self) -> bool {
-        self.counts_at.is_none()
-    }
-
-    fn is_to_be_counted(&self, now: Tick) -> bool {
-        self.counted_at.is_none() && self.counts_at.is_some_and(|at| at <= now)
-    }
-}
 
 /// A namespace, whether the meter remembers it or not.
 #[derive(Debug, Default)]
