@@ -11,17 +11,18 @@ const FIRST_BITS: u32 = 4;
 /// The last bucket with a bound is below 2^14 us; one more takes the rest.
 const LAST_BITS: u32 = 14;
 
-const BUCKETS: usize = (LAST_BITS - FIRST_BITS) as usize + 2;
-
 /// Durations in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    counts: [u64; BUCKETS],
+    counts: [u64; Self::BUCKETS],
     sum_us: u64,
     longest_us: u64,
 }
 
 impl Histogram {
+    /// How many buckets there are.
+    pub const BUCKETS: usize = (LAST_BITS - FIRST_BITS) as usize + 2;
+
     /// Records one duration.
     pub fn record(&mut self, us: u64) {
         // As many bits as it takes to write the number: 2^n is the first that takes n + 1.
@@ -52,10 +53,14 @@ impl Histogram {
         self.longest_us
     }
 
-    /// The buckets from short to long: below how many microseconds each is (the last has no bound), and its count.
+    /// Below how many microseconds each bucket is, from short to long; the last has no bound.
+    pub fn bounds() -> impl Iterator<Item = Option<u64>> {
+        (FIRST_BITS..=LAST_BITS).map(|bits| Some(1 << bits)).chain([None])
+    }
+
+    /// The buckets: their bounds, and how many each has.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
-        let bounds = (FIRST_BITS..=LAST_BITS).map(|bits| Some(1 << bits)).chain([None]);
-        bounds.zip(self.counts)
+        Self::bounds().zip(self.counts)
     }
 }
 

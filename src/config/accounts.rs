@@ -10,6 +10,9 @@ use super::{Options, UsageError};
 /// As many histories take 3 GB at most.
 const HISTORIES_MAX: usize = 100_000;
 
+/// Each is a line in the answer to every scrape.
+const SERIES_MAX: usize = 10_000;
+
 /// What is kept and written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountsConfig {
@@ -17,15 +20,20 @@ pub struct AccountsConfig {
     pub report_file: Option<PathBuf>,
     /// Of how many namespaces there is a history.
     pub history_namespaces: usize,
+    /// How many namespaces have a series of their own in the metrics.
+    pub metrics_namespaces: usize,
 }
 
 /// Reads the options.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<AccountsConfig, UsageError> {
     Ok(AccountsConfig {
         report_file: options.given("--report-file", "--report-file", None, |text| Ok(PathBuf::from(text)))?,
-        history_namespaces: options.value("--history-namespaces", None, 100, |text| match text.parse() {
-            Ok(number @ 0..=HISTORIES_MAX) => Ok(number),
-            _ => Err(format!("is not a number of namespaces; give one from 0 to {HISTORIES_MAX}")),
-        })?,
+        history_namespaces: options.value("--history-namespaces", None, 100, up_to::<HISTORIES_MAX>)?,
+        metrics_namespaces: options.value("--metrics-namespaces", None, 20, up_to::<SERIES_MAX>)?,
     })
+}
+
+fn up_to<const MAX: usize>(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|&number| number <= MAX);
+    number.ok_or_else(|| format!("is not a number of namespaces; give one from 0 to {MAX}"))
 }

@@ -70,6 +70,8 @@ Options:
                                        were at most and when, for how long, and how many ever
       --history-namespaces <num>       number of namespaces of which the last 24 hours are kept, minute by minute; the
                                        largest keep theirs (default 100, 0 to disable)
+      --metrics-namespaces <num>       number of namespaces that have series of their own in the metrics, the largest; the
+                                       others are summed up (default 20)
       --demo-port <port>               public port on which to bind the demo server (default 8080, 0 to disable)
       --stats-port <port>              local port on which to bind the stats server (default 1442, 0 to disable)
       --notification-port <port>       local port on which to bind the notification server (default 2442, 0 to

@@ -292,6 +292,12 @@ impl Meter {
         self.walks.step(walk, namespace, &self.members)
     }
 
+    /// How many timers are set.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.timers.len() + self.pending.len()
+    }
+
     /// How many namespaces there are.
     #[must_use]
     pub fn namespace_count(&self) -> usize {

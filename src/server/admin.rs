@@ -74,6 +74,10 @@ pub(super) enum Page {
     Cluster,
     /// How this process is.
     Process,
+    /// The figures of all nodes, for Prometheus.
+    Metrics,
+    /// Whether this process can be sent members.
+    Ready,
 }
 
 impl Page {
@@ -82,15 +86,22 @@ impl Page {
         match path {
             "/cluster" => Some(Self::Cluster),
             "/process" => Some(Self::Process),
+            "/metrics" => Some(Self::Metrics),
+            "/readyz" => Some(Self::Ready),
             _ => None,
         }
     }
 }
 
+/// Whether nothing was heard of a node for so long.
+pub(super) fn is_silent(node: &NodeFigures, silent_after: Duration) -> bool {
+    Duration::from_millis(node.silent_ms) > silent_after
+}
+
 /// What an operator wants to know of the cluster: who is there, who may not be, and what became of the datagrams.
 pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now: Now) -> serde_json::Value {
     let nodes: Vec<NodeFigures> = meter.nodes(now).collect();
-    let is_silent = |node: &&NodeFigures| Duration::from_millis(node.silent_ms) > silent_after;
+    let is_silent = |node: &&NodeFigures| is_silent(node, silent_after);
     let of = |node: NodeId, members: u64, silent_ms: u64| serde_json::json!({ "node": node.to_string(), "members": members, "silent_ms": silent_ms });
     let own = of(meter.node(), meter.own_members(), 0);
     let all = nodes.iter().map(|node| of(node.node, node.members, node.silent_ms));
@@ -125,7 +136,7 @@ pub(super) fn process_json(service: &Service, conns: &Conns, turns: &Histogram, 
         "uptime_s": now.tick.ms_since(Tick(0)) / 1000,
         "members": meter.own_members(),
         "open": conns.len(),
-        "closed": conns.closed().map(|(reason, count)| (reason.name(), count)).collect::<BTreeMap<_, _>>(),
+        "closed": conns.closed().collect::<BTreeMap<_, _>>(),
         "refused": {
             "heads": conns.heads_refused(),
             "members": turned_away.members,

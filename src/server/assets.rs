@@ -28,6 +28,10 @@ pub(super) const POLICY: Asset = Asset {
     ),
 };
 
+/// A dashboard for Grafana, of the metrics that the stats port tells.
+pub(super) const GRAFANA: Asset =
+    Asset { path: "/grafana.json", content_type: "application/json", body: include_str!("../../client/grafana.json") };
+
 static SCRIPTS: [Asset; 3] = [
     Asset { path: "/client/audience.js", content_type: JAVASCRIPT, body: include_str!("../../client/audience.js") },
     Asset {

@@ -32,16 +32,14 @@ pub(super) enum Port {
 impl Port {
     /// How many kinds there are.
     pub(super) const COUNT: usize = 4;
+
+    /// What they are called, in the order of their numbers.
+    pub(super) const NAMES: [&str; Self::COUNT] = ["audience", "stats", "notification", "demo"];
 }
 
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Audience => "audience",
-            Self::Stats => "stats",
-            Self::Notification => "notification",
-            Self::Demo => "demo",
-        })
+        f.write_str(Self::NAMES[*self as usize])
     }
 }
 
@@ -88,8 +86,18 @@ impl CloseReason {
         Self::ProxyHead,
     ];
 
+    /// What figures call them, in that order.
+    pub(super) const NAMES: [&str; Self::ALL.len()] = {
+        let (mut names, mut index) = ([""; Self::ALL.len()], 0);
+        while index < names.len() {
+            names[index] = Self::ALL[index].name();
+            index += 1;
+        }
+        names
+    };
+
     /// What figures call it.
-    pub(super) fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::PeerClosed => "peer_closed",
             Self::PeerReset => "peer_reset",

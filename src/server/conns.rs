@@ -62,6 +62,11 @@ impl Conns {
         self.slab.len()
     }
 
+    /// The number of timers that are set.
+    pub(super) fn timers(&self) -> usize {
+        self.deadlines.len()
+    }
+
     /// The first key that was never used: all connections have lesser ones.
     pub(super) fn next_unused(&self) -> ConnId {
         self.slab.next_unused()
@@ -157,9 +162,9 @@ impl Conns {
         Some((id, conn))
     }
 
-    /// Each reason to close, and how many connections were freed for it.
-    pub(super) fn closed(&self) -> impl Iterator<Item = (CloseReason, u64)> {
-        CloseReason::ALL.into_iter().zip(self.closed)
+    /// The name of each reason to close, and how many connections were freed for it.
+    pub(super) fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CloseReason::NAMES.into_iter().zip(self.closed)
     }
 
     /// Whether some are still to be freed.

@@ -185,6 +185,11 @@ impl Listeners {
         }
     }
 
+    /// How many descriptors the process may have.
+    pub(super) fn descriptors(&self) -> usize {
+        self.room.descriptors
+    }
+
     /// Whether one more may become a member.
     pub(super) fn has_room(&self, conns: &Conns) -> bool {
         self.room.has_place(conns)

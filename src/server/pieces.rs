@@ -4,6 +4,7 @@
 //!
 //! Invariant: a piece takes less than 20 us, however long the reply.
 
+use super::metrics::Largest;
 use super::service::Service;
 use crate::collections::tick::Now;
 use crate::meter::{HistoryCursor, NamespaceId};
@@ -24,6 +25,8 @@ pub(super) enum Cursor {
     Stats { from: NamespaceId, writer: StatsWriter },
     /// The history of a namespace.
     History { from: HistoryCursor, writer: HistoryWriter },
+    /// The largest namespaces, of those before this one.
+    Metrics { from: NamespaceId, largest: Largest },
 }
 
 impl Cursor {
@@ -39,6 +42,7 @@ impl Service {
         let goes_on = match &mut *cursor {
             Cursor::Stats { from, writer } => self.push_stats(from, writer, now),
             Cursor::History { from, writer } => self.push_history(from, writer, now),
+            Cursor::Metrics { from, largest } => self.push_largest(from, largest),
         };
         goes_on.then_some(cursor)
     }

@@ -5,12 +5,11 @@
 //!
 //! Invariant: every connection but a member's has a deadline, and a member's lasts no longer than it may.
 
-use super::admin::{self, Page};
 use super::clients::Opening;
 use super::conn::{CloseReason, ConnId, Port, ReadOutcome};
 use super::conns::Conns;
 use super::pieces::Cursor;
-use super::service::{Asker, Service, Then};
+use super::service::{Asker, Then};
 use super::turn::Server;
 use crate::collections::tick::Now;
 use crate::log;
@@ -23,9 +22,6 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How long a peer may take none of what is being written to it.
 const STALL: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
-const SILENT_PART: u32 = 3;
 
 impl Server {
     pub(super) fn on_conn(&mut self, id: ConnId, is_writable: bool, now: Now) {
@@ -68,10 +64,9 @@ impl Server {
             }
             Step::Request { request, surplus } => {
                 let address = self.clients.take(id, &request);
-                let then = self.service.answer(&request, Asker { id, port, address, has_room }, now);
+                let mut then = self.service.answer(&request, Asker { id, port, address, has_room }, now);
                 if let Then::Page { page, is_head } = then {
-                    let figures = self.figures(page, now);
-                    self.service.reply_json(&figures, is_head);
+                    then = self.answer_page(page, is_head, now);
                 }
                 self.after_answer(id, surplus, then, now);
             }
@@ -83,22 +78,11 @@ impl Server {
         }
     }
 
-    /// What a page of the stats port says.
-    fn figures(&self, page: Page, now: Now) -> serde_json::Value {
-        let Service { meter, config, .. } = &self.service;
-        match page {
-            Page::Cluster => {
-                let silent_after = config.cluster.rules.node_timeout / SILENT_PART;
-                admin::cluster_json(meter, &self.bus, silent_after, now)
-            }
-            Page::Process => admin::process_json(&self.service, &self.conns, self.reactor.turns(), now),
-        }
-    }
-
     /// Writes the answer and makes of the connection what the answer says.
     fn after_answer(&mut self, id: ConnId, surplus: u32, then: Then, now: Now) {
         let Some(conn) = self.conns.get_open(id) else { return };
         let written = conn.write(&self.service.out);
+        self.service.tally.bytes += self.service.out.len() as u64;
         match (written, then) {
             (Err(reason), _) => self.conns.close(id, reason),
             (Ok(()), Then::Stream(until)) => {

@@ -11,6 +11,7 @@ use super::addresses::Addresses;
 use super::admin::{self, DemoRoute, Notification, Page};
 use super::assets::{self, Asset, Pages};
 use super::conn::{ConnId, Port};
+use super::figures::Tally;
 use super::jitter::Jitter;
 use super::pieces::Cursor;
 use super::push::{Busy, Pushes};
@@ -26,6 +27,10 @@ use crate::wire::sse;
 /// When a browser that found no room is to come back, in milliseconds: much later than others, and not with others.
 const NO_ROOM_RETRY_MS: std::ops::RangeInclusive<u64> = 30_000..=60_000;
 
+/// What there is at the stats port.
+const NO_SUCH_PAGE: &str = "there are /, /cluster, /process, /history/<namespace>, /metrics, /healthz, /readyz and \
+                            /grafana.json here";
+
 /// What a page elsewhere is told that has a browser on this machine ask.
 const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
 
@@ -39,6 +44,7 @@ pub(super) struct Service {
     /// Who comes from where, if it matters.
     addresses: Option<Addresses>,
     pub(super) turned_away: TurnedAway,
+    pub(super) tally: Tally,
     /// What has to come with a message, if anything has to.
     notification_token: Option<Vec<u8>>,
     /// The answer's bytes.
@@ -97,6 +103,7 @@ impl Service {
             jitter: Jitter::default(),
             addresses: config.limits.per_address.map(Addresses::new),
             turned_away: TurnedAway::default(),
+            tally: Tally::default(),
             notification_token: config.notification.read_token()?,
             out: Vec::with_capacity(4096),
             config,
@@ -113,6 +120,8 @@ impl Service {
             Port::Notification => self.answer_notification(request, now),
             Port::Stats if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
             Port::Stats if request.path == "/" => return self.reply_stats(is_head, now),
+            Port::Stats if request.path == "/healthz" => self.reply_text(200, "alive", is_head),
+            Port::Stats if request.path == "/grafana.json" => self.reply_asset(&assets::GRAFANA, is_head),
             Port::Stats => match Page::of(request.path) {
                 Some(page) => return Then::Page { page, is_head },
                 None => return self.answer_history(request, now),
@@ -157,7 +166,7 @@ impl Service {
     fn answer_history(&mut self, request: &Request<'_>, now: Now) -> Then {
         let is_head = request.method == Method::Head;
         let Some(name) = request.path.strip_prefix("/history/") else {
-            self.reply_text(404, "there are /, /cluster, /process and /history/<namespace> here", is_head);
+            self.reply_text(404, NO_SUCH_PAGE, is_head);
             return Then::Drain;
         };
         match self.begin_history(name, now) {
@@ -227,6 +236,7 @@ impl Service {
             (Some(addresses), Some(address)) => addresses.enter(asker.id, address),
             _ => true,
         };
+        self.tally.joins += 1;
         let total = if is_counted {
             self.meter.join(asker.id, namespace, uuid, now)
         } else {
@@ -302,6 +312,7 @@ impl Service {
             Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) },
         };
         if told.is_ok() {
+            self.tally.messages += 1;
             self.meter.tell_others(namespace, &message, now);
         }
         reply.write(&mut self.out, false);
@@ -333,7 +344,7 @@ impl Service {
         reply.write(&mut self.out, is_head);
     }
 
-    fn reply_text(&mut self, status: u16, text: impl std::fmt::Display, is_head: bool) {
+    pub(super) fn reply_text(&mut self, status: u16, text: impl std::fmt::Display, is_head: bool) {
         let body = format!("{text}\n");
         let content_type = Some("text/plain; charset=utf-8");
         Reply { content_type, body: body.as_bytes(), ..Reply::empty(status) }.write(&mut self.out, is_head);

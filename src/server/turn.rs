@@ -93,6 +93,9 @@ pub struct Server {
     pub(super) scratch: Box<[u8]>,
     /// Until when to wait for what the others count, before the ports are opened.
     opening: Option<Tick>,
+    /// What the other nodes were last told of this one.
+    pub(super) told_counters: Option<Vec<u64>>,
+    pub(super) started_unix_s: u64,
     /// Set by the first signal.
     pub(super) drain: Option<Drain>,
     pub(super) is_stopped: bool,
@@ -116,6 +119,7 @@ impl Server {
         let clients = Clients::new(&config);
         let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
         let service = Service::new(config, audience_port, node)?;
+        let started_unix_s = reactor.now().unix_s();
         listeners.log()?;
         bus.log_ways(&service.config, node);
         if let Some(seed) = service.config.torture {
@@ -136,6 +140,8 @@ impl Server {
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             opening: None,
+            told_counters: None,
+            started_unix_s,
             drain: None,
             is_stopped: false,
         })
@@ -252,6 +258,7 @@ impl Server {
         }
         if !self.has_outputs {
             self.go_on_draining(now);
+            self.tell_counters(now);
             self.service.meter.handle_timeout(now, self.has_heard_all);
         }
         if let Some(reports) = &mut self.reports {
@@ -281,10 +288,12 @@ impl Server {
             left_us = left_us.saturating_sub(cost_us);
             farewells.extend(self.carry_out(output));
         };
-        let Service { meter, pushes, .. } = &mut self.service;
+        let Service { meter, pushes, tally, .. } = &mut self.service;
         let (conns, reactor) = (&mut self.conns, &self.reactor);
         pushes.fan_out(meter, |member, kind, frame| {
             let Some(conn) = conns.get_open(member) else { return };
+            tally.pushes[kind as usize] += 1;
+            tally.bytes += frame.len() as u64;
             let pushed = conn.push(kind, frame).and_then(|()| conn.watch(reactor, Conns::token(member)));
             if let Err(reason) = pushed {
                 conns.close(member, reason);
@@ -299,12 +308,13 @@ impl Server {
 
     /// Begins what an output asks for; returns whom to send away once others have been told what they are to be told.
     fn carry_out(&mut self, output: Output) -> Option<MemberId> {
-        let Service { meter, pushes, .. } = &mut self.service;
+        let Service { meter, pushes, tally, .. } = &mut self.service;
         match output {
             Output::Count { namespace, total, skip_newest } => {
                 pushes.tell_count(meter, namespace, sse::count(total), skip_newest);
             }
             Output::Message { namespace, text } => {
+                tally.messages += 1;
                 let told = meter.find(&namespace).map(|id| pushes.tell_message(meter, id, sse::message(&text)));
                 if let Some(Err(_)) = told {
                     log::warn(format_args!("event=message_dropped reason=busy"));

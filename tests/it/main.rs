@@ -21,6 +21,7 @@ mod http;
 mod injected;
 mod layers;
 mod limits;
+mod metrics;
 mod proxies;
 mod rfc9112;
 mod second_opinion;
