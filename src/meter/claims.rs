@@ -92,6 +92,12 @@ impl Claims {
 }
 
 impl Meter {
+    /// The member here that whoever joins with this uuid sends away.
+    #[must_use]
+    pub fn claimant(&self, name: &str, uuid: &str) -> Option<MemberId> {
+        self.claims.holder(self.find(name)?, uuid)
+    }
+
     /// A page says that it leaves: whoever claims `uuid` in the namespace of this name, at whatever node, is sent the
     /// farewell.
     pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {

@@ -189,6 +189,7 @@ impl Service {
             }
             // Whoever leaves makes room, so this comes before there is none.
             Route::Leave { namespace, uuid } => {
+                self.release_claimant(namespace, uuid, now);
                 self.meter.end_claim(namespace, uuid, now);
                 self.reply_cors(request, Reply::empty(200));
             }
@@ -232,6 +233,9 @@ impl Service {
         }
         let ms = self.jitter.within(&self.config.retry_ms);
         sse::push_retry(&mut self.out, ms);
+        if let Some(uuid) = uuid {
+            self.release_claimant(namespace, uuid, now);
+        }
         let is_counted = match (&mut self.addresses, asker.address) {
             (Some(addresses), Some(address)) => addresses.enter(asker.id, address),
             _ => true,
@@ -273,6 +277,14 @@ impl Service {
     pub(super) fn release(&mut self, id: ConnId, now: Now) {
         if let Some(next) = self.addresses.as_mut().and_then(|addresses| addresses.leave(id)) {
             self.meter.count(next, now);
+        }
+    }
+
+    /// Whoever holds this uuid here is about to count no more. Its place is free at once: if it were so only when the farewell
+    /// is said, what is told until then would be one short.
+    fn release_claimant(&mut self, namespace: &str, uuid: &str, now: Now) {
+        if let Some(claimant) = self.meter.claimant(namespace, uuid) {
+            self.release(claimant, now);
         }
     }
 

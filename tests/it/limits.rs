@@ -52,6 +52,11 @@ fn is_turned_away(daemon: &Daemon, target: &str) {
     stream.expect_closed();
 }
 
+#[track_caller]
+fn is_sent_away(stream: &mut Stream) {
+    wait_for("the farewell", || (stream.next(SOON)? == Event::Farewell).then_some(()));
+}
+
 /// How many are counted and how many are not.
 #[track_caller]
 fn wait_present(daemon: &Daemon, namespace: &str, present: (u64, u64)) {
@@ -142,15 +147,31 @@ fn past_the_limit_of_an_address_a_member_is_served_and_not_counted() {
 
 #[test]
 fn who_claims_a_uuid_again_takes_the_place_that_it_had() {
-    let daemon = start(&["--max-conn-per-ip", "1", "--enable-uuid"]);
+    let daemon = start(&["--max-conn-per-ip", "1", "--enable-uuid", "--notify-delta-ratio", "0"]);
+    let mut other = join_from(&daemon, THERE, "/ns/other");
+    other.expect_count(1);
     let mut first = join_from(&daemon, HERE, "/ns/me");
-    first.expect_count(1);
+    first.expect_count(2);
+    other.wait_count(2);
     for _ in 0..3 {
         let mut second = join_from(&daemon, HERE, "/ns/me");
-        second.wait_count(1);
-        first.expect(&Event::Farewell);
-        wait_present(&daemon, "ns", (1, 0));
+        second.expect_count(2);
+        is_sent_away(&mut first);
+        wait_present(&daemon, "ns", (2, 0));
         first = second;
+    }
+    // Who says that it leaves makes its place for the one that waits.
+    let _waits = join_from(&daemon, HERE, "/ns");
+    wait_present(&daemon, "ns", (2, 1));
+    get(daemon.audience(), "/ns/me").expect_empty();
+    is_sent_away(&mut first);
+    wait_present(&daemon, "ns", (2, 0));
+    daemon.notify("/ns/all/told").expect_empty();
+    loop {
+        match other.next(SOON) {
+            Some(Event::Count(total)) => assert_eq!(total, 2, "nobody has left"),
+            last => break assert_eq!(last, Some(Event::Message("all=told".to_owned()))),
+        }
     }
 }
 
