@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, TcpStream};
 
 use super::conn::{ConnId, Port};
@@ -53,11 +54,14 @@ impl Clients {
     }
 
     /// The address from which a connection comes, as far as it is of use. Not of the local ports, which have no proxies.
-    pub(super) fn peer(&self, stream: &TcpStream, port: Port) -> Option<IpAddr> {
+    ///
+    /// # Errors
+    /// When the peer has reset it already. What it has said could still be read, but not for whom that is.
+    pub(super) fn peer(&self, stream: &TcpStream, port: Port) -> io::Result<Option<IpAddr>> {
         let is_of_use = self.is_address_wanted || !self.trusted.is_empty();
         let is_public = matches!(port, Port::Audience | Port::Demo);
-        // Who has gone already has none, and is found to be gone by the first read.
-        if is_of_use && is_public { stream.peer_addr().ok().map(|peer| peer.ip().to_canonical()) } else { None }
+        let wanted = (is_of_use && is_public).then(|| stream.peer_addr());
+        Ok(wanted.transpose()?.map(|peer| peer.ip().to_canonical()))
     }
 
     /// A connection has come from this address.

@@ -348,7 +348,7 @@ impl Server {
         for taken in 0..budget {
             let waiting = self.listeners.accept(index, &self.conns, &self.reactor, now);
             let Some((stream, port)) = waiting else { return taken };
-            let peer = self.clients.peer(&stream, port);
+            let Ok(peer) = self.clients.peer(&stream, port) else { continue };
             let Ok(id) = self.conns.insert(&self.reactor, stream, port) else { continue };
             self.clients.begin(id, peer);
             let patience = if port == Port::Stats { STATS_SILENCE } else { self.service.config.head_timeout };

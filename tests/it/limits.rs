@@ -176,6 +176,22 @@ fn who_claims_a_uuid_again_takes_the_place_that_it_had() {
 }
 
 #[test]
+fn who_has_reset_its_connection_is_not_counted_for_want_of_an_address() {
+    let daemon = start(&["--max-conn-per-ip", "1"]);
+    let _first = join_from(&daemon, HERE, "/ns");
+    daemon.signal("STOP");
+    for _ in 0..10 {
+        let mut socket = connect_from(HERE, daemon.audience());
+        socket.write_all(join_request("/ns", "").as_bytes()).unwrap();
+        sys::reset_on_close(&socket);
+    }
+    daemon.signal("CONT");
+    // By the time that the last one is in, all before it have been.
+    let _last = join_from(&daemon, THERE, "/ns");
+    assert_eq!(daemon.stat("ns", "connections"), Some(2));
+}
+
+#[test]
 fn all_nodes_tell_of_those_who_are_not_counted() {
     let port = free_port();
     let (first, second) = {
