@@ -109,4 +109,9 @@ impl Clients {
     pub(super) fn forget(&mut self, id: ConnId) {
         self.waiting.remove(&id);
     }
+
+    /// Whether nobody is waited for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
 }

@@ -288,6 +288,11 @@ impl Service {
         }
     }
 
+    /// Whether no address has a member.
+    pub(super) fn knows_no_address(&self) -> bool {
+        self.addresses.as_ref().is_none_or(Addresses::is_empty)
+    }
+
     fn answer_demo(&mut self, request: &Request<'_>) {
         let is_head = request.method == Method::Head;
         let page = match DemoRoute::of(request.path) {

@@ -337,6 +337,11 @@ impl Server {
                 log::debug(format_args!("event=close port={} conn={id} reason={reason:?}", conn.port));
             }
         }
+        let is_nobody_left = self.conns.len() == 0;
+        debug_assert!(
+            !is_nobody_left || (self.clients.is_empty() && self.service.knows_no_address()),
+            "nobody is left over"
+        );
         if self.opening.is_none() {
             self.listeners.resume(&self.conns, &self.reactor, now);
         }

@@ -192,6 +192,31 @@ fn who_has_reset_its_connection_is_not_counted_for_want_of_an_address() {
 }
 
 #[test]
+fn members_of_an_address_come_and_go_by_the_hundred_and_nothing_of_them_is_left() {
+    let mut daemon = start(&["--max-conn-per-ip", "2", "--trust-proxy", "127.0.0.9", "--drain-delay", "0.2"]);
+    let head = b"PROXY TCP4 192.0.2.1 192.0.2.200 56324 80\r\n";
+    let mut crowd: Vec<Stream> = (0..300).map(|_| join_with(&daemon, PROXY, head, "/ns", "")).collect();
+    wait_present(&daemon, "ns", (2, 298));
+    drop(crowd.split_off(100));
+    wait_present(&daemon, "ns", (2, 98));
+    // These end before their head from the proxy is whole, or their request.
+    for cut in [0, 1, 20, head.len(), head.len() + 10] {
+        let whole = [head, join_request("/ns", "").as_bytes()].concat();
+        connect_from(PROXY, daemon.audience()).write_all(&whole[..cut]).unwrap();
+    }
+    drop(crowd);
+    wait_present(&daemon, "ns", (0, 0));
+    // The daemon looks itself, when nobody is there, whether something is left of somebody; and once more at its end.
+    wait_until("that only who asks is there", || process(&daemon)["open"] == 1);
+    let _inside: Vec<Stream> = (0..9).map(|_| join_with(&daemon, PROXY, head, "/ns", "")).collect();
+    let mut begun = connect_from(PROXY, daemon.audience());
+    begun.write_all(&head[..9]).unwrap();
+    wait_present(&daemon, "ns", (2, 7));
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_exit().code(), Some(0));
+}
+
+#[test]
 fn all_nodes_tell_of_those_who_are_not_counted() {
     let port = free_port();
     let (first, second) = {
