@@ -96,6 +96,13 @@ fn more_connections_than_there_are_descriptors_for_are_refused_at_the_start() {
 }
 
 #[test]
+fn the_limit_of_descriptors_is_raised_as_far_as_it_may_be_and_told() {
+    let daemon = Daemon::start_after("ulimit -Sn 64; ulimit -Hn 3000", &[]);
+    let room = daemon.wait_log("how much room there is", |line| line.contains("event=room"));
+    assert!(room.ends_with("descriptors=3000 members_max=2897"), "{room}");
+}
+
+#[test]
 fn past_max_namespaces_nobody_makes_another_and_those_there_are_go_on() {
     let daemon = start(&["--max-namespaces", "2", "--namespace-clean-delay", "0.2"]);
     let _a = member(&daemon, "/a").0;
