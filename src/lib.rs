@@ -38,8 +38,9 @@
 //! [`reactor::Reactor::wait`] says that a listener is ready; `accept4`; the connection is read at once, for a browser's
 //! head is usually there already. [`wire::session::Session::feed`] parses a head that came whole, and looks for the end of
 //! one that comes in pieces; `Route::of` says what it asks for; [`meter::Meter::join`] counts the member in and returns the
-//! total. Response head, `retry:` and first count leave in one write. From then on the connection is a slot in a table, a
-//! timer and a link in its namespace's list.
+//! total. (Whether there is room for it, for whom it connects and how many of that address are counted, is asked on the
+//! way: `server::room`, `server::clients`, `server::addresses`.) Response head, `retry:` and first count leave in one write.
+//! From then on the connection is a slot in a table, a timer and a link in its namespace's list.
 //!
 //! A change makes the namespace due: at once after quiet, else when `--notify-min-delay` has passed.
 //! [`meter::Meter::handle_timeout`] decides, `poll_output` hands out a count, the frame is built once, and the fan-out
