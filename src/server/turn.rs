@@ -300,7 +300,7 @@ impl Server {
             }
         });
         for member in farewells {
-            // It counts no more, and who claims its uuid may come from the same address.
+            // It counts no more. (Who joins here with its uuid has released it already; elsewhere nobody can.)
             self.service.release(member, now);
             self.finish(member, Some(sse::FAREWELL), now);
         }
