@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     Daemon, Deadline, Event, Reply, SOON, Stream, connect, contains, free_port, join_request, lossy, member, members,
-    ms, now, read_to_end, wait_for, wait_until,
+    ms, now, read_to_end, show, wait_for, wait_until,
 };
 
 /// No count is pushed during the test, only first counts are told.
@@ -405,7 +405,9 @@ fn a_rolling_restart_loses_no_join_and_totals_dip_by_those_on_their_way_alone() 
         let (history, there) = crowd.join().unwrap();
         (samples, history, there)
     });
-    assert_eq!(history.lost, [""; 0], "of {}", history.passed + history.joined.len() as u64);
+    let joins = history.passed + history.joined.len() as u64;
+    assert_eq!(history.lost, [""; 0], "of {joins}");
+    show(&format!("a rolling restart: no join lost of {joins}, and {} members let go", history.let_go.len()));
     // Most are at a process that is restarted, and some of them twice.
     assert!(history.let_go.len() as u64 > STAYING / 2, "{} were let go", history.let_go.len());
     assert!(history.passed > JOINS_PER_S, "{} have passed", history.passed);

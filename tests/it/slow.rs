@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::hosts::{output, run, skip};
 use crate::support::{
-    Daemon, Deadline, Event, SOON, Stream, connect, join_request, lossy, member, members, ms, now, wait_for, wait_until,
+    Daemon, Deadline, Event, SOON, Stream, connect, join_request, lossy, member, members, ms, now, show, wait_for,
+    wait_until,
 };
 
 // ---------------------------------------------------------------------------------------------
@@ -153,6 +154,10 @@ fn members_that_never_read_cost_a_constant_and_lose_nothing_but_stale_counts() {
     assert!(kept.len() > DEAF && kept.iter().all(|&memory| memory <= QUEUE_MAX), "{kept:?}");
     let grown = anonymous(&daemon).saturating_sub(before);
     assert!(grown < 1024 * 1024, "{grown} bytes for {DEAF} members");
+    let most = kept.iter().max().unwrap();
+    show(&format!(
+        "members that never read: {most} bytes of the kernel for one at most, {grown} of the process for {DEAF}"
+    ));
     assert_eq!(figure(&daemon, "closed", "too_slow"), 0);
 
     // Half of them read at last.
@@ -259,6 +264,7 @@ fn heads_that_trickle_in_are_cheap_and_answered_408_whatever_they_trickle() {
     });
     let grown = most.saturating_sub(before);
     assert!(grown < TRICKLING_COST, "{grown} bytes for {most_open} connections");
+    show(&format!("heads that trickle in: {grown} bytes of the process for {most_open}"));
     let late = |answer: &Vec<u8>| answer.starts_with(b"HTTP/1.1 408 ");
     let others = answers.iter().find(|answer| !late(answer));
     assert!(others.is_none(), "{:?}", others.map(|answer| lossy(answer)));
@@ -283,6 +289,7 @@ fn heads_of_all_but_the_end_are_bounded_together() {
     wait_until("most are turned away", || figure(&daemon, "refused", "heads") > TRICKLING as u64 - 70);
     let grown = anonymous(&daemon).saturating_sub(before);
     assert!(grown < TRICKLING_COST, "{grown} bytes");
+    show(&format!("heads of all but the end: {grown} bytes of the process for {TRICKLING}"));
     join_undisturbed(&daemon);
     let mut kept = 0;
     for socket in &mut sockets {
@@ -458,7 +465,8 @@ fn a_flood_of_joins_and_leaves_of_one_address_does_not_starve_the_others() {
             scope.spawn(flood);
         }
         wait_until("a flood", || flooded.load(Ordering::Relaxed) > 1_000);
-        let mut stays = Vec::new();
+        let (mut stays, mut times) = (Vec::new(), Vec::new());
+        let (begun, before) = (now(), flooded.load(Ordering::Relaxed));
         for number in 1..=JOINS {
             let begun = now();
             let (stream, count) = member(&daemon, "/calm");
@@ -470,7 +478,12 @@ fn a_flood_of_joins_and_leaves_of_one_address_does_not_starve_the_others() {
             }
             let taken = now() - begun;
             assert!(taken < WITHIN, "join {number} took {taken:?}");
+            times.push(taken);
         }
+        let (joins, took) = (flooded.load(Ordering::Relaxed) - before, now() - begun);
+        times.sort_unstable();
+        let (median, worst) = (times[JOINS / 2], times[JOINS - 1]);
+        show(&format!("beside a flood of {joins} joins in {took:?}: a join took {median:?}, at worst {worst:?}"));
         stays
     });
     daemon.wait_members("flood", 0);

@@ -376,8 +376,8 @@ impl Drop for Daemon {
     }
 }
 
-/// Says more about a failed test.
-#[expect(clippy::print_stderr, reason = "a failed test shows the daemon's own words")]
+/// Says more about a test that fails, or whose figures are asked for (`--nocapture`).
+#[expect(clippy::print_stderr, reason = "a test shows the daemon's own words, and figures")]
 pub(crate) fn show(text: &str) {
     eprintln!("{text}");
 }
