@@ -122,13 +122,16 @@ impl Meter {
         peer.version = peer.version.max(alive.version);
         peer.inbox.note_sent(alive.message, now.tick);
         let peer_node = peer.node;
-        if alive.graves == self.cluster.peers.graves() {
-            self.cluster.graves_gap = GRAVES_GAP.0;
-        } else if self.cluster.graves_ask_at <= now.tick {
-            self.cluster.graves_ask_at = now.tick.after(self.cluster.graves_gap);
-            self.cluster.graves_gap = (self.cluster.graves_gap * 2).min(GRAVES_GAP.1);
-            self.send(News::Ask(Ask { of: Some(peer_node), wanted: Wanted::Graves, nonce: 0 }), now);
+        let own = self.cluster.peers.graves();
+        if alive.graves == own || self.cluster.graves_ask_at > now.tick {
+            return;
         }
+        // It does not help to ask again and again who knows less than this node, while others agree with it.
+        let has_learned = self.cluster.graves_asked.replace(own) != Some(own);
+        let gap = if has_learned { GRAVES_GAP.0 } else { self.cluster.graves_gap };
+        self.cluster.graves_ask_at = now.tick.after(gap);
+        self.cluster.graves_gap = (gap * 2).min(GRAVES_GAP.1);
+        self.send(News::Ask(Ask { of: Some(peer_node), wanted: Wanted::Graves, nonce: 0 }), now);
     }
 
     fn on_ask(&mut self, id: PeerId, ask: Ask, now: Now) {

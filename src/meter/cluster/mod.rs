@@ -45,7 +45,7 @@ const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
 /// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
 const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 
-/// When a question about those who are gone is repeated; doubled each time, up to the second.
+/// When a question about those who are gone is repeated; doubled each time that nothing has come of it, up to the second.
 const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(4));
 
 /// What the operator decided about the cluster.
@@ -123,6 +123,8 @@ pub(super) struct Cluster {
     graves_to_tell: Option<(PeerId, NamespaceId)>,
     graves_ask_at: Tick,
     graves_gap: Duration,
+    /// What it knew of those who are gone when it last asked, as a digest.
+    graves_asked: Option<u64>,
     claim_time_ms: u64,
     /// When this node's counters may be told again.
     counters_at: Tick,
@@ -152,6 +154,7 @@ impl Cluster {
             graves_to_tell: None,
             graves_ask_at: Tick(0),
             graves_gap: GRAVES_GAP.0,
+            graves_asked: None,
             claim_time_ms: 0,
             counters_at: Tick(0),
             has_ended: false,
