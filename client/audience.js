@@ -219,7 +219,7 @@ class Stream {
 
   constructor(url, options, listener) {
     this.#url = url;
-    this.#options = { backoffMs: BACKOFF_MS, backoffMaxMs: BACKOFF_MAX_MS, silenceMs: SILENCE_MS, ...options };
+    this.#options = options;
     this.#listener = listener;
     this.#unlisten = [
       // Nothing tells a browser that the other end of a connection has become unreachable; this does.
@@ -229,7 +229,7 @@ class Stream {
       listen(globalThis, 'online', () => {
         if (this.#timer === null) return;
         this.#failures = 0;
-        this.#connectIn(Math.random() * this.#options.backoffMs);
+        this.#connectIn(this.#drawMs());
       }),
     ];
     this.#connect();
@@ -307,11 +307,14 @@ class Stream {
   /** Full jitter: those who were cut off together do not come back together. */
   #comeBack(message) {
     this.#disconnect();
-    const { backoffMs, backoffMaxMs } = this.#options;
-    const spanMs = Math.min(backoffMs * 2 ** this.#failures, backoffMaxMs);
+    this.#connectIn(this.#floorMs + this.#drawMs());
     this.#failures += 1;
-    this.#connectIn(this.#floorMs + Math.random() * spanMs);
     this.#listener.lose(message, false);
+  }
+
+  #drawMs() {
+    const { backoffMs = BACKOFF_MS, backoffMaxMs = BACKOFF_MAX_MS } = this.#options;
+    return Math.random() * Math.min(backoffMs * 2 ** this.#failures, backoffMaxMs);
   }
 
   #connectIn(ms) {
@@ -322,7 +325,7 @@ class Stream {
   /** A daemon repeats its count, so a stream that says nothing for long leads nowhere. */
   #watch() {
     clearTimeout(this.#silence);
-    const { silenceMs } = this.#options;
+    const { silenceMs = SILENCE_MS } = this.#options;
     if (silenceMs) this.#silence = setTimeout(() => this.#comeBack(`${this.#url} was silent, joining anew`), silenceMs);
   }
 }

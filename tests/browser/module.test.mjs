@@ -368,7 +368,9 @@ describe('audience.js', { concurrency: 3 }, () => {
         first = stream(response, 'retry: 300\n\ndata: 1\n\n');
       },
     });
-    const page = await join(t, server.url('/test'), {}, noteWaits);
+    // An option that is undefined is none that was given.
+    const unset = 'window.options = { silenceMs: undefined, backoffMs: undefined, backoffMaxMs: undefined };';
+    const page = await join(t, server.url('/test'), {}, `${unset}(${noteWaits})()`);
     await told(page, 'a count', (seen) => seen.counts.includes(1));
     first.end();
     const waits = await until('nine waits', () => page.evaluate(() => window.waits.length >= 9 && window.waits));
