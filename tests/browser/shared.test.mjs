@@ -117,13 +117,7 @@ describe('shared', { concurrency: 3 }, () => {
     const { tabs, site } = await tabsOf(t, meter.url('audience', '/test'), 1, { shared: true, uuid: true });
     const [sleeper] = tabs;
     await knows(sleeper, 1);
-    // A headless browser freezes no page, but nothing runs in one that waits for an answer in the old way.
-    await sleeper.evaluate(() => {
-      const request = new XMLHttpRequest();
-      request.open('GET', '/dream', false);
-      setTimeout(() => request.send());
-    });
-    const wake = await until('the tab to be asleep', () => site.dream);
+    const wake = await putToSleep(sleeper, site);
     const other = await tabs.open();
     await until('the other to have taken over', async () => (await meter.stats('test')).connections === 2, 4_000);
     await knows(other, 1);
@@ -137,6 +131,22 @@ describe('shared', { concurrency: 3 }, () => {
     await until('both to be there', async () => await meter.members('test') === 2);
     assert.deepEqual(await sleeper.evaluate(() => window.seen.errors.filter(({ final }) => final)), []);
   });
+
+  for (const [what, { silenceMs, look }] of Object.entries({
+    'is looked at': { look: () => document.dispatchEvent(new Event('visibilitychange')) },
+    'has heard nothing for long': { silenceMs: 1_500, look: () => {} },
+  })) {
+    test(`a tab that ${what} takes over from one that sleeps`, async (t) => {
+      const meter = await Meter.start(t, ...ALONE, '--notify-max-delay', '0.3');
+      const { tabs, site } = await tabsOf(t, meter.url('audience', '/test'), 2, { shared: true, silenceMs });
+      for (const tab of tabs) await knows(tab, 1);
+      const wake = await putToSleep(tabs[0], site);
+      await tabs[1].evaluate(look);
+      await until('it to have taken over', async () => (await meter.stats('test')).connections === 2);
+      wake();
+      await until('the first to have let go', async () => await meter.members('test') === 1);
+    });
+  }
 
   test('what is final for one is final for all, and each tab asks nothing more', async (t) => {
     const server = await serve(t, {
@@ -244,6 +254,16 @@ async function tabsOf(t, url, count, options = { shared: true }, script = () => 
   };
   while (tabs.length < count) tabs.push(await tabs.open());
   return { tabs, site };
+}
+
+/** A headless browser freezes no page, but nothing runs in one that waits for an answer in the old way. */
+async function putToSleep(tab, site) {
+  await tab.evaluate(() => {
+    const request = new XMLHttpRequest();
+    request.open('GET', '/dream', false);
+    setTimeout(() => request.send());
+  });
+  return until('the tab to be asleep', () => site.dream);
 }
 
 /** Waits until the tab was told this total last. */
