@@ -46,9 +46,8 @@ impl Meter {
     pub(super) fn note_standing(&mut self, id: NamespaceId, standing: Standing, now: Now) {
         if standing != Standing::Pending {
             self.touch_share(id);
-        }
-        if standing == Standing::Counted {
-            self.note_total(id, 1, now);
+            // With a share of its own, a node sees the peak that it was a bystander of before.
+            self.note_total(id, u64::from(standing == Standing::Counted), now);
         }
     }
 

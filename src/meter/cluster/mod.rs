@@ -46,7 +46,7 @@ const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
 const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 
 /// When a question about those who are gone is repeated; doubled each time that nothing has come of it, up to the second.
-const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(4));
+const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// What the operator decided about the cluster.
 #[derive(Clone, Copy, Debug)]
