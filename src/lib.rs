@@ -78,6 +78,10 @@
 //! told only when something changes: others know it at any time by the node's own clock, which comes with each datagram. Of
 //! a node that is gone it ends when it was last heard by that clock, which is the same for all who have heard it.
 //!
+//! A node's counters of itself (`server::metrics`) go with its signs of life, every few seconds. So whoever answers a scrape
+//! of the shared stats port answers for all, and its own are those that it has told, or a counter would seem to fall where
+//! the next answer is somebody else's.
+//!
 //! What is forgotten leaves the journal, so it is told before; and signs of life carry the version up to which something is
 //! not told any more. Who has not heard as far as that takes the node for gone, and asks for everything.
 //!

@@ -12,6 +12,7 @@
 //! | `serve` | what an event, an answer or a deadline makes of one connection |
 //! | `service` | what a request is answered with, and what it does to the audience |
 //! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
+//! | `figures`, `metrics` | what the pages of the stats port say, and the figures of all nodes as Prometheus has them |
 //! | `pieces` | replies that are too long for one turn |
 //! | `push` | telling many, in slices |
 //! | `bus` | datagrams to and from the other nodes |

@@ -147,19 +147,19 @@ mod tests {
         check("*", "x", "7/nonsense", false);
     }
 
-    /// A process of this audience that has put up the names of its ports, under numbers that none has in this test's
-    /// process.
-    fn up(audience: &str, node: u64, is_local: bool) -> Neighbours {
+    /// A process of this audience that has put up the names of its ports; the stats port's is of this address, which no other
+    /// test has.
+    fn up(audience: &str, address: &str, node: u64, is_local: bool) -> Neighbours {
         let audience = format!("{audience}{}", std::process::id());
         let mut up = Neighbours { audience, node: NodeId(node), is_local, claims: Vec::new(), sockets: Vec::new() };
         up.claim(Port::Audience, 8, &format!("{}.test", up.audience));
-        up.claim(Port::Stats, 9, &format!("{}.test", std::process::id()));
+        up.claim(Port::Stats, 9, &format!("{}.{address}", std::process::id()));
         up
     }
 
     #[test]
     fn the_name_that_another_puts_up_is_seen() {
-        let (one, same, other) = (up("a", 1, true), up("a", 2, true), up("b", 3, true));
+        let (one, same, other) = (up("a", "seen", 1, true), up("a", "seen", 2, true), up("b", "seen", 3, true));
         assert_eq!((one.look().clash, same.look().clash, other.look().clash), (Some(1), Some(1), Some(1)));
         drop(other);
         assert_eq!((one.look().clash, same.look().clash), (None, None));
@@ -167,13 +167,17 @@ mod tests {
 
     #[test]
     fn siblings_are_those_of_the_same_audience_who_are_up() {
-        let one = up("siblings", 1, true);
+        let one = up("siblings", "siblings", 1, true);
         assert_eq!(one.look().siblings, Some(0));
-        let (two, mut three, _stranger) = (up("siblings", 2, true), up("siblings", 3, true), up("strangers", 4, true));
+        let (two, mut three, _stranger) = (
+            up("siblings", "siblings", 2, true),
+            up("siblings", "siblings", 3, true),
+            up("strangers", "siblings", 4, true),
+        );
         assert_eq!([&one, &two, &three].map(|each| each.look().siblings), [Some(2); 3]);
         three.sockets.clear();
         assert_eq!(one.look().siblings, Some(1));
         assert_eq!(three.look().siblings, None, "who is not up may not see the others either");
-        assert_eq!(up("elsewhere", 5, false).look().siblings, None, "on the network there may be others");
+        assert_eq!(up("elsewhere", "siblings", 5, false).look().siblings, None, "on the network there may be others");
     }
 }

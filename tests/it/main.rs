@@ -24,6 +24,7 @@ mod limits;
 mod metrics;
 mod proxies;
 mod rfc9112;
+mod rrd;
 mod second_opinion;
 mod simulation;
 mod slow;
