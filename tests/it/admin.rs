@@ -317,7 +317,10 @@ fn other_paths_of_the_stats_port_say_which_there_are() {
         let reply = get(address, target);
         assert_eq!(
             (reply.status, reply.body.as_str()),
-            (404, "there are /, /cluster, /process and /history/<namespace> here\n"),
+            (
+                404,
+                "there are /, /cluster, /process, /history/<namespace>, /metrics, /healthz, /readyz and /grafana.json here\n"
+            ),
             "{target}"
         );
     }
