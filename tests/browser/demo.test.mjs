@@ -355,8 +355,10 @@ async function gather(meter, namespace, count) {
   const leaving = new AbortController();
   const { signal } = leaving;
   const joins = Array.from({ length: count }, () => fetch(meter.url('audience', `/${namespace}`), { headers, signal }));
-  for (const { status } of await Promise.all(joins)) assert.equal(status, 200);
-  return { leave: () => leaving.abort() };
+  const responses = await Promise.all(joins);
+  for (const { status } of responses) assert.equal(status, 200);
+  // A response that nobody holds is collected, and its stream with it.
+  return { responses, leave: () => leaving.abort() };
 }
 
 /** A page whose monotonic clock `skip` can set forward. */
