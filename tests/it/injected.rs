@@ -277,8 +277,8 @@ fn a_read_that_takes_nothing_is_taken_up_again() {
 
 #[test]
 fn a_read_that_fails_ends_one_member() {
-    // A join is read in two calls, or in some forty.
-    let step = if is_tortured() { 301 } else { 11 };
+    // A join is read in one call or two, or in some forty. Some who are met have left by the end, so it is to meet many.
+    let step = if is_tortured() { 301 } else { 5 };
     let rules = ["ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH"];
     let rules = rules.map(|error| format!("recvfrom:error={error}:when=5+{step}"));
     inject("a_read_that_fails_ends_one_member", Harm::Some, &rules.each_ref().map(String::as_str));
