@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::{
-    BINARY, Daemon, Deadline, Event, Reply, SOON, Stream, connect, free_port, get, isolate, join_request, ms, now,
+    BINARY, Daemon, Deadline, Event, SOON, Stream, connect, free_port, get, isolate, join_request, ms, now,
     read_to_end, request, wait_for, wait_until,
 };
 
@@ -71,14 +71,7 @@ fn audience<const COUNT: usize>(options: &[&str]) -> [Daemon; COUNT] {
 /// What `/cluster` says.
 #[track_caller]
 fn cluster(daemon: &Daemon) -> Value {
-    let address = daemon.stats_port();
-    let bytes = wait_for("an answer of the stats port", || {
-        let mut socket = connect(address);
-        socket.write_all(request("GET", "/cluster", &format!("Host: {address}\r\n")).as_bytes()).unwrap();
-        // A client that did not come to speak within 50 ms is taken for one that says nothing, and gets no HTTP.
-        Some(read_to_end(&mut socket)).filter(|bytes| bytes.starts_with(b"HTTP/"))
-    });
-    let reply = Reply::parse(&bytes);
+    let reply = daemon.stats_page("/cluster");
     assert_eq!(reply.status, 200, "{reply:?}");
     serde_json::from_str(&reply.body).unwrap()
 }

@@ -67,7 +67,7 @@ fn wait_present(daemon: &Daemon, namespace: &str, present: (u64, u64)) {
 }
 
 fn process(daemon: &Daemon) -> Value {
-    serde_json::from_str(&get(daemon.stats_port(), "/process").body).unwrap()
+    serde_json::from_str(&daemon.stats_page("/process").body).unwrap()
 }
 
 #[test]

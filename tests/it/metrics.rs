@@ -12,7 +12,7 @@ use crate::support::*;
 const BRISK: [&str; 2] = ["--notify-min-delay", "0.05"];
 
 fn text(daemon: &Daemon) -> String {
-    let reply = get(daemon.stats_port(), "/metrics");
+    let reply = daemon.stats_page("/metrics");
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     reply.body
@@ -138,7 +138,7 @@ fn whichever_node_answers_it_answers_for_all() {
 #[test]
 fn health_and_readiness_are_told_and_the_drain_is_not_ready() {
     let daemon = Daemon::start(&["--drain-delay", "5"]);
-    let ask = |path: &str| get(daemon.stats_port(), path);
+    let ask = |path: &str| daemon.stats_page(path);
     assert_eq!((ask("/healthz").status, ask("/healthz").body.as_str()), (200, "alive\n"));
     assert_eq!((ask("/readyz").status, ask("/readyz").body.as_str()), (200, "ready\n"));
     let _member = member(&daemon, "/ns");
@@ -166,7 +166,7 @@ fn the_dashboard_and_the_rules_of_the_readme_ask_for_what_is_told() {
     let daemon = Daemon::start(&BRISK);
     let told = text(&daemon);
     let told = names_in(&told);
-    let reply = get(daemon.stats_port(), "/grafana.json");
+    let reply = daemon.stats_page("/grafana.json");
     assert_eq!((reply.status, reply.header("Content-Type")), (200, Some("application/json")));
     let dashboard: Value = serde_json::from_str(&reply.body).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();

@@ -287,6 +287,19 @@ impl Daemon {
         self.reachable("demo")
     }
 
+    /// A page of the stats port.
+    #[track_caller]
+    pub(crate) fn stats_page(&self, path: &str) -> Reply {
+        let address = self.stats_port();
+        let bytes = wait_for("an answer of the stats port", || {
+            let mut socket = connect(address);
+            socket.write_all(request("GET", path, &format!("Host: {address}\r\n")).as_bytes()).unwrap();
+            // A client that did not come to speak within 50 ms is taken for one that says nothing, and gets no HTTP.
+            Some(read_to_end(&mut socket)).filter(|bytes| bytes.starts_with(b"HTTP/"))
+        });
+        Reply::parse(&bytes)
+    }
+
     /// The stats as `nc` with a closed standard input gets them.
     #[track_caller]
     pub(crate) fn stats_text(&self) -> String {
