@@ -211,8 +211,10 @@ impl Meter {
         if standing != Standing::Pending {
             self.touch_share(id);
         }
-        if let Some(ticks) = stay {
-            self.note_stay(id, ticks, now);
+        match stay {
+            Some(ticks) => self.note_stay(id, ticks, now),
+            // Who takes its place may be counted already.
+            None => drop(self.note_total(id, 0, now)),
         }
         if is_without_trace {
             self.forget(id, now);
