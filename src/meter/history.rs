@@ -128,12 +128,7 @@ impl Histories {
     /// `id` is the ring that it had last; that may be another's by now.
     pub(super) fn note(&mut self, id: HistoryId, name: &Rc<str>, total: u64, joins: u64, now: Now) -> HistoryId {
         let is_its = self.rings.get(id).is_some_and(|ring| Rc::ptr_eq(&ring.name, name) || ring.name == *name);
-        let id = match total {
-            _ if is_its => id,
-            // Nobody whom it is kept for is there.
-            0 => NONE,
-            _ => self.begin(name, total.saturating_sub(joins), total, now),
-        };
+        let id = if is_its { id } else { self.begin(name, total.saturating_sub(joins), total, now) };
         if id == NONE {
             return NONE;
         }
