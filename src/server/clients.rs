@@ -14,6 +14,7 @@ use std::io;
 use std::net::{IpAddr, TcpStream};
 
 use super::conn::{ConnId, Port};
+use crate::collections::shards::BuildKeyHasher;
 use crate::config::{Config, Networks};
 use crate::wire::forwarded;
 use crate::wire::http::Request;
@@ -44,13 +45,14 @@ pub(super) struct Clients {
     trusted: Networks,
     /// Whether the address matters to anybody.
     is_address_wanted: bool,
-    waiting: HashMap<ConnId, Client>,
+    /// Looked into for everybody who comes and goes, so by a hash that costs next to nothing: the keys are our own.
+    waiting: HashMap<ConnId, Client, BuildKeyHasher>,
 }
 
 impl Clients {
     pub(super) fn new(config: &Config) -> Self {
         let trusted = config.trust_proxy.clone();
-        Self { trusted, is_address_wanted: config.limits.per_address.is_some(), waiting: HashMap::new() }
+        Self { trusted, is_address_wanted: config.limits.per_address.is_some(), waiting: HashMap::default() }
     }
 
     /// The address from which a connection comes, as far as it is of use. Not of the local ports, which have no proxies.
