@@ -111,6 +111,7 @@ impl Meter {
         if is_peak {
             namespace.merge_peak(Peak { members: namespace.total(), at_unix_s: now.unix_s() });
         }
+        self.note_change(id);
         is_peak
     }
 }

@@ -14,6 +14,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod accounts;
+mod changes;
 mod claims;
 mod cluster;
 mod digest;
@@ -29,6 +30,7 @@ mod peers;
 mod standing;
 mod stays;
 mod walks;
+pub mod watches;
 mod window;
 
 use std::collections::VecDeque;
@@ -41,6 +43,8 @@ use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use crate::collections::{Key, NONE};
 pub use accounts::Accounts;
+pub use changes::Changed;
+use changes::Changes;
 use claims::Claims;
 use cluster::Cluster;
 pub use cluster::{ClusterRules, NodeFigures, Rejection};
@@ -138,6 +142,7 @@ pub struct Meter {
     /// How long members stayed who have left, by namespace.
     stays: StaysTable,
     histories: Histories,
+    changes: Changes,
     /// Per namespace: when to repeat or tell its count, or, when it is empty, when to forget it.
     timers: TimerWheel,
     /// Per member: when it will have stayed long enough to be counted.
@@ -162,6 +167,7 @@ impl Meter {
             walks: Walks::default(),
             stays: StaysTable::default(),
             histories: Histories::new(0),
+            changes: Changes::default(),
             timers: TimerWheel::default(),
             pending: TimerWheel::default(),
             ready: VecDeque::new(),

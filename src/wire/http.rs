@@ -135,6 +135,8 @@ pub struct Request<'a> {
     pub method: Method,
     /// The path of the target, as it was sent: not decoded, without query. `*` in asterisk form.
     pub path: &'a str,
+    /// The query of the target, as it was sent, without its `?`.
+    pub query: Option<&'a str>,
     /// Whether an `Accept` field names `text/event-stream`.
     pub accepts_event_stream: bool,
     /// Whom it is for: the host of a target in absolute form, else `Host`; with its port, if it has one.
@@ -176,6 +178,7 @@ impl<'a> Request<'a> {
         let mut request = Self {
             method,
             path: target.path,
+            query: target.query,
             accepts_event_stream: false,
             host: None,
             origin: None,

@@ -19,3 +19,4 @@ mod seal;
 pub mod session;
 pub mod sse;
 pub mod stats;
+pub mod watch;

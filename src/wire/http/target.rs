@@ -12,6 +12,8 @@ use super::bytes::{Class, is_graphic};
 pub(super) struct Target<'a> {
     /// Without query, not decoded. `*` in asterisk form.
     pub(super) path: &'a str,
+    /// What follows the first `?`, if there is one.
+    pub(super) query: Option<&'a str>,
     /// Whom it is for, in absolute form.
     pub(super) authority: Option<&'a str>,
 }
@@ -24,7 +26,8 @@ pub(super) fn parse_target(target: &[u8]) -> Result<Target<'_>, Refusal> {
     }
     let target = str::from_utf8(target).map_err(|_| Refusal::Target)?;
     if target.starts_with('/') || target == "*" {
-        return Ok(Target { path: without_query(target), authority: None });
+        let (path, query) = split_query(target);
+        return Ok(Target { path, query, authority: None });
     }
     let (scheme, rest) = target.split_once("://").ok_or(Refusal::Target)?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -36,14 +39,17 @@ pub(super) fn parse_target(target: &[u8]) -> Result<Target<'_>, Refusal> {
     {
         return Err(Refusal::Target);
     }
-    Ok(Target { path: without_query(path), authority: Some(authority) })
+    let (path, query) = split_query(path);
+    Ok(Target { path, query, authority: Some(authority) })
 }
 
-fn without_query(path: &str) -> &str {
-    match path.split('?').next() {
-        None | Some("") => "/",
-        Some(path) => path,
-    }
+/// A path, which is `/` if there is none (RFC 9110 section 4.2.3), and a query.
+fn split_query(target: &str) -> (&str, Option<&str>) {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    (if path.is_empty() { "/" } else { path }, query)
 }
 
 /// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )` (RFC 3986 section 3.1)

@@ -43,6 +43,7 @@ fn everything_that_is_asked_for_is_found() {
         Ok(Some(Request {
             method: Method::Other,
             path: "/event/me",
+            query: Some("x=1"),
             accepts_event_stream: true,
             host: Some("example.com:80"),
             origin: Some(b"https://a.example"),

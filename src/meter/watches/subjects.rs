@@ -1,0 +1,331 @@
+//! What is watched: each namespace with its total, and the sums of prefixes.
+//!
+//! Owns the totals as of the last round, by name and in the order of names: all that begin alike lie together, so a sum and
+//! all that a prefix stands for are a stretch of the table. Names stay while somebody watches them by name, while anybody is
+//! there, and until all have heard that nobody is.
+//!
+//! Each change of a total changes the sums of the prefixes that its name begins with. There may be many of them, but only
+//! the lengths that they have are looked up: at most one for each byte of the name.
+//!
+//! Invariant: between rounds, the sum of a prefix that was summed is that of the totals of all names that begin with it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+use std::rc::Rc;
+
+use super::milestones::{Figures, Thresholds};
+use crate::collections::Key;
+use crate::collections::slab::Slab;
+use crate::meter::Changed;
+
+/// The key of a name.
+pub(super) type NameId = Key;
+
+/// The key of a prefix.
+pub(super) type PrefixId = Key;
+
+/// What somebody watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A namespace.
+    Name(NameId),
+    /// All whose names begin alike, and their sum.
+    Prefix(PrefixId),
+}
+
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) text: Rc<str>,
+    pub(super) figures: Figures,
+    /// How many watch it by name.
+    pins: u32,
+    /// Whether it is in `vacant`.
+    is_vacant: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Prefix {
+    /// What names begin with.
+    pub(super) text: Rc<str>,
+    /// What it is called: with a star.
+    pub(super) pattern: Rc<str>,
+    /// Of the sum, as it was when the last round was taken over.
+    pub(super) figures: Figures,
+    /// As it is now.
+    sum: u64,
+    /// The names that have changed in this round.
+    pub(super) changed: Vec<NameId>,
+    is_summed: bool,
+    pins: u32,
+}
+
+/// All that is watched, or may be by somebody's prefix.
+#[derive(Debug)]
+pub(super) struct Subjects {
+    pub(super) thresholds: Thresholds,
+    names: Slab<Name>,
+    by_name: BTreeMap<Rc<str>, NameId>,
+    prefixes: Slab<Prefix>,
+    by_prefix: HashMap<Rc<str>, PrefixId>,
+    /// How many prefixes there are of each length.
+    lengths: BTreeMap<usize, u32>,
+    /// Prefixes that have not been summed, and how far the first of them has been.
+    unsummed: VecDeque<PrefixId>,
+    sum: Sum,
+    /// Prefixes whose sums have changed in this round, some of them perhaps gone.
+    touched: Vec<PrefixId>,
+    /// Names of which nobody is there, to be dropped.
+    vacant: VecDeque<NameId>,
+}
+
+/// A sum on its way.
+#[derive(Debug, Default)]
+struct Sum {
+    /// The last name that is in it.
+    last: Option<Rc<str>>,
+    total: u64,
+}
+
+impl Subjects {
+    pub(super) fn new(thresholds: Thresholds) -> Self {
+        Self {
+            thresholds,
+            names: Slab::default(),
+            by_name: BTreeMap::new(),
+            prefixes: Slab::default(),
+            by_prefix: HashMap::new(),
+            lengths: BTreeMap::new(),
+            unsummed: VecDeque::new(),
+            sum: Sum::default(),
+            touched: Vec::new(),
+            vacant: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn name(&self, id: NameId) -> &Name {
+        self.names.at(id)
+    }
+
+    pub(super) fn prefix(&self, id: PrefixId) -> &Prefix {
+        self.prefixes.at(id)
+    }
+
+    /// Names that begin with a prefix, after `last`, in their order.
+    pub(super) fn names_after(&self, prefix: PrefixId, last: Option<&str>) -> impl Iterator<Item = (NameId, &Name)> {
+        let prefix = &*self.prefixes.at(prefix).text;
+        let start = last.map_or(Bound::Included(prefix), Bound::Excluded);
+        let names = self.by_name.range::<str, _>((start, Bound::Unbounded));
+        names.take_while(move |(name, _)| name.starts_with(prefix)).map(|(_, &id)| (id, self.names.at(id)))
+    }
+
+    /// One more watches this namespace.
+    pub(super) fn pin_name(&mut self, name: &str) -> NameId {
+        let id = match self.by_name.get(name) {
+            Some(&id) => id,
+            None => self.insert(name.into(), Figures::default()),
+        };
+        self.names.at_mut(id).pins += 1;
+        id
+    }
+
+    /// One more watches all that begin like this.
+    pub(super) fn pin_prefix(&mut self, prefix: &str) -> PrefixId {
+        let id = match self.by_prefix.get(prefix) {
+            Some(&id) => id,
+            None => self.insert_prefix(prefix),
+        };
+        self.prefixes.at_mut(id).pins += 1;
+        id
+    }
+
+    /// One less does.
+    pub(super) fn unpin(&mut self, subject: Subject) {
+        match subject {
+            Subject::Name(id) => {
+                self.names.at_mut(id).pins -= 1;
+                self.note_vacant(id);
+            }
+            Subject::Prefix(id) => {
+                let prefix = self.prefixes.at_mut(id);
+                prefix.pins -= 1;
+                if prefix.pins == 0 {
+                    self.remove_prefix(id);
+                }
+            }
+        }
+    }
+
+    /// A namespace that is there already.
+    pub(super) fn find(&mut self, name: &Rc<str>, total: u64, peak: u64, round: u32) {
+        let figures = Figures::found(total, peak, &self.thresholds, round);
+        let id = match self.by_name.get(name) {
+            Some(&id) => {
+                self.names.at_mut(id).figures = figures;
+                id
+            }
+            None => self.insert(name.clone(), figures),
+        };
+        self.note_vacant(id);
+    }
+
+    /// Takes over a change; returns how much that was.
+    pub(super) fn change(&mut self, changed: &Changed, round: u32) -> usize {
+        let &Changed { ref name, total, peak } = changed;
+        let id = match self.by_name.get(name) {
+            Some(&id) => id,
+            None if total == 0 => return 1,
+            None => self.insert(name.clone(), Figures::default()),
+        };
+        let figures = &mut self.names.at_mut(id).figures;
+        let before = figures.total;
+        if !figures.change(total, peak, &self.thresholds, round) {
+            return 1;
+        }
+        self.note_vacant(id);
+        let lengths = self.lengths.keys().take_while(|&&length| length <= name.len());
+        let mut looks = 1;
+        for prefix in lengths.filter_map(|&length| name.get(..length)) {
+            looks += 1;
+            let Some(&prefix_id) = self.by_prefix.get(prefix) else { continue };
+            let prefix = self.prefixes.at_mut(prefix_id);
+            if prefix.changed.is_empty() {
+                self.touched.push(prefix_id);
+            }
+            prefix.changed.push(id);
+            if prefix.is_summed {
+                prefix.sum = prefix.sum - before + total;
+            }
+        }
+        looks
+    }
+
+    /// Takes over the sums of so many prefixes, once all totals of a round are; returns whether that is all.
+    pub(super) fn change_sums(&mut self, prefixes: usize, round: u32) -> bool {
+        let first = self.touched.len().saturating_sub(prefixes);
+        for id in self.touched.drain(first..) {
+            if let Some(Prefix { figures, sum, .. }) = self.prefixes.get_mut(id).filter(|prefix| prefix.is_summed) {
+                figures.change(*sum, *sum, &self.thresholds, round);
+            }
+        }
+        self.touched.is_empty()
+    }
+
+    /// Whether all prefixes have their sums.
+    pub(super) fn are_summed(&self) -> bool {
+        self.unsummed.is_empty()
+    }
+
+    /// Goes on with the first sum that is missing, over so many names. No total may change before it is done.
+    pub(super) fn go_on_summing(&mut self, names: usize, round: u32) {
+        let Some(&id) = self.unsummed.front() else { return };
+        let Sum { last, mut total } = std::mem::take(&mut self.sum);
+        let mut stretch = self.names_after(id, last.as_deref());
+        let mut newest = None;
+        for (_, name) in stretch.by_ref().take(names) {
+            total += name.figures.total;
+            newest = Some(&name.text);
+        }
+        let last = newest.cloned();
+        let is_done = stretch.next().is_none();
+        drop(stretch);
+        if is_done {
+            self.unsummed.pop_front();
+            let prefix = self.prefixes.at_mut(id);
+            prefix.is_summed = true;
+            prefix.sum = total;
+            prefix.figures = Figures::found(total, total, &self.thresholds, round);
+        } else {
+            self.sum = Sum { last, total };
+        }
+    }
+
+    /// A round begins: what has changed in the one before is forgotten.
+    pub(super) fn begin_round(&mut self) {
+        for (_, prefix) in self.prefixes.iter_mut() {
+            prefix.changed.clear();
+        }
+    }
+
+    /// How many names may be dropped.
+    pub(super) fn vacant(&self) -> usize {
+        self.vacant.len()
+    }
+
+    /// Drops the next name of which nobody is there, if all have heard so who have heard of this round, nobody watches it by
+    /// its name, and it is forgotten; until then its peak is of use.
+    pub(super) fn drop_vacant(&mut self, heard_by_all: u32, is_forgotten: impl FnOnce(&str) -> bool) {
+        let Some(id) = self.vacant.pop_front() else { return };
+        let name = self.names.at_mut(id);
+        let is_idle = name.figures.total == 0 && name.pins == 0;
+        if !is_idle {
+            name.is_vacant = false;
+        } else if name.figures.version > heard_by_all || !is_forgotten(&name.text) {
+            self.vacant.push_back(id);
+        } else if let Some(name) = self.names.remove(id) {
+            self.by_name.remove(&name.text);
+        }
+    }
+
+    /// Drops so many names, whatever they are; returns whether none is left.
+    pub(super) fn dismantle(&mut self, names: usize) -> bool {
+        for _ in 0..names {
+            let Some((_, id)) = self.by_name.pop_first() else { return true };
+            self.names.remove(id);
+        }
+        false
+    }
+
+    /// How many names are kept.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> usize {
+        self.names.len()
+    }
+
+    fn insert(&mut self, name: Rc<str>, figures: Figures) -> NameId {
+        let id = self.names.insert(Name { text: name.clone(), figures, pins: 0, is_vacant: false });
+        self.by_name.insert(name, id);
+        id
+    }
+
+    fn note_vacant(&mut self, id: NameId) {
+        let name = self.names.at_mut(id);
+        if name.figures.total == 0 && name.pins == 0 && !name.is_vacant {
+            name.is_vacant = true;
+            self.vacant.push_back(id);
+        }
+    }
+
+    fn insert_prefix(&mut self, prefix: &str) -> PrefixId {
+        let text: Rc<str> = prefix.into();
+        let id = self.prefixes.insert(Prefix {
+            text: text.clone(),
+            pattern: format!("{prefix}*").into(),
+            figures: Figures::default(),
+            sum: 0,
+            changed: Vec::new(),
+            is_summed: false,
+            pins: 0,
+        });
+        self.by_prefix.insert(text, id);
+        *self.lengths.entry(prefix.len()).or_default() += 1;
+        self.unsummed.push_back(id);
+        id
+    }
+
+    fn remove_prefix(&mut self, id: PrefixId) {
+        let Some(Prefix { text, is_summed, .. }) = self.prefixes.remove(id) else { return };
+        self.by_prefix.remove(&text);
+        if let Some(count) = self.lengths.get_mut(&text.len()) {
+            *count -= 1;
+            if *count == 0 {
+                self.lengths.remove(&text.len());
+            }
+        }
+        if !is_summed {
+            if self.unsummed.front() == Some(&id) {
+                self.sum = Sum::default();
+            }
+            self.unsummed.retain(|&other| other != id);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::*;
+use crate::meter::news::NodeId;
+use crate::meter::{MemberId, NotifyRule, Rules};
+
+const CLEAN_DELAY: Duration = Duration::from_secs(3);
+const BEAT_AFTER: Duration = Duration::from_secs(25);
+
+/// An audience, those who watch it, and what they have heard.
+struct World {
+    meter: Meter,
+    watches: Watches,
+    now: Now,
+    clients: BTreeMap<WatcherId, Client>,
+    beats: usize,
+}
+
+#[derive(Default)]
+struct Client {
+    patterns: Vec<String>,
+    known: BTreeMap<String, u64>,
+    milestones: Vec<String>,
+    lines: usize,
+    /// How many pieces it takes until it stalls; for ever if `None`.
+    takes: Option<usize>,
+    has_stalled: bool,
+}
+
+fn pattern(text: &str) -> Pattern<'_> {
+    text.strip_suffix('*').map_or(Pattern::Name(text), Pattern::Prefix)
+}
+
+impl World {
+    fn new() -> Self {
+        let delays = Duration::ZERO;
+        let notify = NotifyRule { delta_ratio: 0.1, min_delay: delays, max_delay: Duration::MAX };
+        let rules = Rules { notify, increment_delay: delays, namespace_clean_delay: CLEAN_DELAY };
+        let thresholds = Thresholds::new([10, 100]).unwrap();
+        Self {
+            meter: Meter::new(rules, NodeId(1), None),
+            watches: Watches::new(thresholds, BEAT_AFTER),
+            now: Now::default(),
+            clients: BTreeMap::new(),
+            beats: 0,
+        }
+    }
+
+    fn join(&mut self, member: MemberId, name: &str) {
+        self.meter.join(member, name, None, self.now);
+    }
+
+    fn leave(&mut self, member: MemberId) {
+        self.meter.leave(member, self.now);
+    }
+
+    fn enter(&mut self, id: WatcherId, patterns: &[&str]) {
+        let all: Vec<Pattern> = patterns.iter().map(|text| pattern(text)).collect();
+        self.watches.enter(id, &all, &mut self.meter, self.now).unwrap();
+        let patterns = patterns.iter().map(|&text| text.to_owned()).collect();
+        self.clients.insert(id, Client { patterns, ..Client::default() });
+    }
+
+    fn go(&mut self, id: WatcherId) {
+        self.watches.leave(id, &mut self.meter);
+        self.clients.remove(&id);
+    }
+
+    /// Lets a client take so many pieces, or all of them.
+    fn let_take(&mut self, id: WatcherId, takes: Option<usize>) {
+        let client = self.clients.get_mut(&id).unwrap();
+        client.takes = takes;
+        client.has_stalled |= takes.is_some();
+        if takes != Some(0) {
+            self.watches.resume(id);
+        }
+    }
+
+    /// Turns, until there is nothing to do at this time.
+    fn settle(&mut self) {
+        for _ in 0..100_000 {
+            self.meter.handle_timeout(self.now, true);
+            while self.meter.poll_output().is_some() {}
+            self.watches.go_on(&mut self.meter, self.now);
+            let mut piece = Piece::default();
+            while let Some(id) = self.watches.tell(&mut piece) {
+                self.hear(id, &piece);
+            }
+            if self.watches.poll_timeout(&self.meter).is_none_or(|due| due > self.now.tick) {
+                return;
+            }
+        }
+        panic!("there is always something to do");
+    }
+
+    fn hear(&mut self, id: WatcherId, piece: &Piece) {
+        self.beats += usize::from(piece.is_beat);
+        let client = self.clients.get_mut(&id).expect("who left is told nothing");
+        for (name, total) in &piece.counts {
+            let before = client.known.insert(name.to_string(), *total);
+            assert!(client.has_stalled || before != Some(*total), "{id}: {name} is {total} still");
+            client.lines += 1;
+        }
+        let told = piece.milestones.iter().map(|(milestone, name, number)| format!("{name} {milestone} {number}"));
+        client.milestones.extend(told);
+        if let Some(takes) = &mut client.takes {
+            *takes = takes.saturating_sub(1);
+            if *takes == 0 {
+                self.watches.stall(id);
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.tick.after(time);
+        while self.now.tick < end {
+            self.now.tick = Tick(self.now.tick.0 + 10).min(end);
+            self.settle();
+        }
+    }
+
+    /// What everybody knows is what there is.
+    fn check(&self) {
+        let totals: BTreeMap<&str, u64> =
+            self.meter.namespaces_from(0).map(|(_, namespace)| (namespace.name(), namespace.total())).collect();
+        for (id, client) in &self.clients {
+            let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+            for text in &client.patterns {
+                let of = |name: &str| totals.get(name).copied().unwrap_or(0);
+                let sum = match pattern(text) {
+                    Pattern::Name(name) => of(name),
+                    Pattern::Prefix(prefix) => {
+                        let all = totals.iter().filter(|(name, _)| name.starts_with(prefix));
+                        expected.extend(all.clone().map(|(name, &total)| ((*name).to_owned(), total)));
+                        all.map(|(_, total)| total).sum()
+                    }
+                };
+                expected.insert(text.clone(), sum);
+            }
+            let is_there = |(name, total): &(&String, &u64)| **total > 0 || client.patterns.contains(name);
+            let known: Vec<_> = client.known.iter().filter(is_there).collect();
+            let expected: Vec<_> = expected.iter().filter(is_there).collect();
+            assert_eq!(known, expected, "{id} watches {:?}", client.patterns);
+        }
+    }
+}
+
+#[test]
+fn who_comes_is_told_all_it_asks_for_and_then_what_changes() {
+    let mut world = World::new();
+    world.join(0, "a-1");
+    world.join(1, "b");
+    world.enter(7, &["b", "a-*", "nobody"]);
+    world.settle();
+    world.check();
+    let known = |world: &World| world.clients[&7].known.clone().into_iter().collect::<Vec<_>>();
+    let pairs = |pairs: &[(&str, u64)]| pairs.iter().map(|&(name, total)| (name.to_owned(), total)).collect::<Vec<_>>();
+    assert_eq!(known(&world), pairs(&[("a-*", 1), ("a-1", 1), ("b", 1), ("nobody", 0)]));
+    world.join(2, "a-2");
+    world.leave(1);
+    world.settle();
+    world.pass(Duration::from_secs(1));
+    world.check();
+    assert_eq!(known(&world), pairs(&[("a-*", 2), ("a-1", 1), ("a-2", 1), ("b", 0), ("nobody", 0)]));
+    assert_eq!(world.clients[&7].lines, 4 + 3);
+}
+
+#[test]
+fn what_changes_often_is_told_once_a_second_and_after_quiet_at_once() {
+    let mut world = World::new();
+    world.enter(0, &["a"]);
+    world.pass(Duration::from_secs(5));
+    world.join(0, "a");
+    world.settle();
+    assert_eq!(world.clients[&0].known["a"], 1, "at once");
+    for member in 1..50 {
+        world.join(member, "a");
+        world.pass(Duration::from_millis(10));
+    }
+    assert_eq!(world.clients[&0].known["a"], 1);
+    world.pass(Duration::from_secs(1));
+    assert_eq!((world.clients[&0].known["a"], world.clients[&0].lines), (50, 3));
+}
+
+#[test]
+fn nothing_wakes_while_nobody_watches_and_a_beat_comes_when_nothing_changes() {
+    let mut world = World::new();
+    world.join(0, "a");
+    assert_eq!(world.watches.poll_timeout(&world.meter), None);
+    world.enter(0, &["*"]);
+    world.settle();
+    let due = world.watches.poll_timeout(&world.meter).unwrap();
+    assert_eq!(due, world.now.tick.after(BEAT_AFTER));
+    world.pass(BEAT_AFTER * 3 + ROUND);
+    assert_eq!(world.beats, 3);
+    world.go(0);
+    world.settle();
+    assert_eq!(world.watches.poll_timeout(&world.meter), None);
+}
+
+#[test]
+fn milestones_are_told_to_those_who_are_in_step() {
+    let mut world = World::new();
+    world.enter(0, &["a*", "ab"]);
+    world.settle();
+    for member in 0..12 {
+        world.join(member, if member % 2 == 0 { "ab" } else { "ac" });
+    }
+    world.pass(Duration::from_secs(1));
+    let take = |world: &mut World| std::mem::take(&mut world.clients.get_mut(&0).unwrap().milestones);
+    assert_eq!(take(&mut world), ["a* occupied 12", "a* crossed 10 12", "ab occupied 6", "ac occupied 6"]);
+    (0..5).for_each(|member| world.leave(member));
+    world.pass(Duration::from_secs(2));
+    assert_eq!(take(&mut world), ["a* crossed 10 7"]);
+    (20..30).for_each(|member| world.join(member, "ab"));
+    (5..12).for_each(|member| world.leave(member));
+    world.pass(Duration::from_secs(2));
+    assert_eq!(take(&mut world), ["a* crossed 10 10", "ab peak 13", "ab crossed 10 10", "ac vacated 0"]);
+}
+
+#[test]
+fn a_forgotten_namespace_leaves_nothing_behind() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    for member in 0..600 {
+        world.join(member, &format!("n-{member}"));
+    }
+    world.pass(Duration::from_secs(2));
+    world.check();
+    (0..600).for_each(|member| world.leave(member));
+    world.pass(CLEAN_DELAY + Duration::from_secs(2));
+    world.check();
+    assert_eq!(world.meter.namespace_count(), 0);
+    // The rounds go on, and drop what all have heard of.
+    world.join(1, "last");
+    world.pass(Duration::from_secs(2));
+    world.join(2, "last");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.watches.subjects.names(), 1);
+}
+
+#[test]
+fn who_does_not_take_it_is_told_the_newest_when_it_can_hear_and_sent_away_if_it_never_can() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    world.enter(1, &["*"]);
+    world.settle();
+    world.let_take(0, Some(0));
+    world.watches.stall(0);
+    for member in 0..900 {
+        world.join(member, &format!("n-{member}"));
+    }
+    world.pass(Duration::from_secs(3));
+    (0..450).for_each(|member| world.leave(member));
+    world.pass(CLEAN_DELAY * 2);
+    assert_eq!(world.clients[&0].lines, 1);
+    // Some of it, while it all changes again.
+    world.let_take(0, Some(2));
+    world.pass(Duration::from_millis(500));
+    (450..500).for_each(|member| world.leave(member));
+    world.pass(CLEAN_DELAY * 2);
+    world.let_take(0, None);
+    world.pass(Duration::from_secs(3));
+    world.check();
+    world.let_take(0, Some(0));
+    world.watches.stall(0);
+    for member in 1000..1100 {
+        world.join(member, "busy");
+        world.pass(Duration::from_secs(1));
+        if let Some(late) = world.watches.pop_late() {
+            assert_eq!(late, 0);
+            assert!((member - 1000).abs_diff(LAG_MAX) <= 2, "after {} rounds", member - 1000);
+            return;
+        }
+    }
+    panic!("it was never sent away");
+}
+
+#[test]
+fn there_is_an_end_to_what_may_be_watched() {
+    let mut world = World::new();
+    let names: Vec<String> = (0..PATTERNS_MAX).map(|number| number.to_string()).collect();
+    let patterns: Vec<Pattern> = names.iter().map(|name| Pattern::Name(name)).collect();
+    world.watches.enter(0, &patterns, &mut world.meter, world.now).unwrap();
+    let one_more = world.watches.enter(1, &patterns[..1], &mut world.meter, world.now);
+    assert_eq!(one_more, Err(Full));
+    world.watches.leave(0, &mut world.meter);
+    assert!(world.watches.is_empty());
+    world.enter(1, &["*"]);
+    world.settle();
+    world.check();
+}
+
+/// Everything at random: who joins, leaves, watches, stalls, and for how long nothing happens.
+#[test]
+fn whatever_happens_everybody_knows_what_there_is_in_the_end() {
+    const NAMES: [&str; 8] = ["a", "ab", "abc", "abd", "b", "b=1", "ba", "c"];
+    const PATTERNS: [&str; 10] = ["a", "ab", "abd", "zzz", "*", "a*", "ab*", "abc*", "b*", "zz*"];
+    for seed in 0..300_u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let mut world = World::new();
+        let mut there = BTreeSet::new();
+        for _ in 0..200 {
+            let key = u32::try_from(random(12)).unwrap();
+            match random(10) {
+                0..=3 if there.insert(key) => world.join(key, NAMES[random(NAMES.len())]),
+                0..=3 => {
+                    there.remove(&key);
+                    world.leave(key);
+                }
+                4 if world.clients.contains_key(&key) => world.go(key),
+                4 => {
+                    let mut patterns: Vec<&str> = (0..=random(4)).map(|_| PATTERNS[random(PATTERNS.len())]).collect();
+                    patterns.sort_unstable();
+                    patterns.dedup();
+                    world.enter(key, &patterns);
+                }
+                5 if world.clients.contains_key(&key) => {
+                    let takes = Some(random(2)).filter(|_| random(2) == 0);
+                    world.let_take(key, takes);
+                }
+                6 => world.pass(CLEAN_DELAY),
+                7 => world.pass(Duration::from_secs(1)),
+                _ => world.pass(Duration::from_millis(50)),
+            }
+        }
+        let all: Vec<WatcherId> = world.clients.keys().copied().collect();
+        for id in all {
+            world.let_take(id, None);
+        }
+        world.pass(Duration::from_secs(3));
+        world.check();
+    }
+}
