@@ -11,6 +11,7 @@
 //! | `ending` | last words: of events that are over, and of the process |
 //! | `serve` | what an event, an answer or a deadline makes of one connection |
 //! | `service` | what a request is answered with, and what it does to the audience |
+//! | `stats` | what is at the stats port |
 //! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
 //! | `figures`, `metrics` | what the pages of the stats port say, and the figures of all nodes as Prometheus has them |
 //! | `pieces` | replies that are too long for one turn |
@@ -45,6 +46,7 @@ mod room;
 mod route;
 mod serve;
 mod service;
+mod stats;
 mod torture;
 mod turn;
 

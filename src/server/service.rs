@@ -27,12 +27,8 @@ use crate::wire::sse;
 /// When a browser that found no room is to come back, in milliseconds: much later than others, and not with others.
 const NO_ROOM_RETRY_MS: std::ops::RangeInclusive<u64> = 30_000..=60_000;
 
-/// What there is at the stats port.
-const NO_SUCH_PAGE: &str = "there are /, /cluster, /process, /history/<namespace>, /metrics, /healthz, /readyz and \
-                            /grafana.json here";
-
 /// What a page elsewhere is told that has a browser on this machine ask.
-const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
+pub(super) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
 
 /// All that answers depend on.
 pub(super) struct Service {
@@ -113,19 +109,11 @@ impl Service {
     /// Answers a request.
     pub(super) fn answer(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
         self.out.clear();
-        let is_head = request.method == Method::Head;
         match asker.port {
             Port::Audience => return self.answer_audience(request, asker, now),
             Port::Demo => self.answer_demo(request),
             Port::Notification => self.answer_notification(request, now),
-            Port::Stats if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
-            Port::Stats if request.path == "/" => return self.reply_stats(is_head, now),
-            Port::Stats if request.path == "/healthz" => self.reply_text(200, "alive", is_head),
-            Port::Stats if request.path == "/grafana.json" => self.reply_asset(&assets::GRAFANA, is_head),
-            Port::Stats => match Page::of(request.path) {
-                Some(page) => return Then::Page { page, is_head },
-                None => return self.answer_history(request, now),
-            },
+            Port::Stats => return self.answer_stats(request, now),
         }
         Then::Drain
     }
@@ -142,42 +130,6 @@ impl Service {
         let fields = "Cache-Control: no-store\r\n";
         let content_type = Some("application/json");
         Reply { content_type, fields, body: body.as_bytes(), ..Reply::empty(200) }.write(&mut self.out, is_head);
-    }
-
-    /// Answers with the stats. They are seldom longer than one piece, and then their length is told: not every client takes
-    /// the end of a connection for the end of an answer.
-    fn reply_stats(&mut self, is_head: bool, now: Now) -> Then {
-        let next = self.push_piece(Box::new(Cursor::stats()), now);
-        let piece = self.out.split_off(0);
-        let Some(cursor) = next else {
-            let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
-            Reply { content_type, fields, body: &piece, ..Reply::empty(200) }.write(&mut self.out, is_head);
-            return Then::Drain;
-        };
-        reply::push_open_ended_head(&mut self.out, "application/json");
-        if is_head {
-            return Then::Drain;
-        }
-        self.out.extend_from_slice(&piece);
-        Then::DrainPieces(cursor)
-    }
-
-    /// Answers with the history of a namespace.
-    fn answer_history(&mut self, request: &Request<'_>, now: Now) -> Then {
-        let is_head = request.method == Method::Head;
-        let Some(name) = request.path.strip_prefix("/history/") else {
-            self.reply_text(404, NO_SUCH_PAGE, is_head);
-            return Then::Drain;
-        };
-        match self.begin_history(name, now) {
-            Some(_) if is_head => {
-                let end = self.out.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(0, |at| at + 4);
-                self.out.truncate(end);
-            }
-            Some(cursor) => return Then::DrainPieces(cursor),
-            None => self.reply_text(404, "there is no history of this namespace", is_head),
-        }
-        Then::Drain
     }
 
     fn answer_audience(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
@@ -352,7 +304,7 @@ impl Service {
         Reply { cors, ..reply }.write(&mut self.out, request.method == Method::Head);
     }
 
-    fn reply_asset(&mut self, asset: &Asset, is_head: bool) {
+    pub(super) fn reply_asset(&mut self, asset: &Asset, is_head: bool) {
         // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
         let fields = "Cache-Control: max-age=300\r\n";
         let content_type = Some(asset.content_type);
