@@ -1,4 +1,5 @@
-// build.mjs: makes the classic scripts of client/ out of the module and client/classic/, in a syntax that IE 10 reads.
+// build.mjs: makes the classic scripts of client/ out of the module and client/classic/, in a syntax that IE 10 reads, and
+// the dashboard, one page, out of client/dashboard/.
 //
 //     npm run build --prefix tests/browser
 //
@@ -6,7 +7,7 @@
 // ES5 and minifies it. What is made is committed, and package.test.mjs fails when it is not what would be made now.
 
 import { fileURLToPath } from 'node:url';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import swc from '@swc/core';
 import esbuild from 'esbuild';
 
@@ -16,10 +17,24 @@ const SOURCES = { 'audience.min.js': 'classic/audience.js', 'jquery.audience.js'
 
 const BANNER = '/* Audience Meter, MIT license. Made from client/audience.js and client/classic/ by tests/browser/build.mjs */\n';
 
-/** The text of each classic script by its name. */
+/** The text of all that is made, by its name. */
 export async function build() {
   const made = Object.entries(SOURCES).map(async ([name, source]) => [name, await classic(source)]);
-  return Object.fromEntries(await Promise.all(made));
+  return Object.fromEntries(await Promise.all([...made, ['dashboard.html', await dashboard()]]));
+}
+
+/** The page with its style and its scripts in it, of the syntax of the browsers that know `light-dark()`. */
+export async function dashboard() {
+  const [style, script] = await Promise.all(['style.css', 'main.js'].map(async (name) => {
+    const { outputFiles } = await esbuild.build({
+      entryPoints: [path(`dashboard/${name}`)], bundle: true, format: 'esm', target: 'esnext', minify: true, write: false,
+    });
+    return outputFiles[0].text.trim();
+  }));
+  const skeleton = await readFile(path('dashboard/index.html'), 'utf8');
+  return skeleton.replace(/<!--[^]*?-->\n/g, '').replace(/\n\s+/g, '\n')
+    .replace('<link rel="stylesheet" href="style.css">', () => `<style>${style}</style>`)
+    .replace(' src="main.js">', () => `>${script.replaceAll('</script', '<\\/script')}`);
 }
 
 /** The module as a page's own bundler would minify it. */

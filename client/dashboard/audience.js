@@ -1,0 +1,136 @@
+// audience.js: what is known of the audience: each namespace, the total, and what they sum up to.
+//
+// Owns the figures, and takes them from the stream and from the JSON pages. Does not know: how they are shown. Members are
+// those of the stream alone, everything else is from the pages, which say it less often. Keeps: bounded by what the daemon
+// knows; what is empty is forgotten a while after the daemon may have.
+
+import { readable } from './text.js';
+import { Recorder, Trace } from './series.js';
+
+/** How long an empty namespace is shown, unless a page says that it is still known. */
+const EMPTY_S = 300;
+
+/** The name of everybody on the stream. */
+const EVERYBODY = '*';
+
+const NO_FIGURES = { created: 0, connections: NaN, uncounted: 0, peak: NaN, peakAt: 0, memberSeconds: 0, average: NaN, watch: NaN };
+
+export class Namespace {
+  members = 0;
+  emptySince;
+  trace = new Trace();
+  /** Of the last minutes: pairs of time and average; `false` where there is none, `null` before anybody asked. */
+  past = null;
+  /** When a page was asked for it. */
+  toldAt = -Infinity;
+
+  constructor(name, seconds) {
+    Object.assign(this, { name, shown: readable(name), emptySince: seconds }, NO_FIGURES);
+    /** What it is searched and sorted by. */
+    this.key = this.shown.toLowerCase();
+  }
+
+  learn(figures, seconds) {
+    this.toldAt = this.emptySince = seconds;
+    this.created = figures.created;
+    this.connections = figures.connections;
+    this.uncounted = figures.uncounted;
+    // The stream may have told of a later peak.
+    if (!(figures.peak < this.peak)) [this.peak, this.peakAt] = [figures.peak, figures.peak_at];
+    this.memberSeconds = figures.member_seconds;
+    this.average = figures.average;
+    this.watch = figures.average_watch;
+  }
+}
+
+export class Audience {
+  namespaces = new Map();
+  /** Of everybody, live. */
+  recorder = new Recorder();
+  /** The most who were here while this page was open, and since when. */
+  most = { peak: NaN, peakAt: 0 };
+  total = null;
+  sums = { occupied: 0, connections: 0, uncounted: 0, memberSeconds: 0, largest: null };
+  stays = new Array(16).fill(0);
+  #isStale = false;
+  #occupied = 0;
+
+  /** The stream begins anew: what is known is forgotten when it has told the first counts. */
+  open() {
+    this.#isStale = true;
+  }
+
+  /** The connection is lost: what is shown stays, but nothing is known from here on. */
+  lose(seconds) {
+    this.recorder.note(seconds, null);
+  }
+
+  /** Takes in all that the stream has told since the last time: `counts` by name. Returns whether it began anew. */
+  tell(counts, seconds) {
+    const began = this.#isStale && counts.size > 0;
+    if (began) {
+      this.#isStale = false;
+      this.namespaces.clear();
+    }
+    for (const [name, members] of counts) {
+      if (name === EVERYBODY) {
+        this.total = members;
+        if (!(members <= this.most.peak)) this.most = { peak: members, peakAt: seconds };
+        continue;
+      }
+      const namespace = this.#at(name, seconds);
+      namespace.members = members;
+      if (!members) namespace.emptySince = seconds;
+      if (members > namespace.peak) [namespace.peak, namespace.peakAt] = [members, Math.floor(seconds)];
+      namespace.trace.note(seconds, members, this.#occupied);
+    }
+    if (this.total !== null) this.recorder.note(seconds, this.total);
+    return began;
+  }
+
+  /** Takes in the page of all namespaces, and forgets whom it does not know. */
+  learnAll(all, seconds) {
+    this.stays.fill(0);
+    const known = Object.entries(all);
+    for (const [name, figures] of known) {
+      this.#at(name, seconds).learn(figures, seconds);
+      for (let bucket = 0; bucket < 16; bucket += 1) this.stays[bucket] += figures.stays?.[bucket] ?? 0;
+    }
+    if (this.namespaces.size === known.length) return;
+    for (const [name, { members }] of this.namespaces) {
+      if (!members && !Object.hasOwn(all, name)) this.namespaces.delete(name);
+    }
+  }
+
+  /** Takes in the page of one. */
+  learn(name, figures, seconds) {
+    if (figures) this.#at(name, seconds).learn(figures, seconds);
+    else if (this.namespaces.get(name)?.members === 0) this.namespaces.delete(name);
+  }
+
+  /** Adds up, and forgets who has been empty for long. */
+  sum(seconds) {
+    const sums = { occupied: 0, connections: 0, uncounted: 0, memberSeconds: 0, largest: null };
+    for (const namespace of this.namespaces.values()) {
+      const { name, members, emptySince, connections, uncounted, memberSeconds, peak } = namespace;
+      if (members) {
+        sums.occupied += 1;
+      } else if (emptySince < seconds - EMPTY_S) {
+        this.namespaces.delete(name);
+        continue;
+      }
+      sums.connections += connections || 0;
+      sums.uncounted += uncounted;
+      sums.memberSeconds += memberSeconds;
+      if (peak > (sums.largest?.peak ?? 0)) sums.largest = namespace;
+    }
+    this.#occupied = sums.occupied;
+    this.sums = sums;
+  }
+
+  #at(name, seconds) {
+    let namespace = this.namespaces.get(name);
+    if (!namespace) this.namespaces.set(name, namespace = new Namespace(name, seconds));
+    return namespace;
+  }
+}

@@ -1,0 +1,22 @@
+// dom.js: makes and changes elements. Keeps: text goes in as text.
+
+export const at = (id) => document.getElementById(id);
+
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+export function svg(tag, attributes, ...children) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+/** Sets a text that may be the same: then nothing is to be drawn, or said by a screen reader. */
+export function say(target, text, title) {
+  if (target.textContent !== text) target.textContent = text;
+  if (title !== undefined && target.title !== title) target.title = title;
+}

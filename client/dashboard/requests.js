@@ -1,0 +1,59 @@
+// requests.js: asks the stats port for its other pages, a few at a time.
+//
+// Owns the order: first what was asked for, then what would be nice to have, which is chosen only when there is room for
+// it, so that rows that were scrolled away ask for nothing. Keeps: at most `RUNNING_MAX` at once, since connections to
+// that port are few.
+
+const RUNNING_MAX = 2;
+const TIMEOUT_MS = 30_000;
+
+export class Requests {
+  #asked = [];
+  #running = 0;
+  #next;
+
+  /** `next` gives `{ path, done }` of what would be nice to have, or nothing. */
+  constructor(next) {
+    this.#next = next;
+  }
+
+  /** What is at `path`: `{ value, size }`, or `null` where there is nothing. Rejects when it cannot be told. */
+  ask(path) {
+    return new Promise((done, failed) => {
+      this.#asked.push({ path, done, failed });
+      this.pump();
+    });
+  }
+
+  /** Makes use of the room there is. */
+  pump() {
+    while (this.#running < RUNNING_MAX) {
+      const request = this.#asked.shift() ?? this.#next();
+      if (!request) return;
+      this.#run(request);
+    }
+  }
+
+  async #run({ path, done, failed = () => {} }) {
+    this.#running += 1;
+    try {
+      done(await get(path));
+      this.#running -= 1;
+      this.pump();
+    } catch (error) {
+      this.#running -= 1;
+      failed(error);
+    }
+  }
+}
+
+async function get(path) {
+  // What the browser would send in another form, the daemon would take for another name.
+  const url = new URL(path, location.origin);
+  if (url.href !== location.origin + path) return null;
+  const response = await fetch(url, { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if (response.status === 404) return null;
+  if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+  const text = await response.text();
+  return { value: JSON.parse(text), size: text.length };
+}

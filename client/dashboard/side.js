@@ -1,0 +1,103 @@
+// side.js: what stands beside the namespaces: the nodes of the cluster, and the feed of milestones. Owns no figures.
+
+import { at, element, say, svg } from './dom.js';
+import { clockWithSeconds, hashOf, number, readable } from './text.js';
+
+/** How many are remembered, of all and of the chosen one. */
+const MILESTONES_MAX = 50;
+
+/** Shows the page `/cluster`; `null` when it cannot be asked. */
+export function drawNodes(cluster) {
+  at('nodes').classList.toggle('away', !cluster);
+  if (!cluster) return;
+  const { node: own, members, silent, datagrams } = cluster;
+  // It says how many are silent: those who have been it for longest.
+  const quietest = members.toSorted((a, b) => b.silent_ms - a.silent_ms).slice(0, silent.nodes);
+  const most = Math.max(1, ...members.map((node) => node.members));
+  const nodes = members.toSorted((a, b) => (a.node < b.node ? -1 : 1)).map((node) => {
+    const isSilent = quietest.includes(node);
+    const state = node.node === own ? 'answers' : isSilent ? `silent for ${number(node.silent_ms / 1000)} s` : 'heard';
+    const item = element('li', { className: isSilent ? 'silent' : node.node === own ? 'own' : '' },
+      element('code', { textContent: node.node.slice(0, 8), title: node.node }),
+      element('span', { textContent: state }),
+      element('b', { textContent: number(node.members) }),
+      element('i'));
+    item.lastChild.style.width = `${node.members / most * 100}%`;
+    return item;
+  });
+  at('node-list').replaceChildren(...nodes);
+  const dropped = Object.values(datagrams.dropped).reduce((a, b) => a + b, 0);
+  say(at('datagrams'), `Datagrams of the one that answers: ${number(datagrams.sent)} sent, ${number(datagrams.received)} received, ${
+    number(dropped)} dropped, ${number(datagrams.overflowed)} lost here, ${number(datagrams.send_errors)} not sent`);
+  say(at('node-count'), `${number(members.length)}${silent.nodes ? `, ${number(silent.nodes)} silent` : ''}`);
+  at('nodes').classList.toggle('warned', silent.nodes > 0);
+}
+
+/** What an event of the stream says, and its sign. */
+const KINDS = {
+  occupied: ['M3 8h8M8 4l4 4-4 4', () => 'somebody came'],
+  vacated: ['M13 8H5M8 4L4 8l4 4', () => 'all have left'],
+  peak: ['M2 12l4-7 3 4 2-3 3 6', (count) => `peak of ${number(count)}`],
+  up: ['M8 13V4M4 8l4-4 4 4', (count, mark) => `reached ${number(mark)}`],
+  down: ['M8 3v9M4 8l4 4 4-4', (count, mark) => `below ${number(mark)} again`],
+};
+
+export class Feed {
+  #all = [];
+  #chosen = { name: undefined, milestones: [] };
+  #isDrawn = true;
+
+  constructor(requestDraw) {
+    at('only').addEventListener('change', () => {
+      this.#isDrawn = false;
+      requestDraw();
+    });
+  }
+
+  /** From now on more is remembered of this one. */
+  choose(name) {
+    this.#chosen = { name, milestones: this.#all.filter((milestone) => milestone.name === name) };
+    this.#isDrawn = false;
+  }
+
+  reset() {
+    this.#all = [];
+    this.choose(this.#chosen.name);
+  }
+
+  /** Takes in an event of the stream; of many at once, the last ones. */
+  tell(type, pairs, seconds) {
+    const mark = type.startsWith('crossed ') ? Number(type.slice(8)) : undefined;
+    if (!Object.hasOwn(KINDS, type) && !(mark > 0)) return;
+    const milestone = ([name, count]) => {
+      const kind = mark === undefined ? type : count >= mark ? 'up' : 'down';
+      return { name: name === '*' ? null : name, count, mark, kind, seconds };
+    };
+    const latest = pairs.slice(-MILESTONES_MAX).reverse().map(milestone);
+    this.#all = latest.concat(this.#all).slice(0, MILESTONES_MAX);
+    const { name, milestones } = this.#chosen;
+    const its = pairs.filter((pair) => pair[0] === (name ?? '*')).reverse().map(milestone);
+    this.#chosen.milestones = its.concat(milestones).slice(0, MILESTONES_MAX);
+    this.#isDrawn = false;
+  }
+
+  /** Makes elements only of what was not shown yet. */
+  draw() {
+    if (this.#isDrawn) return;
+    this.#isDrawn = true;
+    const shown = new Map([...at('feed').children].map((item) => [item.milestone, item]));
+    const milestones = at('only').checked ? this.#chosen.milestones : this.#all;
+    at('feed').replaceChildren(...milestones.map((milestone) => shown.get(milestone) ?? feedItem(milestone)));
+  }
+}
+
+function feedItem(milestone) {
+  const { name, count, mark, kind, seconds } = milestone;
+  const [path, words] = KINDS[kind];
+  const shown = name === null ? 'Everybody' : readable(name);
+  return element('li', { milestone, className: kind },
+    svg('svg', { viewBox: '0 0 16 16', 'aria-hidden': true }, svg('path', { d: path })),
+    element('a', { href: hashOf(name), title: name ?? '' }, element('bdi', { textContent: shown })),
+    element('span', { textContent: words(count, mark) }),
+    element('time', { textContent: clockWithSeconds(seconds) }));
+}

@@ -1,0 +1,76 @@
+// text.js: how names, numbers and times are written for people.
+//
+// Owns no state. Keeps: what comes from strangers stays text; nothing here makes HTML.
+
+const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
+const COMPACT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 2 });
+const MINUTE = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const SECOND = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hourCycle: 'h23' });
+const DAY = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' });
+
+/** What is not to be shown for what it does: control characters, and those that turn the direction of what follows. */
+const UNREADABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+/** A name with its percent-encoding undone; as it was sent, if that is not rightly so or nothing that can be read. */
+export function readable(name) {
+  if (!name.includes('%')) return name;
+  try {
+    const text = decodeURIComponent(name);
+    return text.trim() && !UNREADABLE.test(text) ? text : name;
+  } catch {
+    return name;
+  }
+}
+
+export function number(value) {
+  return Number.isFinite(value) ? NUMBER.format(value) : '–';
+}
+
+/** Where there is little room. */
+export function brief(value) {
+  return value >= 1e6 ? COMPACT.format(value) : number(value);
+}
+
+/** Where there is hardly any. */
+export function compact(value) {
+  return value >= 1e4 ? COMPACT.format(value) : number(value);
+}
+
+/** Seconds, in the largest unit of which there is one. */
+export function duration(seconds) {
+  if (!Number.isFinite(seconds)) return '–';
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const [unit, name] = seconds < 3600 ? [60, 'min'] : seconds < 172_800 ? [3600, 'h'] : [86_400, 'd'];
+  const value = seconds / unit;
+  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${name}`;
+}
+
+/** The time of the day, of seconds since 1970; the day too, unless that is today. */
+export function clock(seconds, format = MINUTE) {
+  if (!seconds) return '–';
+  const date = new Date(seconds * 1000);
+  const time = format.format(date);
+  return date.toDateString() === new Date().toDateString() ? time : `${DAY.format(date)}, ${time}`;
+}
+
+/** The same, where there is room for one of them. */
+export function when(seconds) {
+  return clock(seconds).replace(/,.*/, '');
+}
+
+export const clockWithSeconds = (seconds) => clock(seconds, SECOND);
+export const hourAndMinute = (seconds) => MINUTE.format(seconds * 1000);
+
+/** Where the choice of a namespace stands: `#*` is everybody. */
+export const hashOf = (name) => (name === null ? '#*' : `#/${encodeURIComponent(name)}`);
+
+/** The namespace that a hash names, `null` for everybody, `undefined` for neither. */
+export function nameOf(hash) {
+  if (hash === '#*') return null;
+  if (!hash.startsWith('#/') || hash.length < 3) return undefined;
+  try {
+    return decodeURIComponent(hash.slice(2));
+  } catch {
+    return undefined;
+  }
+}
