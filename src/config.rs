@@ -12,6 +12,7 @@ mod limits;
 mod networks;
 mod notification;
 mod usage;
+mod watching;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -27,6 +28,7 @@ pub use limits::Limits;
 pub use networks::Networks;
 pub use notification::NotificationConfig;
 pub use usage::USAGE;
+pub use watching::WatchConfig;
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
 const DURATION_MAX_S: f64 = 365.0 * 24.0 * 3600.0;
@@ -105,6 +107,8 @@ pub struct Config {
     pub allow_origin: AllowOrigin,
     /// What is kept and written down of events.
     pub accounts: AccountsConfig,
+    /// Who may watch many namespaces at once, and what they are told.
+    pub watching: WatchConfig,
     /// How nodes find each other.
     pub cluster: ClusterConfig,
     /// Have the kernel at its worst, in a sequence by this seed. Not in the usage text: it is for tests.
@@ -186,6 +190,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
         accounts: accounts::parse(&mut options)?,
+        watching: watching::parse(&mut options)?,
         cluster: cluster::parse(&mut options)?,
         torture: options.given("--torture", "--torture", Some(TORTURE_VARIABLE), parse_seed)?,
     };

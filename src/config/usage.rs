@@ -66,6 +66,10 @@ Options:
       --retry-min <seconds>            browsers are told to wait at least this long before they come back (default 2)
       --retry-max <seconds>            and at most this long, at random for each (default 10)
       --allow-origin <list>            origins whose pages may join, separated by commas (default *, all)
+      --allow-listen                   let anybody watch namespaces at the audience port without being counted, as at the
+                                       stats port: /?watch=name,prefix*,*
+      --milestones <list>              totals whose crossing is told to those who watch, separated by commas (default
+                                       10,100,1000 and so on up to 1000000000)
       --report-file <path>             file to which a line of JSON is appended when an event is over: how many there
                                        were at most and when, for how long, and how many ever
       --history-namespaces <num>       number of namespaces of which the last 24 hours are kept, minute by minute; the

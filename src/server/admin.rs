@@ -128,19 +128,21 @@ pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now
 /// What an operator wants to know of this process: how full it is, why connections ended, and how long it keeps others
 /// waiting.
 pub(super) fn process_json(service: &Service, conns: &Conns, turns: &Histogram, now: Now) -> serde_json::Value {
-    let Service { meter, turned_away, .. } = service;
+    let Service { meter, watches, turned_away, .. } = service;
     let bucket = |(below_us, turns)| serde_json::json!({ "below_us": below_us, "turns": turns });
     serde_json::json!({
         "node": meter.node().to_string(),
         "pid": std::process::id(),
         "uptime_s": now.tick.ms_since(Tick(0)) / 1000,
         "members": meter.own_members(),
+        "watchers": watches.len(),
         "open": conns.len(),
         "closed": conns.closed().collect::<BTreeMap<_, _>>(),
         "refused": {
             "heads": conns.heads_refused(),
             "members": turned_away.members,
             "namespaces": turned_away.namespaces,
+            "watchers": turned_away.watchers,
         },
         "turns": {
             "count": turns.count(),

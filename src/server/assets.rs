@@ -28,6 +28,10 @@ pub(super) const POLICY: Asset = Asset {
     ),
 };
 
+/// The page that shows an operator what goes on, all in one file.
+pub(super) const DASHBOARD: Asset =
+    Asset { path: "/", content_type: HTML, body: include_str!("../../client/dashboard.html") };
+
 /// A dashboard for Grafana, of the metrics that the stats port tells.
 pub(super) const GRAFANA: Asset =
     Asset { path: "/grafana.json", content_type: "application/json", body: include_str!("../../client/grafana.json") };

@@ -28,8 +28,8 @@ pub(super) struct Conns {
     heads: [Heads; Port::COUNT],
     /// How many were turned away for that.
     heads_refused: u64,
-    /// How many of those are members.
-    members: usize,
+    /// How many of each port's are streams.
+    streams: [usize; Port::COUNT],
     /// How many were freed, by reason.
     closed: [u64; CloseReason::ALL.len()],
 }
@@ -77,9 +77,14 @@ impl Conns {
         self.by_port[port as usize]
     }
 
-    /// The number of members.
-    pub(super) fn members(&self) -> usize {
-        self.members
+    /// The number of streams of a port. Those of the audience port are members, and whoever watches there.
+    pub(super) fn streams_on(&self, port: Port) -> usize {
+        self.streams[port as usize]
+    }
+
+    /// The number of all streams.
+    pub(super) fn streams(&self) -> usize {
+        self.streams.iter().sum()
     }
 
     /// Takes note of what an open connection holds of its head, which was `before` until now. It is turned away if that is
@@ -121,12 +126,12 @@ impl Conns {
         self.heads_refused
     }
 
-    /// Makes a member of an open connection; `surplus` bytes have followed its head.
+    /// Makes a stream of an open connection; `surplus` bytes have followed its head.
     pub(super) fn stream(&mut self, id: ConnId, surplus: u32) {
         if let Some(conn) = self.slab.get_mut(id).filter(|conn| conn.closing.is_none()) {
             self.heads[conn.port as usize].end(&conn.session);
             conn.session.stream(surplus);
-            self.members += 1;
+            self.streams[conn.port as usize] += 1;
         }
     }
 
@@ -134,9 +139,9 @@ impl Conns {
     pub(super) fn drain(&mut self, id: ConnId) {
         if let Some(conn) = self.slab.get_mut(id).filter(|conn| conn.closing.is_none()) {
             self.heads[conn.port as usize].end(&conn.session);
-            let was_member = matches!(conn.session, Session::Stream { .. });
+            let was_stream = matches!(conn.session, Session::Stream { .. });
             conn.session.drain();
-            self.members -= usize::from(was_member);
+            self.streams[conn.port as usize] -= usize::from(was_stream);
         }
     }
 
@@ -155,7 +160,7 @@ impl Conns {
         self.deadlines.cancel(id);
         let conn = self.slab.remove(id)?;
         self.by_port[conn.port as usize] -= 1;
-        self.members -= usize::from(matches!(conn.session, Session::Stream { .. }));
+        self.streams[conn.port as usize] -= usize::from(matches!(conn.session, Session::Stream { .. }));
         if let Some(count) = conn.closing.and_then(|reason| self.closed.get_mut(reason as usize)) {
             *count += 1;
         }

@@ -156,7 +156,7 @@ impl Server {
         self.listeners.deafen(&PUBLIC);
         self.heartbeat.hasten(now.tick);
         self.drain = Some(Drain::begin(self.service.config.drain_delay, now.tick));
-        log::info(format_args!("event=draining members={}", self.conns.members()));
+        log::info(format_args!("event=draining members={}", self.conns.streams()));
     }
 
     /// Does what is due of a drain, as much as fits into a turn.
@@ -195,7 +195,7 @@ impl Server {
         let Some(drain) = &mut self.drain else { return };
         let is_sweep = drain.phase == Phase::Sweep;
         let due = match drain.phase {
-            Phase::Spread => drain.due(self.conns.members(), now.tick),
+            Phase::Spread => drain.due(self.conns.streams(), now.tick),
             Phase::Sweep => usize::MAX,
             Phase::Linger => return,
         };

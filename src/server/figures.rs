@@ -89,11 +89,12 @@ impl Server {
         let number = |count: usize| count as u64;
         let ports = [Port::Audience, Port::Stats, Port::Notification, Port::Demo];
         let mut all = Vec::with_capacity(COUNTERS);
-        all.push(meter.own_members());
+        all.extend([meter.own_members(), number(self.service.watches.len())]);
         all.extend(ports.map(|port| number(conns.on_port(port))));
         all.push(tally.joins);
         all.extend(conns.closed().map(|(_, count)| count));
         all.extend([conns.heads_refused(), turned_away.members, turned_away.namespaces]);
+        all.push(turned_away.watchers);
         all.extend(tally.pushes);
         all.extend([tally.messages, tally.bytes]);
         all.extend(turns.buckets().map(|(_, count)| count));

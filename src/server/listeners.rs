@@ -190,9 +190,9 @@ impl Listeners {
         self.room.descriptors
     }
 
-    /// Whether one more may become a member.
-    pub(super) fn has_room(&self, conns: &Conns) -> bool {
-        self.room.has_place(conns)
+    /// Whether one more may stay on a port.
+    pub(super) fn has_room(&self, port: Port, conns: &Conns) -> bool {
+        self.room.has_place(port, conns)
     }
 
     /// The next connection that waits at a listener, unless there is none, or no room for it.

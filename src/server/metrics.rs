@@ -46,8 +46,9 @@ struct Family {
 }
 
 /// What each node tells of itself, in the order of its counters.
-const FAMILIES: [Family; 19] = [
+const FAMILIES: [Family; 20] = [
     Family::one("members", Kind::Gauge, "Members that are counted at the node."),
+    Family::one("watchers", Kind::Gauge, "Streams that are told of many namespaces and are not counted."),
     Family::each("open_connections", Kind::Gauge, "Open connections.", "port", &Port::NAMES),
     Family::one("joins_total", Kind::Counter, "Streams that were opened."),
     Family::each("closed_total", Kind::Counter, "Connections that ended.", "reason", &CloseReason::NAMES),
@@ -68,7 +69,7 @@ const FAMILIES: [Family; 19] = [
     Family::one("draining", Kind::Gauge, "Whether the node is letting its members go."),
 ];
 
-const REFUSED: [&str; 3] = ["heads", "members", "namespaces"];
+const REFUSED: [&str; 4] = ["heads", "members", "namespaces", "watchers"];
 const PUSHED: [&str; 2] = ["count", "message"];
 const DATAGRAMS: [&str; 5] = ["sent", "received", "dropped", "overflowed", "send_error"];
 const BYTES: [&str; 2] = ["sent", "received"];
@@ -264,7 +265,7 @@ mod tests {
         assert!(out.starts_with("# HELP audience_meter_members "), "{out}");
         for line in [
             "audience_meter_members{node=\"0000000000000007\"} 1",
-            "audience_meter_open_connections{node=\"0000000000000007\",port=\"demo\"} 5",
+            "audience_meter_open_connections{node=\"0000000000000007\",port=\"demo\"} 6",
             "# TYPE audience_meter_turn_seconds histogram",
             &format!("audience_meter_draining{{node=\"0000000000000007\"}} {COUNTERS}"),
         ] {

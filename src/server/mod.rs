@@ -16,6 +16,7 @@
 //! | `figures`, `metrics` | what the pages of the stats port say, and the figures of all nodes as Prometheus has them |
 //! | `pieces` | replies that are too long for one turn |
 //! | `push` | telling many, in slices |
+//! | `watching` | telling those who watch many namespaces, and are not counted |
 //! | `bus` | datagrams to and from the other nodes |
 //! | `neighbours` | whose a port is, when two audiences want it, and who else is of this one |
 //! | `assets` | the embedded pages and scripts |
@@ -49,6 +50,7 @@ mod service;
 mod stats;
 mod torture;
 mod turn;
+mod watching;
 
 pub use listeners::BindError;
 pub use turn::Server;

@@ -7,7 +7,7 @@
 use super::metrics::Largest;
 use super::service::Service;
 use crate::collections::tick::Now;
-use crate::meter::{HistoryCursor, NamespaceId};
+use crate::meter::{HistoryCursor, Meter, Namespace, NamespaceId};
 use crate::wire::history::{Format, HistoryWriter};
 use crate::wire::reply;
 use crate::wire::stats::{Figures, StatsWriter};
@@ -27,6 +27,18 @@ pub(super) enum Cursor {
     History { from: HistoryCursor, writer: HistoryWriter },
     /// The largest namespaces, of those before this one.
     Metrics { from: NamespaceId, largest: Largest },
+}
+
+/// What is told of a namespace, which is this one.
+pub(super) fn figures_of<'a>(meter: &Meter, id: NamespaceId, namespace: &'a Namespace, now: Now) -> Figures<'a> {
+    Figures {
+        name: namespace.name(),
+        created_unix_s: namespace.created_unix_s(),
+        members: namespace.total(),
+        modified_unix_s: namespace.modified_unix_s(),
+        uncounted: namespace.uncounted(),
+        accounts: meter.accounts(id, now),
+    }
 }
 
 impl Cursor {
@@ -66,15 +78,7 @@ impl Service {
     fn push_stats(&mut self, from: &mut NamespaceId, writer: &mut StatsWriter, now: Now) -> bool {
         let mut namespaces = self.meter.namespaces_from(*from);
         for (id, namespace) in namespaces.by_ref().take(NAMESPACES_PER_PIECE) {
-            let figures = Figures {
-                name: namespace.name(),
-                created_unix_s: namespace.created_unix_s(),
-                members: namespace.total(),
-                modified_unix_s: namespace.modified_unix_s(),
-                uncounted: namespace.uncounted(),
-                accounts: self.meter.accounts(id, now),
-            };
-            writer.push(&mut self.out, &figures);
+            writer.push(&mut self.out, &figures_of(&self.meter, id, namespace, now));
         }
         let next = namespaces.next().map(|(id, _)| id);
         match next {

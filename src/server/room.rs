@@ -61,9 +61,10 @@ impl Room {
         Ok(Self { descriptors, members: wanted.unwrap_or(most), doorstep, side_port })
     }
 
-    /// Whether one more may become a member.
-    pub(super) fn has_place(&self, conns: &Conns) -> bool {
-        conns.members() < self.members
+    /// Whether one more may stay on a port, as a member or to watch. Half of a side port is left to those who only look.
+    pub(super) fn has_place(&self, port: Port, conns: &Conns) -> bool {
+        let most = if port == Port::Audience { self.members } else { self.side_port / 2 };
+        conns.streams_on(port) < most
     }
 
     /// Whether one more may come in on a port, be it to hear that there is no place.

@@ -6,6 +6,7 @@
 
 use super::assets::{self, Asset};
 use crate::wire::http::{Method, Request};
+use crate::wire::watch;
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(super) enum Route<'a> {
     Policy,
     /// To be a member.
     Join { namespace: &'a str, uuid: Option<&'a str> },
+    /// To be told of many namespaces, and not be counted.
+    Watch,
     /// The head that a join would get.
     JoinHead,
     /// A client script.
@@ -34,6 +37,9 @@ impl<'a> Route<'a> {
         }
         if request.path == "/crossdomain.xml" {
             return Self::Policy;
+        }
+        if request.path == "/" && watch::is_asked(request.query) {
+            return Self::Watch;
         }
         let named = split_namespace(request.path);
         match named {
@@ -107,6 +113,15 @@ mod tests {
         check("OPTIONS /a", STREAM, false, &Route::Preflight);
         check("OPTIONS *", "*/*", false, &Route::Preflight);
         check("GET /crossdomain.xml", STREAM, false, &Route::Policy);
+    }
+
+    #[test]
+    fn to_watch_is_asked_for_where_no_namespace_is() {
+        check("GET /?watch=a,b", "text/event-stream", true, &Route::Watch);
+        check("GET /?watch", "*/*", true, &Route::Watch);
+        check("OPTIONS /?watch=a", "*/*", true, &Route::Preflight);
+        check("GET /?watched=a", "*/*", true, &Route::Nothing);
+        check("GET /a?watch=b", "text/event-stream", true, &Route::Join { namespace: "a", uuid: None });
     }
 
     #[test]

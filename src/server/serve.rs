@@ -39,10 +39,10 @@ impl Server {
 
     /// `count` bytes have arrived in `scratch`.
     fn on_bytes(&mut self, id: ConnId, count: usize, now: Now) {
-        let has_room = self.listeners.has_room(&self.conns);
+        let Some(port) = self.conns.get_open(id).map(|conn| conn.port) else { return };
+        let has_room = self.listeners.has_room(port, &self.conns);
         let Some(conn) = self.conns.get_open(id) else { return };
         let (was_untouched, held) = (conn.session.is_untouched(), conn.session.held());
-        let port = conn.port;
         let bytes = match self.clients.open(id, self.scratch.get(..count).unwrap_or_default()) {
             Opening::Wait => return,
             Opening::Request(bytes) => bytes,
@@ -145,6 +145,9 @@ impl Server {
             return self.drain(id, now);
         }
         let flushed = conn.flush().and_then(|()| conn.watch(&self.reactor, Conns::token(id)));
+        if !conn.is_behind() {
+            self.service.watches.resume(id);
+        }
         if let Err(reason) = flushed {
             self.conns.close(id, reason);
         }

@@ -20,12 +20,19 @@ use crate::collections::tick::{Now, Tick};
 use crate::config::{AllowOrigin, Config};
 use crate::meter::Meter;
 use crate::meter::news::NodeId;
+use crate::meter::watches::Watches;
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
 
 /// When a browser that found no room is to come back, in milliseconds: much later than others, and not with others.
 const NO_ROOM_RETRY_MS: std::ops::RangeInclusive<u64> = 30_000..=60_000;
+
+/// What a page is told whose origin may not join.
+const NOT_THIS_ORIGIN: &str = "this origin is not allowed";
+
+/// What is told who asks to watch at the audience port, if it is not for that.
+const NOT_PUBLIC: &str = "watching is for the stats port, unless the daemon is started with --allow-listen";
 
 /// What a page elsewhere is told that has a browser on this machine ask.
 pub(super) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
@@ -35,6 +42,7 @@ pub(super) struct Service {
     pub(super) config: Config,
     pub(super) meter: Meter,
     pub(super) pushes: Pushes,
+    pub(super) watches: Watches,
     pages: Pages,
     jitter: Jitter,
     /// Who comes from where, if it matters.
@@ -47,13 +55,15 @@ pub(super) struct Service {
     pub(super) out: Vec<u8>,
 }
 
-/// How many joins got the answer that there is no room.
+/// How many streams got the answer that there is no room.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TurnedAway {
     /// There were as many members as there may be.
     pub(super) members: u64,
     /// There were as many namespaces, and it asked for another.
     pub(super) namespaces: u64,
+    /// There were as many who watch, or as many patterns.
+    pub(super) watchers: u64,
 }
 
 /// What becomes of the connection once `out` is written.
@@ -92,9 +102,11 @@ impl Service {
     pub(super) fn new(config: Config, audience_port: u16, node: NodeId) -> Result<Self, String> {
         let mut meter = Meter::new(config.rules, node, Some(config.cluster.rules));
         meter.keep_histories(config.accounts.history_namespaces);
+        let watches = Watches::new(config.watching.thresholds.clone(), config.rules.notify.max_delay);
         Ok(Self {
             meter,
             pushes: Pushes::default(),
+            watches,
             pages: Pages::new(audience_port),
             jitter: Jitter::default(),
             addresses: config.limits.per_address.map(Addresses::new),
@@ -113,7 +125,7 @@ impl Service {
             Port::Audience => return self.answer_audience(request, asker, now),
             Port::Demo => self.answer_demo(request),
             Port::Notification => self.answer_notification(request, now),
-            Port::Stats => return self.answer_stats(request, now),
+            Port::Stats => return self.answer_stats(request, asker, now),
         }
         Then::Drain
     }
@@ -126,10 +138,13 @@ impl Service {
 
     /// Answers with figures.
     pub(super) fn reply_json(&mut self, figures: &serde_json::Value, is_head: bool) {
-        let body = format!("{figures}\n");
-        let fields = "Cache-Control: no-store\r\n";
-        let content_type = Some("application/json");
-        Reply { content_type, fields, body: body.as_bytes(), ..Reply::empty(200) }.write(&mut self.out, is_head);
+        self.reply_json_text(format!("{figures}\n").as_bytes(), is_head);
+    }
+
+    /// Answers with figures that are written already.
+    pub(super) fn reply_json_text(&mut self, body: &[u8], is_head: bool) {
+        let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
+        Reply { content_type, fields, body, ..Reply::empty(200) }.write(&mut self.out, is_head);
     }
 
     fn answer_audience(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
@@ -150,9 +165,14 @@ impl Service {
             }
             Route::Policy => self.reply_asset(&assets::POLICY, is_head),
             Route::Script(script) => self.reply_asset(script, is_head),
+            Route::Watch if !self.config.watching.is_public => self.reply_text(403, NOT_PUBLIC, is_head),
+            Route::Watch => match self.cors(request) {
+                Some(cors) => return self.watch(request, cors, asker, now),
+                None => self.reply_text(403, NOT_THIS_ORIGIN, is_head),
+            },
             Route::JoinHead => match self.cors(request) {
                 Some(cors) => reply::push_stream_head(&mut self.out, cors),
-                None => self.reply_text(403, "this origin is not allowed", is_head),
+                None => self.reply_text(403, NOT_THIS_ORIGIN, is_head),
             },
             Route::Nothing => self.reply_cors(request, Reply::empty(200)),
         }
@@ -162,7 +182,7 @@ impl Service {
     /// Lets a member in, its first count with it.
     fn join(&mut self, request: &Request<'_>, namespace: &str, uuid: Option<&str>, asker: Asker, now: Now) -> Then {
         let Some(cors) = self.cors(request) else {
-            self.reply_text(403, "this origin is not allowed", false);
+            self.reply_text(403, NOT_THIS_ORIGIN, false);
             return Then::Drain;
         };
         let longest = self.config.limits.name_length;
@@ -174,17 +194,15 @@ impl Service {
             self.reply_cors(request, Reply::empty(204));
             return Then::Drain;
         }
-        reply::push_stream_head(&mut self.out, cors);
         if !self.has_room_for(asker, namespace) {
-            let ms = self.jitter.within(&NO_ROOM_RETRY_MS);
-            sse::push_retry(&mut self.out, ms);
+            self.send_away(cors);
             return Then::Drain;
         }
+        reply::push_stream_head(&mut self.out, cors);
         if request.user_agent.is_some_and(names_msie) {
             self.out.extend_from_slice(&sse::MSIE_PADDING);
         }
-        let ms = self.jitter.within(&self.config.retry_ms);
-        sse::push_retry(&mut self.out, ms);
+        self.push_retry();
         if let Some(uuid) = uuid {
             self.release_claimant(namespace, uuid, now);
         }
@@ -201,8 +219,26 @@ impl Service {
         if let Some(total) = total {
             sse::push_count(&mut self.out, total);
         }
+        Then::Stream(self.stream_end(now))
+    }
+
+    /// Tells a browser that found no room to come back much later. (Past another status than 200 it would never.)
+    pub(super) fn send_away(&mut self, cors: Cors<'_>) {
+        reply::push_stream_head(&mut self.out, cors);
+        let ms = self.jitter.within(&NO_ROOM_RETRY_MS);
+        sse::push_retry(&mut self.out, ms);
+    }
+
+    /// Tells a browser when to come back, should it lose the stream.
+    pub(super) fn push_retry(&mut self) {
+        let ms = self.jitter.within(&self.config.retry_ms);
+        sse::push_retry(&mut self.out, ms);
+    }
+
+    /// Until when a stream of the audience port may last that begins now.
+    pub(super) fn stream_end(&mut self, now: Now) -> Option<Tick> {
         let longest = self.config.max_conn_duration.map(|longest| self.jitter.shorten(longest));
-        Then::Stream(longest.map(|longest| now.tick.after(longest)))
+        longest.map(|longest| now.tick.after(longest))
     }
 
     /// Whether one more may join this namespace. The newest is turned away, nobody who is there.
@@ -222,6 +258,7 @@ impl Service {
     /// A connection is gone.
     pub(super) fn leave(&mut self, id: ConnId, now: Now) {
         self.meter.leave(id, now);
+        self.watches.leave(id, &mut self.meter);
         self.release(id, now);
     }
 

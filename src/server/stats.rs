@@ -6,31 +6,44 @@
 
 use super::admin::{self, Page};
 use super::assets;
-use super::pieces::Cursor;
-use super::service::{NOT_FROM_ELSEWHERE, Service, Then};
+use super::pieces::{Cursor, figures_of};
+use super::service::{Asker, NOT_FROM_ELSEWHERE, Service, Then};
 use crate::collections::tick::Now;
-use crate::wire::http::{Method, Request};
-use crate::wire::reply::{self, Reply};
+use crate::wire::http::{Method, Request, contains_ignore_case};
+use crate::wire::reply::{self, Cors, Reply};
+use crate::wire::{stats, watch};
 
 /// What there is at the stats port.
-const NO_SUCH_PAGE: &str = "there are /, /cluster, /process, /history/<namespace>, /metrics, /healthz, /readyz and \
-                            /grafana.json here";
+const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>, /history/<namespace>, /cluster, /process, \
+                            /metrics, /healthz, /readyz and /grafana.json here";
+
+/// The dashboard may do nothing but ask the port that it comes from (Content Security Policy).
+const DASHBOARD_FIELDS: &str = "Cache-Control: no-store\r\n\
+    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+    img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
 
 impl Service {
     /// Answers a request on the stats port.
-    pub(super) fn answer_stats(&mut self, request: &Request<'_>, now: Now) -> Then {
+    pub(super) fn answer_stats(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
         let is_head = request.method == Method::Head;
         match request.path {
             _ if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
+            "/" if watch::is_asked(request.query) => return self.watch(request, Cors::Nobody, asker, now),
+            "/" if accepts_html(request) => self.reply_dashboard(is_head),
             "/" => return self.reply_stats(is_head, now),
             "/healthz" => self.reply_text(200, "alive", is_head),
             "/grafana.json" => self.reply_asset(&assets::GRAFANA, is_head),
             path => match Page::of(path) {
                 Some(page) => return Then::Page { page, is_head },
-                None => return self.answer_history(request, now),
+                None => return self.answer_about_one(request, now),
             },
         }
         Then::Drain
+    }
+
+    fn reply_dashboard(&mut self, is_head: bool) {
+        let (content_type, body) = (Some(assets::DASHBOARD.content_type), assets::DASHBOARD.body.as_bytes());
+        Reply { content_type, fields: DASHBOARD_FIELDS, body, ..Reply::empty(200) }.write(&mut self.out, is_head);
     }
 
     /// Answers with the stats. They are seldom longer than one piece, and then their length is told: not every client takes
@@ -39,8 +52,7 @@ impl Service {
         let next = self.push_piece(Box::new(Cursor::stats()), now);
         let piece = self.out.split_off(0);
         let Some(cursor) = next else {
-            let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
-            Reply { content_type, fields, body: &piece, ..Reply::empty(200) }.write(&mut self.out, is_head);
+            self.reply_json_text(&piece, is_head);
             return Then::Drain;
         };
         reply::push_open_ended_head(&mut self.out, "application/json");
@@ -51,13 +63,30 @@ impl Service {
         Then::DrainPieces(cursor)
     }
 
-    /// Answers with the history of a namespace.
-    fn answer_history(&mut self, request: &Request<'_>, now: Now) -> Then {
+    /// Answers a request that is about one namespace, if it is.
+    fn answer_about_one(&mut self, request: &Request<'_>, now: Now) -> Then {
         let is_head = request.method == Method::Head;
-        let Some(name) = request.path.strip_prefix("/history/") else {
+        if let Some(name) = request.path.strip_prefix("/history/") {
+            return self.reply_history(name, is_head, now);
+        }
+        let Some(name) = request.path.strip_prefix("/namespace/") else {
             self.reply_text(404, NO_SUCH_PAGE, is_head);
             return Then::Drain;
         };
+        match self.meter.find(name).and_then(|id| self.meter.namespaces_from(id).next()) {
+            Some((id, namespace)) => {
+                let mut body = Vec::new();
+                stats::push_object(&mut body, &figures_of(&self.meter, id, namespace, now));
+                body.push(b'\n');
+                self.reply_json_text(&body, is_head);
+            }
+            None => self.reply_text(404, "there is no such namespace", is_head),
+        }
+        Then::Drain
+    }
+
+    /// Answers with the history of a namespace.
+    fn reply_history(&mut self, name: &str, is_head: bool, now: Now) -> Then {
         match self.begin_history(name, now) {
             Some(_) if is_head => {
                 let end = self.out.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(0, |at| at + 4);
@@ -68,4 +97,9 @@ impl Service {
         }
         Then::Drain
     }
+}
+
+/// Whether it is a browser that asks, for a page: others are content with anything.
+fn accepts_html(request: &Request<'_>) -> bool {
+    request.values(b"accept").any(|value| contains_ignore_case(value, b"text/html"))
 }

@@ -215,11 +215,12 @@ impl Server {
         if self.has_outputs || !self.service.pushes.is_idle() || self.conns.has_closing() {
             return Some(Tick(0));
         }
-        let (members, ports) = (self.conns.members(), self.listeners.len());
-        let drain = self.drain.as_ref().map(|drain| drain.next_deadline(members, ports));
+        let (streams, ports) = (self.conns.streams(), self.listeners.len());
+        let drain = self.drain.as_ref().map(|drain| drain.next_deadline(streams, ports));
         let deadlines = [
             self.conns.next_deadline(),
             self.service.meter.poll_timeout(),
+            self.service.watches.poll_timeout(&self.service.meter),
             self.listeners.next_deadline(),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
@@ -299,6 +300,7 @@ impl Server {
                 conns.close(member, reason);
             }
         });
+        self.tell_watchers(now);
         for member in farewells {
             // It counts no more. (Who joins here with its uuid has released it already; elsewhere nobody can.)
             self.service.release(member, now);

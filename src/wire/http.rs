@@ -309,7 +309,7 @@ fn trim_ows(mut value: &[u8]) -> &[u8] {
     value
 }
 
-fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
+pub(crate) fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
 

@@ -37,22 +37,28 @@ impl StatsWriter {
         out.push(if self.is_begun { b',' } else { b'{' });
         self.is_begun = true;
         out.extend_from_slice(serde_json::Value::from(figures.name).to_string().as_bytes());
-        let fields = [
-            (":{\"created\":", figures.created_unix_s),
-            (",\"members\":", figures.members),
-            (",\"connections\":", figures.accounts.connections),
-            (",\"modified\":", figures.modified_unix_s),
-            (",\"uncounted\":", figures.uncounted),
-        ];
-        push_fields(out, &fields);
-        push_accounts(out, &figures.accounts);
-        out.push(b'}');
+        out.push(b':');
+        push_object(out, figures);
     }
 
     /// Appends the end of the object.
     pub fn finish(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(if self.is_begun { b"}\n" } else { b"{}\n" });
     }
+}
+
+/// Appends what is told of a namespace, but its name.
+pub fn push_object(out: &mut Vec<u8>, figures: &Figures<'_>) {
+    let fields = [
+        ("{\"created\":", figures.created_unix_s),
+        (",\"members\":", figures.members),
+        (",\"connections\":", figures.accounts.connections),
+        (",\"modified\":", figures.modified_unix_s),
+        (",\"uncounted\":", figures.uncounted),
+    ];
+    push_fields(out, &fields);
+    push_accounts(out, &figures.accounts);
+    out.push(b'}');
 }
 
 /// Appends what an event came to, as one line.

@@ -94,13 +94,15 @@ pub fn push_piece(out: &mut Vec<u8>, piece: &Piece) {
     if !piece.counts.is_empty() {
         push_event(out, "counts", piece.counts.iter().map(|(name, total)| (&**name, *total)));
     }
-    let mut milestones: Vec<(Milestone, &str, u64)> =
-        piece.milestones.iter().map(|(milestone, name, number)| (*milestone, &**name, *number)).collect();
-    milestones.sort_by_key(|&(milestone, ..)| milestone);
-    for of_one in milestones.chunk_by(|a, b| a.0 == b.0) {
-        if let Some((milestone, ..)) = of_one.first() {
-            push_event(out, &milestone.to_string(), of_one.iter().map(|&(_, name, number)| (name, number)));
+    let mut kinds: Vec<Milestone> = Vec::new();
+    for &(milestone, ..) in &piece.milestones {
+        if let Err(place) = kinds.binary_search(&milestone) {
+            kinds.insert(place, milestone);
         }
+    }
+    for kind in kinds {
+        let lines = piece.milestones.iter().filter(|&&(milestone, ..)| milestone == kind);
+        push_event(out, &kind.to_string(), lines.map(|(_, name, number)| (&**name, *number)));
     }
     if piece.is_beat {
         out.extend_from_slice(BEAT);

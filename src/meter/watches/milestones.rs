@@ -18,15 +18,16 @@ const HYSTERESIS_PART: u64 = 10;
 pub struct Thresholds(Vec<u64>);
 
 impl Thresholds {
-    /// These numbers.
-    ///
-    /// # Errors
-    /// When there are too many, or 0 is one of them: nobody can fall below that.
+    /// These numbers; `None` if they are too many, or 0 is one of them, for nothing can fall below that.
+    #[must_use]
     pub fn new(numbers: impl IntoIterator<Item = u64>) -> Option<Self> {
-        let mut numbers: Vec<u64> = numbers.into_iter().collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        (numbers.len() <= THRESHOLDS_MAX && numbers.first() != Some(&0)).then_some(Self(numbers))
+        let mut ascending: Vec<u64> = Vec::new();
+        for number in numbers {
+            if let Err(place) = ascending.binary_search(&number) {
+                ascending.insert(place, number);
+            }
+        }
+        (ascending.len() <= THRESHOLDS_MAX && ascending.first() != Some(&0)).then_some(Self(ascending))
     }
 
     /// Which of them a total is above, as bits, if it was above those of `before`.

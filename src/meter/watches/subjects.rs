@@ -9,7 +9,7 @@
 //!
 //! Invariant: between rounds, the sum of a prefix that was summed is that of the totals of all names that begin with it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -66,9 +66,9 @@ pub(super) struct Subjects {
     names: Slab<Name>,
     by_name: BTreeMap<Rc<str>, NameId>,
     prefixes: Slab<Prefix>,
-    by_prefix: HashMap<Rc<str>, PrefixId>,
+    by_prefix: BTreeMap<Rc<str>, PrefixId>,
     /// How many prefixes there are of each length.
-    lengths: BTreeMap<usize, u32>,
+    lengths: Vec<u32>,
     /// Prefixes that have not been summed, and how far the first of them has been.
     unsummed: VecDeque<PrefixId>,
     sum: Sum,
@@ -93,8 +93,8 @@ impl Subjects {
             names: Slab::default(),
             by_name: BTreeMap::new(),
             prefixes: Slab::default(),
-            by_prefix: HashMap::new(),
-            lengths: BTreeMap::new(),
+            by_prefix: BTreeMap::new(),
+            lengths: Vec::new(),
             unsummed: VecDeque::new(),
             sum: Sum::default(),
             touched: Vec::new(),
@@ -182,9 +182,9 @@ impl Subjects {
             return 1;
         }
         self.note_vacant(id);
-        let lengths = self.lengths.keys().take_while(|&&length| length <= name.len());
+        let lengths = self.lengths.iter().enumerate().filter(|&(_, &count)| count > 0);
         let mut looks = 1;
-        for prefix in lengths.filter_map(|&length| name.get(..length)) {
+        for prefix in lengths.map_while(|(length, _)| name.get(..length)) {
             looks += 1;
             let Some(&prefix_id) = self.by_prefix.get(prefix) else { continue };
             let prefix = self.prefixes.at_mut(prefix_id);
@@ -307,7 +307,11 @@ impl Subjects {
             pins: 0,
         });
         self.by_prefix.insert(text, id);
-        *self.lengths.entry(prefix.len()).or_default() += 1;
+        let lengths = self.lengths.len().max(prefix.len() + 1);
+        self.lengths.resize(lengths, 0);
+        if let Some(count) = self.lengths.get_mut(prefix.len()) {
+            *count += 1;
+        }
         self.unsummed.push_back(id);
         id
     }
@@ -315,11 +319,8 @@ impl Subjects {
     fn remove_prefix(&mut self, id: PrefixId) {
         let Some(Prefix { text, is_summed, .. }) = self.prefixes.remove(id) else { return };
         self.by_prefix.remove(&text);
-        if let Some(count) = self.lengths.get_mut(&text.len()) {
+        if let Some(count) = self.lengths.get_mut(text.len()) {
             *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&text.len());
-            }
         }
         if !is_summed {
             if self.unsummed.front() == Some(&id) {
