@@ -87,6 +87,9 @@ impl Server {
             (Err(reason), _) => self.conns.close(id, reason),
             (Ok(()), Then::Stream(until)) => {
                 let watched = conn.watch(&self.reactor, Conns::token(id));
+                if conn.is_behind() {
+                    self.service.watches.stall(id);
+                }
                 self.conns.stream(id, surplus);
                 self.conns.set_deadline(id, until);
                 if let Err(reason) = watched {

@@ -72,9 +72,10 @@ impl Server {
     fn tell_watcher(&mut self, id: ConnId, piece: &Piece) {
         let Service { watches, out, tally, .. } = &mut self.service;
         let Some(conn) = self.conns.get_open(id) else { return watches.stall(id) };
-        if !matches!(conn.session, Session::Stream { .. }) || conn.is_behind() {
+        if !matches!(conn.session, Session::Stream { .. }) {
             return watches.stall(id);
         }
+        debug_assert!(!conn.is_behind(), "who does not take it is not told more");
         out.clear();
         watch::push_piece(out, piece);
         tally.bytes += out.len() as u64;

@@ -33,3 +33,4 @@ mod supervisor;
 mod support;
 mod tools;
 mod torture;
+mod watching;

@@ -554,6 +554,15 @@ pub(crate) enum Event {
     Closed,
 }
 
+/// A part of the body of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// Lines, without the empty one that ends them.
+    Lines(String),
+    /// The end of the body.
+    End,
+}
+
 /// An open stream whose head has been read.
 pub(crate) struct Stream {
     pub(crate) socket: TcpStream,
@@ -624,15 +633,24 @@ impl Stream {
     /// The next block, or nothing if none came `within` that time.
     #[track_caller]
     pub(crate) fn next(&mut self, within: Duration) -> Option<Event> {
+        Some(match self.next_block(within)? {
+            Block::Lines(block) => read_block(&block),
+            Block::End => Event::Closed,
+        })
+    }
+
+    /// The next block as it is, or nothing if none came `within` that time.
+    #[track_caller]
+    pub(crate) fn next_block(&mut self, within: Duration) -> Option<Block> {
         let deadline = Deadline::after(within);
         loop {
             if let Some(end) = self.pending.windows(2).position(|two| two == b"\n\n") {
                 let block = self.pending.drain(..end + 2).take(end).collect::<Vec<_>>();
-                return Some(read_block(&lossy(&block)));
+                return Some(Block::Lines(lossy(&block)));
             }
             if self.closed {
                 assert!(self.pending.is_empty(), "half a block: {:?}", lossy(&self.pending));
-                return Some(Event::Closed);
+                return Some(Block::End);
             }
             if !self.fill(deadline) {
                 return None;

@@ -1,3 +1,5 @@
+//! Watchers of small audiences, with everything that can happen to both.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
