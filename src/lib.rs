@@ -47,6 +47,10 @@
 //! walks along the members, a slice per turn, newest first. Whoever does not keep up gets an outbox, in which counts
 //! conflate: it is told the newest one when it can hear again.
 //!
+//! Who watches many namespaces is told in rounds, one a second ([`meter::watches`]): the totals that have changed are taken over,
+//! and each watcher is told those that it asked for. It costs its patterns and a place; while nobody watches, a change costs a
+//! branch.
+//!
 //! Leaving has one road: a connection is marked with a reason, `reap` frees it at the end of the turn and tells the meter.
 //! (A newer claim of the same uuid takes the older member off the count at once, or the first count of the newer would not
 //! be true; its later leaving finds nobody.)

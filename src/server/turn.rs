@@ -5,8 +5,9 @@
 //!
 //! Every loop has a budget, whatever arrives, and what does not fit is done in the next turn, which then does not wait. With
 //! all budgets used up a turn takes, in ms: events 0.3, accepts 0.6, datagrams 0.4, deadlines 0.2, the meter's timeouts 0.3,
-//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, reports 0.1, reaping 1.6; together 4.7. (The one that
-//! closes the ports of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost next to nothing.
+//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, watchers 0.2, reports 0.1, reaping 1.6; together
+//! 4.9. (The one that closes the ports of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost
+//! next to nothing.
 //!
 //! Invariant: connections are freed in `reap` alone. An event that names a connection finds it, closing or not, until the
 //! end of the turn in which the event was taken; and a key is used again in a later turn at the earliest.
