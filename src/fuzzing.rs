@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use crate::collections::tick::{Now, Tick};
 use crate::meter::news::NodeId;
-use crate::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
+use crate::meter::watches::Pattern;
+use crate::meter::{ClusterRules, Meter, NAME_MAX, NotifyRule, Output, Rules};
 use crate::wire::http::{HEAD_MAX, HeadScanner, Refusal, Request};
 use crate::wire::report::{self, DATAGRAM_MAX, Scope};
 use crate::wire::session::{Session, Step};
+use crate::wire::watch;
 pub use meter::meter;
 pub use proxy::proxy;
 
@@ -67,7 +69,8 @@ pub fn run_session<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Ending {
 /// Target `request`: one head. Returns its range and what it says, if it is accepted.
 ///
 /// # Panics
-/// If the scanner finds another end when the bytes arrive one by one, or a head is longer than it may be.
+/// If the scanner finds another end when the bytes arrive one by one, a head is longer than it may be, or a list of what is to be
+/// watched is out of its bounds.
 #[must_use]
 pub fn request(bytes: &[u8]) -> Option<(std::ops::Range<usize>, Request<'_>)> {
     let whole = HeadScanner::default().scan(bytes);
@@ -81,7 +84,19 @@ pub fn request(bytes: &[u8]) -> Option<(std::ops::Range<usize>, Request<'_>)> {
     assert!(range.end <= HEAD_MAX, "a head is at most {HEAD_MAX} bytes long");
     let request = Request::parse(bytes.get(range.clone())?).ok()?;
     assert!(request.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?'), "{request:?}");
+    request.query.into_iter().for_each(watch_list);
     Some((range, request))
+}
+
+/// What a query asks to watch, if it asks for anything, is within its bounds, and is in the query.
+fn watch_list(query: &str) {
+    let Ok(patterns) = watch::parse(query) else { return };
+    assert!(watch::is_asked(Some(query)) && (1..=watch::PATTERNS_PER_WATCHER).contains(&patterns.len()), "{query}");
+    for pattern in &patterns {
+        let (Pattern::Name(text) | Pattern::Prefix(text)) = pattern;
+        assert!(query.contains(text) && text.len() <= NAME_MAX && !text.contains([',', '&']), "{query}: {pattern:?}");
+        assert!(!matches!(pattern, Pattern::Name(name) if name.is_empty() || name.ends_with('*')), "{query}");
+    }
 }
 
 /// Target `session`: bytes, cut into pieces by the first of them, come to what they come to in reads
