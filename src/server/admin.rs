@@ -16,9 +16,9 @@ use super::route::split_namespace;
 use super::service::Service;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
-use crate::meter::news::NodeId;
 use crate::meter::{Meter, NodeFigures};
 use crate::wire::http::Request;
+use crate::wire::json::{self, Object};
 
 /// What a request on the notification port asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,57 +99,59 @@ pub(super) fn is_silent(node: &NodeFigures, silent_after: Duration) -> bool {
 }
 
 /// What an operator wants to know of the cluster: who is there, who may not be, and what became of the datagrams.
-pub(super) fn cluster_json(meter: &Meter, bus: &Bus, silent_after: Duration, now: Now) -> serde_json::Value {
-    let nodes: Vec<NodeFigures> = meter.nodes(now).collect();
-    let is_silent = |node: &&NodeFigures| is_silent(node, silent_after);
-    let of = |node: NodeId, members: u64, silent_ms: u64| serde_json::json!({ "node": node.to_string(), "members": members, "silent_ms": silent_ms });
-    let own = of(meter.node(), meter.own_members(), 0);
-    let all = nodes.iter().map(|node| of(node.node, node.members, node.silent_ms));
-    serde_json::json!({
-        "node": meter.node().to_string(),
-        "nodes": nodes.len() + 1,
-        "members": std::iter::once(own).chain(all).collect::<Vec<_>>(),
-        "silent": {
-            "nodes": nodes.iter().filter(is_silent).count(),
-            "members": nodes.iter().filter(is_silent).map(|node| node.members).sum::<u64>(),
-        },
-        "datagrams": {
-            "sent": bus.counters.sent,
-            "bytes_sent": bus.counters.bytes_sent,
-            "send_errors": bus.counters.send_errors,
-            "received": bus.counters.received,
-            "bytes_received": bus.counters.bytes_received,
-            "overflowed": bus.overflowed(),
-            "dropped": bus.counters.dropped,
-        },
-    })
+pub(super) fn push_cluster(out: &mut Vec<u8>, meter: &Meter, bus: &Bus, silent_after: Duration, now: Now) {
+    let others: Vec<NodeFigures> = meter.nodes(now).collect();
+    let silent = || others.iter().filter(|node| is_silent(node, silent_after));
+    let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
+    let mut all = Object::begin(out);
+    {
+        let mut datagrams = all.object("datagrams");
+        let counters = &bus.counters;
+        datagrams.numbers([("bytes_received", counters.bytes_received), ("bytes_sent", counters.bytes_sent)]);
+        datagrams.object("dropped").numbers(counters.dropped.iter().map(|(&reason, &count)| (reason, count)));
+        datagrams.numbers([("overflowed", bus.overflowed()), ("received", counters.received)]);
+        datagrams.numbers([("send_errors", counters.send_errors), ("sent", counters.sent)]);
+    }
+    json::push_array(all.member("members"), std::iter::once(&own).chain(&others), |item, node| {
+        item.number("members", node.members);
+        item.string("node", &node.node.to_string());
+        item.number("silent_ms", node.silent_ms);
+    });
+    all.string("node", &meter.node().to_string());
+    all.number("nodes", others.len() as u64 + 1);
+    let silent_members = silent().map(|node| node.members).sum();
+    all.object("silent").numbers([("members", silent_members), ("nodes", silent().count() as u64)]);
 }
 
 /// What an operator wants to know of this process: how full it is, why connections ended, and how long it keeps others
 /// waiting.
-pub(super) fn process_json(service: &Service, conns: &Conns, turns: &Histogram, now: Now) -> serde_json::Value {
+pub(super) fn push_process(out: &mut Vec<u8>, service: &Service, conns: &Conns, turns: &Histogram, now: Now) {
     let Service { meter, watches, turned_away, .. } = service;
-    let bucket = |(below_us, turns)| serde_json::json!({ "below_us": below_us, "turns": turns });
-    serde_json::json!({
-        "node": meter.node().to_string(),
-        "pid": std::process::id(),
-        "uptime_s": now.tick.ms_since(Tick(0)) / 1000,
-        "members": meter.own_members(),
-        "watchers": watches.len(),
-        "open": conns.len(),
-        "closed": conns.closed().collect::<BTreeMap<_, _>>(),
-        "refused": {
-            "heads": conns.heads_refused(),
-            "members": turned_away.members,
-            "namespaces": turned_away.namespaces,
-            "watchers": turned_away.watchers,
-        },
-        "turns": {
-            "count": turns.count(),
-            "longest_us": turns.longest_us(),
-            "histogram": turns.buckets().map(bucket).collect::<Vec<_>>(),
-        },
-    })
+    let closed: BTreeMap<&str, u64> = conns.closed().collect();
+    let mut all = Object::begin(out);
+    all.object("closed").numbers(closed);
+    all.number("members", meter.own_members());
+    all.string("node", &meter.node().to_string());
+    all.numbers([("open", conns.len() as u64), ("pid", std::process::id().into())]);
+    all.object("refused").numbers([
+        ("heads", conns.heads_refused()),
+        ("members", turned_away.members),
+        ("namespaces", turned_away.namespaces),
+        ("watchers", turned_away.watchers),
+    ]);
+    {
+        let mut figures = all.object("turns");
+        figures.number("count", turns.count());
+        json::push_array(figures.member("histogram"), turns.buckets(), |item, (below_us, turns)| {
+            match below_us {
+                Some(below_us) => item.number("below_us", below_us),
+                None => item.member("below_us").extend_from_slice(b"null"),
+            }
+            item.number("turns", turns);
+        });
+        figures.number("longest_us", turns.longest_us());
+    }
+    all.numbers([("uptime_s", now.tick.ms_since(Tick(0)) / 1000), ("watchers", watches.len() as u64)]);
 }
 
 /// Whether a request brings this token (RFC 6750 section 2.1). How long that takes to tell does not depend on how much of

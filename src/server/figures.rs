@@ -33,11 +33,15 @@ impl Server {
         match page {
             Page::Cluster => {
                 let silent_after = self.silent_after();
-                let figures = admin::cluster_json(&self.service.meter, &self.bus, silent_after, now);
+                let mut figures = Vec::new();
+                admin::push_cluster(&mut figures, &self.service.meter, &self.bus, silent_after, now);
+                figures.push(b'\n');
                 self.service.reply_json(&figures, is_head);
             }
             Page::Process => {
-                let figures = admin::process_json(&self.service, &self.conns, self.reactor.turns(), now);
+                let mut figures = Vec::new();
+                admin::push_process(&mut figures, &self.service, &self.conns, self.reactor.turns(), now);
+                figures.push(b'\n');
                 self.service.reply_json(&figures, is_head);
             }
             Page::Ready if self.drain.is_some() => self.service.reply_text(503, "draining", is_head),

@@ -137,12 +137,7 @@ impl Service {
     }
 
     /// Answers with figures.
-    pub(super) fn reply_json(&mut self, figures: &serde_json::Value, is_head: bool) {
-        self.reply_json_text(format!("{figures}\n").as_bytes(), is_head);
-    }
-
-    /// Answers with figures that are written already.
-    pub(super) fn reply_json_text(&mut self, body: &[u8], is_head: bool) {
+    pub(super) fn reply_json(&mut self, body: &[u8], is_head: bool) {
         let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
         Reply { content_type, fields, body, ..Reply::empty(200) }.write(&mut self.out, is_head);
     }

@@ -52,7 +52,7 @@ impl Service {
         let next = self.push_piece(Box::new(Cursor::stats()), now);
         let piece = self.out.split_off(0);
         let Some(cursor) = next else {
-            self.reply_json_text(&piece, is_head);
+            self.reply_json(&piece, is_head);
             return Then::Drain;
         };
         reply::push_open_ended_head(&mut self.out, "application/json");
@@ -78,7 +78,7 @@ impl Service {
                 let mut body = Vec::new();
                 stats::push_object(&mut body, &figures_of(&self.meter, id, namespace, now));
                 body.push(b'\n');
-                self.reply_json_text(&body, is_head);
+                self.reply_json(&body, is_head);
             }
             None => self.reply_text(404, "there is no such namespace", is_head),
         }

@@ -6,6 +6,7 @@
 //! Invariant: the pieces together are one JSON object and a line feed, or lines of CSV (RFC 4180) after one that names the
 //! columns.
 
+use super::json;
 use super::sse::push_decimal;
 use super::stats::push_hundredths;
 use crate::meter::Row;
@@ -42,9 +43,11 @@ impl HistoryWriter {
     pub fn begin(out: &mut Vec<u8>, name: &str, format: Format) -> Self {
         match format {
             Format::Json => {
-                let name = serde_json::Value::from(name);
-                out.extend_from_slice(format!("{{\"namespace\":{name},\"step\":60,\"columns\":[").as_bytes());
-                out.extend_from_slice(br#""time","min","average","max","joins","leaves"],"rows":["#);
+                out.extend_from_slice(b"{\"namespace\":");
+                json::push_string(out, name);
+                out.extend_from_slice(
+                    br#","step":60,"columns":["time","min","average","max","joins","leaves"],"rows":["#,
+                );
             }
             Format::Csv => out.extend_from_slice(b"time,min,average,max,joins,leaves\r\n"),
         }

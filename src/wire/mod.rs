@@ -11,6 +11,7 @@
 pub mod forwarded;
 pub mod history;
 pub mod http;
+pub mod json;
 pub mod outbox;
 pub mod proxy;
 pub mod reply;

@@ -5,6 +5,7 @@
 //!
 //! Invariant: the pieces together are one JSON object and a line feed, whatever is written in between.
 
+use super::json;
 use super::sse::push_decimal;
 use crate::meter::{Accounts, Ending};
 
@@ -36,7 +37,7 @@ impl StatsWriter {
     pub fn push(&mut self, out: &mut Vec<u8>, figures: &Figures<'_>) {
         out.push(if self.is_begun { b',' } else { b'{' });
         self.is_begun = true;
-        out.extend_from_slice(serde_json::Value::from(figures.name).to_string().as_bytes());
+        json::push_string(out, figures.name);
         out.push(b':');
         push_object(out, figures);
     }
@@ -64,7 +65,7 @@ pub fn push_object(out: &mut Vec<u8>, figures: &Figures<'_>) {
 /// Appends what an event came to, as one line.
 pub fn push_ending(out: &mut Vec<u8>, ending: &Ending) {
     out.extend_from_slice(b"{\"namespace\":");
-    out.extend_from_slice(serde_json::Value::from(&*ending.namespace).to_string().as_bytes());
+    json::push_string(out, &ending.namespace);
     let fields = [
         (",\"created\":", ending.created_unix_s),
         (",\"ended\":", ending.ended_unix_s),

@@ -1,5 +1,5 @@
 //! The floors of `src/`, held by reading it: an import may only run down; pure floors name neither sockets
-//! nor clocks, and no floor a file; `unsafe`, `polling` and printing stay where they belong; files keep
+//! nor clocks, and no floor a file; `unsafe`, `polling`, `serde_json` and printing stay where they belong; files keep
 //! their size and open with what they own; and the repository's top level holds nothing else.
 //!
 //! The checks see code, not words: comments and the contents of literals are blanked first. Each check
@@ -259,7 +259,7 @@ impl<'a> Source<'a> {
 /// Every offence of one file.
 fn offences_of(path: &str, text: &str) -> Vec<String> {
     let source = Source::read(path, text);
-    let checks = [imports_that_run_up, impure_names, clocks, files, strays, unsafe_code, printing, shape];
+    let checks = [imports_that_run_up, impure_names, clocks, files, strays, trees, unsafe_code, printing, shape];
     checks.iter().flat_map(|check| check(&source)).collect()
 }
 
@@ -327,6 +327,15 @@ fn strays(source: &Source) -> Vec<String> {
     }
     let strays = source.paths.iter().filter(|named| named.has("polling"));
     strays.map(|named| source.offence(named.line, "polling belongs to reactor/")).collect()
+}
+
+/// JSON is written as it goes: a tree of values, written anywhere, makes the program larger by a twentieth.
+fn trees(source: &Source) -> Vec<String> {
+    if source.path == "wire/json.rs" || source.is_program() {
+        return Vec::new();
+    }
+    let trees = source.paths.iter().filter(|named| named.has("serde_json"));
+    trees.map(|named| source.offence(named.line, "serde_json belongs to wire/json.rs")).collect()
 }
 
 fn unsafe_code(source: &Source) -> Vec<String> {
@@ -553,6 +562,14 @@ fn printing_and_polling_elsewhere_are_found() {
     finds("bin/bench/main.rs", "fn f() { unsafe { a() } }", &["unsafe belongs to"]);
     finds("server/a.rs", "fn println(print: u8) -> bool { print != 1 }", &[]);
     finds("server/a.rs", "fn f(event: polling::Event) {}", &["polling belongs to reactor/"]);
+}
+
+#[test]
+fn trees_of_values_are_found() {
+    finds("server/a.rs", "fn f(page: serde_json::Value) {}", &["serde_json belongs to wire/json.rs"]);
+    finds("wire/stats.rs", "fn f() { serde_json::json!({}); }", &["serde_json belongs to wire/json.rs"]);
+    finds("wire/json.rs", "fn f() { serde_json::to_writer(out, text); }", &[]);
+    finds("bin/bench/main.rs", "fn f(page: serde_json::Value) {}", &[]);
 }
 
 #[test]
