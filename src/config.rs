@@ -31,7 +31,7 @@ pub use usage::USAGE;
 pub use watching::WatchConfig;
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
-const DURATION_MAX_S: f64 = 365.0 * 24.0 * 3600.0;
+const DURATION_MAX_S: u32 = 365 * 24 * 3600;
 
 /// More processes than a machine has cores are of no use.
 pub const WORKERS_MAX: usize = 1024;
@@ -225,23 +225,31 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         variable: Option<&'static str>,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, UsageError> {
-        let given = self.args.opt_value_from_fn(names, |value| Ok::<_, UsageError>(OsString::from(value)));
+        let Some((source, text)) = self.text(names.into(), option, variable)? else { return Ok(None) };
+        parse(&text).map(Some).map_err(|problem| refused(source, &text, &problem))
+    }
+
+    /// What was given for an option, and by which name: its own, or the environment variable's. (What is the same for all
+    /// options is here, for the program has it once; `given` is there for each kind of value.)
+    fn text(
+        &mut self,
+        names: pico_args::Keys,
+        option: &'static str,
+        variable: Option<&'static str>,
+    ) -> Result<Option<(&'static str, String)>, UsageError> {
+        let given = self.args.opt_value_from_fn(names, |value| Ok::<_, UsageError>(value.to_owned()));
         let given = given.map_err(|error| match error {
             pico_args::Error::NonUtf8Argument => {
                 UsageError(format!("{option} has a value that is not text; see --help"))
             }
             _ => UsageError(format!("{option} takes a value; see --help")),
         })?;
-        let (source, value) = match (given, variable) {
-            (Some(value), _) => (option, value),
-            (None, Some(variable)) => match (self.env)(variable).filter(|value| !value.is_empty()) {
-                Some(value) => (variable, value),
-                None => return Ok(None),
-            },
-            (None, None) => return Ok(None),
+        let Some(variable) = variable.filter(|_| given.is_none()) else {
+            return Ok(given.map(|text| (option, text)));
         };
-        let parsed = value.to_str().ok_or_else(|| "is not text".to_owned()).and_then(parse);
-        parsed.map(Some).map_err(|problem| UsageError(format!("{source} {:?} {problem}", value.to_string_lossy())))
+        let Some(value) = (self.env)(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let text = value.into_string().map_err(|value| refused(variable, &value.to_string_lossy(), "is not text"))?;
+        Ok(Some((variable, text)))
     }
 
     fn port(&mut self, option: &'static str, variable: Option<&'static str>, default: u16) -> Result<u16, UsageError> {
@@ -286,7 +294,7 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         let least = self.duration("--retry-min", 2.0)?;
         let most = self.duration("--retry-max", 10.0)?;
         if least > most {
-            let (least, most) = (least.as_secs_f64(), most.as_secs_f64());
+            let (least, most) = (seconds(least), seconds(most));
             return Err(UsageError(format!("--retry-min {least} is more than --retry-max {most}; give at most that")));
         }
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -309,6 +317,11 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
     }
 }
 
+/// What is wrong with what was given under this name.
+fn refused(source: &str, text: &str, problem: &str) -> UsageError {
+    UsageError(format!("{source} {text:?} {problem}"))
+}
+
 /// Whether the usage text lists this name.
 fn is_option(name: &str) -> bool {
     name.starts_with('-') && USAGE.split([' ', ',', '\n']).any(|word| word == name)
@@ -316,9 +329,15 @@ fn is_option(name: &str) -> bool {
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=DURATION_MAX_S).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(seconds) if (0.0..=f64::from(DURATION_MAX_S)).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(format!("is not a duration; give seconds from 0 to {DURATION_MAX_S}, such as 0.5")),
     }
+}
+
+/// A duration as it would be given. (What writes an `f64` is 17 kB of program, and this would be all that it is for.)
+fn seconds(duration: Duration) -> String {
+    let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn parse_limit(text: &str) -> Result<usize, String> {
@@ -461,6 +480,7 @@ mod tests {
         refuses("stray", "\"stray\" is not expected here: there are options only; see --help");
         refuses("--port 1 --port 2", "--port was given already, or without its value; see --help");
         refuses("--retry-min 11", "--retry-min 11 is more than --retry-max 10; give at most that");
+        refuses("--retry-min 0.3 --retry-max .25", "--retry-min 0.3 is more than --retry-max 0.25; give at most that");
         let problem = "has \"proxy\", which is not a network; give addresses or ADDRESS/BITS";
         refuses("--trust-proxy ::1,proxy", &format!("--trust-proxy \"::1,proxy\" {problem}"));
         refuses(
