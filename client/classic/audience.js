@@ -5,8 +5,7 @@
 //       audience("http://YOUR-SERVER.COM/my-event").onCount(function (total) { ... });
 //     </script>
 
-import { audience } from '../audience.js';
-import { fillElements } from './old-browsers.js';
+import { audience, fillElements } from './core.js';
 
 globalThis.audience = audience;
 fillElements(audience);

@@ -12,18 +12,19 @@
 // the same uuid joined elsewhere. Everything else is an interruption, and it comes back. Any number of events can be
 // joined in one page.
 
-import { audience } from '../audience.js';
+import { audience } from './core.js';
 
 const $ = globalThis.jQuery;
 
 $.audience = (url, options) => {
   const deferred = $.Deferred();
   const member = audience(url, options);
-  let held = []; // what was told before the document was there to show it; null from then on
+  let held = []; // calls for what was told before the document was there to show it; null from then on
 
   const tell = (data, parsed) => {
-    if (held) held.push([data, parsed]);
-    else deferred.notify(data, parsed);
+    const notify = () => deferred.notify(data, parsed);
+    if (held) held.push(notify);
+    else notify();
   };
   member.onCount((total) => tell(String(total), { total }));
   member.onMessage((message) => tell(`${message.service}=${message.text}`, message));
@@ -34,7 +35,7 @@ $.audience = (url, options) => {
   $(() => {
     const early = held;
     held = null;
-    early.forEach(([data, parsed]) => deferred.notify(data, parsed));
+    early.forEach((notify) => notify());
   });
 
   const promise = deferred.promise();

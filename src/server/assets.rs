@@ -1,23 +1,37 @@
 //! The pages and scripts that are part of the program; nothing is read from the disk at run time.
 //!
 //! Owns the embedded files of `client/` and their media types, and fills the audience port into the pages once, at start.
+//! Both classic scripts end with the same core (`tests/browser/build.mjs`), which the program has once.
 
 /// A file that is served as it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asset {
     path: &'static str,
     pub(super) content_type: &'static str,
-    pub(super) body: &'static str,
+    body: &'static str,
+    /// What follows, and is of another file.
+    end: &'static str,
+}
+
+impl Asset {
+    const fn new(path: &'static str, content_type: &'static str, body: &'static str) -> Self {
+        Self { path, content_type, body, end: "" }
+    }
+
+    /// What it says.
+    pub(super) fn text(&self) -> String {
+        [self.body, self.end].concat()
+    }
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// The policy that lets Flash movies of any domain in, as the 2011 daemon sent it.
-pub(super) const POLICY: Asset = Asset {
-    path: "/crossdomain.xml",
-    content_type: "application/xml",
-    body: concat!(
+pub(super) const POLICY: Asset = Asset::new(
+    "/crossdomain.xml",
+    "application/xml",
+    concat!(
         r#"<?xml version="1.0"?>"#,
         r#"<!DOCTYPE cross-domain-policy SYSTEM "http://www.macromedia.com/xml/dtds/cross-domain-policy.dtd">"#,
         "<cross-domain-policy>",
@@ -26,7 +40,7 @@ pub(super) const POLICY: Asset = Asset {
         r#"<allow-http-request-headers-from domain="*" headers="Accept" secure="false"/>"#,
         "</cross-domain-policy>"
     ),
-};
+);
 
 /// The page that shows an operator what goes on, all in one file.
 pub(super) const DASHBOARD: Asset =
@@ -34,21 +48,37 @@ pub(super) const DASHBOARD: Asset =
 
 /// A dashboard for Grafana, of the metrics that the stats port tells.
 pub(super) const GRAFANA: Asset =
-    Asset { path: "/grafana.json", content_type: "application/json", body: include_str!("../../client/grafana.json") };
+    Asset::new("/grafana.json", "application/json", include_str!("../../client/grafana.json"));
 
 static SCRIPTS: [Asset; 3] = [
-    Asset { path: "/client/audience.js", content_type: JAVASCRIPT, body: include_str!("../../client/audience.js") },
-    Asset {
-        path: "/client/audience.min.js",
-        content_type: JAVASCRIPT,
-        body: include_str!("../../client/audience.min.js"),
-    },
-    Asset {
-        path: "/client/jquery.audience.js",
-        content_type: JAVASCRIPT,
-        body: include_str!("../../client/jquery.audience.js"),
-    },
+    Asset::new("/client/audience.js", JAVASCRIPT, include_str!("../../client/audience.js")),
+    Asset::new("/client/audience.min.js", JAVASCRIPT, CLASSIC),
+    Asset { end: CORE, ..Asset::new("/client/jquery.audience.js", JAVASCRIPT, JQUERY_START) },
 ];
+
+const CLASSIC: &str = include_str!("../../client/audience.min.js");
+const JQUERY: &str = include_str!("../../client/jquery.audience.js");
+
+/// What both end with.
+const CORE: &str = CLASSIC.split_at(CLASSIC.len() - common_end(CLASSIC.as_bytes(), JQUERY.as_bytes())).1;
+
+/// What one begins with alone. A copy: a slice would bring all that it is cut from into the program.
+const JQUERY_START: &str = {
+    const START: [u8; JQUERY.len() - CORE.len()] = *JQUERY.as_bytes().first_chunk().unwrap();
+    match str::from_utf8(&START) {
+        Ok(start) => start,
+        Err(_) => unreachable!(),
+    }
+};
+
+/// How many bytes two files end with in common.
+const fn common_end(one: &[u8], other: &[u8]) -> usize {
+    let mut length = 0;
+    while length < one.len() && length < other.len() && one[one.len() - 1 - length] == other[other.len() - 1 - length] {
+        length += 1;
+    }
+    length
+}
 
 /// The client script of this path.
 pub(super) fn script(path: &str) -> Option<&'static Asset> {
@@ -75,6 +105,15 @@ impl Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scripts_are_the_files() {
+        let text = |path| script(path).unwrap().text();
+        assert_eq!(text("/client/audience.js"), include_str!("../../client/audience.js"));
+        assert_eq!(text("/client/audience.min.js"), CLASSIC);
+        assert_eq!(text("/client/jquery.audience.js"), JQUERY);
+        assert!(JQUERY_START.len() < JQUERY.len() / 10, "the core is one text: npm run build --prefix tests/browser");
+    }
 
     #[test]
     fn the_pages_know_the_audience_port() {

@@ -339,9 +339,8 @@ impl Service {
     pub(super) fn reply_asset(&mut self, asset: &Asset, is_head: bool) {
         // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
         let fields = "Cache-Control: max-age=300\r\n";
-        let content_type = Some(asset.content_type);
-        let reply =
-            Reply { content_type, fields, cors: Cors::Anybody, body: asset.body.as_bytes(), ..Reply::empty(200) };
+        let (content_type, text) = (Some(asset.content_type), asset.text());
+        let reply = Reply { content_type, fields, cors: Cors::Anybody, body: text.as_bytes(), ..Reply::empty(200) };
         reply.write(&mut self.out, is_head);
     }
 

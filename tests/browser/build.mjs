@@ -3,8 +3,8 @@
 //
 //     npm run build --prefix tests/browser
 //
-// esbuild puts the files of each together, with the stand-ins for what old browsers lack; swc translates the whole into
-// ES5 and minifies it. What is made is committed, and package.test.mjs fails when it is not what would be made now.
+// esbuild puts the files of the core together, with the stand-ins for what old browsers lack; swc translates it, and what
+// each script does with it, into ES5 and minifies them. What is made is committed, and package.test.mjs fails when it is not what would be made now.
 
 import { fileURLToPath } from 'node:url';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -43,30 +43,65 @@ export async function minifiedModule() {
   return outputFiles[0].text;
 }
 
+/**
+ * A script of this source. The core comes last, and is the same text in all of them, byte for byte: the daemon has it once
+ * (src/server/assets.rs).
+ */
 async function classic(source) {
+  const [start, core] = await Promise.all([
+    part(source, { external: ['./core.js'] }, (text) => `(function (core) {'use strict';${text}}(CORE));`),
+    part('classic/core.js', { inject: [path('classic/old-browsers.js')] }, (text) => `CORE(function () {'use strict';${text}}());`),
+  ]);
+  return `${BANNER}${start.replace('(CORE)', () => core.replace(/^CORE|;$/g, ''))}\n`;
+}
+
+/** What a file says, in ES5 and minified, in the function that `wrap` makes of it. */
+async function part(source, options, wrap) {
   const { outputFiles } = await esbuild.build({
     entryPoints: [path(source)],
     bundle: true,
     format: 'esm',
     target: 'esnext',
-    inject: [path('classic/old-browsers.js')],
     define: { globalThis: 'self' },
     write: false,
+    ...options,
   });
-  const translated = await swc.transform(outputFiles[0].text, {
+  const translated = await swc.transform(withoutPrivateNames(outputFiles[0].text), {
     configFile: false,
     swcrc: false,
     jsc: {
       target: 'es5',
-      // A private field becomes a property with a name of its own, since IE 10 has no WeakMap.
-      assumptions: { privateFieldsAsProperties: true, setPublicClassFields: true, iterableIsArray: true, noDocumentAll: true },
+      assumptions: { setPublicClassFields: true, noClassCalls: true, iterableIsArray: true, noDocumentAll: true },
     },
   });
+  const text = translated.code
+    .replace(/^import \{(.*)\} from .*;$/m, (_, names) => `var ${each(names, (name) => `${name} = core.${name}`)};`)
+    .replace(/^export \{(.*)\};$/m, (_, names) => `return {${each(names, (name) => `${name}: ${name}`)}};`);
   // In a function, so that nothing becomes a name of the page's, the translator's helpers neither.
-  const { code } = await swc.minify(`(function () {'use strict';${translated.code}}());`, {
+  const { code } = await swc.minify(wrap(text), {
     compress: true, mangle: true, ecma: 5, module: false, format: { comments: false },
   });
-  return `${BANNER}${code}\n`;
+  return code;
+}
+
+const each = (names, form) => names.split(',').map((name) => form(name.trim())).join();
+
+/**
+ * Private names become short ones that are told apart by the class that they stand in, since IE 10 has no WeakMap; what
+ * the translator makes of them looks at each use whether the name is there, and is a third of the script.
+ */
+function withoutPrivateNames(text) {
+  const names = new Map();
+  let classes = 0;
+  return text.replace(/\bclass\b|#([a-z]\w*)/g, (found, name) => {
+    if (!name) {
+      classes += 1;
+      return found;
+    }
+    const key = `${classes} ${name}`;
+    if (!names.has(key)) names.set(key, `_${names.size.toString(36)}`);
+    return names.get(key);
+  });
 }
 
 function path(name) {
