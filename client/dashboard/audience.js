@@ -52,24 +52,26 @@ export class Audience {
   total = null;
   sums = { occupied: 0, connections: 0, uncounted: 0, memberSeconds: 0, largest: null };
   stays = new Array(16).fill(0);
-  #isStale = false;
+  /** Whether what is known is of before the stream began. */
+  isStale = true;
   #occupied = 0;
 
   /** The stream begins anew: what is known is forgotten when it has told the first counts. */
   open() {
-    this.#isStale = true;
+    this.isStale = true;
   }
 
   /** The connection is lost: what is shown stays, but nothing is known from here on. */
   lose(seconds) {
+    this.isStale = true;
     this.recorder.note(seconds, null);
   }
 
   /** Takes in all that the stream has told since the last time: `counts` by name. Returns whether it began anew. */
   tell(counts, seconds) {
-    const began = this.#isStale && counts.size > 0;
+    const began = this.isStale && counts.size > 0;
     if (began) {
-      this.#isStale = false;
+      this.isStale = false;
       this.namespaces.clear();
     }
     for (const [name, members] of counts) {
@@ -84,7 +86,7 @@ export class Audience {
       if (members > namespace.peak) [namespace.peak, namespace.peakAt] = [members, Math.floor(seconds)];
       namespace.trace.note(seconds, members, this.#occupied);
     }
-    if (this.total !== null) this.recorder.note(seconds, this.total);
+    if (!this.isStale) this.recorder.note(seconds, this.total);
     return began;
   }
 

@@ -65,10 +65,10 @@ export class Detail {
   }
 
   /** Takes in what was told, and asks for what is due. */
-  tick(seconds, isLive) {
+  tick(seconds) {
     const name = this.#name;
     if (name === undefined) return;
-    if (name !== null && isLive) this.#recorder.note(seconds, this.#audience.namespaces.get(name)?.members ?? 0);
+    if (name !== null) this.#recorder.note(seconds, this.#audience.namespaces.get(name)?.members ?? 0);
     if (name === null || document.hidden) return;
     this.#ask('page', PAGE_MS, `/namespace/${name}`, (answer) => {
       this.#page = answer?.value ?? null;

@@ -64,6 +64,7 @@ follow('/?watch=*', {
   lost() {
     if (isLive) lostAt = performance.now();
     isLive = false;
+    pending = new Map();
     audience.lose(seconds());
     detail.lose(seconds());
     sayState();
@@ -97,7 +98,7 @@ function apply() {
   }
   if (counts.size) audience.sum(seconds());
   if (!isChosen) chooseLargest();
-  if (isLive) detail.tick(seconds(), isLive);
+  if (isLive && !audience.isStale) detail.tick(seconds());
   say(document.querySelector('title'), `${audience.total === null ? '' : `${number(audience.total)} · `}Audience Meter`);
   if (!document.hidden) draw();
 }
@@ -112,7 +113,6 @@ function draw() {
 
 setInterval(() => {
   audience.sum(seconds());
-  if (isLive && audience.total !== null) audience.recorder.note(seconds(), audience.total);
   sayState();
   sayTotal();
   requestFrame();

@@ -7,6 +7,9 @@
 const RUNNING_MAX = 2;
 const TIMEOUT_MS = 30_000;
 
+/** A browser that is too slow to speak is told the figures as they are, without HTTP, and has to ask again. */
+const TRIES = 3;
+
 export class Requests {
   #asked = [];
   #running = 0;
@@ -51,7 +54,10 @@ async function get(path) {
   // What the browser would send in another form, the daemon would take for another name.
   const url = new URL(path, location.origin);
   if (url.href !== location.origin + path) return null;
-  const response = await fetch(url, { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const ask = (tries) => fetch(url, { headers: { Accept: 'application/json' }, signal })
+    .catch((error) => (tries > 1 ? ask(tries - 1) : Promise.reject(error)));
+  const response = await ask(TRIES);
   if (response.status === 404) return null;
   if (!response.ok) throw new Error(`${path} answered ${response.status}`);
   const text = await response.text();

@@ -33,7 +33,7 @@ export class Table {
   #choose;
   #chosen;
   #list = [];
-  #known = 0;
+  #namespaces = new Map();
   #query = '';
   #column = 'members';
   #isDown = true;
@@ -76,8 +76,8 @@ export class Table {
   /** Shows these, `chosen` being marked. */
   draw(namespaces, chosen) {
     this.#chosen = chosen;
-    this.#known = namespaces.size;
-    if (this.#isTimeToOrder()) this.#order(namespaces);
+    this.#namespaces = namespaces;
+    if (this.#isTimeToOrder()) this.#order();
     this.#drawRows();
   }
 
@@ -103,10 +103,10 @@ export class Table {
     return now - this.#orderedAt > Math.max(heldMs, this.#orderMs / SORT_SHARE);
   }
 
-  #order(namespaces) {
+  #order() {
     const began = performance.now();
     const list = [];
-    for (const namespace of namespaces.values()) {
+    for (const namespace of this.#namespaces.values()) {
       if (namespace.key.includes(this.#query) || namespace.name.includes(this.#query)) list.push(namespace);
     }
     const value = VALUES[this.#column];
@@ -180,7 +180,7 @@ export class Table {
     const cursor = this.#rows.get(this.#cursor);
     if (cursor) this.#grid.setAttribute('aria-activedescendant', cursor.id);
     else this.#grid.removeAttribute('aria-activedescendant');
-    say(at('found'), this.#query ? `${number(list.length)} of ${number(this.#known)}` : number(list.length));
+    say(at('found'), this.#query ? `${number(list.length)} of ${number(this.#namespaces.size)}` : number(list.length));
     at('nothing').hidden = list.length > 0 || !this.#query;
   }
 
@@ -235,6 +235,7 @@ export class Table {
   }
 
   #moveTo(index) {
+    if (this.#orderedAt === -Infinity) this.#order();
     const at = Math.max(Math.min(index, this.#list.length - 1), 0);
     this.#cursor = this.#list[at] ?? null;
     this.#movedAt = performance.now();

@@ -24,15 +24,34 @@ test('the module is under 4 kB, minified and gzipped, and imports nothing', asyn
   assert.doesNotMatch(minified, /\bimport\s*\(|\brequire\s*\(/);
 });
 
-test('the classic scripts are what is made of their sources, in ES5', async () => {
+test('what is made is what would be made now', async () => {
   const made = await build();
-  assert.deepEqual(Object.keys(made), ['audience.min.js', 'jquery.audience.js']);
+  assert.deepEqual(Object.keys(made), ['audience.min.js', 'jquery.audience.js', 'dashboard.html']);
   for (const [name, text] of Object.entries(made)) {
     assert.ok(text === await read(name), `client/${name} is out of date: npm run build --prefix tests/browser`);
+  }
+});
+
+test('the classic scripts are in ES5', async () => {
+  for (const name of ['audience.min.js', 'jquery.audience.js']) {
+    const text = await read(name);
     const { body } = parse(text, { ecmaVersion: 5 });
     assert.deepEqual(body.map(({ type }) => type), ['ExpressionStatement'], `${name} puts names into the page`);
   }
   assert.throws(() => parse('const a = 1', { ecmaVersion: 5 }), 'the judge does not judge');
+});
+
+test('the dashboard is one small file, which loads nothing and has no code in its attributes', async () => {
+  const text = await read('dashboard.html');
+  const size = gzipSync(text, { level: 9 }).length;
+  assert.ok(text.length < 60_000 && size < 20_000, `${text.length} bytes, ${size} when gzipped`);
+  const [, skeleton] = /^([^]*)<script type="module">[^]*<\/script>\n<\/body>\n<\/html>\n$/.exec(text);
+  assert.doesNotMatch(skeleton, /\s(on\w+|style|src|srcset)=/);
+  assert.deepEqual(skeleton.match(/\shref="[^/"][^"]{0,20}/g), [' href="data:image/svg+xml,%3'], 'a link leads elsewhere');
+  assert.doesNotMatch(text, /\burl\((?!#)|@import|\bimport\b|\beval\b|innerHTML|insertAdjacentHTML/);
+  const addresses = new Set(text.match(/\bhttps?:\/\/[^"'`$ ]*/g));
+  // Names of a format, and the way to join that is shown.
+  assert.deepEqual([...addresses].sort(), ['http://', 'http://www.w3.org/2000/svg']);
 });
 
 test('of what is newer than ES5 the classic scripts use only what they do without', () => {

@@ -1,0 +1,547 @@
+// dashboard.test.mjs: the page of the stats port, in a real browser, as an operator sees it.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdir, readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { ALONE, Meter, TWO_WORKERS, launch, openContext, openPage, remains, shows, until } from './harness.mjs';
+
+/** What came stays known. */
+const KEPT = [...ALONE, '--namespace-clean-delay', '600'];
+
+/** A history that is not kept is not found, which the browser notes as an error by itself. */
+const NOT_FOUND = /\/history\/\S*\.json$/;
+
+/** What the browser makes of the figures without HTTP, which it is told when it does not speak within 50 ms. */
+const TOO_SLOW = 'ERR_INVALID_HTTP_RESPONSE';
+
+let browser;
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+
+test('who joins is on the page within two seconds, and who leaves is off it', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const page = await openDashboard(t, meter);
+  await shows(page, '#total', '0');
+  await page.waitForSelector('#nobody');
+  assert.match(await page.textContent('#command'), /^curl -N -H 'Accept: text\/event-stream' http:\/\/127\.0\.0\.1/);
+  const [member] = await gather(t, meter, ['here']);
+  await shows(page, '#total', '1', 2_000);
+  await until('its row', async () => (await table(page)).join() === 'here 1', 2_000);
+  assert.equal(await page.title(), '1 · Audience Meter');
+  await shows(page, '#chosen', 'here');
+  await shows(page, '#now', '1');
+  member.destroy();
+  await shows(page, '#total', '0', 2_000);
+  await until('its row', async () => (await table(page)).join() === 'here 0', 2_000);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('totals, figures and stays are those of the daemon', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const members = await gather(t, meter, ['large', 'large', 'large', 'small']);
+  members[0].destroy();
+  const page = await openDashboard(t, meter, '#/large');
+  await shows(page, '#total', '3');
+  await shows(page, '#occupied', '2');
+  await shows(page, '#known', 'of 2 known');
+  await shows(page, '#connections', '4');
+  await shows(page, '#largest', '3');
+  await shows(page, '#uncounted', '0');
+  await shows(page, '#now', '2');
+  await shows(page, '#peak', '3');
+  await shows(page, '#joined', '3');
+  await shows(page, '#stayed', '1 have left, half of them after 0 s to 1 s');
+  const stays = await page.locator('#stays li').evaluateAll((items) => items.map((item) => item.title));
+  assert.equal(stays.length, 16);
+  assert.equal(stays[0], 'below 1 s: 1 stays, 100 %');
+  assert.equal(stays[10], '8 min to 17 min: 0 stays, 0 %');
+  await page.click('#everybody');
+  await shows(page, '#chosen', 'Everybody');
+  await shows(page, '#joined', '4');
+  await shows(page, '#note', 'Live, since this page was opened');
+  assert.ok(await page.locator('#links').isHidden());
+});
+
+test('names are sorted and searched as they are read', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['b', 'b', 'b', 'a', 'caf%C3%A9', 'caf%C3%A9']);
+  const page = await openDashboard(t, meter);
+  const rows = ['b 3', 'café 2', 'a 1'];
+  await until('the rows', async () => (await table(page)).join() === rows.join());
+  const head = (name) => page.locator('[role=columnheader] button', { hasText: name });
+  await head('Members').click();
+  await until('the least first', async () => (await table(page)).join() === rows.toReversed().join());
+  await head('Name').click();
+  await until('by name', async () => (await table(page)).join() === 'a 1,b 3,café 2');
+  assert.equal(await page.locator('[aria-sort=ascending]').textContent(), 'Name');
+  await page.fill('#search', 'FÉ');
+  await until('the one', async () => (await table(page)).join() === 'café 2');
+  await shows(page, '#found', '1 of 3');
+  await page.fill('#search', 'caf%c3');
+  await until('none', async () => (await table(page)).join() === '');
+  await page.waitForSelector('#nothing');
+  await page.keyboard.press('Escape');
+  await until('all', async () => (await table(page)).length === 3);
+});
+
+test('10,000 namespaces are as many rows as fit', async (t) => {
+  const meter = await Meter.start(t, ...KEPT, '--max-connections', '2000');
+  const names = Array.from({ length: 10_000 }, (_, number) => `event-${String(number).padStart(5, '0')}`);
+  // All came, few are left.
+  for (let from = 0; from < names.length; from += 250) {
+    const members = await gather(t, meter, names.slice(from, from + 250));
+    for (const member of members.slice(5)) member.destroy();
+  }
+  const page = await openDashboard(t, meter);
+  await shows(page, '#found', '10,000');
+  await shows(page, '#total', '200');
+  await shows(page, '#occupied', '200');
+  await page.locator('[role=columnheader] button', { hasText: 'Name' }).click();
+  await page.evaluate(() => {
+    window.most = 0;
+    new MutationObserver(() => {
+      window.most = Math.max(window.most, document.querySelectorAll('.row').length);
+    }).observe(document.getElementById('rows'), { childList: true });
+  });
+  for (const share of [0.1, 0.5, 0.35, 0.9, 1]) {
+    const expected = await page.evaluate(async (part) => {
+      const grid = document.getElementById('grid');
+      grid.scrollTop = part * (grid.scrollHeight - grid.clientHeight);
+      return Math.floor(grid.scrollTop / 36);
+    }, share);
+    await until(`row ${expected}`, async () => (await table(page)).includes(`${names[expected]} ${expected % 250 < 5 ? 1 : 0}`));
+  }
+  assert.equal((await table(page)).at(-1), `${names.at(-1)} 0`);
+  const { most, fit } = await page.evaluate(() => ({ most: window.most, fit: document.getElementById('grid').clientHeight / 36 }));
+  assert.ok(most <= fit + 12, `${most} rows where ${fit} fit`);
+  await page.fill('#search', '9999');
+  await until('the last', async () => (await table(page)).join() === 'event-09999 0');
+  await gather(t, meter, ['event-09999']);
+  await until('who came', async () => (await table(page)).join() === 'event-09999 1', 2_000);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('rows stay under a pointer that moves', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['first', 'first', 'second']);
+  const page = await openDashboard(t, meter);
+  await until('both', async () => (await table(page)).join() === 'first 2,second 1');
+  const box = await page.locator('#rows').boundingBox();
+  let step = 0;
+  const move = () => page.mouse.move(box.x + 100 + (step += 1) % 50, box.y + 20);
+  await move();
+  await gather(t, meter, ['second', 'second']);
+  await until('the count', async () => {
+    await move();
+    return (await table(page)).join() === 'first 2,second 3';
+  });
+  await remains('first 2,second 3', async () => {
+    await move();
+    return (await table(page)).join();
+  }, 2_000);
+  await page.mouse.move(5, 5);
+  await until('the order', async () => (await table(page)).join() === 'second 3,first 2');
+});
+
+test('the chart has the peak where it was, and what a minute had', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const members = await gather(t, meter, Array(7).fill('match'));
+  await until('the peak', async () => await meter.members('match') === 7);
+  for (const member of members.slice(2)) member.destroy();
+  await until('the rest', async () => await meter.members('match') === 2);
+  const page = await openDashboard(t, meter, '#/match');
+  const peak = page.locator('#chart .peak-label');
+  await until('the label', async () => /^Peak 7 · \d\d:\d\d$/.test(await peak.textContent().catch(() => '')));
+  // As high as the axis says.
+  const marks = await page.locator('#chart .grid').evaluateAll((lines) => lines.map((line) => Number(line.getAttribute('y1'))));
+  const labels = await page.locator('#chart text[text-anchor="end"]').allTextContents();
+  const [low, high] = [Number(labels[0]), Number(labels[marks.length - 1])];
+  const expected = marks[0] + (marks.at(-1) - marks[0]) * (7 - low) / (high - low);
+  const cy = Number(await page.locator('#chart circle.peak').getAttribute('cy'));
+  assert.ok(Math.abs(cy - expected) < 0.5, `at ${cy}, not ${expected}`);
+  assert.equal(await page.locator('#chart .joins').count(), 1);
+  assert.match(await page.getAttribute('#chart', 'aria-label'), /^From .* to .*: 0 to 7$/);
+  assert.equal(await page.textContent('#note'), '');
+});
+
+test('ranges, the cross-hair and the live values of a day of history', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['show']);
+  const page = await openDashboard(t, meter, '#/show', {}, (it) => it.route('**/history/show.json', (route) => route.fulfill({ json: dayOf('show') })));
+  const peak = page.locator('#chart .peak-label');
+  await until('the hour', async () => /^Most 150 · /.test(await peak.textContent().catch(() => '')));
+  await page.locator('#spans label', { hasText: '24 h' }).click();
+  await until('the day', async () => /^Most 900 · /.test(await peak.textContent()));
+  assert.equal(await page.locator('#spans input:checked').getAttribute('value'), '24h');
+  const box = await page.locator('#chart').boundingBox();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2);
+  await page.waitForSelector('#tip');
+  const [time, average, range, moves] = await page.locator('#tip > *').allTextContents();
+  assert.match(time, /\d\d:\d\d – \d\d:\d\d$/);
+  assert.match(average, /^[\d,.]+$/);
+  assert.match(range, /^\d+ to \d+$/);
+  assert.match(moves, /^\d+ came, \d+ left$/);
+  await page.mouse.move(2, 2);
+  await page.waitForSelector('#tip', { state: 'hidden' });
+  await page.focus('#chart');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('ArrowLeft');
+  await until('the words', async () => /came, .* left$/.test(await page.textContent('#hair')));
+});
+
+test('where no history is kept, the chart is of what is heard, and says so', async (t) => {
+  const meter = await Meter.start(t, ...KEPT, '--history-namespaces', '0');
+  await gather(t, meter, ['quiet']);
+  const page = await openDashboard(t, meter, '#/quiet');
+  await shows(page, '#note', 'No history is kept of it: live, since this page was opened');
+  await gather(t, meter, ['quiet', 'quiet']);
+  await shows(page, '#now', '3');
+  await until('the line', async () => /^From .*: 1 to 3$/.test(await page.getAttribute('#chart', 'aria-label')));
+  await shows(page, '#chart .peak-label', await page.textContent('#chart .peak-label'));
+  assert.equal(await page.locator('#chart .joins').count(), 0);
+});
+
+test('names from strangers are text', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const names = [
+    '%3Cimg%20src%3Dx%20onerror%3D%22window.ran%3Dtrue%22%3E', '"><script>window.ran=true<', "'onclick='window.ran=true",
+    '__proto__', 'constructor', '%ff', '%E2%80%AEevil', '%00', 'a=b=c', '..', 'a%2Fb', 'x'.repeat(255), '</style>'.replace('/', '%2F'),
+  ];
+  await gather(t, meter, names);
+  const page = await openDashboard(t, meter);
+  await shows(page, '#occupied', String(names.length));
+  const seen = await page.locator('.row:not([hidden]) .name bdi').evaluateAll((all) => all.map(({ title, textContent }) => [title, textContent]));
+  const shown = Object.fromEntries(seen.filter(([title]) => title !== '__proto__'));
+  assert.equal(seen.length, names.length);
+  assert.equal(shown[names[0]], '<img src=x onerror="window.ran=true">');
+  assert.equal(shown[names[1]], names[1]);
+  for (const name of ['constructor', '%ff', '%E2%80%AEevil', '%00', 'a=b=c']) assert.equal(shown[name], name);
+  assert.equal(shown['a%2Fb'], 'a/b');
+  for (const [title, text] of seen) {
+    await page.locator('.row:not([hidden]) .name bdi').getByText(text, { exact: true }).click();
+    await shows(page, '#chosen', text);
+    await shows(page, '#now', '1');
+    assert.equal(await page.getAttribute('#chosen', 'title'), title);
+  }
+  await until('the feed', async () => await page.locator('#feed li').count() > 0 || gather(t, meter, names));
+  assert.equal(await page.evaluate(() => window.ran), undefined);
+  assert.equal(await page.locator('main img, main script').count(), 0);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the choice is in the address, and all of it is done by keyboard', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['one', 'one', 'one', 'two', 'two', '%C3%BC%25']);
+  const page = await openDashboard(t, meter);
+  await shows(page, '#chosen', 'one');
+  await until('the rows', async () => (await table(page)).length === 3);
+  await page.keyboard.press('/');
+  await page.keyboard.type('t/w');
+  assert.equal(await page.inputValue('#search'), 't/w');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('ArrowDown');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'grid');
+  await page.keyboard.press('ArrowDown');
+  const active = await page.getAttribute('#grid', 'aria-activedescendant');
+  assert.equal(await page.textContent(`#${active} .name`), 'two');
+  await page.keyboard.press('Enter');
+  await shows(page, '#chosen', 'two');
+  assert.equal(new URL(page.url()).hash, '#/two');
+  assert.equal(await page.getAttribute(`#${active}`, 'aria-selected'), 'true');
+  await page.keyboard.press('End');
+  await page.keyboard.press(' ');
+  await shows(page, '#chosen', 'ü%');
+  assert.equal(new URL(page.url()).hash, '#/%25C3%25BC%2525');
+  await page.reload();
+  await shows(page, '#chosen', 'ü%');
+  await shows(page, '#now', '1');
+  await page.goBack();
+  await shows(page, '#chosen', 'two');
+  await page.evaluate(() => document.activeElement.blur());
+  const reached = [];
+  for (let tabs = 0; tabs < 22; tabs += 1) {
+    await page.keyboard.press('Tab');
+    reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.value || document.activeElement.textContent.trim()));
+  }
+  for (const stop of ['theme', 'search', 'everybody', 'grid', 'Members', '1h', 'chart', 'History, CSV', 'only', 'feed']) {
+    assert.ok(reached.includes(stop), `${stop} is not among ${reached}`);
+  }
+});
+
+test('milestones are told, the last fifty, and those of the chosen one alone', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['chosen']);
+  const page = await openDashboard(t, meter, '#/chosen');
+  await shows(page, '#state', 'Live');
+  await shows(page, '#now', '1');
+  await gather(t, meter, Array(10).fill('chosen'));
+  const milestone = (text) => until(text, async () => (await feed(page)).includes(text));
+  await milestone('chosen reached 10');
+  await milestone('chosen peak of 11');
+  await milestone('Everybody reached 10');
+  const others = await gather(t, meter, Array.from({ length: 60 }, (_, number) => `other-${number}`));
+  await until('fifty', async () => await page.locator('#feed li').count() === 50);
+  for (const member of others) member.destroy();
+  await until('that they left', async () => (await feed(page)).some((text) => /^other-\d+ all have left$/.test(text)));
+  assert.equal(await page.locator('#feed li').count(), 50);
+  await page.check('#only');
+  await milestone('chosen reached 10');
+  assert.ok((await feed(page)).every((text) => text.startsWith('chosen ')));
+  await page.uncheck('#only');
+  await page.locator('#feed a', { hasText: 'other-' }).first().click();
+  await until('the choice', async () => (await page.textContent('#chosen')).startsWith('other-'));
+});
+
+test('the page comes back with the daemon, and forgets what that does not know', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['before', 'before']);
+  const page = await openDashboard(t, meter);
+  await shows(page, '#total', '2');
+  await meter.stop();
+  await shows(page, '#state', 'Reconnecting');
+  await shows(page, '#total', '2');
+  await meter.run();
+  await gather(t, meter, ['after']);
+  await shows(page, '#state', 'Live');
+  await shows(page, '#total', '1');
+  await until('the rows', async () => (await table(page)).join() === 'after 1');
+  await meter.stop();
+  await shows(page, '#state', 'Server away');
+});
+
+test('nodes are listed, with who answers and who is silent', async (t) => {
+  const meter = await Meter.start(t, ...TWO_WORKERS);
+  const page = await openDashboard(t, meter);
+  await until('two nodes', async () => await page.locator('#node-list li').count() === 2);
+  await shows(page, '#node-count', '2');
+  assert.equal(await page.locator('#node-list .own').count(), 1);
+  assert.match(await page.textContent('#node-list .own'), /^[0-9a-f]{8}answers0$/);
+  assert.match(await page.textContent('#node'), /^node [0-9a-f]{8}$/);
+  assert.match(await page.textContent('#datagrams'), / [\d,]+ sent, [\d,]+ received, 0 dropped/);
+  const members = [{ node: 'aa', members: 4, silent_ms: 0 }, { node: 'bb', members: 3, silent_ms: 4_200 }];
+  const datagrams = { sent: 1, received: 2, dropped: { forged: 3, replayed: 4 }, overflowed: 5, send_errors: 6 };
+  await page.route('**/cluster', (route) => route.fulfill({ json: { node: 'aa', members, silent: { nodes: 1, members: 3 }, datagrams } }));
+  await shows(page, '#node-count', '2, 1 silent');
+  assert.equal(await page.textContent('#node-list .silent'), 'bbsilent for 4.2 s3');
+  assert.match(await page.textContent('#datagrams'), /: 1 sent, 2 received, 7 dropped, 5 lost here, 6 not sent$/);
+});
+
+test('nothing is asked of anybody else, and little at a time', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, Array.from({ length: 30 }, (_, number) => `event-${number}`));
+  const asked = [];
+  let [running, most] = [0, 0];
+  const page = await openDashboard(t, meter, '', {}, (it) => {
+    it.on('request', (request) => {
+      asked.push(request.url());
+      if (!request.url().includes('?watch=')) most = Math.max(most, running += 1);
+    });
+    for (const end of ['requestfinished', 'requestfailed']) {
+      it.on(end, (request) => { if (!request.url().includes('?watch=')) running -= 1; });
+    }
+  });
+  await shows(page, '#found', '30');
+  for (const top of [0, 1e6]) {
+    await page.evaluate((to) => { document.getElementById('grid').scrollTop = to; }, top);
+    await until('the rows in sight', async () => {
+      const names = (await table(page)).map((row) => row.split(' ')[0]);
+      return names.length > 5 && names.every((name) => asked.includes(meter.url('stats', `/history/${name}.json`)));
+    });
+  }
+  for (const url of asked) assert.equal(new URL(url).origin, new URL(meter.url('stats', '/')).origin);
+  assert.equal(asked.filter((url) => url.endsWith('/?watch=*')).length, 1);
+  assert.ok(most <= 2, `${most} at once`);
+  const others = asked.filter((url) => !NOT_FOUND.test(url)).map((url) => url.replace(/^.*?:\d+/, '').replace(/event-\d+/, 'event'));
+  assert.deepEqual([...new Set(others)].sort(), ['/', '/?watch=*', '/cluster', '/namespace/event']);
+  assert.deepEqual(page.complaints, []);
+});
+
+test('the page is not allowed what it does not need', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const page = await openDashboard(t, meter);
+  await shows(page, '#state', 'Live');
+  assert.deepEqual(await page.evaluate(() => window.violations), []);
+  await page.evaluate(() => {
+    document.body.insertAdjacentHTML('beforeend', '<img src="/x.png">');
+    fetch('http://127.0.0.1:9/').catch(() => {});
+  });
+  await until('two refusals', async () => {
+    const violations = await page.evaluate(() => window.violations);
+    return ['connect-src', 'img-src'].every((directive) => violations.includes(directive));
+  });
+});
+
+test('light and dark are what the system says, or the button, which is remembered', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const context = await openContext(t, browser, { colorScheme: 'dark' });
+  const page = await context.newPage();
+  const ground = async () => /^rgb\(\d\d?,/.test(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)) ? 'dark' : 'light';
+  await visit(page, meter);
+  assert.equal(await ground(), 'dark');
+  await page.click('#theme');
+  assert.equal(await ground(), 'light');
+  assert.equal(await page.getAttribute('#theme', 'aria-pressed'), 'false');
+  await page.reload();
+  assert.equal(await ground(), 'light');
+  await page.click('#theme');
+  assert.equal(await ground(), 'dark');
+});
+
+test('nothing moves by itself for those who want it so', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  for (const [reducedMotion, moving] of [['no-preference', true], ['reduce', false]]) {
+    const page = await openDashboard(t, meter, '', { reducedMotion });
+    await shows(page, '#state', 'Live');
+    assert.equal(await page.evaluate(() => document.getAnimations().length > 0), moving, reducedMotion);
+    await page.close();
+  }
+});
+
+test('it fits any screen', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['x'.repeat(255), 'short']);
+  for (const width of [360, 768, 1024, 1440, 1920, 2560]) {
+    const page = await openDashboard(t, meter, `#/${'x'.repeat(255)}`, { viewport: { width, height: 900 } });
+    await shows(page, '#now', '1');
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `wider than ${width}`);
+    await page.close();
+  }
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const [device, viewport] of Object.entries({ desktop: [1440, 900], phone: [390, 844] })) {
+    test(`what the dashboard looks like, ${colorScheme}, ${device}`, async (t) => {
+      const meter = await Meter.start(t, ...KEPT);
+      const names = [
+        'finale', 'opening-night', 'caf%C3%A9', 'Finale%202%2F2', 'keynote', 'chess-world-cup', 'news-tonight', 'derby', 'gala',
+      ];
+      const size = (name) => 60 - 6 * names.indexOf(name);
+      await gather(t, meter, names.flatMap((name) => Array(size(name)).fill(name)));
+      const options = { colorScheme, viewport: { width: viewport[0], height: viewport[1] } };
+      const page = await openDashboard(t, meter, '#/finale', options, (it) => openedYesterday(it, size));
+      await shows(page, '#now', '60');
+      await until('the small charts', async () => await page.locator('.trend path').evaluateAll((paths) => paths.filter((path) => path.getAttribute('d').length > 100).length) > 4);
+      await gather(t, meter, ['late', ...Array(40).fill('finale')]);
+      await until('a milestone', async () => (await feed(page)).includes('finale reached 100'));
+      await screenshot(page, `dashboard-${colorScheme}-${device}.png`);
+      assert.deepEqual(await faultsFoundByAxe(page), []);
+      await meter.stop();
+      await shows(page, '#state', 'Reconnecting');
+      assert.deepEqual(await faultsFoundByAxe(page), []);
+    });
+  }
+}
+
+test('without JavaScript the page says so', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const page = await openPage(t, browser, { javaScriptEnabled: false });
+  await visit(page, meter);
+  assert.match(await page.textContent('noscript'), /JavaScript/);
+});
+
+/** The dashboard in a browser profile of its own. Errors of any kind are in `page.complaints`. */
+async function openDashboard(t, meter, hash = '', options = {}, prepare = () => {}) {
+  const page = await openPage(t, browser, options);
+  page.on('console', (message) => {
+    const isNotFound = /\b404\b/.test(message.text()) && NOT_FOUND.test(message.location().url);
+    const isTold = isNotFound || message.text().includes(TOO_SLOW);
+    if (message.type() === 'error' && !isTold) page.complaints.push(`${message.text()} ${message.location().url}`);
+  });
+  await page.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.effectiveDirective));
+  });
+  await prepare(page);
+  await visit(page, meter, hash);
+  return page;
+}
+
+/** Goes to the dashboard, again if the browser was too slow to speak. */
+async function visit(page, meter, hash = '') {
+  await until('the page', async () => page.goto(meter.url('stats', `/${hash}`)).catch((error) => {
+    if (!error.message.includes(TOO_SLOW)) throw error;
+  }));
+}
+
+/** The rows that are in sight, from the top: each a name and its members. */
+async function table(page) {
+  return page.evaluate(() => {
+    const { top, bottom } = document.getElementById('grid').getBoundingClientRect();
+    return [...document.querySelectorAll('.row:not([hidden])')]
+      .map((row) => ({ row, y: row.getBoundingClientRect().top }))
+      .filter(({ y }) => y < bottom && y + 36 > top)
+      .sort((a, b) => a.row.ariaRowIndex - b.row.ariaRowIndex)
+      .map(({ row }) => `${row.querySelector('.name').textContent} ${row.querySelector('.members').textContent}`);
+  });
+}
+
+/** What the feed says, the latest first. */
+function feed(page) {
+  return page.locator('#feed li').evaluateAll((items) => items.map((item) => [...item.children].slice(1, 3).map((part) => part.textContent).join(' ')));
+}
+
+/** One member of each name, as it stands there: `fetch` would encode some. They stay until they are destroyed. */
+async function gather(t, meter, names) {
+  const { port } = new URL(meter.url('audience'));
+  return Promise.all(names.map(async (name) => {
+    const socket = connect(port, '127.0.0.1');
+    t.after(() => socket.destroy());
+    socket.on('error', () => {});
+    socket.write(`GET /${name} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`);
+    let text = '';
+    while (!/data: \d+\n/.test(text)) text += (await once(socket, 'data'))[0];
+    assert.match(text, /^HTTP\/1\.1 200 /);
+    socket.resume();
+    return socket;
+  }));
+}
+
+/** For a page whose daemon has just been started: as if it had been there for a day. */
+async function openedYesterday(page, size) {
+  await page.route('**/history/*.json', (route) => {
+    const name = /([^/]*)\.json$/.exec(route.request().url())[1];
+    return name === 'derby' ? route.continue() : route.fulfill({ json: dayOf(name, size(name)) });
+  });
+  await page.route('**/namespace/finale', async (route) => {
+    const figures = await (await route.fetch()).json();
+    const created = figures.created - 86_000;
+    const stays = [310, 190, 160, 150, 170, 220, 300, 420, 640, 900, 1_240, 1_390, 980, 410, 120, 30];
+    const day = { created, connections: 7_690, member_seconds: 5_431_000, average: 63.2, average_watch: 706.2, stays };
+    await route.fulfill({ json: { ...figures, ...day } });
+  });
+}
+
+/** A day of minutes up to now: 900 at most, ten hours ago, and 150 in the last hour; or as many times that as `now` is 60. */
+function dayOf(namespace, now = 60) {
+  const end = Math.floor(Date.now() / 60_000);
+  const bell = (minute, at, width) => Math.exp(-(((minute - at) / width) ** 2));
+  const rows = Array.from({ length: 1_440 }, (_, minute) => {
+    const wave = 1 + Math.sin(minute / 23) * Math.sin(minute / 7) * 0.06;
+    const day = (150 + 640 * bell(minute, 840, 220)) * wave;
+    const average = minute > 1_370 ? 60 + 42 * Math.sin((1_439 - minute) / 23) + 35 * bell(minute, 1_400, 4) : day;
+    const spread = 3 + average / 40;
+    const most = { 840: 900, 1_400: 150 }[minute] ?? Math.min(average + spread, minute > 1_370 ? 149 : 899);
+    const joins = Math.round(average / 20 + 3 * Math.sin(minute / 3) ** 2);
+    const numbers = [average - spread, average, most, joins, joins + 2 * (minute % 2) - 1];
+    return [60 * (end - 1_439 + minute), ...numbers.map((value) => Math.max(Math.round(value * now / 60), 0))];
+  });
+  return { namespace, step: 60, columns: ['time', 'min', 'average', 'max', 'joins', 'leaves'], rows };
+}
+
+/** Kept where METER_SCREENSHOTS says, for a person to look at. */
+async function screenshot(page, name) {
+  const folder = process.env.METER_SCREENSHOTS;
+  if (!folder) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ animations: 'disabled', fullPage: true, path: join(folder, name) });
+}
+
+/** What axe-core has to say of the page, contrast by WCAG 2.2 AA included. */
+async function faultsFoundByAxe(page) {
+  await page.evaluate(await readFile(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}: ${node.failureSummary}`));
+}
