@@ -42,9 +42,9 @@ pub(super) const POLICY: Asset = Asset::new(
     ),
 );
 
-/// The page that shows an operator what goes on, all in one file.
-pub(super) const DASHBOARD: Asset =
-    Asset { path: "/", content_type: HTML, body: include_str!("../../client/dashboard.html") };
+/// The page that shows an operator what goes on, all in one file. It is part of the program as it is sent, by gzip (RFC
+/// 1952): that is 17 kB where the page is 46.
+pub(super) const DASHBOARD: &[u8] = include_bytes!("../../client/dashboard.html.gz");
 
 /// A dashboard for Grafana, of the metrics that the stats port tells.
 pub(super) const GRAFANA: Asset =

@@ -18,7 +18,8 @@ const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>
                             /metrics, /healthz, /readyz and /grafana.json here";
 
 /// The dashboard may do nothing but ask the port that it comes from (Content Security Policy).
-const DASHBOARD_FIELDS: &str = "Cache-Control: no-store\r\n\
+const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
+    Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
 
@@ -29,7 +30,7 @@ impl Service {
         match request.path {
             _ if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
             "/" if watch::is_asked(request.query) => return self.watch(request, Cors::Nobody, asker, now),
-            "/" if accepts_html(request) => self.reply_dashboard(is_head),
+            "/" if is_for_browser(request) => self.reply_dashboard(is_head),
             "/" => return self.reply_stats(is_head, now),
             "/healthz" => self.reply_text(200, "alive", is_head),
             "/grafana.json" => self.reply_asset(&assets::GRAFANA, is_head),
@@ -42,7 +43,7 @@ impl Service {
     }
 
     fn reply_dashboard(&mut self, is_head: bool) {
-        let (content_type, body) = (Some(assets::DASHBOARD.content_type), assets::DASHBOARD.body.as_bytes());
+        let (content_type, body) = (Some(assets::HTML), assets::DASHBOARD);
         Reply { content_type, fields: DASHBOARD_FIELDS, body, ..Reply::empty(200) }.write(&mut self.out, is_head);
     }
 
@@ -99,7 +100,8 @@ impl Service {
     }
 }
 
-/// Whether it is a browser that asks, for a page: others are content with anything.
-fn accepts_html(request: &Request<'_>) -> bool {
-    request.values(b"accept").any(|value| contains_ignore_case(value, b"text/html"))
+/// Whether it is a browser that asks, for a page: others are content with anything. All browsers take gzip.
+fn is_for_browser(request: &Request<'_>) -> bool {
+    let takes = |name, what| request.values(name).any(|value| contains_ignore_case(value, what));
+    takes(b"accept", b"text/html") && takes(b"accept-encoding", b"gzip")
 }

@@ -1,5 +1,5 @@
 // build.mjs: makes the classic scripts of client/ out of the module and client/classic/, in a syntax that IE 10 reads, and
-// the dashboard, one page, out of client/dashboard/.
+// the dashboard, one page and gzipped, out of client/dashboard/.
 //
 //     npm run build --prefix tests/browser
 //
@@ -8,6 +8,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { readFile, writeFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
 import swc from '@swc/core';
 import esbuild from 'esbuild';
 
@@ -17,10 +18,10 @@ const SOURCES = { 'audience.min.js': 'classic/audience.js', 'jquery.audience.js'
 
 const BANNER = '/* Audience Meter, MIT license. Made from client/audience.js and client/classic/ by tests/browser/build.mjs */\n';
 
-/** The text of all that is made, by its name. */
+/** The text of all that is made, by the name of its file. */
 export async function build() {
   const made = Object.entries(SOURCES).map(async ([name, source]) => [name, await classic(source)]);
-  return Object.fromEntries(await Promise.all([...made, ['dashboard.html', await dashboard()]]));
+  return Object.fromEntries(await Promise.all([...made, ['dashboard.html.gz', await dashboard()]]));
 }
 
 /** The page with its style and its scripts in it, of the syntax of the browsers that know `light-dark()`. */
@@ -109,5 +110,8 @@ function path(name) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const [name, text] of Object.entries(await build())) await writeFile(new URL(name, CLIENT), text);
+  for (const [name, text] of Object.entries(await build())) {
+    const body = name.endsWith('.gz') ? gzipSync(text, { level: 9 }) : text;
+    await writeFile(new URL(name, CLIENT), body);
+  }
 }

@@ -314,11 +314,13 @@ fn one_namespace_is_told_of_alone() {
 fn a_browser_gets_the_dashboard_and_others_the_figures() {
     let daemon = Daemon::start(&[]);
     let accept = |value: &str| exchange(daemon.stats_port(), ask("GET", "/", &format!("Accept: {value}\r\n")));
-    let page = accept("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
+    let page = accept("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: br, gzip");
     assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));
+    assert_eq!(page.header("Content-Encoding"), Some("gzip"));
     assert!(page.header("Content-Security-Policy").unwrap().starts_with("default-src 'none';"));
-    assert!(page.body.len() < 150_000, "{} bytes", page.body.len());
-    for value in ["*/*", "application/json", "application/json, text/plain, */*"] {
+    let length: usize = page.header("Content-Length").unwrap().parse().unwrap();
+    assert!(length < 30_000, "{length} bytes");
+    for value in ["text/html", "*/*", "application/json", "application/json, text/plain, */*"] {
         let reply = accept(value);
         assert_eq!((reply.header("Content-Type"), &*reply.body), (Some("application/json"), "{}\n"), "{value}");
     }
