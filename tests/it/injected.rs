@@ -19,9 +19,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::hosts::{self, output};
 use crate::support::{
-    BINARY, Daemon, Deadline, Event, SOON, Stream, connect, contains, free_port, is_tortured, isolate, join_request,
-    lossy, member, members, ms, now, read_to_end, unix_now, wait_for, wait_until,
+    BINARY, Daemon, Deadline, Event, SOON, Stream, children, connect, contains, end, free_port, is_there, is_tortured,
+    isolate, join_request, lossy, member, members, ms, now, read_to_end, tell, unix_now, wait_for, wait_until,
 };
 
 /// Each change is told to all at once, so that there is much to go wrong.
@@ -32,21 +33,7 @@ const QUIET: [&str; 4] = ["--notify-min-delay", "600", "--notify-max-delay", "60
 
 /// Says that a test is left out, and why.
 fn skip(test: &str, why: &str) {
-    let line = format!("SKIPPED injected::{test}: {}\n", why.trim());
-    io::stderr().write_all(line.as_bytes()).unwrap();
-}
-
-/// What a tool prints, or why it does not run.
-fn output(tool: &str, args: &[&str]) -> Result<String, String> {
-    let output = Command::new(tool).args(args).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{tool}: {error}"))?;
-    if output.status.success() { Ok(lossy(&output.stdout)) } else { Err(format!("{tool}: {}", lossy(&output.stderr))) }
-}
-
-/// Sends a signal to a process that this test has started.
-#[track_caller]
-fn tell(process: u32, signal: &str) {
-    output("kill", &[&format!("-{signal}"), &process.to_string()]).unwrap();
+    hosts::skip(&format!("injected::{test}"), why);
 }
 
 /// Lets time pass, to see what does not happen in it.
@@ -71,12 +58,6 @@ fn sleeps(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     line.unwrap().trim().parse().unwrap()
-}
-
-/// Whether a process is there, and not only waits to be buried.
-fn is_there(process: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
-    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
 /// Waits until a process does nothing to speak of while nobody does anything to it. One that spins never comes to that.
@@ -332,12 +313,6 @@ fn a_connection_that_the_kernel_cannot_watch_is_closed_and_others_come_in() {
         drop(guests);
         daemon.wait_members("ns", 0);
     }
-}
-
-/// The processes that a process has started.
-fn children(process: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
-    children.split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 /// Waits until a daemon of two workers has both.
@@ -654,6 +629,18 @@ fn a_terminal_that_has_stopped_holds_nobody_up() {
 }
 
 #[test]
+fn a_daemon_behind_a_terminal_ends_with_its_test_also_where_hangups_are_ignored() {
+    if let Err(why) = output("script", &["--version"]) {
+        return skip("a_daemon_behind_a_terminal_ends_with_its_test_also_where_hangups_are_ignored", &why);
+    }
+    let (daemon, collector) = start_behind(&format!("trap '' HUP; {TERMINAL}"), &QUIET);
+    let [process] = children(collector)[..] else { panic!("one daemon") };
+    tell(collector, "STOP");
+    drop(daemon);
+    wait_until("its end", || !is_there(process));
+}
+
+#[test]
 fn a_supervisor_whose_log_nobody_reads_goes_on() {
     let (mut daemon, collector) = start_behind(PIPE, &[&QUIET[..], &["-d", "-w", "2"]].concat());
     let workers = || children(daemon.pid()).into_iter().filter(|child| *child != collector).collect::<Vec<_>>();
@@ -731,8 +718,7 @@ impl Unheard {
 
 impl Drop for Unheard {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        self.child.wait().unwrap();
+        end(&mut self.child);
     }
 }
 

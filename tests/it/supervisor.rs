@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::{
-    BINARY, Daemon, Deadline, SOON, Stream, connect, free_port, isolate, member, ms, now, wait_for, wait_until,
+    BINARY, Daemon, Deadline, SOON, Stream, children, connect, free_port, is_there, isolate, member, ms, now, tell,
+    wait_for, wait_until,
 };
 
 /// No count is pushed during the test, only first counts are told.
@@ -62,24 +63,6 @@ fn wait_died(daemon: &Daemon, worker: u32) -> String {
 /// How often this is in its log by now.
 fn count(daemon: &Daemon, part: &str) -> usize {
     daemon.log().join("\n").matches(part).count()
-}
-
-/// Sends a signal to a process that this test has started.
-#[track_caller]
-fn tell(process: u32, signal: &str) {
-    let status = Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status();
-    assert!(status.unwrap().success(), "{signal} to {process}");
-}
-
-/// A file of a process in /proc; nothing once it is gone.
-fn proc_file(process: u32, name: &str) -> Option<String> {
-    std::fs::read_to_string(format!("/proc/{process}/{name}")).ok()
-}
-
-/// Whether a process is there, and not only waits to be buried.
-fn is_there(process: u32) -> bool {
-    let state = |stat: String| stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with(['Z', 'X']));
-    proc_file(process, "stat").and_then(state) == Some(false)
 }
 
 #[track_caller]
@@ -184,8 +167,7 @@ fn a_port_of_our_own_choice_and_the_environments_are_shared_as_well() {
 #[test]
 fn a_process_on_its_own_starts_no_other() {
     let daemon = Daemon::start(&["-w", "1"]);
-    let children = proc_file(daemon.pid(), &format!("task/{}/children", daemon.pid()));
-    assert_eq!(children.as_deref().map(str::trim), Some(""));
+    assert_eq!(children(daemon.pid()), [0; 0]);
     assert_eq!(started(&daemon), [0; 0]);
 }
 
