@@ -226,6 +226,7 @@ function drawTotals() {
   const isEmpty = namespaces.size === 0 && audience.total === 0;
   at('nobody').hidden = !isEmpty;
   at('grid').hidden = isEmpty;
+  if (isEmpty) showWay();
 }
 
 function sayState() {
@@ -274,7 +275,14 @@ at('theme').addEventListener('click', () => {
   kept((storage) => storage.setItem(THEME, theme));
 });
 
-const port = document.querySelector('meta[name=audience-port]').content;
-at('command').textContent = `curl -N -H 'Accept: text/event-stream' http://${location.hostname}${/^\d+$/.test(port) ? `:${port}` : ''}/my-event`;
+/** Shows how to join, when it is first asked for: where, the process knows. */
+let isWayShown = false;
+async function showWay() {
+  if (isWayShown) return;
+  isWayShown = true;
+  const answer = await requests.ask('/process').catch(() => null);
+  const port = answer?.value.audience_port ?? 80;
+  say(at('command'), `curl -N -H 'Accept: text/event-stream' http://${location.hostname}${port === 80 ? '' : `:${port}`}/my-event`);
+}
 
 chooseByAddress();

@@ -129,6 +129,7 @@ pub(super) fn push_process(out: &mut Vec<u8>, service: &Service, conns: &Conns, 
     let Service { meter, watches, turned_away, .. } = service;
     let closed: BTreeMap<&str, u64> = conns.closed().collect();
     let mut all = Object::begin(out);
+    all.number("audience_port", service.audience_port.into());
     all.object("closed").numbers(closed);
     all.number("members", meter.own_members());
     all.string("node", &meter.node().to_string());

@@ -44,6 +44,8 @@ pub(super) struct Service {
     pub(super) pushes: Pushes,
     pub(super) watches: Watches,
     pages: Pages,
+    /// Where members join.
+    pub(super) audience_port: u16,
     jitter: Jitter,
     /// Who comes from where, if it matters.
     addresses: Option<Addresses>,
@@ -108,6 +110,7 @@ impl Service {
             pushes: Pushes::default(),
             watches,
             pages: Pages::new(audience_port),
+            audience_port,
             jitter: Jitter::default(),
             addresses: config.limits.per_address.map(Addresses::new),
             turned_away: TurnedAway::default(),

@@ -26,7 +26,7 @@ test('who joins is on the page within two seconds, and who leaves is off it', as
   const page = await openDashboard(t, meter);
   await shows(page, '#total', '0');
   await page.waitForSelector('#nobody');
-  assert.match(await page.textContent('#command'), /^curl -N -H 'Accept: text\/event-stream' http:\/\/127\.0\.0\.1/);
+  await shows(page, '#command', `curl -N -H 'Accept: text/event-stream' ${meter.url('audience', '/my-event')}`);
   const [member] = await gather(t, meter, ['here']);
   await shows(page, '#total', '1', 2_000);
   await until('its row', async () => (await table(page)).join() === 'here 1', 2_000);

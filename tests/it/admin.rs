@@ -243,10 +243,12 @@ fn the_process_page_says_who_answers_how_full_it_is_and_how_long_its_turns_were(
     wait_until("that earlier ones are gone", || process(&daemon)["open"] == 6);
     let page = process(&daemon);
     let cluster: Value = serde_json::from_str(&get(daemon.stats_port(), "/cluster").body).unwrap();
+    assert_eq!(page["audience_port"], daemon.audience().port());
     assert_eq!((&page["node"], &page["pid"]), (&cluster["node"], &daemon.pid().into()));
     assert_eq!((&page["members"], &before["members"]), (&4.into(), &0.into()));
     assert!(page["uptime_s"].as_u64() < Some(3_600), "{page}");
-    let keys = ["closed", "members", "node", "open", "pid", "refused", "turns", "uptime_s"];
+    let keys =
+        ["audience_port", "closed", "members", "node", "open", "pid", "refused", "turns", "uptime_s", "watchers"];
     assert!(page.as_object().unwrap().keys().eq(keys), "{page}");
 
     let count = |page: &Value| page["turns"]["count"].as_u64().unwrap();
