@@ -191,16 +191,24 @@ function peakParts({ value, at, word }, x, y, plot) {
 }
 
 function bandParts(minutes, next, x, y, bottom) {
-  if (!minutes.length) return [];
   const middle = ({ start, end }) => x((start + end) / 2).toFixed(1);
   const path = (value, all) => all.map((minute) => `${middle(minute)},${y(minute[value]).toFixed(1)}`).join('L');
-  const tail = next ? `L${x(next[0]).toFixed(1)},${y(next[1]).toFixed(1)}` : '';
-  const average = `M${path('average', minutes)}${tail}`;
-  return [
-    svg('path', { class: 'area', d: `${average}V${bottom}H${middle(minutes[0])}Z` }),
-    svg('path', { class: 'band', d: `M${path('most', minutes)}${tail}L${path('least', minutes.toReversed())}Z` }),
-    svg('path', { class: 'line', d: average }),
-  ];
+  // One each for what lies between two losses.
+  const runs = [];
+  for (const [index, minute] of minutes.entries()) {
+    if (minute.start === minutes[index - 1]?.end) runs.at(-1).push(minute);
+    else runs.push([minute]);
+  }
+  return runs.flatMap((run) => {
+    const leadsOn = next && run.at(-1).end >= next[0];
+    const tail = leadsOn ? `L${x(next[0]).toFixed(1)},${y(next[1]).toFixed(1)}` : '';
+    const average = `M${path('average', run)}${tail}`;
+    return [
+      svg('path', { class: 'area', d: `${average}V${bottom}H${middle(run[0])}Z` }),
+      svg('path', { class: 'band', d: `M${path('most', run)}${tail}L${path('least', run.toReversed())}Z` }),
+      svg('path', { class: 'line', d: average }),
+    ];
+  });
 }
 
 function lineParts(lines, x, y, bottom) {

@@ -41,6 +41,7 @@ const feed = new Feed(requestFrame);
 
 let pending = new Map();
 let lostAt = performance.now();
+let refusal;
 let isLive = false;
 /** Whether the page of all was answered since the stream began. */
 let isAllTold = false;
@@ -50,6 +51,7 @@ follow('/?watch=*', {
     pending = new Map();
     audience.open();
     isLive = true;
+    refusal = undefined;
     sayState();
   },
   event(type, lines) {
@@ -61,7 +63,8 @@ follow('/?watch=*', {
     else feed.tell(type, pairs, seconds());
     requestFrame();
   },
-  lost() {
+  lost(answer) {
+    refusal = answer;
     if (isLive) lostAt = performance.now();
     isLive = false;
     pending = new Map();
@@ -233,7 +236,9 @@ function sayState() {
   const isAway = !isLive && performance.now() - lostAt > AWAY_MS;
   const state = isLive ? 'live' : isAway ? 'away' : 'lost';
   if (document.body.dataset.state !== state) document.body.dataset.state = state;
-  say(at('state'), { live: 'Live', lost: audience.total === null ? 'Connecting' : 'Reconnecting', away: 'Server away' }[state]);
+  const lost = audience.total === null ? 'Connecting' : 'Reconnecting';
+  const away = refusal ? 'Refused' : 'Server away';
+  say(at('state'), { live: 'Live', lost, away }[state], refusal ?? '');
 }
 
 let saidAt = -Infinity;

@@ -9,20 +9,25 @@ const SILENCE_MS = 75_000;
 const RETRY_MS = 2_000;
 const RETRY_MAX_MS = 15_000;
 
-/** Follows `url` for ever: calls `open`, `event(type, lines)` for each event, and `lost` each time that it ends. */
+/**
+ * Follows `url` for ever: calls `open`, `event(type, lines)` for each event, and `lost` each time that it ends, with what
+ * was answered instead of a stream, if anything was.
+ */
 export async function follow(url, { open, event, lost }) {
   const pace = { retryMs: RETRY_MS };
   let failures = 0;
   for (;;) {
+    let refusal;
     try {
       await read(url, pace, event, () => {
         failures = 0;
         open();
       });
-    } catch {
+    } catch (error) {
       failures += 1;
+      refusal = error.cause;
     }
-    lost();
+    lost(refusal);
     const waitMs = Math.min(pace.retryMs * 1.5 ** failures, Math.max(RETRY_MAX_MS, pace.retryMs));
     await new Promise((resolve) => { setTimeout(resolve, waitMs * (0.75 + Math.random() / 4)); });
   }
@@ -36,7 +41,7 @@ async function read(url, pace, event, open) {
   addEventListener('pagehide', end);
   try {
     const response = await fetch(url, { headers: { Accept: 'text/event-stream' }, signal: ending.signal, cache: 'no-store' });
-    if (!response.ok) throw new Error(`answered ${response.status}`);
+    if (!response.ok) throw new Error('refused', { cause: await response.text() });
     open();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';

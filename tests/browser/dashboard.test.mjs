@@ -6,6 +6,8 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Recorder, Trace } from '../../client/dashboard/series.js';
+import { hashOf, nameOf, readable } from '../../client/dashboard/text.js';
 import { ALONE, Meter, TWO_WORKERS, launch, openContext, openPage, remains, shows, until } from './harness.mjs';
 
 /** What came stays known. */
@@ -329,6 +331,17 @@ test('nodes are listed, with who answers and who is silent', async (t) => {
   assert.match(await page.textContent('#datagrams'), /: 1 sent, 2 received, 7 dropped, 5 lost here, 6 not sent$/);
 });
 
+test('a page that is refused says so, and comes in later', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const full = '**/?watch=*';
+  const page = await openDashboard(t, meter, '', {}, (it) => it.route(full, (route) => route.fulfill({ status: 503, body: 'full' })));
+  await shows(page, '#state', 'Connecting');
+  await shows(page, '#state', 'Refused');
+  assert.equal(await page.getAttribute('#state', 'title'), 'full');
+  await page.unroute(full);
+  await shows(page, '#state', 'Live');
+});
+
 test('nothing is asked of anybody else, and little at a time', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
   await gather(t, meter, Array.from({ length: 30 }, (_, number) => `event-${number}`));
@@ -440,6 +453,38 @@ test('without JavaScript the page says so', async (t) => {
   const page = await openPage(t, browser, { javaScriptEnabled: false });
   await visit(page, meter);
   assert.match(await page.textContent('noscript'), /JavaScript/);
+});
+
+test('what is remembered is bounded, however long it is told', () => {
+  const [trace, recorder] = [new Trace(), new Recorder()];
+  for (let second = 0; second < 100_000; second += 1) {
+    trace.note(second, second, 1);
+    recorder.note(second, second % 50);
+    assert.ok(trace.points.length <= 124 && recorder.points.length <= 902 && recorder.rows.length <= 1_440);
+  }
+  assert.deepEqual(trace.points.slice(-2), [99_990, 99_999]);
+  assert.deepEqual(recorder.rows.at(-1).map(Math.round), [99_900, 0, 21, 49, null, null]);
+  assert.deepEqual(recorder.rows[0][0], 99_960 - 60 * 1_440);
+  for (let second = 0; second < 100_000; second += 15) trace.note(100_000 + second, second, 1e6);
+  assert.equal(trace.points.length, 4);
+  // Nothing is known of a loss, and a page that slept for days begins anew.
+  recorder.note(100_000, null);
+  recorder.note(200_000, 7);
+  recorder.note(500_000, 8);
+  assert.ok(recorder.rows.length <= 1_440);
+  assert.deepEqual(recorder.rows.slice(-2).map(([time]) => time), [99_900, 199_980]);
+});
+
+test('a name is shown as it is read, and comes back from the address as it was sent', () => {
+  for (const [name, shown] of [
+    ['a', 'a'], ['caf%C3%A9', 'café'], ['%', '%'], ['%e9', '%e9'], ['%20', '%20'], ['a%20b', 'a b'], ['%0A', '%0A'],
+    ['%E2%80%AEx', '%E2%80%AEx'], ['%3Cb%3E', '<b>'], ['__proto__', '__proto__'], ['*', '*'], ['"<>`', '"<>`'],
+  ]) {
+    assert.equal(readable(name), shown);
+    assert.equal(nameOf(new URL(hashOf(name), 'http://localhost/').hash), name);
+  }
+  assert.equal(nameOf(hashOf(null)), null);
+  for (const hash of ['', '#', '#/', '#a', '#/%']) assert.equal(nameOf(hash), undefined, hash);
 });
 
 /** The dashboard in a browser profile of its own. Errors of any kind are in `page.complaints`. */
