@@ -61,10 +61,10 @@ export class Chart {
     const scaleX = (plot.right - plot.left) / (now - from);
     const x = (seconds) => plot.left + (Math.max(seconds, from) - from) * scaleX;
     const merged = MERGED.find((minutes) => minutes * 60 * scaleX >= MERGED_PX) ?? MERGED.at(-1);
-    const minutes = mergedRows(rows, merged, from);
+    const minutes = mergedRows(rows, merged, from, now);
     const hasBars = minutes.some(({ joins }) => joins !== null);
     plot.bottom = height - MARGIN.bottom - (hasBars ? BARS_PX + BARS_GAP_PX : 0);
-    const band = minutes.filter(({ start }) => start < fineFrom);
+    const band = minutes.filter(({ start }) => start < fineFrom).map((row) => ({ ...row, end: Math.min(row.end, fineFrom) }));
     const lines = linesOf(points, Math.max(from, fineFrom), now);
     const values = [...band.flatMap(({ least, most }) => [least, most]), ...lines.flat().map(([, value]) => value)];
     const scale = scaleOf(values);
@@ -72,7 +72,7 @@ export class Chart {
 
     const parts = [gradient(), ...grid(scale, y, plot, values.length), ...timeAxis(from, now, x, plot)];
     parts.push(...bandParts(band, lines[0]?.[0], x, y, plot.bottom), ...lineParts(lines, x, y, plot.bottom));
-    if (hasBars) parts.push(...barParts(minutes, x, merged * 60 * scaleX, height - MARGIN.bottom - BARS_PX / 2));
+    if (hasBars) parts.push(...barParts(minutes, x, height - MARGIN.bottom - BARS_PX / 2));
     const last = lines.at(-1)?.at(-1);
     if (last?.[0] === now) parts.push(svg('circle', { class: 'now', cx: x(now), cy: y(last[1]), r: 4.5 }));
     const top = highest(band, lines, peak, from);
@@ -80,7 +80,7 @@ export class Chart {
     this.#drawn = {
       now, stepS: merged * 60, secondsAt: (left) => Math.min(Math.max(from + (left - plot.left) / scaleX, from), now),
     };
-    parts.push(...this.#hairParts({ minutes, lines, fineFrom, top, x, y, plot }));
+    parts.push(...this.#hairParts({ minutes: band, lines, fineFrom, top, x, y, plot }));
     this.#svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.#svg.replaceChildren(...parts);
     const range = values.length ? `${number(Math.min(...values))} to ${number(Math.max(...values))}` : 'nothing yet';
@@ -121,8 +121,8 @@ export class Chart {
   }
 }
 
-/** Rows from a time on, so many minutes of them as one, which begin where those of the clock do. */
-function mergedRows(rows, minutes, from) {
+/** Rows of a time, so many minutes of them as one, which begin where those of the clock do. The last one goes on. */
+function mergedRows(rows, minutes, from, now) {
   const merged = [];
   const lengthS = minutes * 60;
   for (const [time, least, average, most, joins, leaves] of rows) {
@@ -136,7 +136,7 @@ function mergedRows(rows, minutes, from) {
       last.most = Math.max(last.most, most);
       if (joins !== null) [last.joins, last.leaves] = [last.joins + joins, last.leaves + leaves];
     } else {
-      merged.push({ start, end: start + lengthS, least, average, most, joins, leaves, rows: 1 });
+      merged.push({ start, end: Math.min(start + lengthS, now), least, average, most, joins, leaves, rows: 1 });
     }
   }
   return merged;
@@ -225,12 +225,13 @@ function lineParts(lines, x, y, bottom) {
 }
 
 /** Who came above the middle, who left below. */
-function barParts(minutes, x, stepPx, middle) {
+function barParts(minutes, x, middle) {
   const most = Math.max(1, ...minutes.map(({ joins, leaves }) => Math.max(joins, leaves)));
-  const width = Math.max(stepPx - Math.min(stepPx * 0.25, 3), 1).toFixed(1);
   const bars = (value, sign) => minutes.filter((minute) => minute[value] > 0).map((minute) => {
+    const [left, wide] = [x(minute.start), x(minute.end) - x(minute.start)];
+    const width = Math.max(wide - Math.min(wide * 0.25, 3), 1).toFixed(1);
     const high = Math.max(minute[value] / most * (BARS_PX / 2 - 1), 1).toFixed(1) * sign;
-    return `M${x(minute.start).toFixed(1)},${middle}h${width}v${-high}h-${width}z`;
+    return `M${left.toFixed(1)},${middle}h${width}v${-high}h-${width}z`;
   }).join('');
   return [
     svg('path', { class: 'joins', d: bars('joins', 1) }),
