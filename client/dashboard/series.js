@@ -35,7 +35,7 @@ export class Trace {
   }
 }
 
-/** Each value of the last minutes, and the least, average and most of each minute before. */
+/** Each value of the last minutes, and the least, average and most of each minute before that was heard whole. */
 export class Recorder {
   /** Pairs of time and value, which is `null` while nothing is known. */
   points = [];
@@ -66,7 +66,7 @@ export class Recorder {
     while (this.#open && this.#open.minute + 60 <= seconds) {
       const { minute, since, at, value, least, most, area } = this.#open;
       const end = minute + 60;
-      this.rows.push([minute, least, (area + value * (end - at)) / (end - since), most, null, null]);
+      if (since === minute) this.rows.push([minute, least, (area + value * (end - at)) / 60, most, null, null]);
       if (this.rows.length > ROWS_MAX) this.rows.shift();
       // A page that slept for longer than a day begins anew.
       const next = seconds - end > 60 * ROWS_MAX ? minuteOf(seconds) : end;

@@ -466,13 +466,13 @@ test('what is remembered is bounded, however long it is told', () => {
   assert.deepEqual(recorder.rows.at(-1).slice(0, 4).map(Math.round), [99_900, 0, 21, 49]);
   assert.deepEqual(recorder.rows[0][0], 99_960 - 60 * 1_440);
   for (let second = 0; second < 100_000; second += 15) trace.note(100_000 + second, second, 1e6);
-  assert.equal(trace.points.length, 4);
+  assert.equal(trace.points.length, 8);
   // Nothing is known of a loss, and a page that slept for days begins anew.
   recorder.note(100_000, null);
   recorder.note(200_000, 7);
   recorder.note(500_000, 8);
   assert.ok(recorder.rows.length <= 1_440);
-  assert.deepEqual(recorder.rows.slice(-2).map(([time]) => time), [99_900, 199_980]);
+  assert.equal(recorder.rows.at(-1)[0], 99_900, 'of a minute that was not heard whole');
 });
 
 test('a name is shown as it is read, and comes back from the address as it was sent', () => {
