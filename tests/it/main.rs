@@ -12,6 +12,7 @@ mod bench;
 mod browser;
 mod cli;
 mod cluster;
+mod container;
 mod corpus;
 mod dead;
 mod drain;
