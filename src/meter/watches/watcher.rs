@@ -8,13 +8,9 @@
 
 use std::rc::Rc;
 
+use super::Budgets;
 use super::milestones::{Figures, Milestone};
 use super::subjects::{NameId, PrefixId, Subject, Subjects};
-
-/// How many lines a piece has, how many names are looked at for it, and about how many bytes it takes when it is written.
-const LINES_PER_PIECE: usize = 128;
-pub(super) const LOOKS_PER_PIECE: usize = 256;
-const BYTES_PER_PIECE: usize = 4096;
 
 /// What a line takes beside the name: a field, a number and a line feed.
 const LINE_BYTES: usize = 16;
@@ -99,8 +95,8 @@ impl Watcher {
     }
 
     /// Puts the next part of what it is being told into a piece; returns how many names were looked at.
-    pub(super) fn tell(&mut self, subjects: &Subjects, round: u32, piece: &mut Piece) -> usize {
-        let mut telling = Telling { watched: &self.subjects, subjects, round, piece, bytes: 0, looks: 1 };
+    pub(super) fn tell(&mut self, subjects: &Subjects, round: u32, budgets: Budgets, piece: &mut Piece) -> usize {
+        let mut telling = Telling { watched: &self.subjects, subjects, round, budgets, piece, bytes: 0, looks: 1 };
         self.progress = match std::mem::replace(&mut self.progress, Progress::Done) {
             Progress::Done => Progress::Done,
             Progress::InStep { round, mut at } => {
@@ -130,6 +126,7 @@ struct Telling<'a> {
     watched: &'a [Subject],
     subjects: &'a Subjects,
     round: u32,
+    budgets: Budgets,
     piece: &'a mut Piece,
     bytes: usize,
     looks: usize,
@@ -231,6 +228,7 @@ impl Telling<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.piece.counts.len() < LINES_PER_PIECE && self.looks < LOOKS_PER_PIECE && self.bytes < BYTES_PER_PIECE
+        let Budgets { lines, looks, bytes, .. } = self.budgets;
+        self.piece.counts.len() < lines && self.looks < looks && self.bytes < bytes
     }
 }
