@@ -106,7 +106,8 @@ enum Stage {
     Drop(usize),
     /// So many changes are to be taken over.
     TakeOver(usize),
-    /// Everybody from this place on is to be told.
+    /// So many are to be told, the first of `everybody`. (From the last of them on: whoever takes the place of one who leaves
+    /// comes from the end, and may be told again, but is not passed over.)
     Tell(usize),
 }
 
@@ -188,6 +189,9 @@ impl Watches {
         let moved = self.everybody.get(place).and_then(|moved| self.watchers.get_mut(moved));
         if let Some(moved) = moved {
             moved.place = place;
+        }
+        if let Stage::Tell(left) = &mut self.stage {
+            *left = self.everybody.len().min(*left);
         }
         if self.everybody.is_empty() {
             meter.keep_changes(false);

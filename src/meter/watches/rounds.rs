@@ -51,7 +51,7 @@ impl Watches {
             Stage::Rest if self.round_due(meter) <= now.tick => self.begin_round(now),
             Stage::Drop(left) => self.drop_vacant(left, meter),
             Stage::TakeOver(left) => self.take_over(left, meter),
-            Stage::Tell(place) if place >= self.everybody.len() && self.in_step.is_empty() => Stage::Rest,
+            Stage::Tell(0) if self.in_step.is_empty() => Stage::Rest,
             stage => stage,
         };
     }
@@ -96,6 +96,6 @@ impl Watches {
             return Stage::TakeOver(left);
         }
         self.heard_by_all = u32::MAX;
-        Stage::Tell(0)
+        Stage::Tell(self.everybody.len())
     }
 }

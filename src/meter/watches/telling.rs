@@ -42,10 +42,11 @@ impl Watches {
         if !self.in_step.is_empty() {
             return from_queue(&mut self.in_step);
         }
-        if let Stage::Tell(place) = self.stage
-            && let Some(&id) = self.everybody.get(place)
+        if let Stage::Tell(left) = &mut self.stage
+            && let Some(next) = left.checked_sub(1)
+            && let Some(&id) = self.everybody.get(next)
         {
-            self.stage = Stage::Tell(place + 1);
+            *left = next;
             return self.begin_to_tell(id);
         }
         from_queue(&mut self.catching_up)
