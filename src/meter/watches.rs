@@ -100,9 +100,9 @@ enum Stage {
     Idle,
     /// The namespaces are looked through that are there already, from this one on.
     Find(NamespaceId),
-    /// Sums are made up, if any are missing.
+    /// The next round is waited for.
     Rest,
-    /// So many names are looked at that may be dropped.
+    /// What has changed in the last round is forgotten, and so many names are looked at that may be dropped.
     Drop(usize),
     /// So many changes are to be taken over.
     TakeOver(usize),

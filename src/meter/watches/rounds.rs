@@ -31,10 +31,9 @@ impl Watches {
 
     /// Goes on with all that has to be done before somebody is told something, as much as fits into a turn.
     pub fn go_on(&mut self, meter: &mut Meter, now: Now) {
-        if let Some(retired) = self.retired.last_mut()
-            && retired.dismantle(self.budgets.names)
-        {
-            self.retired.pop();
+        self.dismantle_retired();
+        if !matches!(self.stage, Stage::Idle | Stage::Find(_)) {
+            self.subjects.go_on_summing(self.budgets.names, self.round);
         }
         self.stage = match self.stage {
             Stage::Idle => {
@@ -44,16 +43,23 @@ impl Watches {
                 Stage::Idle
             }
             Stage::Find(from) => self.find(from, meter),
-            stage @ (Stage::Rest | Stage::Tell(_)) if !self.subjects.are_summed() => {
-                self.subjects.go_on_summing(self.budgets.names, self.round);
-                stage
-            }
             Stage::Rest if self.round_due(meter) <= now.tick => self.begin_round(now),
             Stage::Drop(left) => self.drop_vacant(left, meter),
             Stage::TakeOver(left) => self.take_over(left, meter),
             Stage::Tell(0) if self.in_step.is_empty() => Stage::Rest,
             stage => stage,
         };
+    }
+
+    fn dismantle_retired(&mut self) {
+        let mut budget = self.budgets.names;
+        while let Some(subjects) = self.retired.last_mut() {
+            budget = subjects.dismantle(budget);
+            if budget == 0 {
+                return;
+            }
+            self.retired.pop();
+        }
     }
 
     fn find(&mut self, from: NamespaceId, meter: &Meter) -> Stage {
@@ -73,16 +79,16 @@ impl Watches {
         if self.is_beat {
             self.beat_at = now.tick.after(self.beat_after);
         }
-        self.subjects.begin_round();
         Stage::Drop(self.subjects.vacant())
     }
 
     fn drop_vacant(&mut self, left: usize, meter: &Meter) -> Stage {
-        let now = left.min(self.budgets.names);
+        let budget = self.subjects.forget_changes(self.budgets.names);
+        let now = left.min(budget);
         for _ in 0..now {
             self.subjects.drop_vacant(self.heard_by_all, |name| meter.find(name).is_none());
         }
-        if left > now { Stage::Drop(left - now) } else { Stage::TakeOver(meter.changes()) }
+        if left > now || budget == 0 { Stage::Drop(left - now) } else { Stage::TakeOver(meter.changes()) }
     }
 
     fn take_over(&mut self, left: usize, meter: &mut Meter) -> Stage {

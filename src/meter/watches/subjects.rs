@@ -7,9 +7,10 @@
 //! Each change of a total changes the sums of the prefixes that its name begins with. There may be many of them, but only
 //! the lengths that they have are looked up: at most one for each byte of the name.
 //!
-//! Invariant: between rounds, the sum of a prefix that was summed is that of the totals of all names that begin with it.
+//! Invariant: the sum of a prefix is that of the totals of all names that begin with it; while it is made up, of those up to
+//! where that has come.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -51,11 +52,11 @@ pub(super) struct Prefix {
     pub(super) pattern: Rc<str>,
     /// Of the sum, as it was when the last round was taken over.
     pub(super) figures: Figures,
-    /// As it is now.
+    /// As it is now; of the names that are in it, while it is made up.
     sum: u64,
-    /// The names that have changed in this round.
-    pub(super) changed: Vec<NameId>,
-    is_summed: bool,
+    pub(super) is_summed: bool,
+    /// Whether it is in `touched`.
+    is_touched: bool,
     pins: u32,
 }
 
@@ -64,39 +65,47 @@ pub(super) struct Prefix {
 pub(super) struct Subjects {
     pub(super) thresholds: Thresholds,
     names: Slab<Name>,
-    by_name: BTreeMap<Rc<str>, NameId>,
+    /// All of them.
+    pub(super) by_name: Ordered,
+    /// Those that have changed in this round, if somebody watches a prefix of them.
+    pub(super) changed: Ordered,
     prefixes: Slab<Prefix>,
     by_prefix: BTreeMap<Rc<str>, PrefixId>,
     /// How many prefixes there are of each length.
     lengths: Vec<u32>,
-    /// Prefixes that have not been summed, and how far the first of them has been.
-    unsummed: VecDeque<PrefixId>,
-    sum: Sum,
+    /// Prefixes that have not been summed.
+    unsummed: BTreeSet<PrefixId>,
+    summing: Summing,
     /// Prefixes whose sums have changed in this round, some of them perhaps gone.
     touched: Vec<PrefixId>,
     /// Names of which nobody is there, to be dropped.
     vacant: VecDeque<NameId>,
 }
 
-/// A sum on its way.
+/// How far the sums have come.
 #[derive(Debug, Default)]
-struct Sum {
+struct Summing {
+    /// Whose sum is being made up, or was last.
+    prefix: PrefixId,
     /// The last name that is in it.
     last: Option<Rc<str>>,
-    total: u64,
 }
+
+/// Names in their order.
+pub(super) type Ordered = BTreeMap<Rc<str>, NameId>;
 
 impl Subjects {
     pub(super) fn new(thresholds: Thresholds) -> Self {
         Self {
             thresholds,
             names: Slab::default(),
-            by_name: BTreeMap::new(),
+            by_name: Ordered::new(),
+            changed: Ordered::new(),
             prefixes: Slab::default(),
             by_prefix: BTreeMap::new(),
             lengths: Vec::new(),
-            unsummed: VecDeque::new(),
-            sum: Sum::default(),
+            unsummed: BTreeSet::new(),
+            summing: Summing::default(),
             touched: Vec::new(),
             vacant: VecDeque::new(),
         }
@@ -110,11 +119,16 @@ impl Subjects {
         self.prefixes.at(id)
     }
 
-    /// Names that begin with a prefix, after `last`, in their order.
-    pub(super) fn names_after(&self, prefix: PrefixId, last: Option<&str>) -> impl Iterator<Item = (NameId, &Name)> {
+    /// Those of these names that begin with a prefix, after `last`, in their order.
+    pub(super) fn after<'a>(
+        &'a self,
+        names: &'a Ordered,
+        prefix: PrefixId,
+        last: Option<&str>,
+    ) -> impl Iterator<Item = (NameId, &'a Name)> + use<'a> {
         let prefix = &*self.prefixes.at(prefix).text;
         let start = last.map_or(Bound::Included(prefix), Bound::Excluded);
-        let names = self.by_name.range::<str, _>((start, Bound::Unbounded));
+        let names = names.range::<str, _>((start, Bound::Unbounded));
         names.take_while(move |(name, _)| name.starts_with(prefix)).map(|(_, &id)| (id, self.names.at(id)))
     }
 
@@ -183,18 +197,21 @@ impl Subjects {
         }
         self.note_vacant(id);
         let lengths = self.lengths.iter().enumerate().filter(|&(_, &count)| count > 0);
-        let mut looks = 1;
+        let (mut looks, mut has_prefix) = (1, false);
         for prefix in lengths.map_while(|(length, _)| name.get(..length)) {
             looks += 1;
             let Some(&prefix_id) = self.by_prefix.get(prefix) else { continue };
+            has_prefix = true;
             let prefix = self.prefixes.at_mut(prefix_id);
-            if prefix.changed.is_empty() {
+            if !std::mem::replace(&mut prefix.is_touched, true) {
                 self.touched.push(prefix_id);
             }
-            prefix.changed.push(id);
-            if prefix.is_summed {
+            if prefix.is_summed || self.summing.has_passed(prefix_id, name) {
                 prefix.sum = prefix.sum - before + total;
             }
+        }
+        if has_prefix {
+            self.changed.insert(name.clone(), id);
         }
         looks
     }
@@ -203,7 +220,9 @@ impl Subjects {
     pub(super) fn change_sums(&mut self, prefixes: usize, round: u32) -> bool {
         let first = self.touched.len().saturating_sub(prefixes);
         for id in self.touched.drain(first..) {
-            if let Some(Prefix { figures, sum, .. }) = self.prefixes.get_mut(id).filter(|prefix| prefix.is_summed) {
+            let Some(Prefix { figures, sum, is_touched, is_summed, .. }) = self.prefixes.get_mut(id) else { continue };
+            *is_touched = false;
+            if *is_summed {
                 figures.change(*sum, *sum, &self.thresholds, round);
             }
         }
@@ -215,35 +234,44 @@ impl Subjects {
         self.unsummed.is_empty()
     }
 
-    /// Goes on with the first sum that is missing, over so many names. No total may change before it is done.
+    /// Goes on with sums that are missing, over so many names. Totals may change in between.
     pub(super) fn go_on_summing(&mut self, names: usize, round: u32) {
-        let Some(&id) = self.unsummed.front() else { return };
-        let Sum { last, mut total } = std::mem::take(&mut self.sum);
-        let mut stretch = self.names_after(id, last.as_deref());
-        let mut newest = None;
+        let mut left = names;
+        while left > 0 {
+            let Summing { prefix, last } = std::mem::take(&mut self.summing);
+            let next = self.unsummed.range(prefix..).next().or_else(|| self.unsummed.first());
+            let Some(&id) = next else { return };
+            let last = last.filter(|_| id == prefix);
+            left = left.saturating_sub(self.go_on_with_sum(id, last, left, round));
+        }
+    }
+
+    /// Goes on with a sum after the name `last`, over so many names; returns how much that was.
+    fn go_on_with_sum(&mut self, id: PrefixId, last: Option<Rc<str>>, names: usize, round: u32) -> usize {
+        let mut stretch = self.after(&self.by_name, id, last.as_deref());
+        let (mut looks, mut sum, mut newest) = (1, 0, None);
         for (_, name) in stretch.by_ref().take(names) {
-            total += name.figures.total;
+            looks += 1;
+            sum += name.figures.total;
             newest = Some(&name.text);
         }
         let last = newest.cloned();
         let is_done = stretch.next().is_none();
         drop(stretch);
+        let prefix = self.prefixes.at_mut(id);
+        prefix.sum += sum;
         if is_done {
-            self.unsummed.pop_front();
-            let prefix = self.prefixes.at_mut(id);
+            self.unsummed.remove(&id);
             prefix.is_summed = true;
-            prefix.sum = total;
-            prefix.figures = Figures::found(total, total, &self.thresholds, round);
-        } else {
-            self.sum = Sum { last, total };
+            prefix.figures = Figures::found(prefix.sum, prefix.sum, &self.thresholds, round);
         }
+        self.summing = Summing { prefix: id, last: last.filter(|_| !is_done) };
+        looks
     }
 
-    /// A round begins: what has changed in the one before is forgotten.
-    pub(super) fn begin_round(&mut self) {
-        for (_, prefix) in self.prefixes.iter_mut() {
-            prefix.changed.clear();
-        }
+    /// A round begins: forgets what has changed in the one before, so many names of it; returns how many more it might be.
+    pub(super) fn forget_changes(&mut self, names: usize) -> usize {
+        drop_first(&mut self.changed, names)
     }
 
     /// How many names may be dropped.
@@ -266,19 +294,37 @@ impl Subjects {
         }
     }
 
-    /// Drops so many names, whatever they are; returns whether none is left.
-    pub(super) fn dismantle(&mut self, names: usize) -> bool {
-        for _ in 0..names {
-            let Some((_, id)) = self.by_name.pop_first() else { return true };
+    /// Drops so many names, whatever they are; returns how many more it might be: 0 if some are left.
+    pub(super) fn dismantle(&mut self, names: usize) -> usize {
+        let mut left = drop_first(&mut self.changed, names);
+        while left > 0 {
+            let Some((_, id)) = self.by_name.pop_first() else { return left };
             self.names.remove(id);
+            left -= 1;
         }
-        false
+        0
     }
 
     /// How many names are kept.
     #[cfg(test)]
     pub(super) fn names(&self) -> usize {
         self.names.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_invariants(&self) {
+        assert_eq!((self.names.len(), self.prefixes.len()), (self.by_name.len(), self.by_prefix.len()));
+        assert_eq!(self.lengths.iter().sum::<u32>() as usize, self.prefixes.len());
+        for (id, prefix) in self.prefixes.iter() {
+            assert_eq!(prefix.is_summed, !self.unsummed.contains(&id), "{}", prefix.pattern);
+            let is_in_sum = |name: &Name| prefix.is_summed || self.summing.has_passed(id, &name.text);
+            let names = self.after(&self.by_name, id, None).map(|(_, name)| name).filter(|name| is_in_sum(name));
+            assert_eq!(prefix.sum, names.map(|name| name.figures.total).sum::<u64>(), "{}", prefix.pattern);
+        }
+        for (id, name) in self.names.iter() {
+            let is_needed = name.pins > 0 || name.figures.total > 0 || self.vacant.contains(&id);
+            assert!(is_needed && name.is_vacant == self.vacant.contains(&id), "{}", name.text);
+        }
     }
 
     fn insert(&mut self, name: Rc<str>, figures: Figures) -> NameId {
@@ -302,8 +348,8 @@ impl Subjects {
             pattern: format!("{prefix}*").into(),
             figures: Figures::default(),
             sum: 0,
-            changed: Vec::new(),
             is_summed: false,
+            is_touched: false,
             pins: 0,
         });
         self.by_prefix.insert(text, id);
@@ -312,21 +358,35 @@ impl Subjects {
         if let Some(count) = self.lengths.get_mut(prefix.len()) {
             *count += 1;
         }
-        self.unsummed.push_back(id);
+        self.unsummed.insert(id);
         id
     }
 
     fn remove_prefix(&mut self, id: PrefixId) {
-        let Some(Prefix { text, is_summed, .. }) = self.prefixes.remove(id) else { return };
+        let Some(Prefix { text, .. }) = self.prefixes.remove(id) else { return };
         self.by_prefix.remove(&text);
         if let Some(count) = self.lengths.get_mut(text.len()) {
             *count -= 1;
         }
-        if !is_summed {
-            if self.unsummed.front() == Some(&id) {
-                self.sum = Sum::default();
-            }
-            self.unsummed.retain(|&other| other != id);
+        self.unsummed.remove(&id);
+        if self.summing.prefix == id {
+            self.summing.last = None;
         }
     }
+}
+
+impl Summing {
+    /// Whether the sum of this prefix is being made up, and has come past this name.
+    fn has_passed(&self, prefix: PrefixId, name: &str) -> bool {
+        self.prefix == prefix && self.last.as_deref().is_some_and(|last| name <= last)
+    }
+}
+
+/// Drops so many names, the first; returns how many more it might be: 0 if some are left.
+fn drop_first(names: &mut Ordered, most: usize) -> usize {
+    let mut left = most;
+    while left > 0 && names.pop_first().is_some() {
+        left -= 1;
+    }
+    left
 }

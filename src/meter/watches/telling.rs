@@ -15,7 +15,7 @@ impl Watches {
     pub fn tell(&mut self, piece: &mut Piece) -> Option<WatcherId> {
         piece.clear();
         let mut looks = self.budgets.looks;
-        while looks > 0 && matches!(self.stage, Stage::Rest | Stage::Tell(_)) && self.subjects.are_summed() {
+        while looks > 0 && matches!(self.stage, Stage::Rest | Stage::Tell(_)) {
             let id = match self.next_to_tell() {
                 Next::This(id) => id,
                 Next::NotThisOne => {
@@ -87,6 +87,10 @@ impl Watches {
         let was_in_step = matches!(watcher.progress, Progress::InStep { .. });
         if matches!(watcher.progress, Progress::InStep { round, .. } if round != self.round) {
             self.catch_up(id);
+            return 1;
+        }
+        if watcher.waits_for_sums(&self.subjects) {
+            self.catching_up.push_back(id);
             return 1;
         }
         let looks = watcher.tell(&self.subjects, self.round, self.budgets, piece);

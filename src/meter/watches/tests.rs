@@ -94,6 +94,7 @@ impl World {
             let Some(id) = self.watches.tell(&mut piece) else { break };
             self.hear(id, &piece);
         }
+        self.watches.subjects.check_invariants();
     }
 
     /// Whether there is nothing to do at this time.
@@ -295,6 +296,31 @@ fn who_does_not_take_it_is_told_the_newest_when_it_can_hear_and_sent_away_if_it_
         }
     }
     panic!("it was never sent away");
+}
+
+#[test]
+fn sums_that_are_made_up_hold_up_nobody_else() {
+    let mut world = World::new();
+    let long = "x".repeat(40);
+    for member in 0..20 {
+        world.join(member, &format!("{long}{member}"));
+    }
+    world.enter(0, &["a"]);
+    world.settle();
+    world.watches.budgets.names = 1;
+    let prefixes: Vec<String> = (1..=40).map(|length| format!("{}*", &long[..length])).collect();
+    world.enter(1, &prefixes.iter().map(|prefix| &**prefix).collect::<Vec<_>>());
+    for total in 1..=5 {
+        world.join(100 + u32::try_from(total).unwrap(), "a");
+        world.leave(u32::try_from(total).unwrap());
+        world.now.tick = world.now.tick.after(ROUND);
+        (0..100).for_each(|_| world.turn(1));
+        assert_eq!(world.clients[&0].known["a"], total);
+    }
+    assert!(!world.watches.subjects.are_summed(), "they should take longer");
+    world.settle();
+    world.pass(ROUND);
+    world.check();
 }
 
 #[test]

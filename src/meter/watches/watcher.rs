@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::Budgets;
 use super::milestones::{Figures, Milestone};
-use super::subjects::{NameId, PrefixId, Subject, Subjects};
+use super::subjects::{NameId, Ordered, PrefixId, Subject, Subjects};
 
 /// What a line takes beside the name: a field, a number and a line feed.
 const LINE_BYTES: usize = 16;
@@ -77,9 +77,8 @@ pub(super) enum Progress {
 pub(super) struct Place {
     /// Whether the subjects themselves are told.
     is_begun: bool,
-    /// Before which subject all is told; and of that, so many changes, or the names up to this one.
+    /// Before which subject all is told; and of that, the names up to this one.
     subject: usize,
-    changes: usize,
     last: Option<Rc<str>>,
 }
 
@@ -92,6 +91,12 @@ impl Watcher {
             _ if self.heard == 0 => u32::MAX,
             _ => self.heard,
         }
+    }
+
+    /// Whether it has come just now, and not all that it watches is known yet.
+    pub(super) fn waits_for_sums(&self, subjects: &Subjects) -> bool {
+        let is_missing = |&subject| matches!(subject, Subject::Prefix(prefix) if !subjects.prefix(prefix).is_summed);
+        self.heard == 0 && self.subjects.iter().any(is_missing)
     }
 
     /// Puts the next part of what it is being told into a piece; returns how many names were looked at.
@@ -138,46 +143,41 @@ impl Telling<'_> {
         if !std::mem::replace(&mut at.is_begun, true) {
             self.each_subject(Self::push_news);
         }
-        while let Some(&subject) = self.watched.get(at.subject) {
-            if let Subject::Prefix(prefix) = subject {
-                let changed = self.subjects.prefix(prefix).changed.get(at.changes..).unwrap_or_default();
-                for &id in changed {
-                    if !self.has_room() {
-                        return false;
-                    }
-                    self.looks += 1;
-                    at.changes += 1;
-                    let name = self.subjects.name(id);
-                    if !self.is_told_elsewhere(at.subject, id, &name.text) {
-                        self.push_news(&name.text, &name.figures);
-                    }
-                }
-            }
-            (at.subject, at.changes) = (at.subject + 1, 0);
-        }
-        true
+        self.each_name(&self.subjects.changed, at, |_| true, Self::push_news)
     }
 
     /// Goes on with all that is newer than what was heard, which is nothing if that is 0; returns whether that is all.
     fn tell_all(&mut self, at: &mut Place, heard: u32) -> bool {
+        let is_newer = |figures: &Figures| figures.version > heard;
         if !std::mem::replace(&mut at.is_begun, true) {
             self.each_subject(|telling, name, figures| {
-                if figures.version > heard || heard == 0 {
-                    telling.push_count(name, figures.total);
+                if heard == 0 || is_newer(figures) {
+                    telling.push_count(name, figures);
                 }
             });
         }
+        let is_news = |figures: &Figures| is_newer(figures) && (heard > 0 || figures.total > 0);
+        self.each_name(&self.subjects.by_name, at, is_news, Self::push_count)
+    }
+
+    /// Goes on with those of these names that prefixes stand for, each once; returns whether that is all.
+    fn each_name(
+        &mut self,
+        names: &Ordered,
+        at: &mut Place,
+        is_news: impl Fn(&Figures) -> bool,
+        push: impl Fn(&mut Self, &Rc<str>, &Figures),
+    ) -> bool {
         while let Some(&subject) = self.watched.get(at.subject) {
             if let Subject::Prefix(prefix) = subject {
-                for (id, name) in self.subjects.names_after(prefix, at.last.clone().as_deref()) {
+                for (id, name) in self.subjects.after(names, prefix, at.last.clone().as_deref()) {
                     if !self.has_room() {
                         return false;
                     }
                     self.looks += 1;
                     at.last = Some(name.text.clone());
-                    let is_news = name.figures.version > heard && (heard > 0 || name.figures.total > 0);
-                    if is_news && !self.is_told_elsewhere(at.subject, id, &name.text) {
-                        self.push_count(&name.text, name.figures.total);
+                    if is_news(&name.figures) && !self.is_told_elsewhere(at.subject, id, &name.text) {
+                        push(self, &name.text, &name.figures);
                     }
                 }
             }
@@ -214,7 +214,7 @@ impl Telling<'_> {
     /// What has become of it in this round.
     fn push_news(&mut self, name: &Rc<str>, figures: &Figures) {
         if figures.version == self.round {
-            self.push_count(name, figures.total);
+            self.push_count(name, figures);
         }
         for (milestone, number) in figures.milestones(&self.subjects.thresholds, self.round) {
             self.bytes += name.len() + LINE_BYTES;
@@ -222,9 +222,9 @@ impl Telling<'_> {
         }
     }
 
-    fn push_count(&mut self, name: &Rc<str>, total: u64) {
+    fn push_count(&mut self, name: &Rc<str>, figures: &Figures) {
         self.bytes += name.len() + LINE_BYTES;
-        self.piece.counts.push((name.clone(), total));
+        self.piece.counts.push((name.clone(), figures.total));
     }
 
     fn has_room(&self) -> bool {
