@@ -156,8 +156,14 @@ impl Subjects {
     pub(super) fn unpin(&mut self, subject: Subject) {
         match subject {
             Subject::Name(id) => {
-                self.names.at_mut(id).pins -= 1;
-                self.note_vacant(id);
+                let name = self.names.at_mut(id);
+                name.pins -= 1;
+                // Nobody was ever there, so nobody has heard of it by a prefix.
+                if name.pins == 0 && name.figures.version == 0 {
+                    self.remove_name(id);
+                } else {
+                    self.note_vacant(id);
+                }
             }
             Subject::Prefix(id) => {
                 let prefix = self.prefixes.at_mut(id);
@@ -289,8 +295,8 @@ impl Subjects {
             name.is_vacant = false;
         } else if name.figures.version > heard_by_all || !is_forgotten(&name.text) {
             self.vacant.push_back(id);
-        } else if let Some(name) = self.names.remove(id) {
-            self.by_name.remove(&name.text);
+        } else {
+            self.remove_name(id);
         }
     }
 
@@ -331,6 +337,12 @@ impl Subjects {
         let id = self.names.insert(Name { text: name.clone(), figures, pins: 0, is_vacant: false });
         self.by_name.insert(name, id);
         id
+    }
+
+    fn remove_name(&mut self, id: NameId) {
+        if let Some(name) = self.names.remove(id) {
+            self.by_name.remove(&name.text);
+        }
     }
 
     fn note_vacant(&mut self, id: NameId) {

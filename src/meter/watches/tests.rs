@@ -324,6 +324,22 @@ fn sums_that_are_made_up_hold_up_nobody_else() {
 }
 
 #[test]
+fn a_name_that_nobody_watches_any_more_is_kept_for_nobody() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    world.join(0, "a");
+    world.settle();
+    for _ in 0..100 {
+        world.enter(1, &["nobody", "a", "else"]);
+        world.settle();
+        assert_eq!(world.watches.subjects.names(), 3);
+        world.go(1);
+        assert_eq!(world.watches.subjects.names(), 1, "without another round");
+    }
+    world.check();
+}
+
+#[test]
 fn there_is_an_end_to_what_may_be_watched() {
     let mut world = World::new();
     let names: Vec<String> = (0..PATTERNS_MAX).map(|number| number.to_string()).collect();
