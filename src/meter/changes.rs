@@ -1,8 +1,8 @@
 //! Which totals have changed since somebody looked.
 //!
-//! Owns the line of those names, each in it once, and nothing at all while nobody wants to know. What has changed is looked up
-//! when it is taken out of the line, so what changes a hundred times in between is told once, and a namespace that was
-//! forgotten, and perhaps made anew, is told of by what there is then.
+//! Owns the line of those names, to which nothing is added while nobody wants to know. Each namespace is in it once; one that
+//! was forgotten there and made anew, twice. What has changed is looked up when it is taken out of the line, so what changes a
+//! hundred times in between is told once, and a namespace that was forgotten is told of by what there is then.
 //!
 //! Invariant: while changes are kept, a namespace whose total differs from what was last taken out is in the line.
 
@@ -15,8 +15,6 @@ use super::{Meter, NamespaceId};
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     are_kept: bool,
-    /// How often it was begun to keep them, modulo 2^16: a namespace that says this number is in the line.
-    epoch: u16,
     names: VecDeque<Rc<str>>,
 }
 
@@ -32,13 +30,9 @@ pub struct Changed {
 }
 
 impl Meter {
-    /// Has changes be kept for [`pop_changed`](Self::pop_changed) from now on, or no longer.
+    /// Has changes be kept for [`pop_changed`](Self::pop_changed) from now on, or no longer. What was kept until then stays.
     pub fn keep_changes(&mut self, is_wanted: bool) {
-        let changes = &mut self.changes;
-        if is_wanted && !changes.are_kept {
-            changes.epoch = changes.epoch.wrapping_add(1).max(1);
-        }
-        changes.are_kept = is_wanted;
+        self.changes.are_kept = is_wanted;
     }
 
     /// How many names have to be taken out until all that has changed so far is known.
@@ -52,15 +46,15 @@ impl Meter {
         let name = self.changes.names.pop_front()?;
         let Some(&id) = self.by_name.get(&*name) else { return Some(Changed { name, total: 0, peak: 0 }) };
         let namespace = self.namespaces.at_mut(id);
-        namespace.in_line = 0;
+        namespace.is_in_line = false;
         Some(Changed { name, total: namespace.total(), peak: namespace.peak().members.max(namespace.total()) })
     }
 
     /// The total of a present namespace has changed.
     pub(super) fn note_change(&mut self, id: NamespaceId) {
         let (changes, namespace) = (&mut self.changes, self.namespaces.at_mut(id));
-        if changes.are_kept && namespace.in_line != changes.epoch {
-            namespace.in_line = changes.epoch;
+        if changes.are_kept && !namespace.is_in_line {
+            namespace.is_in_line = true;
             changes.names.push_back(namespace.shared_name());
         }
     }

@@ -60,8 +60,8 @@ pub struct Namespace {
     pub(super) walks: Vec<WalkId>,
     /// Marked to be told in this turn.
     pub(super) ready: bool,
-    /// What says that it is in the line of those whose totals have changed, if they are kept.
-    pub(super) in_line: u16,
+    /// Whether it is in the line of those whose totals have changed.
+    pub(super) is_in_line: bool,
     /// How many of this node's members are counted.
     counted: u32,
     /// How many other nodes count.
@@ -113,7 +113,7 @@ impl Namespace {
             list: List::EMPTY,
             walks: Vec::new(),
             ready: false,
-            in_line: 0,
+            is_in_line: false,
             counted: 0,
             counted_elsewhere: 0,
             uncounted: 0,

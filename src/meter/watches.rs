@@ -159,7 +159,8 @@ impl Watches {
         if self.stage == Stage::Idle {
             meter.keep_changes(true);
             self.stage = Stage::Find(0);
-            self.round = self.round.wrapping_add(1).max(1);
+            self.round = 1;
+            self.heard_by_all = 0;
             self.beat_at = now.tick.after(self.beat_after);
         }
         self.patterns += patterns.len();
@@ -215,7 +216,11 @@ impl Watches {
     pub fn resume(&mut self, id: WatcherId) {
         let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| watcher.is_stalled) else { return };
         watcher.is_stalled = false;
-        let is_to_come = matches!(self.stage, Stage::Drop(_) | Stage::TakeOver(_));
+        let is_to_come = match self.stage {
+            Stage::Drop(_) | Stage::TakeOver(_) => true,
+            Stage::Tell(left) => watcher.place < left,
+            Stage::Idle | Stage::Find(_) | Stage::Rest => false,
+        };
         match watcher.progress {
             Progress::CatchingUp { .. } => self.catching_up.push_back(id),
             Progress::InStep { round, .. } if round == self.round => self.in_step.push_back(id),

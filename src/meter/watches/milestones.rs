@@ -102,6 +102,10 @@ impl Figures {
     /// The total has become this, and was this much at most. Returns whether there is anything to tell.
     pub(super) fn change(&mut self, total: u64, peak: u64, thresholds: &Thresholds, round: u32) -> bool {
         let before = *self;
+        if total == before.total && peak <= before.peak {
+            // What it has passed in this round stays: a namespace that was forgotten and made anew is taken over twice.
+            return false;
+        }
         let above = thresholds.above(total, before.above);
         *self = Self {
             total,

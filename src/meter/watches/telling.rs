@@ -84,6 +84,10 @@ impl Watches {
     /// Puts the next part of what this watcher is to be told into `piece`; returns how many names were looked at.
     fn tell_one(&mut self, id: WatcherId, piece: &mut Piece) -> usize {
         let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| !watcher.is_stalled) else { return 1 };
+        if watcher.progress == Progress::Done {
+            // It was in the queue twice: one with its key has left it there.
+            return 1;
+        }
         let was_in_step = matches!(watcher.progress, Progress::InStep { .. });
         if matches!(watcher.progress, Progress::InStep { round, .. } if round != self.round) {
             self.catch_up(id);

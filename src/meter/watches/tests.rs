@@ -241,6 +241,74 @@ fn milestones_are_told_to_those_who_are_in_step() {
 }
 
 #[test]
+fn who_can_hear_again_before_its_turn_comes_is_in_step() {
+    let mut world = World::new();
+    (0..3).for_each(|id| world.enter(id, &["a"]));
+    world.join(0, "a");
+    world.settle();
+    world.watches.stall(0);
+    world.join(1, "a");
+    world.now.tick = world.now.tick.after(ROUND);
+    while world.clients[&2].milestones.is_empty() {
+        world.turn(1);
+    }
+    world.watches.resume(0);
+    world.settle();
+    assert_eq!(world.clients[&0].milestones, ["a peak 2"]);
+}
+
+#[test]
+fn who_has_the_key_of_one_who_is_gone_does_not_take_its_turn() {
+    let mut world = World::new();
+    world.enter(0, &["a"]);
+    world.enter(1, &["a"]);
+    world.go(1);
+    world.enter(1, &["a"]);
+    // Both know all now, and the turn of the one who is gone is to come.
+    world.turn(2);
+    assert!(world.clients.values().all(|client| client.lines == 1));
+    world.join(0, "a");
+    world.now.tick = world.now.tick.after(ROUND);
+    world.settle();
+    world.settle();
+    assert_eq!(world.clients[&1].milestones, ["a occupied 1"]);
+}
+
+#[test]
+fn a_namespace_that_was_forgotten_before_anybody_looked_is_told_of_once() {
+    let mut world = World::new();
+    world.enter(0, &["a", "*"]);
+    world.settle();
+    world.join(0, "a");
+    world.leave(0);
+    world.now.tick = world.now.tick.after(CLEAN_DELAY);
+    world.meter.handle_timeout(world.now, true);
+    assert_eq!(world.meter.namespace_count(), 0);
+    world.join(0, "a");
+    world.settle();
+    assert_eq!(world.clients[&0].milestones, ["a occupied 1", "* occupied 1"]);
+}
+
+#[test]
+fn what_waits_to_be_looked_at_does_so_once_whoever_comes_and_goes() {
+    let mut world = World::new();
+    for _ in 0..5 {
+        world.enter(0, &["a"]);
+        for name in 0..300 {
+            world.join(name, &name.to_string());
+        }
+        world.go(0);
+        (0..300).for_each(|member| world.leave(member));
+        assert_eq!(world.meter.changes(), 300);
+    }
+    world.enter(0, &["*"]);
+    world.settle();
+    world.pass(ROUND);
+    assert_eq!(world.meter.changes(), 0);
+    world.check();
+}
+
+#[test]
 fn a_forgotten_namespace_leaves_nothing_behind() {
     let mut world = World::new();
     world.enter(0, &["*"]);
