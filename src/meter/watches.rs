@@ -151,9 +151,16 @@ impl Watches {
     /// Somebody, who does not watch yet, begins to.
     ///
     /// # Errors
-    /// When there would be more than [`PATTERNS_MAX`] patterns.
-    pub fn enter(&mut self, id: WatcherId, patterns: &[Pattern<'_>], meter: &mut Meter, now: Now) -> Result<(), Full> {
-        if self.patterns + patterns.len() > PATTERNS_MAX {
+    /// When there would be more than [`PATTERNS_MAX`] patterns, less those that are reserved for others.
+    pub fn enter(
+        &mut self,
+        id: WatcherId,
+        patterns: &[Pattern<'_>],
+        reserved: usize,
+        meter: &mut Meter,
+        now: Now,
+    ) -> Result<(), Full> {
+        if self.patterns + patterns.len() + reserved > PATTERNS_MAX {
             return Err(Full);
         }
         if self.stage == Stage::Idle {

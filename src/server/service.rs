@@ -158,16 +158,16 @@ impl Service {
                 self.meter.end_claim(namespace, uuid, now);
                 self.reply_cors(request, Reply::empty(200));
             }
-            _ if !asker.has_room => {
-                Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) }.write(&mut self.out, is_head);
-            }
-            Route::Policy => self.reply_asset(&assets::POLICY, is_head),
-            Route::Script(script) => self.reply_asset(script, is_head),
             Route::Watch if !self.config.watching.is_public => self.reply_text(403, NOT_PUBLIC, is_head),
             Route::Watch => match self.cors(request) {
                 Some(cors) => return self.watch(request, cors, asker, now),
                 None => self.reply_text(403, NOT_THIS_ORIGIN, is_head),
             },
+            _ if !asker.has_room => {
+                Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) }.write(&mut self.out, is_head);
+            }
+            Route::Policy => self.reply_asset(&assets::POLICY, is_head),
+            Route::Script(script) => self.reply_asset(script, is_head),
             Route::JoinHead => match self.cors(request) {
                 Some(cors) => reply::push_stream_head(&mut self.out, cors),
                 None => self.reply_text(403, NOT_THIS_ORIGIN, is_head),

@@ -17,6 +17,9 @@ use crate::wire::reply::{self, Cors};
 use crate::wire::session::Session;
 use crate::wire::watch;
 
+/// How many patterns are left to the stats port, however many watch at the audience port: those of 16 who have all they may.
+const PATTERNS_FOR_STATS: usize = 16 * watch::PATTERNS_PER_WATCHER;
+
 /// How many pieces are told in one turn: at up to 20 us each for looking, writing and the kernel, 0.16 ms.
 const PIECES_PER_TURN: usize = 8;
 
@@ -35,7 +38,8 @@ impl Service {
             reply::push_stream_head(&mut self.out, cors);
             return Then::Drain;
         }
-        if !asker.has_room || self.watches.enter(asker.id, &patterns, &mut self.meter, now).is_err() {
+        let reserved = if asker.port == Port::Audience { PATTERNS_FOR_STATS } else { 0 };
+        if !asker.has_room || self.watches.enter(asker.id, &patterns, reserved, &mut self.meter, now).is_err() {
             self.turned_away.watchers += 1;
             match asker.port {
                 Port::Audience => self.send_away(cors),

@@ -280,6 +280,38 @@ fn watchers_leave_half_of_the_stats_port_to_others() {
     Watcher::of(daemon.stats_port(), "*").wait("*", 0);
 }
 
+/// What is told at the audience port when there is no room: a status other than 200 would end a browser's `EventSource`.
+#[track_caller]
+fn is_told_to_come_back(daemon: &Daemon, list: &str) {
+    let mut stream = Stream::open(daemon.audience(), ask("GET", &format!("/?watch={list}"), ""));
+    assert!(stream.head.starts_with("HTTP/1.1 200 "), "{}", stream.head);
+    let Some(Block::Lines(lines)) = stream.next_block(SOON) else { panic!("nothing was told") };
+    let ms: u64 = lines.strip_prefix("retry: ").and_then(|ms| ms.parse().ok()).expect(&lines);
+    assert!((30_000..=60_000).contains(&ms), "{ms}");
+    assert_eq!(stream.next_block(SOON), Some(Block::End));
+}
+
+#[test]
+fn where_there_is_no_room_a_watcher_is_told_to_come_back() {
+    let daemon = Daemon::start(&["--allow-listen", "--max-connections", "1"]);
+    let (_stream, _) = member(&daemon, "/a");
+    is_told_to_come_back(&daemon, "a");
+    let process: serde_json::Value = serde_json::from_str(&daemon.stats_page("/process").body).unwrap();
+    assert_eq!((&process["watchers"], &process["refused"]["watchers"]), (&0.into(), &1.into()));
+    Watcher::of(daemon.stats_port(), "a").wait("a", 1);
+}
+
+#[test]
+fn a_crowd_that_watches_keeps_nobody_from_the_stats_port() {
+    let daemon = Daemon::start(&["--allow-listen"]);
+    let list = (0..64).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let open = || Stream::open(daemon.audience(), ask("GET", &format!("/?watch={list}"), ""));
+    let most = 240;
+    let _crowd: Vec<Stream> = (0..most).map(|_| open()).collect();
+    is_told_to_come_back(&daemon, "a");
+    Watcher::of(daemon.stats_port(), &list).wait("63", 0);
+}
+
 #[test]
 fn watchers_are_let_go_when_the_process_ends() {
     let mut daemon = Daemon::start(&["--allow-listen", "--drain-delay", "0.5"]);

@@ -64,7 +64,7 @@ impl World {
 
     fn enter(&mut self, id: WatcherId, patterns: &[&str]) {
         let all: Vec<Pattern> = patterns.iter().map(|text| pattern(text)).collect();
-        self.watches.enter(id, &all, &mut self.meter, self.now).unwrap();
+        self.watches.enter(id, &all, 0, &mut self.meter, self.now).unwrap();
         let patterns = patterns.iter().map(|&text| text.to_owned()).collect();
         self.clients.insert(id, Client { patterns, ..Client::default() });
     }
@@ -412,9 +412,11 @@ fn there_is_an_end_to_what_may_be_watched() {
     let mut world = World::new();
     let names: Vec<String> = (0..PATTERNS_MAX).map(|number| number.to_string()).collect();
     let patterns: Vec<Pattern> = names.iter().map(|name| Pattern::Name(name)).collect();
-    world.watches.enter(0, &patterns, &mut world.meter, world.now).unwrap();
-    let one_more = world.watches.enter(1, &patterns[..1], &mut world.meter, world.now);
-    assert_eq!(one_more, Err(Full));
+    let mut enter =
+        |id, count, reserved| world.watches.enter(id, &patterns[..count], reserved, &mut world.meter, world.now);
+    assert_eq!(enter(0, PATTERNS_MAX, 1), Err(Full));
+    assert_eq!(enter(0, PATTERNS_MAX, 0), Ok(()));
+    assert_eq!(enter(1, 1, 0), Err(Full));
     world.watches.leave(0, &mut world.meter);
     assert!(world.watches.is_empty());
     world.enter(1, &["*"]);
