@@ -1,7 +1,7 @@
 //! Who is told of many namespaces at once, and is not counted.
 //!
-//! Owns the watchers: who comes and goes, and who does not take what it is told. (`subjects` is what they watch and `watcher`
-//! one of them; `rounds` and `telling` are what is done in a turn.)
+//! Owns the watchers: who comes and goes, and who does not take what it is told. (`subjects` and `sums` are what they watch,
+//! `watcher` is one of them, and `rounds` and `telling` are what is done in a turn.)
 //!
 //! Time goes in rounds, at most one a second: first the totals that have changed are taken over, then everybody who is in step
 //! is told what has changed for it, and in between all totals stay as they are. Whoever comes, or was behind and can hear
@@ -16,6 +16,7 @@
 mod milestones;
 mod rounds;
 mod subjects;
+mod sums;
 mod telling;
 mod watcher;
 
@@ -173,7 +174,7 @@ impl Watches {
         self.patterns += patterns.len();
         let subjects = patterns.iter().map(|&pattern| match pattern {
             Pattern::Name(name) => Subject::Name(self.subjects.pin_name(name)),
-            Pattern::Prefix(prefix) => Subject::Prefix(self.subjects.pin_prefix(prefix)),
+            Pattern::Prefix(prefix) => Subject::Prefix(self.subjects.sums.pin(prefix)),
         });
         let watcher = Watcher {
             subjects: subjects.collect(),

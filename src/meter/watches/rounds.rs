@@ -15,7 +15,7 @@ impl Watches {
     pub fn poll_timeout(&self, meter: &Meter) -> Option<Tick> {
         let is_waiting = match self.stage {
             Stage::Idle => self.retired.is_empty() && meter.changes() == 0,
-            Stage::Rest => self.subjects.are_summed() && self.in_step.is_empty() && self.catching_up.is_empty(),
+            Stage::Rest => self.subjects.sums.are_complete() && self.in_step.is_empty() && self.catching_up.is_empty(),
             _ => false,
         };
         match (is_waiting, self.stage) {

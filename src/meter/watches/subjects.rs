@@ -1,29 +1,23 @@
-//! What is watched: each namespace with its total, and the sums of prefixes.
+//! What is watched: each namespace with its total.
 //!
 //! Owns the totals as of the last round, by name and in the order of names: all that begin alike lie together, so a sum and
 //! all that a prefix stands for are a stretch of the table. Names stay while somebody watches them by name, while anybody is
 //! there, and until all have heard that nobody is.
 //!
-//! Each change of a total changes the sums of the prefixes that its name begins with. There may be many of them, but only
-//! the lengths that they have are looked up: at most one for each byte of the name.
-//!
-//! Invariant: the sum of a prefix is that of the totals of all names that begin with it; while it is made up, of those up to
-//! where that has come.
+//! Invariant: a name is here while somebody watches it by name, or somebody is there; any other waits in `vacant` to be dropped.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 
 use super::milestones::{Figures, Thresholds};
+use super::sums::{PrefixId, Reach, Sums};
 use crate::collections::Key;
 use crate::collections::slab::Slab;
 use crate::meter::Changed;
 
 /// The key of a name.
 pub(super) type NameId = Key;
-
-/// The key of a prefix.
-pub(super) type PrefixId = Key;
 
 /// What somebody watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,22 +38,6 @@ pub(super) struct Name {
     is_vacant: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct Prefix {
-    /// What names begin with.
-    pub(super) text: Rc<str>,
-    /// What it is called: with a star.
-    pub(super) pattern: Rc<str>,
-    /// Of the sum, as it was when the last round was taken over.
-    pub(super) figures: Figures,
-    /// As it is now; of the names that are in it, while it is made up.
-    sum: u64,
-    pub(super) is_summed: bool,
-    /// Whether it is in `touched`.
-    is_touched: bool,
-    pins: u32,
-}
-
 /// All that is watched, or may be by somebody's prefix.
 #[derive(Debug)]
 pub(super) struct Subjects {
@@ -69,26 +47,9 @@ pub(super) struct Subjects {
     pub(super) by_name: Ordered,
     /// Those that have changed in this round, if somebody watches a prefix of them.
     pub(super) changed: Ordered,
-    prefixes: Slab<Prefix>,
-    by_prefix: BTreeMap<Rc<str>, PrefixId>,
-    /// How many prefixes there are of each length.
-    lengths: Vec<u32>,
-    /// Prefixes that have not been summed.
-    unsummed: BTreeSet<PrefixId>,
-    summing: Summing,
-    /// Prefixes whose sums have changed in this round, some of them perhaps gone.
-    touched: Vec<PrefixId>,
+    pub(super) sums: Sums,
     /// Names of which nobody is there, to be dropped.
     vacant: VecDeque<NameId>,
-}
-
-/// How far the sums have come.
-#[derive(Debug, Default)]
-struct Summing {
-    /// Whose sum is being made up, or was last.
-    prefix: PrefixId,
-    /// The last name that is in it.
-    last: Option<Rc<str>>,
 }
 
 /// Names in their order.
@@ -101,22 +62,13 @@ impl Subjects {
             names: Slab::default(),
             by_name: Ordered::new(),
             changed: Ordered::new(),
-            prefixes: Slab::default(),
-            by_prefix: BTreeMap::new(),
-            lengths: Vec::new(),
-            unsummed: BTreeSet::new(),
-            summing: Summing::default(),
-            touched: Vec::new(),
+            sums: Sums::default(),
             vacant: VecDeque::new(),
         }
     }
 
     pub(super) fn name(&self, id: NameId) -> &Name {
         self.names.at(id)
-    }
-
-    pub(super) fn prefix(&self, id: PrefixId) -> &Prefix {
-        self.prefixes.at(id)
     }
 
     /// Those of these names that begin with a prefix, after `last`, in their order.
@@ -126,7 +78,7 @@ impl Subjects {
         prefix: PrefixId,
         last: Option<&str>,
     ) -> impl Iterator<Item = (NameId, &'a Name)> + use<'a> {
-        let prefix = &*self.prefixes.at(prefix).text;
+        let prefix = &*self.sums.prefix(prefix).text;
         let start = last.map_or(Bound::Included(prefix), Bound::Excluded);
         let names = names.range::<str, _>((start, Bound::Unbounded));
         names.take_while(move |(name, _)| name.starts_with(prefix)).map(|(_, &id)| (id, self.names.at(id)))
@@ -139,16 +91,6 @@ impl Subjects {
             None => self.insert(name.into(), Figures::default()),
         };
         self.names.at_mut(id).pins += 1;
-        id
-    }
-
-    /// One more watches all that begin like this.
-    pub(super) fn pin_prefix(&mut self, prefix: &str) -> PrefixId {
-        let id = match self.by_prefix.get(prefix) {
-            Some(&id) => id,
-            None => self.insert_prefix(prefix),
-        };
-        self.prefixes.at_mut(id).pins += 1;
         id
     }
 
@@ -165,13 +107,7 @@ impl Subjects {
                     self.note_vacant(id);
                 }
             }
-            Subject::Prefix(id) => {
-                let prefix = self.prefixes.at_mut(id);
-                prefix.pins -= 1;
-                if prefix.pins == 0 {
-                    self.remove_prefix(id);
-                }
-            }
+            Subject::Prefix(id) => self.sums.unpin(id),
         }
     }
 
@@ -202,77 +138,39 @@ impl Subjects {
             return 1;
         }
         self.note_vacant(id);
-        let lengths = self.lengths.iter().enumerate().filter(|&(_, &count)| count > 0);
-        let (mut looks, mut has_prefix) = (1, false);
-        for prefix in lengths.map_while(|(length, _)| name.get(..length)) {
-            looks += 1;
-            let Some(&prefix_id) = self.by_prefix.get(prefix) else { continue };
-            has_prefix = true;
-            let prefix = self.prefixes.at_mut(prefix_id);
-            if !std::mem::replace(&mut prefix.is_touched, true) {
-                self.touched.push(prefix_id);
-            }
-            if prefix.is_summed || self.summing.has_passed(prefix_id, name) {
-                prefix.sum = prefix.sum - before + total;
-            }
-        }
-        if has_prefix {
+        let Reach { looks, is_watched } = self.sums.change(name, before, total);
+        if is_watched {
             self.changed.insert(name.clone(), id);
         }
-        looks
+        1 + looks
     }
 
     /// Takes over the sums of so many prefixes, once all totals of a round are; returns whether that is all.
     pub(super) fn change_sums(&mut self, prefixes: usize, round: u32) -> bool {
-        let first = self.touched.len().saturating_sub(prefixes);
-        for id in self.touched.drain(first..) {
-            let Some(Prefix { figures, sum, is_touched, is_summed, .. }) = self.prefixes.get_mut(id) else { continue };
-            *is_touched = false;
-            if *is_summed {
-                figures.change(*sum, *sum, &self.thresholds, round);
-            }
-        }
-        self.touched.is_empty()
+        self.sums.take_over(prefixes, &self.thresholds, round)
     }
 
-    /// Whether all prefixes have their sums.
-    pub(super) fn are_summed(&self) -> bool {
-        self.unsummed.is_empty()
-    }
-
-    /// Goes on with sums that are missing, over so many names. Totals may change in between.
+    /// Goes on with sums that are missing, over so many names.
     pub(super) fn go_on_summing(&mut self, names: usize, round: u32) {
         let mut left = names;
         while left > 0 {
-            let Summing { prefix, last } = std::mem::take(&mut self.summing);
-            let next = self.unsummed.range(prefix..).next().or_else(|| self.unsummed.first());
-            let Some(&id) = next else { return };
-            let last = last.filter(|_| id == prefix);
-            left = left.saturating_sub(self.go_on_with_sum(id, last, left, round));
+            let Some((id, last)) = self.sums.next() else { return };
+            let mut stretch = self.after(&self.by_name, id, last.as_deref());
+            let (mut looks, mut total, mut newest) = (1, 0, None);
+            for (_, name) in stretch.by_ref().take(left) {
+                looks += 1;
+                total += name.figures.total;
+                newest = Some(&name.text);
+            }
+            let newest = newest.cloned();
+            let is_all = stretch.next().is_none();
+            drop(stretch);
+            self.sums.go_on(id, newest, total);
+            if is_all {
+                self.sums.complete(id, &self.thresholds, round);
+            }
+            left = left.saturating_sub(looks);
         }
-    }
-
-    /// Goes on with a sum after the name `last`, over so many names; returns how much that was.
-    fn go_on_with_sum(&mut self, id: PrefixId, last: Option<Rc<str>>, names: usize, round: u32) -> usize {
-        let mut stretch = self.after(&self.by_name, id, last.as_deref());
-        let (mut looks, mut sum, mut newest) = (1, 0, None);
-        for (_, name) in stretch.by_ref().take(names) {
-            looks += 1;
-            sum += name.figures.total;
-            newest = Some(&name.text);
-        }
-        let last = newest.cloned();
-        let is_done = stretch.next().is_none();
-        drop(stretch);
-        let prefix = self.prefixes.at_mut(id);
-        prefix.sum += sum;
-        if is_done {
-            self.unsummed.remove(&id);
-            prefix.is_summed = true;
-            prefix.figures = Figures::found(prefix.sum, prefix.sum, &self.thresholds, round);
-        }
-        self.summing = Summing { prefix: id, last: last.filter(|_| !is_done) };
-        looks
     }
 
     /// A round begins: forgets what has changed in the one before, so many names of it; returns how many more it might be.
@@ -319,14 +217,8 @@ impl Subjects {
 
     #[cfg(test)]
     pub(super) fn check_invariants(&self) {
-        assert_eq!((self.names.len(), self.prefixes.len()), (self.by_name.len(), self.by_prefix.len()));
-        assert_eq!(self.lengths.iter().sum::<u32>() as usize, self.prefixes.len());
-        for (id, prefix) in self.prefixes.iter() {
-            assert_eq!(prefix.is_summed, !self.unsummed.contains(&id), "{}", prefix.pattern);
-            let is_in_sum = |name: &Name| prefix.is_summed || self.summing.has_passed(id, &name.text);
-            let names = self.after(&self.by_name, id, None).map(|(_, name)| name).filter(|name| is_in_sum(name));
-            assert_eq!(prefix.sum, names.map(|name| name.figures.total).sum::<u64>(), "{}", prefix.pattern);
-        }
+        assert_eq!(self.names.len(), self.by_name.len());
+        self.sums.check_invariants(self.by_name.iter().map(|(name, &id)| (&**name, self.name(id).figures.total)));
         for (id, name) in self.names.iter() {
             let is_needed = name.pins > 0 || name.figures.total > 0 || self.vacant.contains(&id);
             assert!(is_needed && name.is_vacant == self.vacant.contains(&id), "{}", name.text);
@@ -351,46 +243,6 @@ impl Subjects {
             name.is_vacant = true;
             self.vacant.push_back(id);
         }
-    }
-
-    fn insert_prefix(&mut self, prefix: &str) -> PrefixId {
-        let text: Rc<str> = prefix.into();
-        let id = self.prefixes.insert(Prefix {
-            text: text.clone(),
-            pattern: format!("{prefix}*").into(),
-            figures: Figures::default(),
-            sum: 0,
-            is_summed: false,
-            is_touched: false,
-            pins: 0,
-        });
-        self.by_prefix.insert(text, id);
-        let lengths = self.lengths.len().max(prefix.len() + 1);
-        self.lengths.resize(lengths, 0);
-        if let Some(count) = self.lengths.get_mut(prefix.len()) {
-            *count += 1;
-        }
-        self.unsummed.insert(id);
-        id
-    }
-
-    fn remove_prefix(&mut self, id: PrefixId) {
-        let Some(Prefix { text, .. }) = self.prefixes.remove(id) else { return };
-        self.by_prefix.remove(&text);
-        if let Some(count) = self.lengths.get_mut(text.len()) {
-            *count -= 1;
-        }
-        self.unsummed.remove(&id);
-        if self.summing.prefix == id {
-            self.summing.last = None;
-        }
-    }
-}
-
-impl Summing {
-    /// Whether the sum of this prefix is being made up, and has come past this name.
-    fn has_passed(&self, prefix: PrefixId, name: &str) -> bool {
-        self.prefix == prefix && self.last.as_deref().is_some_and(|last| name <= last)
     }
 }
 

@@ -10,7 +10,8 @@ use std::rc::Rc;
 
 use super::Budgets;
 use super::milestones::{Figures, Milestone};
-use super::subjects::{NameId, Ordered, PrefixId, Subject, Subjects};
+use super::subjects::{NameId, Ordered, Subject, Subjects};
+use super::sums::PrefixId;
 
 /// What a line takes beside the name: a field, a number and a line feed.
 const LINE_BYTES: usize = 16;
@@ -95,7 +96,8 @@ impl Watcher {
 
     /// Whether it has come just now, and not all that it watches is known yet.
     pub(super) fn waits_for_sums(&self, subjects: &Subjects) -> bool {
-        let is_missing = |&subject| matches!(subject, Subject::Prefix(prefix) if !subjects.prefix(prefix).is_summed);
+        let is_missing =
+            |&subject| matches!(subject, Subject::Prefix(prefix) if !subjects.sums.prefix(prefix).is_summed);
         self.heard == 0 && self.subjects.iter().any(is_missing)
     }
 
@@ -195,7 +197,7 @@ impl Telling<'_> {
                     push(self, &name.text, &name.figures);
                 }
                 Subject::Prefix(id) => {
-                    let prefix = self.subjects.prefix(id);
+                    let prefix = self.subjects.sums.prefix(id);
                     push(self, &prefix.pattern, &prefix.figures);
                 }
             }
@@ -204,7 +206,7 @@ impl Telling<'_> {
 
     /// Whether a name that one of the prefixes stands for is watched by itself, or by a prefix before that.
     fn is_told_elsewhere(&self, subject: usize, id: NameId, name: &str) -> bool {
-        let covers = |prefix: PrefixId| name.starts_with(&*self.subjects.prefix(prefix).text);
+        let covers = |prefix: PrefixId| name.starts_with(&*self.subjects.sums.prefix(prefix).text);
         self.watched.iter().enumerate().any(|(index, &other)| match other {
             Subject::Name(other) => other == id,
             Subject::Prefix(prefix) => index < subject && covers(prefix),

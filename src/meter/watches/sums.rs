@@ -1,0 +1,194 @@
+//! The sums of prefixes.
+//!
+//! Owns the prefixes that are watched, and how many are in all the names that begin with each. A new one is summed up bit by
+//! bit, along the names in their order, and meanwhile totals may change: a change is added to the sums that have come past its
+//! name, and will be found by the others.
+//!
+//! Each change of a total changes the sums of the prefixes that its name begins with. There may be many of them, but only
+//! the lengths that they have are looked up: at most one for each byte of the name.
+//!
+//! Invariant: the sum of a prefix is that of the totals of all names that begin with it; while it is made up, of those up to
+//! where that has come.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::milestones::{Figures, Thresholds};
+use crate::collections::Key;
+use crate::collections::slab::Slab;
+
+/// The key of a prefix.
+pub(super) type PrefixId = Key;
+
+#[derive(Debug)]
+pub(super) struct Prefix {
+    /// What names begin with.
+    pub(super) text: Rc<str>,
+    /// What it is called: with a star.
+    pub(super) pattern: Rc<str>,
+    /// Of the sum, as it was when the last round was taken over.
+    pub(super) figures: Figures,
+    /// As it is now.
+    sum: u64,
+    pub(super) is_summed: bool,
+    /// Whether it is in `touched`.
+    is_touched: bool,
+    /// How many watch it.
+    pins: u32,
+}
+
+/// All prefixes that are watched.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    prefixes: Slab<Prefix>,
+    by_text: BTreeMap<Rc<str>, PrefixId>,
+    /// How many prefixes there are of each length.
+    lengths: Vec<u32>,
+    /// Prefixes that have not been summed.
+    unsummed: BTreeSet<PrefixId>,
+    /// The last of them that was gone on with, and the last name that is in its sum if some are missing.
+    under_way: (PrefixId, Option<Rc<str>>),
+    /// Prefixes whose sums have changed in this round, some of them perhaps gone.
+    touched: Vec<PrefixId>,
+}
+
+/// What a change was to the prefixes of its name.
+pub(super) struct Reach {
+    /// How many were looked up.
+    pub(super) looks: usize,
+    /// Whether any of them is watched.
+    pub(super) is_watched: bool,
+}
+
+impl Sums {
+    pub(super) fn prefix(&self, id: PrefixId) -> &Prefix {
+        self.prefixes.at(id)
+    }
+
+    /// One more watches all that begin like this.
+    pub(super) fn pin(&mut self, text: &str) -> PrefixId {
+        let id = match self.by_text.get(text) {
+            Some(&id) => id,
+            None => self.insert(text),
+        };
+        self.prefixes.at_mut(id).pins += 1;
+        id
+    }
+
+    /// One less does.
+    pub(super) fn unpin(&mut self, id: PrefixId) {
+        let prefix = self.prefixes.at_mut(id);
+        prefix.pins -= 1;
+        if prefix.pins == 0 {
+            self.remove(id);
+        }
+    }
+
+    /// A total has changed.
+    pub(super) fn change(&mut self, name: &str, before: u64, after: u64) -> Reach {
+        let mut reach = Reach { looks: 0, is_watched: false };
+        let lengths = self.lengths.iter().enumerate().filter(|&(_, &count)| count > 0);
+        for text in lengths.map_while(|(length, _)| name.get(..length)) {
+            reach.looks += 1;
+            let Some(&id) = self.by_text.get(text) else { continue };
+            reach.is_watched = true;
+            let prefix = self.prefixes.at_mut(id);
+            if !std::mem::replace(&mut prefix.is_touched, true) {
+                self.touched.push(id);
+            }
+            let (under_way, last) = &self.under_way;
+            if prefix.is_summed || (*under_way == id && last.as_deref().is_some_and(|last| name <= last)) {
+                prefix.sum = prefix.sum - before + after;
+            }
+        }
+        reach
+    }
+
+    /// Takes over the sums of so many prefixes, once all totals of a round are; returns whether that is all.
+    pub(super) fn take_over(&mut self, prefixes: usize, thresholds: &Thresholds, round: u32) -> bool {
+        let first = self.touched.len().saturating_sub(prefixes);
+        for id in self.touched.drain(first..) {
+            let Some(Prefix { figures, sum, is_touched, is_summed, .. }) = self.prefixes.get_mut(id) else { continue };
+            *is_touched = false;
+            if *is_summed {
+                figures.change(*sum, *sum, thresholds, round);
+            }
+        }
+        self.touched.is_empty()
+    }
+
+    /// Whether all prefixes have their sums.
+    pub(super) fn are_complete(&self) -> bool {
+        self.unsummed.is_empty()
+    }
+
+    /// Whose sum to go on with, and after which name.
+    pub(super) fn next(&self) -> Option<(PrefixId, Option<Rc<str>>)> {
+        let (under_way, last) = &self.under_way;
+        let &id = self.unsummed.range(under_way..).next().or_else(|| self.unsummed.first())?;
+        Some((id, last.clone().filter(|_| id == *under_way)))
+    }
+
+    /// Names up to this one, which have so many together, are in the sum now, too.
+    pub(super) fn go_on(&mut self, id: PrefixId, last: Option<Rc<str>>, total: u64) {
+        self.prefixes.at_mut(id).sum += total;
+        self.under_way = (id, last);
+    }
+
+    /// All names are in the sum.
+    pub(super) fn complete(&mut self, id: PrefixId, thresholds: &Thresholds, round: u32) {
+        let prefix = self.prefixes.at_mut(id);
+        prefix.is_summed = true;
+        prefix.figures = Figures::found(prefix.sum, prefix.sum, thresholds, round);
+        self.unsummed.remove(&id);
+        self.under_way.1 = None;
+    }
+
+    fn insert(&mut self, text: &str) -> PrefixId {
+        let pattern = format!("{text}*").into();
+        let text: Rc<str> = text.into();
+        let lengths = self.lengths.len().max(text.len() + 1);
+        self.lengths.resize(lengths, 0);
+        if let Some(count) = self.lengths.get_mut(text.len()) {
+            *count += 1;
+        }
+        let id = self.prefixes.insert(Prefix {
+            text: text.clone(),
+            pattern,
+            figures: Figures::default(),
+            sum: 0,
+            is_summed: false,
+            is_touched: false,
+            pins: 0,
+        });
+        self.by_text.insert(text, id);
+        self.unsummed.insert(id);
+        id
+    }
+
+    fn remove(&mut self, id: PrefixId) {
+        let Some(Prefix { text, .. }) = self.prefixes.remove(id) else { return };
+        self.by_text.remove(&text);
+        if let Some(count) = self.lengths.get_mut(text.len()) {
+            *count -= 1;
+        }
+        self.unsummed.remove(&id);
+        if self.under_way.0 == id {
+            self.under_way.1 = None;
+        }
+    }
+
+    /// Panics if a prefix is not what the totals, which are in the order of their names, make of it.
+    #[cfg(test)]
+    pub(super) fn check_invariants<'a>(&self, totals: impl Iterator<Item = (&'a str, u64)> + Clone) {
+        assert_eq!(self.prefixes.len(), self.by_text.len());
+        assert_eq!(self.lengths.iter().sum::<u32>() as usize, self.prefixes.len());
+        for (id, prefix) in self.prefixes.iter() {
+            assert_eq!(prefix.is_summed, !self.unsummed.contains(&id), "{}", prefix.pattern);
+            let last = self.under_way.1.as_deref().filter(|_| self.under_way.0 == id);
+            let is_in_sum = |name: &str| prefix.is_summed || last.is_some_and(|last| name <= last);
+            let of_it = totals.clone().filter(|(name, _)| name.starts_with(&*prefix.text) && is_in_sum(name));
+            assert_eq!(prefix.sum, of_it.map(|(_, total)| total).sum::<u64>(), "{}", prefix.pattern);
+        }
+    }
+}
