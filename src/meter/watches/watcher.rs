@@ -16,6 +16,9 @@ use super::sums::PrefixId;
 /// What a line takes beside the name: a field, a number and a line feed.
 const LINE_BYTES: usize = 16;
 
+/// As many patterns are compared with a name in the time in which a name is looked at.
+const PATTERNS_PER_LOOK: usize = 16;
+
 /// What a watcher asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pattern<'a> {
@@ -178,7 +181,11 @@ impl Telling<'_> {
                     }
                     self.looks += 1;
                     at.last = Some(name.text.clone());
-                    if is_news(&name.figures) && !self.is_told_elsewhere(at.subject, id, &name.text) {
+                    if !is_news(&name.figures) {
+                        continue;
+                    }
+                    self.looks += self.watched.len() / PATTERNS_PER_LOOK;
+                    if !self.is_told_elsewhere(at.subject, id, &name.text) {
                         push(self, &name.text, &name.figures);
                     }
                 }
