@@ -312,6 +312,8 @@ test('the page comes back with the daemon, and forgets what that does not know',
   await until('the rows', async () => (await table(page)).join() === 'after 1');
   await meter.stop();
   await shows(page, '#state', 'Server away');
+  await page.waitForSelector('#nodes.away');
+  assert.deepEqual(await faultsFoundByAxe(page), []);
 });
 
 test('nodes are listed, with who answers and who is silent', async (t) => {
