@@ -67,7 +67,9 @@ export class Chart {
     const band = minutes.filter(({ start }) => start < fineFrom).map((row) => ({ ...row, end: Math.min(row.end, fineFrom) }));
     const lines = linesOf(points, Math.max(from, fineFrom), now);
     const values = [...band.flatMap(({ least, most }) => [least, most]), ...lines.flat().map(([, value]) => value)];
-    const scale = scaleOf(values);
+    const top = highest(band, lines, peak, from);
+    // It may be of a minute whose row was not asked for since.
+    const scale = scaleOf(top.value > 0 ? [...values, top.value] : values);
     const y = (value) => plot.bottom - (value - scale.low) / (scale.high - scale.low) * (plot.bottom - plot.top);
 
     const parts = [gradient(), ...grid(scale, y, plot, values.length), ...timeAxis(from, now, x, plot)];
@@ -75,7 +77,6 @@ export class Chart {
     if (hasBars) parts.push(...barParts(minutes, x, height - MARGIN.bottom - BARS_PX / 2));
     const last = lines.at(-1)?.at(-1);
     if (last?.[0] === now) parts.push(svg('circle', { class: 'now', cx: x(now), cy: y(last[1]), r: 4.5 }));
-    const top = highest(band, lines, peak, from);
     parts.push(...peakParts(top, x, y, plot));
     this.#drawn = {
       now, stepS: merged * 60, secondsAt: (left) => Math.min(Math.max(from + (left - plot.left) / scaleX, from), now),
@@ -181,7 +182,7 @@ function highest(band, lines, peak, from) {
 
 function peakParts({ value, at, word }, x, y, plot) {
   if (!(value > 0)) return [];
-  const [left, top] = [x(at), Math.max(y(value), plot.top - 8)];
+  const [left, top] = [x(at), y(value)];
   const isLeft = left < plot.left + 80;
   const anchor = isLeft ? 'start' : left > plot.right - 80 ? 'end' : 'middle';
   return [
