@@ -185,7 +185,7 @@ impl Watches {
         };
         self.watchers.insert(id, watcher);
         self.everybody.push(id);
-        self.catch_up(id);
+        self.begin(id);
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Watches {
             Progress::CatchingUp { .. } => self.catching_up.push_back(id),
             Progress::InStep { round, .. } if round == self.round => self.in_step.push_back(id),
             Progress::Done if watcher.heard == self.round || is_to_come => {}
-            _ => self.catch_up(id),
+            _ => self.begin(id),
         }
     }
 

@@ -66,17 +66,19 @@ impl Watches {
         if watcher.progress != Progress::Done || watcher.heard == self.round {
             return Next::NotThisOne;
         }
-        if watcher.heard + 1 == self.round {
-            watcher.progress = Progress::InStep { round: self.round, at: Place::default() };
-            return Next::This(id);
-        }
-        self.catch_up(id);
+        self.begin(id);
         Next::NotThisOne
     }
 
-    pub(super) fn catch_up(&mut self, id: WatcherId) {
-        if let Some(watcher) = self.watchers.get_mut(&id) {
-            watcher.progress = Progress::CatchingUp { since: 0, at: Place::default() };
+    /// Somebody is to be told what it has not heard: of this round, if it knows all that was before, else of all that is newer.
+    pub(super) fn begin(&mut self, id: WatcherId) {
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        let at = Place::default();
+        if watcher.heard > 0 && watcher.heard + 1 == self.round {
+            watcher.progress = Progress::InStep { round: self.round, at };
+            self.in_step.push_back(id);
+        } else {
+            watcher.progress = Progress::CatchingUp { since: 0, at };
             self.catching_up.push_back(id);
         }
     }
@@ -90,7 +92,7 @@ impl Watches {
         }
         let was_in_step = matches!(watcher.progress, Progress::InStep { .. });
         if matches!(watcher.progress, Progress::InStep { round, .. } if round != self.round) {
-            self.catch_up(id);
+            self.begin(id);
             return 1;
         }
         if watcher.waits_for_sums(&self.subjects) {
@@ -101,7 +103,7 @@ impl Watches {
         match watcher.progress {
             Progress::InStep { .. } => self.in_step.push_back(id),
             Progress::CatchingUp { .. } => self.catching_up.push_back(id),
-            Progress::Done if watcher.heard != self.round => self.catch_up(id),
+            Progress::Done if watcher.heard != self.round => self.begin(id),
             Progress::Done => piece.is_beat = self.is_beat && was_in_step && piece.is_empty(),
         }
         looks

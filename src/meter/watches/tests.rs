@@ -258,6 +258,29 @@ fn who_can_hear_again_before_its_turn_comes_is_in_step() {
 }
 
 #[test]
+fn who_has_missed_its_turn_is_in_step_until_the_next_round() {
+    let mut world = World::new();
+    (0..2).for_each(|id| world.enter(id, &["a", "*"]));
+    world.join(0, "b");
+    world.settle();
+    world.watches.stall(0);
+    world.join(1, "a");
+    world.pass(ROUND);
+    world.watches.resume(0);
+    world.settle();
+    assert_eq!(world.clients[&0].milestones, ["a occupied 1", "* peak 2"]);
+    world.watches.stall(0);
+    for member in 2..4 {
+        world.join(member, "a");
+        world.pass(ROUND);
+    }
+    world.watches.resume(0);
+    world.settle();
+    assert_eq!(world.clients[&0].milestones.len(), 2, "a round was missed");
+    world.check();
+}
+
+#[test]
 fn who_has_the_key_of_one_who_is_gone_does_not_take_its_turn() {
     let mut world = World::new();
     world.enter(0, &["a"]);
