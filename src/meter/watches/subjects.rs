@@ -218,7 +218,8 @@ impl Subjects {
     #[cfg(test)]
     pub(super) fn check_invariants(&self) {
         assert_eq!(self.names.len(), self.by_name.len());
-        self.sums.check_invariants(self.by_name.iter().map(|(name, &id)| (&**name, self.name(id).figures.total)));
+        let totals = self.by_name.iter().map(|(name, &id)| (&**name, self.name(id).figures.total));
+        self.sums.check_invariants(&totals);
         for (id, name) in self.names.iter() {
             let is_needed = name.pins > 0 || name.figures.total > 0 || self.vacant.contains(&id);
             assert!(is_needed && name.is_vacant == self.vacant.contains(&id), "{}", name.text);

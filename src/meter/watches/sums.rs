@@ -180,7 +180,7 @@ impl Sums {
 
     /// Panics if a prefix is not what the totals, which are in the order of their names, make of it.
     #[cfg(test)]
-    pub(super) fn check_invariants<'a>(&self, totals: impl Iterator<Item = (&'a str, u64)> + Clone) {
+    pub(super) fn check_invariants<'a>(&self, totals: &(impl Iterator<Item = (&'a str, u64)> + Clone)) {
         assert_eq!(self.prefixes.len(), self.by_text.len());
         assert_eq!(self.lengths.iter().sum::<u32>() as usize, self.prefixes.len());
         for (id, prefix) in self.prefixes.iter() {
