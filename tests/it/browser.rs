@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// For all files together, of which two run at a time. They take about a minute alone on two cores.
-const DEADLINE: &str = "300";
+/// For all files together, of which two run at a time. They take about two minutes on two cores.
+const DEADLINE: &str = "600";
 
 /// What coreutils' `timeout` exits with when it had to end the run, and with -KILL when that took force.
 const TIMED_OUT: [i32; 2] = [124, 137];

@@ -188,6 +188,18 @@ fn who_comes_is_told_all_it_asks_for_and_then_what_changes() {
 }
 
 #[test]
+fn a_name_that_ends_in_a_star_is_not_taken_for_a_sum() {
+    let mut world = World::new();
+    for (member, name) in (0..).zip(["*", "a*", "a**", "b"]) {
+        world.join(member, name);
+    }
+    world.enter(0, &["*", "a*"]);
+    world.settle();
+    let known: Vec<(&str, u64)> = world.clients[&0].known.iter().map(|(name, &total)| (name.as_str(), total)).collect();
+    assert_eq!(known, [("%2A", 1), ("*", 4), ("a%2A", 1), ("a*", 2), ("a*%2A", 1), ("b", 1)]);
+}
+
+#[test]
 fn what_changes_often_is_told_once_a_second_and_after_quiet_at_once() {
     let mut world = World::new();
     world.enter(0, &["a"]);

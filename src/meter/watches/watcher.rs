@@ -131,6 +131,12 @@ impl Watcher {
     }
 }
 
+/// A name as it is told beside sums, which end in a star: its own star is percent-encoded, or a stranger who joins `*` would have
+/// the sum of everybody be 1.
+fn as_no_sum(name: &Rc<str>) -> Rc<str> {
+    name.strip_suffix('*').map_or_else(|| name.clone(), |start| format!("{start}%2A").into())
+}
+
 /// A piece, and what it is made of.
 struct Telling<'a> {
     watched: &'a [Subject],
@@ -186,7 +192,7 @@ impl Telling<'_> {
                     }
                     self.looks += self.watched.len() / PATTERNS_PER_LOOK;
                     if !self.is_told_elsewhere(at.subject, id, &name.text) {
-                        push(self, &name.text, &name.figures);
+                        push(self, &as_no_sum(&name.text), &name.figures);
                     }
                 }
             }
