@@ -224,15 +224,10 @@ impl Watches {
     pub fn resume(&mut self, id: WatcherId) {
         let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| watcher.is_stalled) else { return };
         watcher.is_stalled = false;
-        let is_to_come = match self.stage {
-            Stage::Drop(_) | Stage::TakeOver(_) => true,
-            Stage::Tell(left) => watcher.place < left,
-            Stage::Idle | Stage::Find(_) | Stage::Rest => false,
-        };
         match watcher.progress {
             Progress::CatchingUp { .. } => self.catching_up.push_back(id),
             Progress::InStep { round, .. } if round == self.round => self.in_step.push_back(id),
-            Progress::Done if watcher.heard == self.round || is_to_come => {}
+            Progress::Done if watcher.heard == self.round => {}
             _ => self.begin(id),
         }
     }

@@ -219,7 +219,7 @@ impl Subjects {
     pub(super) fn check_invariants(&self) {
         assert_eq!(self.names.len(), self.by_name.len());
         let totals = self.by_name.iter().map(|(name, &id)| (&**name, self.name(id).figures.total));
-        self.sums.check_invariants(&totals);
+        self.sums.check_invariants(&totals.collect::<Vec<_>>());
         for (id, name) in self.names.iter() {
             let is_needed = name.pins > 0 || name.figures.total > 0 || self.vacant.contains(&id);
             assert!(is_needed && name.is_vacant == self.vacant.contains(&id), "{}", name.text);

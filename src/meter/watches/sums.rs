@@ -46,7 +46,7 @@ pub(super) struct Sums {
     lengths: Vec<u32>,
     /// Prefixes that have not been summed.
     unsummed: BTreeSet<PrefixId>,
-    /// The last of them that was gone on with, and the last name that is in its sum if some are missing.
+    /// The one that was gone on with last, and the last name that is in its sum.
     under_way: (PrefixId, Option<Rc<str>>),
     /// Prefixes whose sums have changed in this round, some of them perhaps gone.
     touched: Vec<PrefixId>,
@@ -141,7 +141,6 @@ impl Sums {
         prefix.is_summed = true;
         prefix.figures = Figures::found(prefix.sum, prefix.sum, thresholds, round);
         self.unsummed.remove(&id);
-        self.under_way.1 = None;
     }
 
     fn insert(&mut self, text: &str) -> PrefixId {
@@ -180,14 +179,14 @@ impl Sums {
 
     /// Panics if a prefix is not what the totals, which are in the order of their names, make of it.
     #[cfg(test)]
-    pub(super) fn check_invariants<'a>(&self, totals: &(impl Iterator<Item = (&'a str, u64)> + Clone)) {
+    pub(super) fn check_invariants(&self, totals: &[(&str, u64)]) {
         assert_eq!(self.prefixes.len(), self.by_text.len());
         assert_eq!(self.lengths.iter().sum::<u32>() as usize, self.prefixes.len());
         for (id, prefix) in self.prefixes.iter() {
             assert_eq!(prefix.is_summed, !self.unsummed.contains(&id), "{}", prefix.pattern);
             let last = self.under_way.1.as_deref().filter(|_| self.under_way.0 == id);
             let is_in_sum = |name: &str| prefix.is_summed || last.is_some_and(|last| name <= last);
-            let of_it = totals.clone().filter(|(name, _)| name.starts_with(&*prefix.text) && is_in_sum(name));
+            let of_it = totals.iter().filter(|(name, _)| name.starts_with(&*prefix.text) && is_in_sum(name));
             assert_eq!(prefix.sum, of_it.map(|(_, total)| total).sum::<u64>(), "{}", prefix.pattern);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Owns the order of the watchers within a round. What one of them is told, it knows itself.
 //!
-//! Invariant: who is in a queue has something to hear, does not take it, or is gone.
+//! Invariant: who has something to hear, and takes it, is in a queue or comes in this round. (A queue may have somebody twice,
+//! or one who is gone: each time there is nothing to do for it, or a part of what there is.)
 
 use std::collections::VecDeque;
 
@@ -86,10 +87,6 @@ impl Watches {
     /// Puts the next part of what this watcher is to be told into `piece`; returns how many names were looked at.
     fn tell_one(&mut self, id: WatcherId, piece: &mut Piece) -> usize {
         let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| !watcher.is_stalled) else { return 1 };
-        if watcher.progress == Progress::Done {
-            // It was in the queue twice: one with its key has left it there.
-            return 1;
-        }
         let was_in_step = matches!(watcher.progress, Progress::InStep { .. });
         if matches!(watcher.progress, Progress::InStep { round, .. } if round != self.round) {
             self.begin(id);

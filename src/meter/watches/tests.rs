@@ -172,6 +172,8 @@ fn who_comes_is_told_all_it_asks_for_and_then_what_changes() {
     let mut world = World::new();
     world.join(0, "a-1");
     world.join(1, "b");
+    world.join(2, "a-left");
+    world.leave(2);
     world.enter(7, &["b", "a-*", "nobody"]);
     world.settle();
     world.check();
@@ -229,6 +231,7 @@ fn nothing_wakes_while_nobody_watches_and_a_beat_comes_when_nothing_changes() {
     assert_eq!(world.beats, 3);
     world.go(0);
     world.settle();
+    world.join(1, "a");
     assert_eq!(world.watches.poll_timeout(&world.meter), None);
 }
 
@@ -290,6 +293,77 @@ fn who_has_missed_its_turn_is_in_step_until_the_next_round() {
     world.settle();
     assert_eq!(world.clients[&0].milestones.len(), 2, "a round was missed");
     world.check();
+}
+
+#[test]
+fn who_comes_in_the_middle_of_a_round_does_not_wait_for_its_end() {
+    let mut world = World::new();
+    (0..20).for_each(|id| world.enter(id, &["a"]));
+    world.settle();
+    world.pass(ROUND);
+    world.join(0, "a");
+    while world.clients.values().all(|client| client.lines == 1) {
+        world.turn(1);
+    }
+    world.enter(20, &["a"]);
+    (0..2).for_each(|_| world.turn(1));
+    assert_eq!(world.clients[&20].known.get("a"), Some(&1));
+    assert!(world.clients.values().filter(|client| client.lines == 1).count() > 10, "others are to be told still");
+}
+
+#[test]
+fn a_record_is_one_though_everybody_had_left_in_between() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    world.settle();
+    (0..2).for_each(|member| world.join(member, "a"));
+    world.pass(ROUND);
+    (0..2).for_each(|member| world.leave(member));
+    for member in 10..12 {
+        world.join(member, "b");
+        world.pass(ROUND);
+    }
+    world.clients.get_mut(&0).unwrap().milestones.clear();
+    (0..3).for_each(|member| world.join(member, "a"));
+    world.pass(ROUND);
+    assert_eq!(world.clients[&0].milestones, ["* peak 5", "a occupied 3", "a peak 3"]);
+}
+
+#[test]
+fn what_has_changed_in_a_round_is_forgotten_with_it() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    for member in 0..600 {
+        world.join(member, &member.to_string());
+    }
+    world.settle();
+    world.pass(ROUND);
+    assert_eq!(world.watches.subjects.changed.len(), 0, "they were found, and have not changed");
+    for member in 600..1200 {
+        world.join(member, &member.to_string());
+    }
+    world.pass(ROUND);
+    assert_eq!(world.watches.subjects.changed.len(), 600);
+    world.join(1200, "0");
+    world.pass(ROUND);
+    assert_eq!(world.watches.subjects.changed.len(), 1);
+}
+
+#[test]
+fn who_pauses_goes_on_where_it_was() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    world.settle();
+    for member in 0..1000 {
+        world.join(member, &member.to_string());
+    }
+    world.let_take(0, Some(2));
+    world.pass(ROUND);
+    assert!(world.clients[&0].lines < 400);
+    world.let_take(0, None);
+    world.settle();
+    world.check();
+    assert_eq!(world.clients[&0].lines, 1 + 1001, "each once");
 }
 
 #[test]
