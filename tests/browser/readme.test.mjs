@@ -25,6 +25,23 @@ test('each snippet of README.md shows the total', async (t) => {
   }
 });
 
+test('the snippet that watches many events shows how many are at each', async (t) => {
+  const meter = await Meter.start(t, ...ALONE, '--allow-listen');
+  const [, snippet] = /\n```js\n([^]*?)```\n/.exec(await read('../../README.md'));
+  const join = (name) => `new EventSource("http://YOUR-SERVER.COM/${name}");`;
+  const page = await pageWith(t, meter, `
+    <b id="final"></b> <b id="sport-1"></b> <b id="sport-*"></b>
+    <script>
+      const show = (name, count) => { document.getElementById(name).textContent = count; };
+      ${snippet}
+      ${join('final')} ${join('sport-1')} ${join('sport-1')}
+    </script>`);
+  await shows(page, '#final', '1');
+  await shows(page, '#sport-1', '2');
+  await shows(page, '[id="sport-*"]', '2');
+  assert.deepEqual(page.complaints, []);
+});
+
 test('the snippets of client/README.md show the total, and share one stream', async (t) => {
   const meter = await Meter.start(t, ...ALONE);
   const [module, element, ...rest] = blocksOf(await read('../../client/README.md'));

@@ -7,13 +7,6 @@ use std::process::Command;
 
 use crate::support::*;
 
-/// The block of the README that begins with this line.
-fn block(first_line: &str) -> String {
-    let readme = include_str!("../../README.md");
-    let (_, rest) = readme.split_once(&format!("```sh\n{first_line}\n")).unwrap_or_else(|| panic!("{first_line}"));
-    format!("{first_line}\n{}\n", rest.split_once("\n```").unwrap().0)
-}
-
 /// Runs a script in a folder; what it says, if it fails.
 fn run_in(folder: &Path, script: &str) -> Result<String, String> {
     let output = Command::new("bash").args(["-euo", "pipefail", "-c", script]).current_dir(folder).output().unwrap();
@@ -30,7 +23,7 @@ fn the_script_of_the_readme_keeps_a_database_of_each_event_and_draws_it() {
     fs::create_dir_all(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     let port = daemon.stats_port().port().to_string();
-    let update = block("# audience-rrd.sh: to be run every minute").replace("1442", &port);
+    let update = readme_script("# audience-rrd.sh: to be run every minute").replace("1442", &port);
     run_in(&folder, &update).unwrap();
     // A database takes one value a second.
     wait_until("the next update", || run_in(&folder, &update).is_ok());
@@ -39,7 +32,7 @@ fn the_script_of_the_readme_keeps_a_database_of_each_event_and_draws_it() {
         let values = last.lines().last().and_then(|line| line.split_once(": "));
         assert_eq!(values.map(|(_, values)| values), Some(&*format!("{members} {members}")), "{last}");
     }
-    run_in(&folder, &block("# A picture of the last hour")).unwrap();
+    run_in(&folder, &readme_script("# A picture of the last hour")).unwrap();
     let picture = fs::read(folder.join("my-event.png")).unwrap();
     assert!(picture.starts_with(b"\x89PNG\r\n") && picture.len() > 2_000, "{} bytes", picture.len());
     fs::remove_dir_all(&folder).unwrap();

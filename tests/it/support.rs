@@ -786,6 +786,14 @@ fn read_block(block: &str) -> Event {
     }
 }
 
+/// The shell script of the README that begins with this line.
+#[track_caller]
+pub(crate) fn readme_script(first_line: &str) -> String {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once(&format!("```sh\n{first_line}\n")).unwrap_or_else(|| panic!("{first_line}"));
+    format!("{first_line}\n{}\n", rest.split_once("\n```").unwrap().0)
+}
+
 /// Whether `part` is in `whole`.
 pub(crate) fn contains(whole: &[u8], part: &[u8]) -> bool {
     whole.windows(part.len()).any(|window| window == part)

@@ -2,11 +2,15 @@
 //! take it; and the pages of the stats port that go with it.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{
-    Block, Daemon, Deadline, SOON, Stream, exchange, get, join_request, member, members, ms, now, request, wait_until,
+    Block, Daemon, Deadline, SOON, Stream, exchange, get, join_request, member, members, ms, now, readme_script,
+    request, wait_until,
 };
 
 /// A request of somebody on this machine.
@@ -209,6 +213,38 @@ fn milestones_come_with_the_counts() {
     watcher.wait_milestones(&["crossed 3: a=0", "occupied: b*=1", "occupied: b1=1", "vacated: a=0"]);
     drop(at_b);
     watcher.wait_milestones(&["vacated: b*=0", "vacated: b1=0"]);
+}
+
+#[test]
+fn the_script_of_the_readme_says_which_events_are_over() {
+    let daemon = Daemon::start(&[]);
+    let script = readme_script("# vacated.sh: says which events have just been left by the last one");
+    let port = daemon.stats_port().port().to_string();
+    // Should it say nothing, it ends all the same.
+    let mut shell = Command::new("timeout");
+    shell.args(["20", "bash", "-c", &script.replace("1442", &port)]).stdout(Stdio::piped());
+    let mut running = Running(shell.process_group(0).spawn().unwrap());
+    let mut said = BufReader::new(running.0.stdout.take().unwrap());
+    wait_until("it listens", || daemon.stats_page("/process").body.contains("\"watchers\":1"));
+    let _stays = member(&daemon, "/stays");
+    // It has to be seen there before it goes.
+    let mut watcher = Watcher::of(daemon.stats_port(), "a=b");
+    let (leaves, _) = member(&daemon, "/a=b");
+    watcher.wait("a=b", 1);
+    drop(leaves);
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "a=b is over\n");
+}
+
+/// A group of processes that ends with this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).status();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
