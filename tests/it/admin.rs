@@ -321,7 +321,8 @@ fn other_paths_of_the_stats_port_say_which_there_are() {
             (reply.status, reply.body.as_str()),
             (
                 404,
-                "there are /, /cluster, /process, /history/<namespace>, /metrics, /healthz, /readyz and /grafana.json here\n"
+                "there are /, /?watch=<names>, /namespace/<namespace>, /history/<namespace>, /cluster, /process, /metrics, \
+                 /healthz, /readyz and /grafana.json here\n"
             ),
             "{target}"
         );
