@@ -6,8 +6,8 @@
 //! "AM" version:u8 flags:u8 scope:u64  sender:u64 number clock kind:u8 fields...  [HMAC-SHA-256 of all before: 32 bytes]
 //! ```
 //!
-//! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its length and its
-//! bytes, which are visible ASCII. `scope` names the audience; `flags` is 1 with a seal and 0 without.
+//! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its
+//! length and its bytes, which are visible ASCII. `scope` names the audience; `flags` is 1 with a seal and 0 without.
 //!
 //! Invariant: whatever arrives is one well-formed datagram, or it is dropped for a reason; nothing is guessed.
 
