@@ -100,6 +100,14 @@ fn a_load_is_measured_whole() {
 }
 
 #[test]
+fn a_load_may_be_watched_by_as_many_as_a_daemon_takes() {
+    let load = ["load", "-c", "30", "-e", "3", "-s", "0", "-r", "1", "--hold", "0"];
+    let table = run(&[&load[..], &["--watchers", "2"]].concat());
+    assert!(table.starts_with("members=30 events=3 watchers=2 rounds=1\n"), "{table}");
+    refuses(&[&load[..], &["--watchers", "2000"]].concat(), 1, "--watchers");
+}
+
+#[test]
 fn a_crowd_that_is_too_large_for_one_process_takes_several_and_so_may_the_daemon() {
     // With 80 descriptors a process, 100 members and one more are three parts.
     let daemon = Daemon::start(&["-w", "1", "--notify-delta-ratio", "0", "--notify-min-delay", "0.1"]);

@@ -80,6 +80,7 @@ pub(super) fn measure(options: &CompareOptions) -> Result<(String, Value)> {
                 hold: Duration::ZERO,
                 counts: false,
                 stats: is_daemon,
+                watchers: 0,
             };
             let before = server.anonymous_bytes()?;
             let round = Round::begin(&plan, &server, parts, label).and_then(|mut round| round.run(before));

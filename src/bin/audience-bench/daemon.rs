@@ -156,6 +156,13 @@ impl Daemon {
         Ok(Some(stats.iter().map(|(name, figures)| (name.clone(), members(figures).unwrap_or(0))).collect()))
     }
 
+    /// A stream that watches all events.
+    pub(super) fn watch_all(&self) -> Result<TcpStream> {
+        let mut stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
+        stream.write_all(b"GET /?watch=* HTTP/1.0\r\n\r\n")?;
+        Ok(stream)
+    }
+
     /// The stats as they are sent to who says nothing.
     pub(super) fn stats_text(&self) -> Result<String> {
         let stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;

@@ -12,6 +12,7 @@
 //! | `parts`, `order`, `part` | the crowd, in as many processes as it takes, and what it is told to do |
 //! | `crowd`, `member` | the streams that one of those processes holds |
 //! | `stream` | one stream, for times that are no matter of a crowd |
+//! | `watchers` | streams that watch all events meanwhile |
 //! | `report`, `plot` | tables, JSON and the picture |
 //!
 //! Only the soak is a test; all else asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong
@@ -36,6 +37,7 @@ mod round;
 mod server;
 mod soak;
 mod stream;
+mod watchers;
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
@@ -49,6 +51,7 @@ use report::Figure;
 use round::Round;
 use serde_json::Value;
 use server::{Kind, Server};
+use watchers::Watchers;
 
 /// What goes wrong is told to a person, and nothing is done about it but ending.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -102,12 +105,14 @@ fn measure_load(options: &LoadOptions) -> Result<String> {
         if matches!(target, Target::Own(_)) || number == 1 {
             memory_of_nobody = server.anonymous_bytes()?;
         }
+        let _watching = Watchers::start(plan.watchers, &server)?;
         let label = format!("round {number} of {rounds}");
         let figures = Round::begin(plan, &server, *parts, label).and_then(|mut round| round.run(memory_of_nobody));
         all.push(figures.map_err(|error| server.explain(error))?);
     }
     progress("");
-    Ok(report::table(&format!("members={} events={}", plan.members, plan.events), &all))
+    let watched = if plan.watchers > 0 { format!(" watchers={}", plan.watchers) } else { String::new() };
+    Ok(report::table(&format!("members={} events={}{watched}", plan.members, plan.events), &all))
 }
 
 /// Measures, and writes the figures to a file, if there is to be one; whether there can be is seen before.

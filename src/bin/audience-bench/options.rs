@@ -51,6 +51,7 @@ Options:
   -w, --processes <num>             number of daemons that are started as one audience (default 1)
   -r, --rounds <num>                number of rounds, of which medians are told (default 3)
       --hold <seconds>              how long to leave everybody alone in each round (default 3)
+      --watchers <num>              number of streams that watch all events meanwhile, as dashboards do (default 0)
       --json <file>                 write the figures to a file, too
 
 Of a daemon that is running already:
@@ -301,6 +302,7 @@ fn parse_load(args: &mut pico_args::Arguments) -> Result<LoadOptions> {
         hold: duration(args, "", "--hold", 1.0, 3.0)?,
         counts: true,
         stats: !is_running || running.stats_port != 0,
+        watchers: value(args, "", "--watchers")?.unwrap_or(0),
     };
     if plan.prefix.is_empty() || !plan.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(format!("--event-prefix {:?} is not a name; give letters and digits", plan.prefix).into());

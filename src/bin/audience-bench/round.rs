@@ -20,6 +20,9 @@ use super::{Result, now, process, progress};
 /// For how long the server must not have run to be called at rest.
 const REST: Duration = Duration::from_millis(20);
 
+/// After that time who watches has been told what has changed.
+const ROUND: Duration = Duration::from_millis(1100);
+
 /// How many messages are sent at least, and at most if every event is to have one.
 const MESSAGES: std::ops::RangeInclusive<usize> = 10..=1000;
 
@@ -46,6 +49,8 @@ pub(super) struct Plan {
     pub(super) counts: bool,
     /// Whether there are stats, and they are to be the truth.
     pub(super) stats: bool,
+    /// How many watch all events meanwhile.
+    pub(super) watchers: usize,
 }
 
 /// A round on its way.
@@ -316,6 +321,9 @@ impl<'a> Round<'a> {
 
     /// Waits until the server sleeps and has done so for a while. One that never does is measured as it is.
     fn rest(&mut self) -> Result<()> {
+        if self.plan.watchers > 0 {
+            self.parts.pause(ROUND)?;
+        }
         let give_up = now() + PATIENCE / 10;
         let mut before = None;
         while now() < give_up {

@@ -3,7 +3,7 @@
 //! Owns them and adds up what they have spent. They are daemons, or the floor that daemons are compared with.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -47,6 +47,11 @@ impl Server {
     /// Where members join.
     pub(super) fn audience(&self) -> SocketAddr {
         self.daemons[0].audience
+    }
+
+    /// A stream that watches all events.
+    pub(super) fn watch_all(&self) -> Result<TcpStream> {
+        self.daemons[0].watch_all()
     }
 
     /// The least time between two counts.
