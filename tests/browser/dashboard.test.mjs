@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Recorder, Trace } from '../../client/dashboard/series.js';
 import { hashOf, nameOf, readable } from '../../client/dashboard/text.js';
-import { ALONE, Meter, TWO_WORKERS, launch, openContext, openPage, remains, shows, until } from './harness.mjs';
+import {
+  ALONE, Meter, TWO_WORKERS, faultsFoundByAxe, launch, openContext, openPage, remains, screenshot, shows, until,
+} from './harness.mjs';
 
 /** What came stays known. */
 const KEPT = [...ALONE, '--namespace-clean-delay', '600'];
@@ -588,19 +588,4 @@ function dayOf(namespace, now = 60) {
     return [60 * (end - 1_439 + minute), ...numbers.map((value) => Math.max(Math.round(value * now / 60), 0))];
   });
   return { namespace, step: 60, columns: ['time', 'min', 'average', 'max', 'joins', 'leaves'], rows };
-}
-
-/** Kept where METER_SCREENSHOTS says, for a person to look at. */
-async function screenshot(page, name) {
-  const folder = process.env.METER_SCREENSHOTS;
-  if (!folder) return;
-  await mkdir(folder, { recursive: true });
-  await page.screenshot({ animations: 'disabled', fullPage: true, path: join(folder, name) });
-}
-
-/** What axe-core has to say of the page, contrast by WCAG 2.2 AA included. */
-async function faultsFoundByAxe(page) {
-  await page.evaluate(await readFile(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
-  const { violations } = await page.evaluate(() => window.axe.run());
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}: ${node.failureSummary}`));
 }

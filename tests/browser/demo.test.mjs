@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { ALONE, Meter, TWO_WORKERS, launch, openPage, remains, serve, shows, until } from './harness.mjs';
+import {
+  ALONE, Meter, TWO_WORKERS, faultsFoundByAxe, launch, openPage, remains, screenshot, serve, shows, until,
+} from './harness.mjs';
 
 /** Every change is told, however small. */
 const EVERY_CHANGE = [...ALONE, '--notify-delta-ratio', '0'];
@@ -332,21 +333,6 @@ for (const colorScheme of ['light', 'dark']) {
       assert.deepEqual(page.complaints, []);
     });
   }
-}
-
-/** Kept where METER_SCREENSHOTS says, for a person to look at. */
-async function screenshot(page, name) {
-  const folder = process.env.METER_SCREENSHOTS;
-  if (!folder) return;
-  await mkdir(folder, { recursive: true });
-  await page.screenshot({ animations: 'disabled', fullPage: true, path: join(folder, name) });
-}
-
-/** What axe-core has to say of the page, contrast by WCAG 2.2 AA included. */
-async function faultsFoundByAxe(page) {
-  await page.evaluate(await readFile(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
-  const { violations } = await page.evaluate(() => window.axe.run());
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}: ${node.failureSummary}`));
 }
 
 /** So many members from outside of the browser, who stay until they are told to leave. */

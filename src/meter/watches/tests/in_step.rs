@@ -1,0 +1,166 @@
+//! Who is told of each round with its milestones, whoever comes, goes and pauses meanwhile.
+
+use super::*;
+
+#[test]
+fn milestones_are_told_to_those_who_are_in_step() {
+    let mut world = World::new();
+    world.enter(0, &["a*", "ab"]);
+    world.settle();
+    for member in 0..12 {
+        world.join(member, if member % 2 == 0 { "ab" } else { "ac" });
+    }
+    world.pass(Duration::from_secs(1));
+    let take = |world: &mut World| std::mem::take(&mut world.clients.get_mut(&0).unwrap().milestones);
+    assert_eq!(take(&mut world), ["a* occupied 12", "a* crossed 10 12", "ab occupied 6", "ac occupied 6"]);
+    (0..5).for_each(|member| world.leave(member));
+    world.pass(Duration::from_secs(2));
+    assert_eq!(take(&mut world), ["a* crossed 10 7"]);
+    (20..30).for_each(|member| world.join(member, "ab"));
+    (5..12).for_each(|member| world.leave(member));
+    world.pass(Duration::from_secs(2));
+    assert_eq!(take(&mut world), ["a* crossed 10 10", "ab peak 13", "ab crossed 10 10", "ac vacated 0"]);
+}
+
+#[test]
+fn who_can_hear_again_before_its_turn_comes_is_in_step() {
+    let mut world = World::new();
+    (0..3).for_each(|id| world.enter(id, &["a"]));
+    world.join(0, "a");
+    world.settle();
+    world.watches.stall(0);
+    world.join(1, "a");
+    world.now.tick = world.now.tick.after(ROUND);
+    while world.clients[&2].milestones.is_empty() {
+        world.turn(1);
+    }
+    world.watches.resume(0);
+    world.settle();
+    assert_eq!(world.clients[&0].milestones, ["a peak 2"]);
+}
+
+#[test]
+fn who_has_missed_its_turn_is_in_step_until_the_next_round() {
+    let mut world = World::new();
+    (0..2).for_each(|id| world.enter(id, &["a", "*"]));
+    world.join(0, "b");
+    world.settle();
+    world.watches.stall(0);
+    world.join(1, "a");
+    world.pass(ROUND);
+    world.watches.resume(0);
+    world.settle();
+    assert_eq!(world.clients[&0].milestones, ["a occupied 1", "* peak 2"]);
+    world.watches.stall(0);
+    for member in 2..4 {
+        world.join(member, "a");
+        world.pass(ROUND);
+    }
+    world.watches.resume(0);
+    world.settle();
+    assert_eq!(world.clients[&0].milestones.len(), 2, "a round was missed");
+    world.check();
+}
+
+#[test]
+fn who_comes_in_the_middle_of_a_round_does_not_wait_for_its_end() {
+    let mut world = World::new();
+    (0..20).for_each(|id| world.enter(id, &["a"]));
+    world.settle();
+    world.pass(ROUND);
+    world.join(0, "a");
+    while world.clients.values().all(|client| client.lines == 1) {
+        world.turn(1);
+    }
+    world.enter(20, &["a"]);
+    (0..2).for_each(|_| world.turn(1));
+    assert_eq!(world.clients[&20].known.get("a"), Some(&1));
+    assert!(world.clients.values().filter(|client| client.lines == 1).count() > 10, "others are to be told still");
+}
+
+#[test]
+fn a_record_is_one_though_everybody_had_left_in_between() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    world.settle();
+    (0..2).for_each(|member| world.join(member, "a"));
+    world.pass(ROUND);
+    (0..2).for_each(|member| world.leave(member));
+    for member in 10..12 {
+        world.join(member, "b");
+        world.pass(ROUND);
+    }
+    world.clients.get_mut(&0).unwrap().milestones.clear();
+    (0..3).for_each(|member| world.join(member, "a"));
+    world.pass(ROUND);
+    assert_eq!(world.clients[&0].milestones, ["* peak 5", "a occupied 3", "a peak 3"]);
+}
+
+#[test]
+fn what_has_changed_in_a_round_is_forgotten_with_it() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    for member in 0..600 {
+        world.join(member, &member.to_string());
+    }
+    world.settle();
+    world.pass(ROUND);
+    assert_eq!(world.watches.subjects.changed.len(), 0, "they were found, and have not changed");
+    for member in 600..1200 {
+        world.join(member, &member.to_string());
+    }
+    world.pass(ROUND);
+    assert_eq!(world.watches.subjects.changed.len(), 600);
+    world.join(1200, "0");
+    world.pass(ROUND);
+    assert_eq!(world.watches.subjects.changed.len(), 1);
+}
+
+#[test]
+fn who_pauses_goes_on_where_it_was() {
+    let mut world = World::new();
+    world.enter(0, &["*"]);
+    world.settle();
+    for member in 0..1000 {
+        world.join(member, &member.to_string());
+    }
+    world.let_take(0, Some(2));
+    world.pass(ROUND);
+    assert!(world.clients[&0].lines < 400);
+    world.let_take(0, None);
+    world.settle();
+    world.check();
+    assert_eq!(world.clients[&0].lines, 1 + 1001, "each once");
+}
+
+#[test]
+fn who_has_the_key_of_one_who_is_gone_does_not_take_its_turn() {
+    let mut world = World::new();
+    world.enter(0, &["a"]);
+    world.enter(1, &["a"]);
+    world.go(1);
+    world.enter(1, &["a"]);
+    // Both know all now, and the turn of the one who is gone is to come.
+    world.turn(2);
+    assert!(world.clients.values().all(|client| client.lines == 1));
+    world.join(0, "a");
+    world.now.tick = world.now.tick.after(ROUND);
+    world.settle();
+    world.settle();
+    assert_eq!(world.clients[&1].milestones, ["a occupied 1"]);
+}
+
+#[test]
+fn a_namespace_that_was_forgotten_before_anybody_looked_is_told_of_once() {
+    let mut world = World::new();
+    world.enter(0, &["a", "*"]);
+    world.settle();
+    world.join(0, "a");
+    world.leave(0);
+    world.now.tick = world.now.tick.after(CLEAN_DELAY);
+    world.meter.handle_timeout(world.now, true);
+    assert_eq!(world.meter.namespace_count(), 0);
+    world.join(0, "a");
+    world.settle();
+    assert_eq!(world.clients[&0].milestones, ["a occupied 1", "* occupied 1"]);
+}
