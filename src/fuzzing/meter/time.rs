@@ -74,8 +74,9 @@ impl World<'_> {
         for _ in 0..QUIET_TICKS / DELAY_TICKS {
             self.pass(DELAY_TICKS);
             self.flush();
+            // The books are to know of an event that is heard of now before it is forgotten, which may be in this tick.
+            self.check();
         }
-        self.check();
         let present = || self.nodes.iter().flat_map(|node| node.book.all());
         for name in NAMESPACES {
             let truth = present().filter(|(of, present)| *of == name && !present.is_left_out()).count() as u64;
