@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::slow::{figure, process};
 use crate::support::{
     Block, Daemon, Deadline, SOON, Stream, exchange, get, join_request, member, members, ms, now, readme_script,
     request, wait_until,
@@ -297,6 +298,30 @@ fn who_does_not_listen_costs_nobody_anything_and_hears_the_newest_in_the_end() {
     assert!(deaf.tellings < other.tellings, "{} of {}", deaf.tellings, other.tellings);
     drop(streams);
     deaf.wait("*", 0);
+}
+
+#[test]
+fn who_never_listens_is_sent_away_in_the_end() {
+    // By default it would be given up as a dead peer just before.
+    let daemon = Daemon::start(&["--allow-listen", "--peer-timeout", "100"]);
+    let mut deaf = Watcher::of(daemon.audience(), "*");
+    let mut other = Watcher::of(daemon.audience(), "everywhere");
+    deaf.wait("*", 0);
+    other.wait("everywhere", 0);
+    // 30 tellings of which it takes nothing, and those until the kernel has no more room for it.
+    let deadline = Deadline::after(ms(120_000));
+    let (mut streams, mut total) = (Vec::new(), 0);
+    while figure(&daemon, "closed", "too_slow") == 0 {
+        assert!(deadline.left().is_some(), "it is still there after {total} tellings");
+        total += 1;
+        // Six times it is told 75 kB, more than the kernel keeps for it.
+        let fill = if total > 6 { 0 } else { 300 };
+        streams.extend((0..fill).map(|number| member(&daemon, &format!("/{number:0>250}"))));
+        streams.push(member(&daemon, "/everywhere"));
+        other.wait("everywhere", total);
+    }
+    assert!(total > 30, "it was sent away after {total} tellings");
+    assert_eq!(process(&daemon)["watchers"], 1, "who listens stays");
 }
 
 #[test]

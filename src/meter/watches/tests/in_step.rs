@@ -1,6 +1,8 @@
 //! Who is told of each round with its milestones, whoever comes, goes and pauses meanwhile.
 
 use super::*;
+use crate::meter::news::{Age, Alive, Count, Datagram, Echo, Item, News, Peak, Sums};
+use crate::meter::{ClusterRules, Output};
 
 #[test]
 fn milestones_are_told_to_those_who_are_in_step() {
@@ -163,4 +165,35 @@ fn a_namespace_that_was_forgotten_before_anybody_looked_is_told_of_once() {
     world.join(0, "a");
     world.settle();
     assert_eq!(world.clients[&0].milestones, ["a occupied 1", "* occupied 1"]);
+}
+
+#[test]
+fn a_total_of_others_is_a_record_before_they_have_told_of_one() {
+    let mut world = World::new();
+    world.meter = Meter::new(world.meter.rules, NodeId(1), Some(ClusterRules::default()));
+    let alive = |echo| News::Alive(Alive { echo, ..Alive::default() });
+    world.receive(1, alive(None));
+    let asked = std::iter::from_fn(|| world.meter.poll_output()).find_map(|output| match output {
+        Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of == Some(NodeId(7)) => Some(ask.nonce),
+        _ => None,
+    });
+    world.receive(2, alive(asked.map(|nonce| Echo { asker: NodeId(1), nonce })));
+    world.enter(1, &["a"]);
+    world.settle();
+    for (number, members) in (3..).zip([2, 5]) {
+        // Of a record it knows nothing: it has seen no more than its own members.
+        let (sums, peak) = (Sums { connections: 5, ..Sums::default() }, Peak { members: 1, at_unix_s: 1 });
+        let count = Count { namespace: "a", members, uncounted: 0, sums, age: Age::default(), peak };
+        world.receive(number, News::Report { from: number - 3, to: number - 2, items: vec![Item::Count(count)] });
+        world.pass(ROUND);
+    }
+    assert_eq!(world.clients[&1].milestones, ["a occupied 2", "a peak 5"]);
+}
+
+impl World {
+    /// Hears this from node 7.
+    fn receive(&mut self, number: u64, news: News<&str>) {
+        let datagram = Datagram { sender: NodeId(7), number, clock: number, news };
+        assert_eq!(self.meter.receive(&datagram, self.now), Ok(()));
+    }
 }
