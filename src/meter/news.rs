@@ -46,6 +46,8 @@ pub enum News<N> {
         from: u64,
         /// The version up to which it knows.
         to: u64,
+        /// The sender's [`Alive::horizon`]: who has missed an item with a version up to that learns nothing of it from here.
+        horizon: u64,
         /// The items.
         items: Vec<Item<N>>,
     },

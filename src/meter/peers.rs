@@ -65,7 +65,10 @@ pub(super) struct Peer {
     pub(super) heard_at: Tick,
     /// Up to which version all of its items are known.
     pub(super) known: u64,
-    /// The version it was at when it was found to be there: nothing older was heard of it.
+    /// The number of the datagram by which it was found to be there.
+    pub(super) proof: u64,
+    /// Up to which version all is known that it has told since then; of what is older, nothing was heard but what was told
+    /// later. While a newcomer is still told what there is, this is ahead of `known`.
     pub(super) base: u64,
     /// The version it is at, as far as it was heard.
     pub(super) version: u64,
@@ -153,6 +156,7 @@ impl Peers {
             presence,
             heard_at: now,
             known: 0,
+            proof: 0,
             base: 0,
             version: 0,
             clock: 0,
@@ -339,6 +343,17 @@ impl Peer {
         if self.is_latest(number) {
             self.counters = counters.iter().copied().take(COUNTERS_MAX).collect();
         }
+    }
+
+    /// Whether a report in the datagram of this number, up to this version, may have news. One from before it was found to be
+    /// there may tell of what it has taken back since, unheard.
+    pub(super) fn wants(&self, number: u64, to: u64) -> bool {
+        number > self.proof && to > self.known
+    }
+
+    /// Whether nothing was missed of what it had to tell up to this version.
+    pub(super) fn has_heard(&self, version: u64) -> bool {
+        version <= self.base.max(self.known)
     }
 
     /// Whether it has more to tell than is known.

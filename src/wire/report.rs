@@ -26,7 +26,7 @@ pub const DATAGRAM_MAX: usize = 1_200;
 pub const KEY_MIN: usize = 16;
 
 const MAGIC: [u8; 2] = *b"AM";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const SEALED: u8 = 1;
 
 /// The bits of a number that is not fixed.

@@ -80,7 +80,7 @@ fn tell(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
         let peak = Peak { members: 1, at_unix_s: age.created_unix_s };
         let count = |namespace| Item::Count(Count { namespace, members: 0, uncounted: 0, sums, age, peak });
         let items = part.iter().map(|name| count(name.as_str())).collect();
-        receive(meter, News::Report { from, to, items })?;
+        receive(meter, News::Report { from, to, horizon: 0, items })?;
         while meter.poll_output().is_some() {}
         from = to;
     }

@@ -100,7 +100,7 @@ impl Stranger {
             let (sums, peak) = sums(script);
             Item::Count(Count { namespace, members, uncounted, sums, age: age(script), peak })
         });
-        News::Report { from, to, items: items.collect() }
+        News::Report { from, to, horizon: 0, items: items.collect() }
     }
 
     fn part(&mut self, script: &mut Script) -> MessagePart<&'static str> {

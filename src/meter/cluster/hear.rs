@@ -48,15 +48,18 @@ impl Meter {
         if peer.presence == Presence::Living {
             peer.clock = peer.clock.max(datagram.clock);
         }
+        let said = (datagram.number, datagram.clock);
         match &datagram.news {
-            News::Alive(alive) => self.on_alive(id, *alive, datagram.clock, now),
+            News::Alive(alive) => self.on_alive(id, said, *alive, now),
             News::Ask(ask) => self.on_ask(id, *ask, now),
             // Who says so after this node has is there still, as far as this node goes.
             News::Bye if self.cluster.is_over => {}
             News::Bye => self.bury(id, now),
             _ if self.cluster.peers.at(id).presence != Presence::Living => {}
-            News::Report { from, to, items } => {
-                self.on_report(id, (datagram.number, datagram.clock), (*from, *to), items, now);
+            News::Report { to, .. } if !self.cluster.peers.at(id).wants(datagram.number, *to) => {}
+            News::Report { from, to, horizon, items } => {
+                self.on_items(id, said, items, now);
+                self.note_report(id, (*from, *to), *horizon, now);
             }
             News::Graves(graves) => self.on_graves(graves, now),
             News::Counters(counters) => self.cluster.peers.at_mut(id).note_counters(datagram.number, counters),
@@ -96,7 +99,8 @@ impl Meter {
         Ok(cluster.peers.insert(datagram.sender, Presence::Away { nonce: Some(nonce) }, now.tick))
     }
 
-    fn on_alive(&mut self, id: PeerId, alive: Alive, clock: u64, now: Now) {
+    /// `said` is the number of the datagram, and what the peer's clock showed.
+    fn on_alive(&mut self, id: PeerId, said: (u64, u64), alive: Alive, now: Now) {
         let node = self.cluster.node;
         let echoed = alive.echo.filter(|echo| echo.asker == node).map(|echo| echo.nonce);
         let peer = self.cluster.peers.at_mut(id);
@@ -105,8 +109,8 @@ impl Meter {
         if is_settled && matches!(peer.presence, Presence::Away { nonce: Some(nonce) } if echoed == Some(nonce)) {
             self.cluster.peers.set_presence(id, Presence::Living);
             let peer = self.cluster.peers.at_mut(id);
-            peer.base = alive.version;
-            peer.set_clock(clock, now.tick);
+            (peer.proof, peer.base) = (said.0, alive.version);
+            peer.set_clock(said.1, now.tick);
             // It is to be told what is here, and soon: it may have come to stay.
             self.cluster.alive_gap = ALIVE_GAP_MIN;
             self.cluster.alive_at = self.cluster.alive_at.min(now.tick.after(ALIVE_GAP_MIN));
@@ -115,7 +119,7 @@ impl Meter {
         if peer.presence != Presence::Living {
             return;
         }
-        if alive.horizon > peer.base.max(peer.known) {
+        if !peer.has_heard(alive.horizon) {
             // What was missed here is not told any more: it forgot the namespace. Then all of it is asked for anew.
             return self.bury(id, now);
         }
@@ -150,20 +154,26 @@ impl Meter {
         self.cluster.fresh_at = self.cluster.fresh_at.min(now.tick);
     }
 
-    /// `said` is the number of the datagram, and what the peer's clock showed.
-    fn on_report(&mut self, id: PeerId, said: (u64, u64), (from, to): (u64, u64), items: &[Item<&str>], now: Now) {
-        if to <= self.cluster.peers.at(id).known {
-            return;
-        }
+    fn on_items(&mut self, id: PeerId, said: (u64, u64), items: &[Item<&str>], now: Now) {
         for item in items {
             match item {
                 Item::Count(count) => self.merge(id, said, count, now),
                 Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(id).node, now),
             }
         }
+    }
+
+    /// A peer has told all that it knows of a stretch.
+    fn note_report(&mut self, id: PeerId, (from, to): (u64, u64), horizon: u64, now: Now) {
         let peer = self.cluster.peers.at_mut(id);
         peer.version = peer.version.max(to);
-        if from <= peer.known {
+        // If what was missed here is not told any more, this report does not make up for it: it is asked until it says so with
+        // a sign of life. News that came out of turn may be on their way still.
+        let is_all = peer.has_heard(horizon);
+        if is_all && from <= peer.base {
+            peer.base = peer.base.max(to);
+        }
+        if is_all && from <= peer.known {
             peer.known = to;
             // There is more on its way, most likely: no need to ask for it.
             peer.ask_at = now.tick.after(ANSWER_TIME);

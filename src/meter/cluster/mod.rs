@@ -5,8 +5,8 @@
 //! - A change after quiet is told in the same turn; further ones are gathered for the notify interval.
 //! - A sign of life carries the version of the last change. Who has heard less asks for what it missed, and is told that
 //!   and no more; so lost news heals within moments, and what does not change is never repeated.
-//! - What is forgotten is told once more before that, and then no more. Signs of life carry how far that goes: who has missed
-//!   it takes the node for gone, and asks for everything.
+//! - What is forgotten is told once more before that, and then no more. Signs of life and reports carry how far that goes: who
+//!   has missed it takes the node for gone, and asks for everything.
 //! - A newcomer asks everybody for everything. A node that is new to somebody, or back, is asked too, and counts once its
 //!   answer repeats what was drawn for the question: recordings of dead nodes stay dead.
 //! - What nodes that are gone had counted stays, and is told on: signs of life carry a digest of it, and who differs asks.

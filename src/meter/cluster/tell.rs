@@ -216,7 +216,8 @@ impl Meter {
             fits
         });
         let Some((from, to)) = told else { return false };
-        self.send(News::Report { from, to, items }, now);
+        let horizon = self.cluster.journal.horizon();
+        self.send(News::Report { from, to, horizon, items }, now);
         true
     }
 

@@ -89,12 +89,12 @@ impl<'a> Reader<'a> {
                 News::Ask(Ask { of, wanted, nonce })
             }
             kind::REPORT => {
-                let (from, to) = (self.number()?, self.number()?);
+                let (from, to, horizon) = (self.number()?, self.number()?, self.number()?);
                 let items = self.until_end(Self::item)?;
                 if from >= to {
                     return Err(Dropped::Malformed);
                 }
-                News::Report { from, to, items }
+                News::Report { from, to, horizon, items }
             }
             kind::GRAVES => News::Graves(self.until_end(Self::grave)?),
             kind::COUNTERS => News::Counters(self.counters()?),

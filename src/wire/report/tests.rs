@@ -42,9 +42,14 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::Alive(Alive { version: LARGEST, horizon: LARGEST, message: 127, graves: 128, echo }),
         News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce: 7 }),
         News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::Graves, nonce: 0 }),
-        News::Report { from: 0, to: 1, items: vec![] },
-        News::Report { from: 1, to: LARGEST, items: vec![Item::Count(count), Item::Claim(claim.clone())] },
-        News::Report { from: 1, to: 2, items: vec![Item::Count(longest)] },
+        News::Report { from: 0, to: 1, horizon: 0, items: vec![] },
+        News::Report {
+            from: 1,
+            to: LARGEST,
+            horizon: 128,
+            items: vec![Item::Count(count), Item::Claim(claim.clone())],
+        },
+        News::Report { from: 1, to: 2, horizon: LARGEST, items: vec![Item::Count(longest)] },
         News::Graves(vec![
             Grave { node: NodeId(9), namespace: "%C3%A9".into(), sums: Sums::default(), age, peak: Peak::default() },
             Grave { node: NodeId(9), namespace: long.clone(), sums: all, age, peak },

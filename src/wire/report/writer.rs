@@ -5,7 +5,7 @@
 //! Invariant: what is written is read as the same ([`reader`](super::reader)).
 
 use super::kind;
-use crate::meter::news::{Age, Ask, Claim, Echo, Item, News, Peak, Sums, Wanted};
+use crate::meter::news::{Age, Alive, Ask, Claim, Echo, Item, News, Peak, Sums, Wanted};
 
 /// The bytes of a datagram so far.
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -53,19 +53,23 @@ impl Writer {
         }
     }
 
+    fn alive(&mut self, alive: &Alive) {
+        self.number(alive.version);
+        self.number(alive.horizon);
+        self.number(alive.message);
+        self.fixed(alive.graves);
+        self.byte(u8::from(alive.echo.is_some()));
+        if let Some(Echo { asker, nonce }) = alive.echo {
+            self.fixed(asker.0);
+            self.fixed(nonce);
+        }
+    }
+
     pub(super) fn news<N: AsRef<str>>(&mut self, news: &News<N>) {
         match news {
             News::Alive(alive) => {
                 self.byte(kind::ALIVE);
-                self.number(alive.version);
-                self.number(alive.horizon);
-                self.number(alive.message);
-                self.fixed(alive.graves);
-                self.byte(u8::from(alive.echo.is_some()));
-                if let Some(Echo { asker, nonce }) = alive.echo {
-                    self.fixed(asker.0);
-                    self.fixed(nonce);
-                }
+                self.alive(alive);
             }
             News::Ask(Ask { of, wanted, nonce }) => {
                 self.byte(kind::ASK);
@@ -82,10 +86,11 @@ impl Writer {
                     }
                 }
             }
-            News::Report { from, to, items } => {
+            News::Report { from, to, horizon, items } => {
                 self.byte(kind::REPORT);
                 self.number(*from);
                 self.number(*to);
+                self.number(*horizon);
                 for item in items {
                     self.item(item);
                 }

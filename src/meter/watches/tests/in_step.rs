@@ -184,7 +184,8 @@ fn a_total_of_others_is_a_record_before_they_have_told_of_one() {
         // Of a record it knows nothing: it has seen no more than its own members.
         let (sums, peak) = (Sums { connections: 5, ..Sums::default() }, Peak { members: 1, at_unix_s: 1 });
         let count = Count { namespace: "a", members, uncounted: 0, sums, age: Age::default(), peak };
-        world.receive(number, News::Report { from: number - 3, to: number - 2, items: vec![Item::Count(count)] });
+        let items = vec![Item::Count(count)];
+        world.receive(number, News::Report { from: number - 3, to: number - 2, horizon: 0, items });
         world.pass(ROUND);
     }
     assert_eq!(world.clients[&1].milestones, ["a occupied 2", "a peak 5"]);
