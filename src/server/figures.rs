@@ -45,7 +45,7 @@ impl Server {
                 self.service.reply_json(&figures, is_head);
             }
             Page::Ready if self.drain.is_some() => self.service.reply_text(503, "draining", is_head),
-            Page::Ready if !self.service.meter.knows_all() => {
+            Page::Ready if !self.service.meter.has_met_all(now) => {
                 self.service.reply_text(503, "hearing what the other nodes count", is_head);
             }
             Page::Ready => self.service.reply_text(200, "ready", is_head),

@@ -136,6 +136,24 @@ fn whichever_node_answers_it_answers_for_all() {
 }
 
 #[test]
+fn what_changes_all_the_time_makes_nobody_unready() {
+    let port = free_port().to_string();
+    let options = [&BRISK[..], &["--port", &port]].concat();
+    let daemons = [Daemon::start(&options), Daemon::start(&options)];
+    wait_until("that both are ready", || daemons.iter().all(|daemon| daemon.stats_page("/readyz").status == 200));
+    let until = Deadline::after(ms(1_500));
+    let mut inside = Vec::new();
+    while until.left().is_some() {
+        inside.extend(members(&daemons[0], "/ns", 2));
+        inside.drain(..inside.len().saturating_sub(5));
+        for daemon in &daemons {
+            let reply = daemon.stats_page("/readyz");
+            assert_eq!((reply.status, reply.body.as_str()), (200, "ready\n"));
+        }
+    }
+}
+
+#[test]
 fn health_and_readiness_are_told_and_the_drain_is_not_ready() {
     let daemon = Daemon::start(&["--drain-delay", "5"]);
     let ask = |path: &str| daemon.stats_page(path);

@@ -270,6 +270,19 @@ impl Meter {
         peers.all(|(_, peer)| !peer.is_ahead() && !matches!(peer.presence, Presence::Away { nonce: Some(_) }))
     }
 
+    /// Whether nothing is missing of what those who are there had to tell when they were met. What has changed since then is
+    /// always on its way, and this node as good as any other.
+    ///
+    /// A newcomer also waits for those it has only heard of. But not for ever: they may not hear what it says.
+    #[must_use]
+    pub fn has_met_all(&self, now: Now) -> bool {
+        let is_newcomer = self.cluster.hello.is_none_or(|(_, until)| now.tick < until);
+        self.cluster.peers.iter().all(|(_, peer)| match peer.presence {
+            Presence::Living => peer.known >= peer.base,
+            Presence::Away { nonce } => nonce.is_none() || !is_newcomer,
+        })
+    }
+
     /// How many members are counted at this node.
     #[must_use]
     pub fn own_members(&self) -> u64 {

@@ -314,6 +314,35 @@ fn what_a_node_tells_of_itself_is_known_while_it_is_there() {
 }
 
 #[test]
+fn who_has_heard_what_there_was_is_not_behind_for_what_has_changed_since() {
+    let mut scene = clustered();
+    scene.pass_in_company(0.1);
+    let alive = |version, echo| News::Alive(news::Alive { version, echo, ..news::Alive::default() });
+    assert!(scene.meter.has_met_all(scene.now), "there is nobody");
+    scene.hear(1, alive(3, None));
+    assert!(!scene.meter.has_met_all(scene.now), "somebody may be there");
+    let echo = scene.asked().map(|ask| news::Echo { asker: NodeId(1), nonce: ask.nonce });
+    scene.hear(2, alive(3, echo));
+    assert!(!scene.meter.has_met_all(scene.now), "and has counted somebody");
+    let report = |from, to| News::Report { from, to, horizon: 0, items: Vec::new() };
+    scene.hear(3, report(0, 2));
+    assert!(!scene.meter.has_met_all(scene.now));
+    scene.hear(4, report(2, 3));
+    assert!(scene.meter.has_met_all(scene.now));
+    scene.hear(5, alive(9, None));
+    assert!(scene.meter.has_met_all(scene.now) && !scene.meter.knows_all(), "there is always something new");
+
+    // It comes back, or somebody says so, and answers nothing.
+    scene.hear(6, News::Bye);
+    scene.hear(7, alive(9, None));
+    assert!(!scene.meter.has_met_all(scene.now), "a newcomer waits for it");
+    scene.pass_in_company(4.0);
+    scene.hear(8, alive(9, None));
+    scene.pass_in_company(4.0);
+    assert!(scene.meter.has_met_all(scene.now) && !scene.meter.knows_all(), "and not for ever");
+}
+
+#[test]
 fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_left() {
     let mut scene = clustered();
     scene.meter.rules.namespace_clean_delay = Duration::ZERO;
