@@ -64,11 +64,13 @@ impl Server {
     }
 
     fn begin_metrics(&mut self, is_head: bool, now: Now) -> Then {
+        // While nobody is there to hear them they are those of now; and what is said once is not taken back, should somebody
+        // come who hears.
+        if self.service.meter.counters().next().is_none() {
+            self.told_counters = Some(self.counters(now));
+        }
+        let own = self.told_counters.clone().unwrap_or_else(|| self.counters(now));
         let meter = &self.service.meter;
-        let own = match &self.told_counters {
-            Some(told) if !meter.is_alone() => told.clone(),
-            _ => self.counters(now),
-        };
         let all: Vec<(NodeId, &[u64])> =
             std::iter::once((meter.node(), own.as_slice())).chain(meter.counters()).collect();
         let mut text = String::new();

@@ -136,6 +136,29 @@ fn whichever_node_answers_it_answers_for_all() {
 }
 
 #[test]
+fn no_counter_falls_when_another_node_ends_and_one_comes() {
+    let port = free_port().to_string();
+    let options = [&BRISK[..], &["--port", &port, "--drain-delay", "0"]].concat();
+    let first = Daemon::start(&options);
+    let joins = || samples(&first).remove("joins_total{}").unwrap();
+    let mut second = Daemon::start(&options);
+    wait_until("that both are told of", || joins().len() == 2);
+    second.signal("TERM");
+    second.wait_exit();
+    wait_until("that nobody else is there", || joins().len() == 1);
+    let _members = members(&first, "/ns", 3);
+    let before = joins();
+    assert_eq!(before.iter().sum::<f64>().to_string(), "3");
+    // Now what is told is what the others were told, which was before.
+    let _third = Daemon::start(&options);
+    wait_until("that both are told of", || {
+        let after = joins();
+        assert!(after[0] >= before[0], "from {before:?} to {after:?}");
+        after.len() == 2
+    });
+}
+
+#[test]
 fn what_changes_all_the_time_makes_nobody_unready() {
     let port = free_port().to_string();
     let options = [&BRISK[..], &["--port", &port]].concat();
