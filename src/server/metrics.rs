@@ -54,7 +54,7 @@ const FAMILIES: [Family; 20] = [
     Family::each("closed_total", Kind::Counter, "Connections that ended.", "reason", &CloseReason::NAMES),
     Family::each("refused_total", Kind::Counter, "Connections that there was no room for.", "reason", &REFUSED),
     Family::each("pushes_total", Kind::Counter, "Counts and messages that members were told.", "kind", &PUSHED),
-    Family::one("messages_total", Kind::Counter, "Messages that the members here were told of."),
+    Family::one("messages_total", Kind::Counter, "Messages for namespaces that the node knows."),
     Family::one("sent_bytes_total", Kind::Counter, "Bytes that were written to clients, or kept for them."),
     Family::one("turn_seconds", Kind::Histogram, "How long the turns of the loop were."),
     Family::one("timers", Kind::Gauge, "Timers that are set."),

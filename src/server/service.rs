@@ -316,7 +316,7 @@ impl Service {
             Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) },
         };
         if told.is_ok() {
-            self.tally.messages += 1;
+            self.tally.messages += u64::from(self.meter.find(namespace).is_some());
             self.meter.tell_others(namespace, &message, now);
         }
         reply.write(&mut self.out, false);

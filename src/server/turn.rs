@@ -317,10 +317,11 @@ impl Server {
                 pushes.tell_count(meter, namespace, sse::count(total), skip_newest);
             }
             Output::Message { namespace, text } => {
-                tally.messages += 1;
                 let told = meter.find(&namespace).map(|id| pushes.tell_message(meter, id, sse::message(&text)));
-                if let Some(Err(_)) = told {
-                    log::warn(format_args!("event=message_dropped reason=busy"));
+                match told {
+                    Some(Ok(())) => tally.messages += 1,
+                    Some(Err(_)) => log::warn(format_args!("event=message_dropped reason=busy")),
+                    None => {}
                 }
             }
             Output::Farewell(member) => return Some(member),

@@ -177,6 +177,15 @@ fn what_changes_all_the_time_makes_nobody_unready() {
 }
 
 #[test]
+fn a_message_for_nobody_is_none() {
+    let daemon = Daemon::start(&BRISK);
+    let _member = member(&daemon, "/ns");
+    daemon.notify("/ns/news/on").expect_empty();
+    daemon.notify("/nobody/news/on").expect_empty();
+    assert_eq!(total(&daemon, "messages_total{}").to_string(), "1");
+}
+
+#[test]
 fn health_and_readiness_are_told_and_the_drain_is_not_ready() {
     let daemon = Daemon::start(&["--drain-delay", "5"]);
     let ask = |path: &str| daemon.stats_page(path);
