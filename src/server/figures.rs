@@ -107,7 +107,8 @@ impl Server {
         all.push(turns.sum_us());
         all.push(number(conns.timers() + meter.timers()));
         all.extend([sys::open_descriptors().unwrap_or(number(conns.len())), number(self.listeners.descriptors())]);
-        all.extend([number(meter.namespace_count()), number(meter.nodes(now).count() + 1), number(silent)]);
+        all.extend([number(meter.namespace_count()), number(meter.nodes(now).count() + 1)]);
+        all.extend([number(silent), meter.lost_nodes()]);
         let counters = &bus.counters;
         let dropped = counters.dropped.values().sum();
         all.extend([counters.sent, counters.received, dropped, bus.overflowed(), counters.send_errors]);

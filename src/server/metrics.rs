@@ -46,7 +46,7 @@ struct Family {
 }
 
 /// What each node tells of itself, in the order of its counters.
-const FAMILIES: [Family; 20] = [
+const FAMILIES: [Family; 21] = [
     Family::one("members", Kind::Gauge, "Members that are counted at the node."),
     Family::one("watchers", Kind::Gauge, "Streams that are told of many namespaces and are not counted."),
     Family::each("open_connections", Kind::Gauge, "Open connections.", "port", &Port::NAMES),
@@ -63,6 +63,7 @@ const FAMILIES: [Family; 20] = [
     Family::one("namespaces", Kind::Gauge, "Namespaces that the node knows."),
     Family::one("cluster_nodes", Kind::Gauge, "Nodes that the node knows to be there, itself included."),
     Family::one("cluster_silent_nodes", Kind::Gauge, "Nodes of which it has heard nothing for a while."),
+    Family::one("cluster_lost_nodes_total", Kind::Counter, "Nodes that fell silent and were taken for gone."),
     Family::each("cluster_datagrams_total", Kind::Counter, "Datagrams between nodes.", "what", &DATAGRAMS),
     Family::each("cluster_bytes_total", Kind::Counter, "Bytes of datagrams between nodes.", "what", &BYTES),
     Family::one("start_time_seconds", Kind::Gauge, "When the node started, in seconds since 1970."),

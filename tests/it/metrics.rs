@@ -186,6 +186,18 @@ fn a_message_for_nobody_is_none() {
 }
 
 #[test]
+fn a_node_that_fell_silent_is_counted_for_good() {
+    let port = free_port().to_string();
+    let options = [&BRISK[..], &["--port", &port, "--cluster-node-timeout", "1"]].concat();
+    let first = Daemon::start(&options);
+    let second = Daemon::start(&options);
+    wait_until("that both are told of", || samples(&first)["cluster_nodes{}"] == [2.0, 2.0]);
+    assert_eq!(samples(&first)["cluster_lost_nodes_total{}"], [0.0, 0.0]);
+    drop(second);
+    wait_until("that it is missed", || samples(&first)["cluster_lost_nodes_total{}"] == [1.0]);
+}
+
+#[test]
 fn health_and_readiness_are_told_and_the_drain_is_not_ready() {
     let daemon = Daemon::start(&["--drain-delay", "5"]);
     let ask = |path: &str| daemon.stats_page(path);
@@ -201,6 +213,30 @@ fn health_and_readiness_are_told_and_the_drain_is_not_ready() {
     early.write_all(b"Host: localhost\r\n\r\n").unwrap();
     let reply = Reply::parse(&read_to_end(&mut early));
     assert_eq!((reply.status, reply.body.as_str()), (503, "draining\n"));
+}
+
+/// What each rule says to half an hour of two nodes, scraped every 15 seconds, as `promtool test rules` takes it.
+fn tests_of(rules: &str) -> String {
+    // After five minutes: 1,000 members, and 100 joins a second for five minutes; a node that is gone a few seconds after it
+    // fell silent; and 950 descriptors of 1,000.
+    let series = [
+        ("joins_total{node=\"a\"}", "0+15x20 315+1500x20 30315+15x80"),
+        ("members{node=\"a\"}", "1000x120"),
+        ("cluster_lost_nodes_total{node=\"a\"}", "0x20 1x100"),
+        ("cluster_lost_nodes_total{node=\"b\"}", "0x20"),
+        ("open_fds{node=\"a\"}", "100x20 950x20 100x80"),
+        ("max_fds{node=\"a\"}", "1000x120"),
+    ];
+    let series = series.map(|(series, values)| format!("{{series: 'audience_meter_{series}', values: '{values}'}}"));
+    let alerts = rules.split("- alert: ").skip(1).flat_map(|rule| {
+        let (alert, summary) = (rule.lines().next().unwrap(), rule.split_once("summary: ").unwrap().1);
+        let on = format!("[{{exp_annotations: {{summary: '{}'}}}}]", summary.lines().next().unwrap());
+        [(4, "[]"), (9, &on), (25, "[]")]
+            .map(|(minutes, expected)| format!("{{eval_time: {minutes}m, alertname: {alert}, exp_alerts: {expected}}}"))
+    });
+    let (series, alerts) = (series.join(", "), alerts.collect::<Vec<_>>().join(", "));
+    let test = format!("{{interval: 15s, input_series: [{series}], alert_rule_test: [{alerts}]}}");
+    format!("rule_files: [audience-meter.rules.yml]\ntests: [{test}]\n")
 }
 
 /// The names of metrics in an expression.
@@ -235,9 +271,11 @@ fn the_dashboard_and_the_rules_of_the_readme_ask_for_what_is_told() {
     for name in names_in(&rules) {
         assert!(told.contains(name), "a rule asks for {name}");
     }
+    std::fs::write(folder.join("tests.yml"), tests_of(&rules)).unwrap();
     std::fs::write(folder.join("audience-meter.rules.yml"), rules).unwrap();
     std::fs::write(folder.join("prometheus.yml"), block("```yaml\n# prometheus.yml\n")).unwrap();
     promtool(&["check", "rules", folder.join("audience-meter.rules.yml").to_str().unwrap()], "");
+    promtool(&["test", "rules", folder.join("tests.yml").to_str().unwrap()], "");
     promtool(&["check", "config", folder.join("prometheus.yml").to_str().unwrap()], "");
     std::fs::remove_dir_all(&folder).unwrap();
 }

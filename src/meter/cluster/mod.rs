@@ -128,6 +128,8 @@ pub(super) struct Cluster {
     claim_time_ms: u64,
     /// When this node's counters may be told again.
     counters_at: Tick,
+    /// How many nodes were taken for gone because they fell silent.
+    lost: u64,
     /// Whether this node has said goodbye.
     has_ended: bool,
     /// Whether it has heard its own goodbye: who says so after that ends after this node.
@@ -157,6 +159,7 @@ impl Cluster {
             graves_asked: None,
             claim_time_ms: 0,
             counters_at: Tick(0),
+            lost: 0,
             has_ended: false,
             is_over: false,
         }
@@ -287,6 +290,12 @@ impl Meter {
     #[must_use]
     pub fn own_members(&self) -> u64 {
         self.members.counted()
+    }
+
+    /// How many nodes were taken for gone, so far, because nothing was heard of them.
+    #[must_use]
+    pub fn lost_nodes(&self) -> u64 {
+        self.cluster.lost
     }
 
     /// What the other nodes that are there last told of themselves.

@@ -128,6 +128,7 @@ impl Meter {
             return self.cluster.look_at(id, Tick(now.tick.0 + 1));
         }
         if is_silent && peer.presence == Presence::Living {
+            self.cluster.lost += 1;
             return self.bury(id, now);
         }
         if is_silent && peer.pairs.is_empty() {

@@ -343,6 +343,22 @@ fn who_has_heard_what_there_was_is_not_behind_for_what_has_changed_since() {
 }
 
 #[test]
+fn a_node_that_fell_silent_is_told_from_one_that_said_goodbye() {
+    let mut scene = clustered();
+    scene.meet(1);
+    scene.hear(3, News::Bye);
+    scene.pass_in_company(9.0);
+    assert_eq!(scene.meter.lost_nodes(), 0);
+    scene.meet(4);
+    scene.pass_in_company(4.0);
+    scene.hear(6, News::Alive(news::Alive::default()));
+    scene.pass_in_company(4.0);
+    assert_eq!((scene.meter.nodes(scene.now).count(), scene.meter.lost_nodes()), (1, 0));
+    scene.pass_in_company(9.0);
+    assert_eq!((scene.meter.nodes(scene.now).count(), scene.meter.lost_nodes()), (0, 1), "once");
+}
+
+#[test]
 fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_left() {
     let mut scene = clustered();
     scene.meter.rules.namespace_clean_delay = Duration::ZERO;
