@@ -32,6 +32,14 @@ fn the_script_of_the_readme_keeps_a_database_of_each_event_and_draws_it() {
         let values = last.lines().last().and_then(|line| line.split_once(": "));
         assert_eq!(values.map(|(_, values)| values), Some(&*format!("{members} {members}")), "{last}");
     }
+    // The event is over and begins anew, which is no join, least of all as many as would have made a counter run over.
+    let databases = "last=$(rrdtool last ./my-event.rrd); rrdtool update ./my-event.rrd";
+    run_in(&folder, &format!("{databases} $((last + 60)):900:5000 $((last + 120)):2:4 $((last + 180)):2:64")).unwrap();
+    let fetched =
+        "rrdtool fetch ./my-event.rrd MAX --start $((last - 300)) --end $last | sed 's/.*: .* //' | grep '^[0-9]'";
+    let most = run_in(&folder, &format!("last=$(rrdtool last ./my-event.rrd); {fetched}")).unwrap();
+    let joins: Vec<f64> = most.lines().map(|rate| rate.parse().unwrap()).collect();
+    assert!(joins.iter().any(|&rate| rate > 0.5) && joins.iter().all(|&rate| rate < 100.0), "{joins:?}");
     run_in(&folder, &readme_script("# A picture of the last hour")).unwrap();
     let picture = fs::read(folder.join("my-event.png")).unwrap();
     assert!(picture.starts_with(b"\x89PNG\r\n") && picture.len() > 2_000, "{} bytes", picture.len());
