@@ -190,7 +190,7 @@ impl Signals {
     fn take(signals: &[c_int]) -> io::Result<Self> {
         // SAFETY: an empty set is all zeroes on Linux.
         let mut set = unsafe { std::mem::zeroed::<libc::sigset_t>() };
-        for &signal in signals {
+        for &signal in signals.iter().chain(&[libc::SIGXFSZ]) {
             // SAFETY: the set is initialised.
             check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
         }
@@ -204,6 +204,11 @@ impl Signals {
     /// The number of the next signal that has arrived.
     #[must_use]
     pub fn next(&self) -> Option<i32> {
+        // That a file is as large as it may be (`ulimit -f`) is told to who writes to it: no reason to end.
+        std::iter::from_fn(|| self.next_of_all()).find(|&signal| signal != libc::SIGXFSZ)
+    }
+
+    fn next_of_all(&self) -> Option<i32> {
         // SAFETY: it is made of numbers, and each may be zero.
         let mut info = unsafe { std::mem::zeroed::<libc::signalfd_siginfo>() };
         let size = size_of_val(&info);

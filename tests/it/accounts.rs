@@ -205,6 +205,25 @@ fn a_full_disk_does_no_harm_and_nothing_is_torn() {
 }
 
 #[test]
+fn a_file_that_may_not_grow_ends_nobody_and_its_lines_wait() {
+    let path = scratch("limited");
+    // The shell counts in blocks of 512 or 1,024 bytes; beyond the limit the kernel would end who writes.
+    fs::write(&path, "{}\n".repeat(500)).unwrap();
+    let args = ["--namespace-clean-delay", "0.2", "--report-file", path.to_str().unwrap()];
+    let daemon = Daemon::start_after("ulimit -f 1", &args);
+    drop(member(&daemon, "/first"));
+    daemon.wait_log("a file that is too large", |line| line.contains("event=report_file_failed"));
+    let (_stream, count) = member(&daemon, "/a");
+    assert_eq!(count, 1, "it counts as before");
+    assert_eq!(lines(&path).len(), 500);
+    fs::remove_file(&path).unwrap();
+    wait_until("what has waited is written to the next file", || !lines(&path).is_empty());
+    assert_eq!(lines(&path)[0]["namespace"], "first");
+    drop(daemon);
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn a_pipe_takes_reports_and_one_that_nobody_reads_keeps_nobody_waiting() {
     let path = scratch("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
