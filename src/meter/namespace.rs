@@ -249,6 +249,8 @@ impl Namespace {
         }
         if !was_vacant {
             self.note_departure(now);
+            // All nodes are to forget it at the same time, and this one may have been told late that it was left.
+            self.empty_since = now.tick.before(Duration::from_millis(age.empty_ms));
         }
     }
 

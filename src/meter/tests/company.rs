@@ -380,6 +380,24 @@ fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_lef
 }
 
 #[test]
+fn nodes_forget_a_namespace_together_though_some_are_told_late_that_it_was_left() {
+    let mut scene = clustered();
+    scene.meet(1);
+    let report = |from, members, empty_ms| {
+        let age = news::Age { created_unix_s: 1, empty_ms };
+        let count = news::Count { uncounted: 0, ..count("a", members, age) };
+        News::Report { from, to: from + 1, horizon: 0, items: vec![news::Item::Count(count)] }
+    };
+    scene.hear(3, report(0, 1, 0));
+    // Its changes were gathered for two seconds.
+    scene.hear(4, report(1, 0, 2_000));
+    scene.pass_in_company(57.5);
+    assert_eq!(scene.members("a"), Some((0, 5)));
+    scene.pass_in_company(1.0);
+    assert_eq!(scene.members("a"), None, "60 s after it was left");
+}
+
+#[test]
 fn a_node_that_is_gone_takes_nobody_s_place_once_nothing_is_left_of_it() {
     let mut scene = clustered_with(ClusterRules { nodes_max: 1, ..ClusterRules::default() });
     let knock = |scene: &mut Scene, number| {
