@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(rows(&mut histories, "a", at(180)), expected);
         // The clock on the wall is set: the rows are the same, and are of other minutes.
         let mut later = at(200);
-        later.unix_ms += 3_600_000;
+        later.unix_ms += 3_600_000 - 15;
         let moved: Vec<u64> = rows(&mut histories, "a", later).into_iter().map(|(minute, _)| minute).collect();
         assert_eq!(moved, expected.map(|(minute, _)| minute + 3_600));
         assert!(histories.read("b", at(180)).is_none());
@@ -435,6 +435,165 @@ mod tests {
         assert_eq!(kept(&histories), ["b", "c"]);
         note(&mut histories, 0, 1, 24 * 3_600 + 5);
         assert_eq!(kept(&histories), ["a", "c"]);
+    }
+
+    /// What a ring is to say, kept naively: the total before it began, and what has changed when, by how many who came.
+    struct Twin {
+        before: u64,
+        changes: Vec<(Tick, u64, u64)>,
+    }
+
+    impl Twin {
+        fn total(&self) -> u64 {
+            self.changes.last().map_or(self.before, |change| change.1)
+        }
+
+        fn peak(&self) -> u64 {
+            self.changes.iter().map(|change| change.1).max().unwrap_or(0)
+        }
+
+        /// Whether nobody has been there for a day.
+        fn is_over(&self, now: Tick) -> bool {
+            let last = self.changes.iter().rposition(|change| change.1 > 0).map_or(0, |index| index + 1);
+            let left = self.changes.get(last).map_or(now, |change| change.0);
+            self.total() == 0 && now.0 - left.0 >= HISTORY_ROWS as u64 * MINUTE_TICKS
+        }
+
+        fn rows(&self, now: Tick, shift: u64) -> Vec<Row> {
+            let minute_of = |tick: Tick| (tick.0 + shift) / MINUTE_TICKS;
+            let (first, last) = (self.changes[0].0, minute_of(now));
+            let oldest = minute_of(first).max(last.saturating_sub(HISTORY_ROWS as u64));
+            (oldest..=last).map(|minute| self.row(minute, now, shift)).collect()
+        }
+
+        fn row(&self, minute: u64, now: Tick, shift: u64) -> Row {
+            let begin = (minute * MINUTE_TICKS).saturating_sub(shift).max(self.changes[0].0.0);
+            let end = ((minute + 1) * MINUTE_TICKS - shift).min(now.0);
+            let mut total = self.before;
+            let (mut totals, mut area, mut at, mut joins, mut leaves) = (Vec::new(), 0, begin, 0, 0);
+            for &(tick, after, came) in &self.changes {
+                if tick.0 >= begin && (tick.0 + shift) / MINUTE_TICKS == minute {
+                    totals.push(total);
+                    area += total * (tick.0 - at);
+                    at = tick.0;
+                    joins += came;
+                    leaves += total + came - after;
+                }
+                if tick.0 < begin || (tick.0 + shift) / MINUTE_TICKS == minute {
+                    total = after;
+                }
+            }
+            totals.push(total);
+            area += total * (end - at);
+            let small = |number: u64| u32::try_from(number).unwrap();
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "they are small")]
+            let average = if end == begin { total as f32 } else { (area as f64 / (end - begin) as f64) as f32 };
+            let (min, max) = (totals.iter().min().unwrap(), totals.iter().max().unwrap());
+            Row { min: small(*min), average, max: small(*max), joins: small(joins), leaves: small(leaves) }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_and_of_whom_is_what_a_naive_recorder_says() {
+        for seed in 0..30_u64 {
+            let mut random = seed;
+            let mut below = |limit: u64| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                usize::try_from((random >> 33) % limit).unwrap()
+            };
+            let mut histories = Histories::new(3);
+            let names: Vec<Rc<str>> = ["a", "b", "c", "d", "e", "f"].map(Rc::from).to_vec();
+            let (mut ids, mut totals) = ([NONE; 6], [0_u64; 6]);
+            let mut twins: HashMap<Rc<str>, Twin> = HashMap::new();
+            let mut now = START;
+            for step in 0..600 {
+                let ticks = [0, 0, 7, 700, 6_000, 30_000, 400_000, 8_700_000][below(8)];
+                (now.tick.0, now.unix_ms) = (now.tick.0 + ticks, now.unix_ms + ticks * TICK_MS);
+                let which = below(6);
+                let name = &names[which];
+                let (joins, leaves) = (below(4) as u64, below(5) as u64);
+                totals[which] = (totals[which] + joins).saturating_sub(leaves);
+                if below(9) == 0 {
+                    totals[which] = 0;
+                }
+                let total = totals[which];
+                // Of some it is not known that they came.
+                let joins = if below(9) == 0 { 0 } else { joins };
+                ids[which] = histories.note(ids[which], name, total, joins, now);
+                let kept: Vec<Rc<str>> = kept(&histories).into_iter().map(Rc::from).collect();
+                twins.retain(|gone, twin| {
+                    let is_kept = kept.contains(gone);
+                    assert!(
+                        is_kept || twin.is_over(now.tick) || twin.peak() < total,
+                        "{gone} is dropped in step {step}"
+                    );
+                    is_kept
+                });
+                let before = total.saturating_sub(joins);
+                if kept.contains(name) {
+                    let twin = twins.entry(name.clone()).or_insert(Twin { before, changes: Vec::new() });
+                    let joins = joins.max(total.saturating_sub(twin.total()));
+                    twin.changes.push((now.tick, total, joins));
+                } else {
+                    assert_eq!((ids[which], kept.len()), (NONE, 3));
+                    assert!(twins.values().all(|twin| twin.peak() >= total), "{name} is not kept in step {step}");
+                }
+                assert_eq!(twins.len(), kept.len());
+                if step % 20 == 0 {
+                    let shift = histories.shift.unwrap();
+                    for (name, twin) in &twins {
+                        let rows: Vec<Row> = rows(&mut histories, name, now).into_iter().map(|(_, row)| row).collect();
+                        assert_eq!(rows, twin.rows(now.tick, shift), "{name} of seed {seed} in step {step}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_left_once_keeps_its_place_until_it_was_left_for_a_day() {
+        let mut histories = Histories::new(1);
+        let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
+        let day = 24 * 3_600;
+        let mut id = NONE;
+        for (seconds, total, other) in [
+            (0, Some(5), "a"),
+            (10, Some(0), "a"),
+            (20, Some(5), "a"),
+            (30, Some(0), "a"),
+            // A day ago it was left, and then again.
+            (day + 20, None, "a"),
+            // A day ago it was left, and it is not now.
+            (day + 25, Some(5), "a"),
+            (day + 40, None, "a"),
+            (day + 50, Some(0), "a"),
+            (2 * day + 45, None, "a"),
+            (2 * day + 55, None, "b"),
+        ] {
+            if let Some(total) = total {
+                id = histories.note(id, &a, total, 0, at(seconds));
+            }
+            histories.note(NONE, &b, 1, 1, at(seconds + 1));
+            assert_eq!(kept(&histories), [other], "after {seconds} s");
+            assert!(histories.empty.len() <= 1, "{:?}", histories.empty);
+        }
+    }
+
+    #[test]
+    fn who_reads_in_pieces_loses_what_is_too_old_meanwhile_and_meets_nobody_else() {
+        let mut histories = Histories::new(1);
+        let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
+        let id = histories.note(NONE, &a, 1, 1, at(0));
+        let day = 24 * 3_600;
+        histories.note(id, &a, 2, 1, at(day));
+        let mut cursor = histories.read("a", at(day)).unwrap();
+        assert_eq!(histories.next_row(&mut cursor, at(day)).map(|(minute, _)| minute), Some(FIRST_MINUTE_S));
+        histories.note(id, &a, 3, 1, at(day + 600));
+        let next = histories.next_row(&mut cursor, at(day + 600));
+        assert_eq!(next.map(|(minute, row)| (minute, row.max)), Some((FIRST_MINUTE_S + 600, 1)));
+        // Its place, and its key, is somebody else's.
+        assert_eq!(histories.note(NONE, &b, 9, 9, at(day + 600)), id);
+        assert_eq!(histories.next_row(&mut cursor, at(day + 600)), None);
     }
 
     #[test]
