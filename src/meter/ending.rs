@@ -9,7 +9,8 @@
 //! timeout, for the others do not know yet that it is gone. (To be told by it that it has written, and to wait for that,
 //! would keep every namespace remembered for longer.) While nodes cannot hear each other each part of them reports what it
 //! knows; and who joins in the very moment that some nodes forget makes the others tell of the event again, and it is
-//! reported again, under the same `created`. The later report is the right one then.
+//! reported again, under the same `created`. The later report is the right one then; but if it falls to a node that has
+//! forgotten the event by then, there is none, for the others take it to remember.
 //!
 //! Invariant: nodes that know the same choose the same node.
 
