@@ -12,6 +12,7 @@ use crate::meter::news::NodeId;
 use crate::meter::watches::Pattern;
 use crate::meter::{ClusterRules, Meter, NAME_MAX, NotifyRule, Output, Rules};
 use crate::wire::http::{HEAD_MAX, HeadScanner, Refusal, Request};
+use crate::wire::query;
 use crate::wire::report::{self, DATAGRAM_MAX, Scope};
 use crate::wire::session::{Session, Step};
 use crate::wire::watch;
@@ -85,6 +86,8 @@ pub fn request(bytes: &[u8]) -> Option<(std::ops::Range<usize>, Request<'_>)> {
     let request = Request::parse(bytes.get(range.clone())?).ok()?;
     assert!(request.path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?'), "{request:?}");
     request.query.into_iter().for_each(watch_list);
+    let decoded = query::decoded(request.query, "name");
+    assert!(decoded.is_none_or(|name| name.len() <= bytes.len()), "{request:?}");
     Some((range, request))
 }
 

@@ -59,16 +59,8 @@ impl Service {
         goes_on.then_some(cursor)
     }
 
-    /// Begins a reply with the history that the end of a path names, its head and what comes before the rows; `None` if
-    /// there is none.
-    ///
-    /// A name may end like a format does. Then the format has to be given: `/history/a.csv.json`.
-    pub(super) fn begin_history(&mut self, path: &str, now: Now) -> Option<Box<Cursor>> {
-        let (name, format) = match (path.strip_suffix(".csv"), path.strip_suffix(".json")) {
-            (Some(name), _) => (name, Format::Csv),
-            (None, Some(name)) => (name, Format::Json),
-            (None, None) => (path, Format::Json),
-        };
+    /// Begins a reply with the history of this namespace, its head and what comes before the rows; `None` if there is none.
+    pub(super) fn begin_history(&mut self, name: &str, format: Format, now: Now) -> Option<Box<Cursor>> {
         let from = self.meter.read_history(name, now)?;
         reply::push_open_ended_head(&mut self.out, format.content_type());
         let writer = HistoryWriter::begin(&mut self.out, name, format);

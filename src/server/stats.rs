@@ -4,14 +4,17 @@
 //!
 //! Invariant: who is not on this machine, or is a page from elsewhere, learns nothing.
 
+use std::borrow::Cow;
+
 use super::admin::{self, Page};
 use super::assets;
 use super::pieces::{Cursor, figures_of};
 use super::service::{Asker, NOT_FROM_ELSEWHERE, Service, Then};
 use crate::collections::tick::Now;
+use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::reply::{self, Cors, Reply};
-use crate::wire::{stats, watch};
+use crate::wire::{query, stats, watch};
 
 /// What there is at the stats port.
 const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>, /history/<namespace>, /cluster, /process, \
@@ -64,17 +67,18 @@ impl Service {
         Then::DrainPieces(cursor)
     }
 
-    /// Answers a request that is about one namespace, if it is.
+    /// Answers a request that is about one namespace, if it is. Where the path does not name it the query does, for those who
+    /// would write its name otherwise in a path: no namespace has an empty name.
     fn answer_about_one(&mut self, request: &Request<'_>, now: Now) -> Then {
         let is_head = request.method == Method::Head;
         if let Some(name) = request.path.strip_prefix("/history/") {
-            return self.reply_history(name, is_head, now);
+            return self.reply_history(name, request.query, is_head, now);
         }
         let Some(name) = request.path.strip_prefix("/namespace/") else {
             self.reply_text(404, NO_SUCH_PAGE, is_head);
             return Then::Drain;
         };
-        match self.meter.find(name).and_then(|id| self.meter.namespaces_from(id).next()) {
+        match self.meter.find(&name_or(name, request.query)).and_then(|id| self.meter.namespaces_from(id).next()) {
             Some((id, namespace)) => {
                 let mut body = Vec::new();
                 stats::push_object(&mut body, &figures_of(&self.meter, id, namespace, now));
@@ -86,9 +90,10 @@ impl Service {
         Then::Drain
     }
 
-    /// Answers with the history of a namespace.
-    fn reply_history(&mut self, name: &str, is_head: bool, now: Now) -> Then {
-        match self.begin_history(name, now) {
+    /// Answers with the history of the namespace that the end of a path names, or a query.
+    fn reply_history(&mut self, path: &str, query: Option<&str>, is_head: bool, now: Now) -> Then {
+        let (name, format) = Format::of(path);
+        match self.begin_history(&name_or(name, query), format, now) {
             Some(_) if is_head => {
                 let end = self.out.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(0, |at| at + 4);
                 self.out.truncate(end);
@@ -98,6 +103,12 @@ impl Service {
         }
         Then::Drain
     }
+}
+
+/// The name that a path has, or if it has none that of the query.
+fn name_or<'a>(name: &'a str, query: Option<&str>) -> Cow<'a, str> {
+    let of_query = || Cow::Owned(query::decoded(query, "name").unwrap_or_default());
+    if name.is_empty() { of_query() } else { Cow::Borrowed(name) }
 }
 
 /// Whether it is a browser that asks, for a page: others are content with anything. All browsers take gzip.

@@ -21,6 +21,18 @@ pub enum Format {
 }
 
 impl Format {
+    /// The name and the format that the end of a path asks for.
+    ///
+    /// A name may end like a format does. Then the format has to be given: `/history/a.csv.json`.
+    #[must_use]
+    pub fn of(path: &str) -> (&str, Self) {
+        match (path.strip_suffix(".csv"), path.strip_suffix(".json")) {
+            (Some(name), _) => (name, Self::Csv),
+            (None, Some(name)) => (name, Self::Json),
+            (None, None) => (path, Self::Json),
+        }
+    }
+
     /// What HTTP calls it.
     #[must_use]
     pub fn content_type(self) -> &'static str {

@@ -14,6 +14,7 @@ pub mod http;
 pub mod json;
 pub mod outbox;
 pub mod proxy;
+pub mod query;
 pub mod reply;
 pub mod report;
 mod seal;

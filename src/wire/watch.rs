@@ -11,6 +11,7 @@
 
 use std::fmt;
 
+use super::query;
 use super::sse::push_decimal;
 use crate::meter::NAME_MAX;
 use crate::meter::watches::{Milestone, Pattern, Piece};
@@ -18,9 +19,11 @@ use crate::meter::watches::{Milestone, Pattern, Piece};
 /// How many patterns a watcher may ask for.
 pub const PATTERNS_PER_WATCHER: usize = 64;
 
-/// How many parameters of a query are looked at, and how many names may be in the lists, with those that are there twice or are
-/// empty: a head has room for 8,000 separators, which would take 0.8 ms.
-const PARAMETERS_MAX: usize = 64;
+/// The parameter that says what is to be watched.
+const PARAMETER: &str = "watch";
+
+/// How many names may be in the lists, with those that are there twice or are empty: a head has room for 8,000 separators, which
+/// would take 0.8 ms.
 const TEXTS_MAX: usize = 4 * PATTERNS_PER_WATCHER;
 
 /// What is told when there is nothing to tell: a comment (HTML standard, section 9.2.6).
@@ -47,19 +50,10 @@ impl fmt::Display for WatchError {
     }
 }
 
-/// The values of the parameter `watch`, if it is there.
-fn values(query: &str) -> impl Iterator<Item = &str> {
-    query.split('&').take(PARAMETERS_MAX).filter_map(|parameter| match parameter.split_once('=') {
-        Some(("watch", value)) => Some(value),
-        None if parameter == "watch" => Some(""),
-        _ => None,
-    })
-}
-
 /// Whether a query asks to watch something.
 #[must_use]
 pub fn is_asked(query: Option<&str>) -> bool {
-    query.is_some_and(|query| values(query).next().is_some())
+    query.is_some_and(|query| query::values(query, PARAMETER).next().is_some())
 }
 
 /// The patterns that a query asks for, each once, in order.
@@ -67,7 +61,7 @@ pub fn is_asked(query: Option<&str>) -> bool {
 /// # Errors
 /// When there is none, or too much of them.
 pub fn parse(query: &str) -> Result<Vec<Pattern<'_>>, WatchError> {
-    let lists = values(query).flat_map(|value| value.split(','));
+    let lists = query::values(query, PARAMETER).flat_map(|value| value.split(','));
     let texts = lists.flat_map(split_encoded);
     let mut patterns: Vec<Pattern<'_>> = Vec::new();
     for (index, text) in texts.enumerate() {

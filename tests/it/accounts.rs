@@ -299,6 +299,30 @@ fn the_history_of_an_event_outlives_it() {
 }
 
 #[test]
+fn a_name_that_a_path_would_change_is_asked_for_by_the_query() {
+    let daemon = Daemon::start(&[]);
+    let names = ["a#b", "..", "\"<{}>", "caf%C3%A9", "50%"];
+    let _streams: Vec<Stream> = names.iter().flat_map(|name| members(&daemon, &format!("/{name}"), 2)).collect();
+    let _other = members(&daemon, "/a", 1);
+    for (name, encoded) in names.iter().zip(["a%23b", "%2E%2e", "%22%3C{}%3e", "caf%25C3%25A9", "50%"]) {
+        let figures = get(daemon.stats_port(), &format!("/namespace/?name={encoded}"));
+        assert!(figures.body.contains("\"members\":2,"), "{name}: {figures:?}");
+        let history = get(daemon.stats_port(), &format!("/history/?x&name={encoded}"));
+        let history: Value = serde_json::from_str(&history.body).unwrap_or_else(|_| panic!("{name}: {history:?}"));
+        assert_eq!(history["namespace"], **name);
+        let csv = get(daemon.stats_port(), &format!("/history/.csv?name={encoded}"));
+        assert!(csv.header("Content-Type").unwrap().starts_with("text/csv"), "{csv:?}");
+    }
+    // Where the path has a name, that is it.
+    assert!(get(daemon.stats_port(), "/namespace/a?name=50%25").body.contains("\"members\":1,"));
+    for target in
+        ["/namespace/", "/namespace/?name", "/namespace/?name=b", "/history/.json?name=%ff", "/namespace?name=a"]
+    {
+        assert_eq!(get(daemon.stats_port(), target).status, 404, "{target}");
+    }
+}
+
+#[test]
 fn only_so_many_histories_are_kept() {
     let none = Daemon::start(&["--history-namespaces", "0"]);
     let (_stream, _) = member(&none, "/a");
