@@ -52,6 +52,7 @@ impl Meter {
         self.timers.cancel(id);
         if let Some(namespace) = self.namespaces.remove(id) {
             self.by_name.remove(&namespace.name);
+            self.note_forgotten(&namespace.name);
             self.cluster.forget_namespace(id, name_digest(&namespace.name));
             if namespace.share != NONE {
                 self.cluster.journal.remove(namespace.share);

@@ -99,6 +99,12 @@ impl Figures {
         Self { total, peak, version: round, above: thresholds.above(total, 0), ..Self::default() }
     }
 
+    /// The namespace was forgotten, and whoever is there now makes another event, whose peak is its own.
+    pub(super) fn begin_anew(&mut self, total: u64, peak: u64) {
+        // If the total is known already, so is what it has passed.
+        self.peak = if total == self.total { peak } else { 0 };
+    }
+
     /// The total has become this, and was this much at most. Returns whether there is anything to tell.
     pub(super) fn change(&mut self, total: u64, peak: u64, thresholds: &Thresholds, round: u32) -> bool {
         let before = *self;

@@ -126,7 +126,7 @@ impl Subjects {
 
     /// Takes over a change; returns how much that was.
     pub(super) fn change(&mut self, changed: &Changed, round: u32) -> usize {
-        let &Changed { ref name, total, peak } = changed;
+        let &Changed { ref name, total, peak, is_anew } = changed;
         let id = match self.by_name.get(name) {
             Some(&id) => id,
             None if total == 0 => return 1,
@@ -134,6 +134,9 @@ impl Subjects {
         };
         let figures = &mut self.names.at_mut(id).figures;
         let before = figures.total;
+        if is_anew {
+            figures.begin_anew(total, peak);
+        }
         if !figures.change(total, peak, &self.thresholds, round) {
             return 1;
         }

@@ -168,6 +168,55 @@ fn a_namespace_that_was_forgotten_before_anybody_looked_is_told_of_once() {
 }
 
 #[test]
+fn an_event_that_comes_again_has_a_peak_of_its_own() {
+    for patterns in [&["*"][..], &["a"], &["a", "*"]] {
+        let mut world = World::new();
+        world.enter(0, patterns);
+        world.settle();
+        let of_a = |world: &mut World| {
+            let mut milestones = std::mem::take(&mut world.clients.get_mut(&0).unwrap().milestones);
+            milestones.retain(|milestone| milestone.starts_with("a "));
+            milestones
+        };
+        for most in [4, 3, 2] {
+            for member in 0..most {
+                world.join(member, "a");
+                world.pass(ROUND);
+            }
+            (0..most).for_each(|member| world.leave(member));
+            world.pass(ROUND);
+            let peaks = (2..=most).map(|peak| format!("a peak {peak}"));
+            let expected: Vec<String> =
+                ["a occupied 1".to_owned()].into_iter().chain(peaks).chain(["a vacated 0".to_owned()]).collect();
+            assert_eq!(of_a(&mut world), expected, "{patterns:?}");
+            // It is forgotten, with nothing else to tell of.
+            world.pass(CLEAN_DELAY);
+            assert_eq!(world.meter.namespace_count(), 0);
+        }
+    }
+}
+
+#[test]
+fn an_event_that_comes_again_before_anybody_looked_has_one_too() {
+    let mut world = World::new();
+    (0..4).for_each(|member| world.join(member, "a"));
+    world.enter(0, &["a"]);
+    world.settle();
+    (0..4).for_each(|member| world.leave(member));
+    world.now.tick = world.now.tick.after(CLEAN_DELAY);
+    world.meter.handle_timeout(world.now, true);
+    assert_eq!(world.meter.namespace_count(), 0);
+    world.join(0, "a");
+    world.settle();
+    world.pass(ROUND);
+    assert_eq!((world.clients[&0].known["a"], &world.clients[&0].milestones), (1, &Vec::new()));
+    world.join(1, "a");
+    world.pass(ROUND);
+    assert_eq!(world.clients[&0].milestones, ["a peak 2"]);
+    world.check();
+}
+
+#[test]
 fn a_total_of_others_is_a_record_before_they_have_told_of_one() {
     let mut world = World::new();
     world.meter = Meter::new(world.meter.rules, NodeId(1), Some(ClusterRules::default()));
