@@ -4,7 +4,7 @@
 // which `crossed <n>` is not, gives up at the first answer that is not 200, and cannot tell silence from death.
 // Keeps: one connection at a time; what is told after `open` is told from the beginning.
 
-/** Three times as long as the daemon is silent at most, by default. */
+/** Three times as long as the daemon is silent at most. */
 const SILENCE_MS = 75_000;
 const RETRY_MS = 2_000;
 const RETRY_MAX_MS = 15_000;

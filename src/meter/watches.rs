@@ -38,6 +38,10 @@ pub type WatcherId = Key;
 /// The least time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// The longest time without a word. Those who watch know of no option of the daemon, and take three times as long for the end of
+/// it.
+const BEAT_MAX: Duration = Duration::from_secs(25);
+
 /// How many patterns there may be, of all watchers together: with names and prefixes of their own, of full length, they take
 /// some 10 MB.
 pub const PATTERNS_MAX: usize = 16 * 1024;
@@ -113,13 +117,13 @@ enum Stage {
 }
 
 impl Watches {
-    /// Nobody; of whom a beat is due after this long without a word.
+    /// Nobody; of whom a beat is due after this long without a word, or 25 s.
     #[must_use]
     pub fn new(thresholds: Thresholds, beat_after: Duration) -> Self {
         Self {
             budgets: BUDGETS,
             subjects: Subjects::new(thresholds),
-            beat_after: beat_after.max(ROUND),
+            beat_after: beat_after.clamp(ROUND, BEAT_MAX),
             retired: Vec::new(),
             watchers: HashMap::default(),
             everybody: Vec::new(),

@@ -239,6 +239,15 @@ fn nothing_wakes_while_nobody_watches_and_a_beat_comes_when_nothing_changes() {
 }
 
 #[test]
+fn who_watches_is_not_left_in_doubt_for_longer_than_a_dashboard_waits() {
+    let mut world = World::new();
+    world.watches = Watches::new(Thresholds::new([]).unwrap(), Duration::from_hours(1));
+    world.enter(0, &["a"]);
+    world.pass(BEAT_MAX * 3 + ROUND);
+    assert_eq!(world.beats, 3);
+}
+
+#[test]
 fn what_waits_to_be_looked_at_does_so_once_whoever_comes_and_goes() {
     let mut world = World::new();
     for _ in 0..5 {
