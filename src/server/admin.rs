@@ -5,17 +5,19 @@
 //!
 //! Invariant: what [`is_local`] refuses has no effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::assets::{self, Asset};
 use super::bus::Bus;
 use super::conns::Conns;
+use super::metrics;
 use super::route::split_namespace;
 use super::service::Service;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
+use crate::meter::news::NodeId;
 use crate::meter::{Meter, NodeFigures};
 use crate::wire::http::Request;
 use crate::wire::json::{self, Object};
@@ -98,8 +100,20 @@ pub(super) fn is_silent(node: &NodeFigures, silent_after: Duration) -> bool {
     Duration::from_millis(node.silent_ms) > silent_after
 }
 
-/// What an operator wants to know of the cluster: who is there, who may not be, and what became of the datagrams.
-pub(super) fn push_cluster(out: &mut Vec<u8>, meter: &Meter, bus: &Bus, silent_after: Duration, now: Now) {
+/// What an operator wants to know of the cluster: who is there, who may not be or is about to go, and what became of the
+/// datagrams.
+pub(super) fn push_cluster(
+    out: &mut Vec<u8>,
+    meter: &Meter,
+    bus: &Bus,
+    silent_after: Duration,
+    is_draining: bool,
+    now: Now,
+) {
+    let others_drain =
+        meter.counters().filter(|(_, counters)| metrics::are_of_draining(counters)).map(|(node, _)| node);
+    let own_drains = Some(meter.node()).filter(|_| is_draining);
+    let draining: BTreeSet<NodeId> = others_drain.chain(own_drains).collect();
     let others: Vec<NodeFigures> = meter.nodes(now).collect();
     let silent = || others.iter().filter(|node| is_silent(node, silent_after));
     let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
@@ -113,6 +127,8 @@ pub(super) fn push_cluster(out: &mut Vec<u8>, meter: &Meter, bus: &Bus, silent_a
         datagrams.numbers([("send_errors", counters.send_errors), ("sent", counters.sent)]);
     }
     json::push_array(all.member("members"), std::iter::once(&own).chain(&others), |item, node| {
+        let drains: &[u8] = if draining.contains(&node.node) { b"true" } else { b"false" };
+        item.member("draining").extend_from_slice(drains);
         item.number("members", node.members);
         item.string("node", &node.node.to_string());
         item.number("silent_ms", node.silent_ms);

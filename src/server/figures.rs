@@ -34,7 +34,8 @@ impl Server {
             Page::Cluster => {
                 let silent_after = self.silent_after();
                 let mut figures = Vec::new();
-                admin::push_cluster(&mut figures, &self.service.meter, &self.bus, silent_after, now);
+                let is_draining = self.drain.is_some();
+                admin::push_cluster(&mut figures, &self.service.meter, &self.bus, silent_after, is_draining, now);
                 figures.push(b'\n');
                 self.service.reply_json(&figures, is_head);
             }
@@ -54,9 +55,11 @@ impl Server {
         Then::Drain
     }
 
-    /// Tells the other nodes this one's counters, when it is time.
+    /// Tells the other nodes this one's counters, when it is time, or when they say that it drains: that is soon over.
     pub(super) fn tell_counters(&mut self, now: Now) {
-        if self.service.meter.wants_counters(now) {
+        let is_untold = |told: &Vec<u64>| !metrics::are_of_draining(told);
+        let begins_to_drain = self.drain.is_some() && self.told_counters.as_ref().is_some_and(is_untold);
+        if begins_to_drain || self.service.meter.wants_counters(now) {
             let own = self.counters(now);
             self.service.meter.tell_counters(&own, now);
             self.told_counters = Some(own);

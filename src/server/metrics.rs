@@ -155,6 +155,11 @@ pub(super) const COUNTERS: usize = {
 
 const _: () = assert!(COUNTERS <= COUNTERS_MAX);
 
+/// Whether a node that has told these counters is letting its members go: the last of them says so.
+pub(super) fn are_of_draining(counters: &[u64]) -> bool {
+    counters.len() == COUNTERS && counters.last().is_some_and(|&is_draining| is_draining > 0)
+}
+
 /// Appends the figures of these nodes. One that has not told any yet, or is of a version that tells others, is left out.
 pub(super) fn push_nodes(out: &mut String, nodes: &[(NodeId, &[u64])]) {
     let mut from = 0;
@@ -273,6 +278,7 @@ mod tests {
             assert!(out.lines().any(|found| found == line), "{line} is not in {out}");
         }
         assert!(!out.contains("0000000000000008"));
+        assert!(are_of_draining(&counters) && !are_of_draining(&counters[1..]) && !are_of_draining(&[0; COUNTERS]));
     }
 
     #[test]

@@ -842,3 +842,22 @@ fn the_cluster_page_says_who_is_there_and_what_became_of_the_datagrams() {
         assert_eq!(datagrams["dropped"], serde_json::json!({}), "{page}");
     }
 }
+
+#[test]
+fn the_cluster_page_says_who_drains_before_it_is_gone() {
+    // Its counters were told when the other came, and would be again when it is gone.
+    let [mut goes, stays] = audience::<2>(&[&BRISK[..], &["--drain-delay", "3"]].concat());
+    let _open = one_at_each(std::slice::from_ref(&goes), "/a");
+    stays.wait_members("a", 1);
+    let draining = |daemon: &Daemon| -> Vec<String> {
+        let page = cluster(daemon);
+        let drain = page["members"].as_array().unwrap().iter().filter(|node| node["draining"] == true);
+        drain.map(|node| node["node"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(draining(&stays), [""; 0]);
+    goes.signal("TERM");
+    wait_until("that it is known to drain", || draining(&stays) == [node_name(&goes)]);
+    assert_eq!(goes.wait_exit().code(), Some(0));
+    wait_nodes(&stays, 1);
+    assert_eq!(draining(&stays), [""; 0]);
+}
