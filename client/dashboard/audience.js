@@ -13,9 +13,14 @@ const EMPTY_S = 300;
 /** The name of everybody on the stream. */
 const EVERYBODY = '*';
 
+/** The name of a namespace on the stream, where only a sum ends in a star. */
+const toldAs = (name) => name.replace(/\*$/, '%2A');
+
 const NO_FIGURES = { created: 0, connections: NaN, uncounted: 0, peak: NaN, peakAt: 0, memberSeconds: 0, average: NaN, watch: NaN };
 
 export class Namespace {
+  /** What it is called on the pages. */
+  sent;
   members = 0;
   emptySince;
   trace = new Trace();
@@ -25,7 +30,7 @@ export class Namespace {
   toldAt = -Infinity;
 
   constructor(name, seconds) {
-    Object.assign(this, { name, shown: readable(name), emptySince: seconds }, NO_FIGURES);
+    Object.assign(this, { name, sent: name, shown: readable(name), emptySince: seconds }, NO_FIGURES);
     /** What it is searched and sorted by. */
     this.key = this.shown.toLowerCase();
   }
@@ -93,14 +98,18 @@ export class Audience {
   /** Takes in the page of all namespaces, and forgets whom it does not know. */
   learnAll(all, seconds) {
     this.stays.fill(0);
-    const known = Object.entries(all);
-    for (const [name, figures] of known) {
-      this.#at(name, seconds).learn(figures, seconds);
+    const known = new Set();
+    for (const [sent, figures] of Object.entries(all)) {
+      const name = toldAs(sent);
+      known.add(name);
+      const namespace = this.#at(name, seconds);
+      namespace.sent = sent;
+      namespace.learn(figures, seconds);
       for (let bucket = 0; bucket < 16; bucket += 1) this.stays[bucket] += figures.stays?.[bucket] ?? 0;
     }
-    if (this.namespaces.size === known.length) return;
+    if (this.namespaces.size === known.size) return;
     for (const [name, { members }] of this.namespaces) {
-      if (!members && !Object.hasOwn(all, name)) this.namespaces.delete(name);
+      if (!members && !known.has(name)) this.namespaces.delete(name);
     }
   }
 

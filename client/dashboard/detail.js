@@ -5,6 +5,7 @@
 
 import { Chart } from './chart.js';
 import { at, element, say } from './dom.js';
+import { pathTo } from './requests.js';
 import { Recorder } from './series.js';
 import { brief, clock, duration, number, readable } from './text.js';
 
@@ -25,6 +26,8 @@ export class Detail {
   #rows = null;
   #askedAt = { page: -Infinity, history: -Infinity };
   #spanS = SPANS_S['1h'];
+  /** Which one the links are of. */
+  #linked;
 
   constructor(audience, requests, requestDraw) {
     this.#audience = audience;
@@ -60,6 +63,11 @@ export class Detail {
     this.#sayLinks();
   }
 
+  /** What the pages call it. */
+  get #sent() {
+    return this.#audience.namespaces.get(this.#name)?.sent ?? this.#name;
+  }
+
   lose(seconds) {
     if (this.#name !== null) this.#recorder.note(seconds, null);
   }
@@ -70,11 +78,12 @@ export class Detail {
     if (name === undefined) return;
     if (name !== null) this.#recorder.note(seconds, this.#audience.namespaces.get(name)?.members ?? 0);
     if (name === null || document.hidden) return;
-    this.#ask('page', PAGE_MS, `/namespace/${name}`, (answer) => {
+    this.#sayLinks();
+    this.#ask('page', PAGE_MS, pathTo('namespace', this.#sent), (answer) => {
       this.#page = answer?.value ?? null;
       this.#audience.learn(name, this.#page, seconds);
     });
-    this.#ask('history', HISTORY_MS, `/history/${name}.json`, (answer) => {
+    this.#ask('history', HISTORY_MS, pathTo('history', this.#sent, '.json'), (answer) => {
       this.#rows = answer?.value.rows ?? false;
     });
   }
@@ -141,8 +150,15 @@ export class Detail {
   }
 
   #sayLinks() {
-    at('links').hidden = this.#name === null;
-    for (const link of at('links').querySelectorAll('a')) link.href = link.dataset.path.replace('*', () => this.#name ?? '');
+    const sent = this.#sent;
+    at('links').hidden = sent === null;
+    if (sent === null || sent === this.#linked) return;
+    this.#linked = sent;
+    for (const link of at('links').querySelectorAll('a')) {
+      const { folder, ending } = link.dataset;
+      link.href = pathTo(folder, sent, ending);
+      if (link.download) link.download = `${sent}${ending}`;
+    }
   }
 }
 

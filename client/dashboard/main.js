@@ -6,7 +6,7 @@
 import { Audience } from './audience.js';
 import { Detail } from './detail.js';
 import { at, say } from './dom.js';
-import { Requests } from './requests.js';
+import { Requests, pathTo } from './requests.js';
 import { TRACE_S } from './series.js';
 import { Feed, drawNodes } from './side.js';
 import { sparkline } from './sparkline.js';
@@ -144,19 +144,19 @@ async function askAll() {
 
 /** For the rows in sight: the figures of those who came since, then the last minutes. */
 function nextForRows() {
-  if (!isLive || document.hidden) return null;
+  if (!isLive || !isAllTold || document.hidden) return null;
   const rows = table.visible;
-  const untold = isAllTold && rows.find(({ toldAt }) => toldAt <= seconds() - staleS);
+  const untold = rows.find(({ toldAt }) => toldAt <= seconds() - staleS);
   if (untold) {
     untold.toldAt = seconds();
-    const { name } = untold;
-    return { path: `/namespace/${name}`, done: (answer) => audience.learn(name, answer?.value, seconds()) };
+    const { name, sent } = untold;
+    return { path: pathTo('namespace', sent), done: (answer) => audience.learn(name, answer?.value, seconds()) };
   }
   const namespace = rows.find(({ past }) => past === null);
   if (!namespace) return null;
   namespace.past = false;
   return {
-    path: `/history/${namespace.name}.json`,
+    path: pathTo('history', namespace.sent, '.json'),
     done(answer) {
       const minutes = answer?.value.rows.slice(-TRACE_S / 60) ?? [];
       namespace.past = minutes.length ? minutes.flatMap(([time, , average]) => [time, average]) : false;

@@ -50,12 +50,16 @@ export class Requests {
   }
 }
 
+/** Where the daemon tells of a namespace: it is named in the query if the browser would write its name otherwise in a path. */
+export function pathTo(folder, name, ending = '') {
+  const path = `/${folder}/${name}${ending}`;
+  const { pathname } = new URL(path, location.origin);
+  return pathname === path ? path : `/${folder}/${ending}?name=${encodeURIComponent(name)}`;
+}
+
 async function get(path) {
-  // What the browser would send in another form, the daemon would take for another name.
-  const url = new URL(path, location.origin);
-  if (url.href !== location.origin + path) return null;
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  const ask = (tries) => fetch(url, { headers: { Accept: 'application/json' }, signal })
+  const ask = (tries) => fetch(path, { headers: { Accept: 'application/json' }, signal })
     .catch((error) => (tries > 1 ? ask(tries - 1) : Promise.reject(error)));
   const response = await ask(TRIES);
   if (response.status === 404) return null;

@@ -239,6 +239,32 @@ test('names from strangers are text', async (t) => {
   assert.deepEqual(page.complaints, []);
 });
 
+test('the figures of a strange name are its own', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const names = ['a', 'a#b', '..', '"q"', 'back\\slash', 'it%20is', 'a*', '*'];
+  const members = await gather(t, meter, names.flatMap((name, index) => Array(index + 2).fill(name)));
+  // One of each leaves.
+  for (let first = 0, index = 0; index < names.length; first += index + 2, index += 1) members[first].destroy();
+  for (const [index, name] of names.entries()) await until(`who left ${name}`, async () => await meter.members(name) === index + 1);
+  const page = await openDashboard(t, meter, '#/a');
+  await shows(page, '#found', String(names.length));
+  for (const [index, name] of names.entries()) {
+    const told = name.replace(/\*$/, '%2A');
+    await page.evaluate((hash) => { location.hash = hash; }, hashOf(told));
+    await shows(page, '#chosen', readable(told));
+    await shows(page, '#now', String(index + 1));
+    await shows(page, '#joined', String(index + 2));
+    await until(`the stay at ${name}`, async () => (await page.textContent('#stayed')).startsWith('1 have left'));
+    await shows(page, '#note', '');
+    const [history] = await page.locator('#links a[href*=json]').evaluateAll((links) => Promise.all(links.map(async ({ href }) => (await fetch(href)).json())));
+    assert.equal(history.namespace, name);
+  }
+  await shows(page, '#found', String(names.length));
+  await shows(page, '#connections', String(names.length * (names.length + 3) / 2));
+  await until('all their figures', async () => await page.locator('.row:not([hidden]) .peak', { hasText: '–' }).count() === 0);
+  assert.deepEqual(page.complaints, []);
+});
+
 test('the choice is in the address, and all of it is done by keyboard', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
   await gather(t, meter, ['one', 'one', 'one', 'two', 'two', '%C3%BC%25']);
