@@ -1,7 +1,8 @@
 // table.js: all namespaces, sorted and searched, as rows that are made for what is in sight only.
 //
-// Owns the order, the search, the cursor and the elements. Keeps: as many row elements as fit, however many namespaces; a
-// row does not move under a pointer that moves, or by which somebody came, more often than once in `HELD_MS`.
+// Owns the order, the search, the cursor and the elements. Keeps: as many row elements as fit, however many namespaces, in
+// the document as they are seen, for that is how a screen reader reads them; a row does not move under a pointer that moves, or
+// by which somebody came, more often than once in `HELD_MS`.
 
 import { at, element, say, svg } from './dom.js';
 import { sparkline } from './sparkline.js';
@@ -77,6 +78,8 @@ export class Table {
   draw(namespaces, chosen) {
     this.#chosen = chosen;
     this.#namespaces = namespaces;
+    // It may have been made anew.
+    this.#cursor = namespaces.get(this.#cursor?.name) ?? this.#cursor;
     if (this.#isTimeToOrder()) this.#order();
     this.#drawRows();
   }
@@ -128,7 +131,10 @@ export class Table {
   #startGlide() {
     this.#body.classList.add('gliding');
     clearTimeout(this.#glide);
-    this.#glide = setTimeout(() => this.#body.classList.remove('gliding'), GLIDE_MS);
+    this.#glide = setTimeout(() => {
+      this.#body.classList.remove('gliding');
+      this.#putInOrder();
+    }, GLIDE_MS);
   }
 
   #sortBy(column, drawn) {
@@ -174,7 +180,8 @@ export class Table {
       this.#fill(row, namespace, index);
       index += 1;
     }
-    for (const row of this.#spare) row.hidden = true;
+    for (const row of this.#spare) retire(row);
+    this.#putInOrder();
     this.#body.style.height = `${list.length * ROW_PX}px`;
     this.#grid.ariaRowCount = list.length + 1;
     const cursor = this.#rows.get(this.#cursor);
@@ -182,6 +189,17 @@ export class Table {
     else this.#grid.removeAttribute('aria-activedescendant');
     say(at('found'), this.#query ? `${number(list.length)} of ${number(this.#namespaces.size)}` : number(list.length));
     at('nothing').hidden = list.length > 0 || !this.#query;
+  }
+
+  /** Not while rows glide: one that is put elsewhere is there at once. */
+  #putInOrder() {
+    if (this.#body.classList.contains('gliding')) return;
+    const rows = [...this.#rows.values()].sort((a, b) => a.index - b.index);
+    for (const [place, row] of rows.entries()) {
+      const before = rows[place - 1];
+      const isBehind = before?.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING;
+      if (before && !isBehind) before.after(row);
+    }
   }
 
   #fill(row, namespace, index) {
@@ -245,6 +263,13 @@ export class Table {
     this.#grid.scrollTop = Math.min(Math.max(scrollTop, bottom), top);
     this.#drawRows();
   }
+}
+
+/** Nobody is to find it until it is another's. */
+function retire(row) {
+  row.hidden = true;
+  row.index = undefined;
+  row.removeAttribute('id');
 }
 
 function makeRow(body) {

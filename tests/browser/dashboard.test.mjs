@@ -305,6 +305,49 @@ test('the choice is in the address, and all of it is done by keyboard', async (t
   }
 });
 
+test('a screen reader finds the rows in their order, and the cursor where it is', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const names = Array.from({ length: 60 }, (_, number) => `n-${String(number).padStart(2, '0')}`);
+  const came = names.flatMap((name, number) => Array(1 + number % 3).fill(name));
+  await gather(t, meter, came);
+  const page = await openDashboard(t, meter);
+  await shows(page, '#found', '60');
+  const inOrder = () => until('the order of the document', () => page.evaluate(() => {
+    const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
+    const places = [...document.querySelectorAll('.row:not([hidden])')].map((row) => Number(row.ariaRowIndex));
+    return new Set(ids).size === ids.length && places.every((place, index) => index === 0 || place === places[index - 1] + 1);
+  }));
+  await inOrder();
+  await page.locator('[role=columnheader] button', { hasText: 'Name' }).click();
+  await inOrder();
+  for (const top of [300, 250, 1e6, 0]) {
+    await page.evaluate((to) => { document.getElementById('grid').scrollTop = to; }, top);
+    await until('the rows', async () => (await table(page)).length > 5);
+    await inOrder();
+  }
+  const atCursor = () => page.evaluate(() => {
+    const row = document.getElementById(document.getElementById('grid').getAttribute('aria-activedescendant'));
+    return row && !row.hidden && row.classList.contains('cursor') && row.querySelector('.name').textContent;
+  });
+  await page.fill('#search', 'n-5');
+  await until('ten', async () => (await table(page)).length === 10);
+  await inOrder();
+  await page.press('#search', 'ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await until('the cursor', async () => await atCursor() === 'n-52');
+  // It stays there over a restart.
+  await meter.stop();
+  await shows(page, '#state', 'Reconnecting');
+  await meter.run();
+  await gather(t, meter, came);
+  await shows(page, '#state', 'Live');
+  await until('the cursor', async () => await atCursor() === 'n-52');
+  await page.keyboard.press('ArrowUp');
+  await until('the one above', async () => await atCursor() === 'n-51');
+  await inOrder();
+});
+
 test('milestones are told, the last fifty, and those of the chosen one alone', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
   await gather(t, meter, ['chosen']);
