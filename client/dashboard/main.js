@@ -63,13 +63,13 @@ follow('/?watch=*', {
     else feed.tell(type, pairs, seconds());
     requestFrame();
   },
-  lost(answer) {
+  lost(answer, until) {
     refusal = answer;
     if (isLive) lostAt = performance.now();
     isLive = false;
     pending = new Map();
-    audience.lose(seconds());
-    detail.lose(seconds());
+    audience.lose(until);
+    detail.lose(until);
     sayState();
     requestFrame();
   },

@@ -43,8 +43,13 @@ export class Recorder {
   rows = [];
   #open = null;
 
+  /** The value is this from now on; or it is not known since a time, which may be past: then what was noted since is not either. */
   note(seconds, value) {
     this.#close(seconds);
+    if (value === null) {
+      while (this.points.at(-1)?.[0] > seconds) this.points.pop();
+      while (this.rows.at(-1)?.[0] + 60 > seconds) this.rows.pop();
+    }
     if (this.value !== value) this.points.push([seconds, value]);
     while (this.points[1]?.[0] <= seconds - FINE_S) this.points.shift();
     if (value === null) {

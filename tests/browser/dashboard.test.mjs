@@ -391,6 +391,30 @@ test('the page comes back with the daemon, and forgets what that does not know',
   assert.deepEqual(await faultsFoundByAxe(page), []);
 });
 
+test('a page that has slept begins anew, and tells nothing of that time', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, Array(5).fill('night'));
+  for (const hash of ['#*', '#/night']) {
+    let streams = 0;
+    const page = await openDashboard(t, meter, hash, {}, async (it) => {
+      await it.clock.install();
+      it.on('request', (request) => { streams += request.url().endsWith('/?watch=*'); });
+    });
+    await shows(page, '#now', '5');
+    const lines = () => page.locator('#chart .line').count();
+    // What lies before it is known from one second to the next.
+    await page.clock.fastForward(2_000);
+    const before = await until('a line', async () => await page.textContent('#note') !== 'Asking for its history' && lines());
+    await page.clock.fastForward('10:00');
+    await until('another stream', () => streams === 2);
+    await shows(page, '#state', 'Live');
+    await shows(page, '#total', '5');
+    await until('a gap', async () => await lines() === before + 1);
+    assert.deepEqual(page.complaints, []);
+    await page.close();
+  }
+});
+
 test('nodes are listed, with who answers and who is silent', async (t) => {
   const meter = await Meter.start(t, ...TWO_WORKERS);
   const page = await openDashboard(t, meter);
@@ -544,6 +568,11 @@ test('what is remembered is bounded, however long it is told', () => {
   assert.deepEqual(recorder.rows[0][0], 99_960 - 60 * 1_440);
   for (let second = 0; second < 100_000; second += 15) trace.note(100_000 + second, second, 1e6);
   assert.equal(trace.points.length, 8);
+  // Of what is not known since a time that is past, nothing was noted.
+  const asleep = new Recorder();
+  for (const [second, value] of [[0, 1], [90, 2], [400, 2], [410, 3], [95, null], [420, 5], [600, 5]]) asleep.note(second, value);
+  assert.deepEqual(asleep.points, [[0, 1], [90, 2], [95, null], [420, 5]]);
+  assert.deepEqual(asleep.rows, [[0, 1, 1, 1, null, null], [420, 5, 5, 5, null, null], [480, 5, 5, 5, null, null], [540, 5, 5, 5, null, null]]);
   // Nothing is known of a loss, and a page that slept for days begins anew.
   recorder.note(100_000, null);
   recorder.note(200_000, 7);
