@@ -5,7 +5,7 @@
 
 import { at, element, say, svg } from './dom.js';
 import { FINE_S } from './series.js';
-import { brief, clock, clockWithSeconds, compact, hourAndMinute, number } from './text.js';
+import { brief, clock, clockWithSeconds, compact, countOf, hourAndMinute, number, zone } from './text.js';
 
 const MARGIN = { top: 26, right: 14, bottom: 22, left: 50 };
 const BARS_PX = 44;
@@ -20,6 +20,9 @@ const MERGED_PX = 2.5;
 
 const TIME_STEPS_S = [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600];
 const TIME_STEP_PX = 74;
+
+/** What the name of the time zone takes, at the left of the times. */
+const ZONE_PX = 62;
 
 export class Chart {
   #svg = at('chart');
@@ -75,6 +78,8 @@ export class Chart {
     const parts = [gradient(), ...grid(scale, y, plot, values.length), ...timeAxis(from, now, x, plot)];
     parts.push(...bandParts(band, lines[0]?.[0], x, y, plot.bottom), ...lineParts(lines, x, y, plot.bottom));
     if (hasBars) parts.push(...barParts(minutes, x, height - MARGIN.bottom - BARS_PX / 2));
+    at('moves').hidden = !hasBars;
+    say(at('per'), merged > 1 ? `in ${merged} minutes` : 'in a minute');
     const last = lines.at(-1)?.at(-1);
     if (last?.[0] === now) parts.push(svg('circle', { class: 'now', cx: x(now), cy: y(last[1]), r: 4.5 }));
     parts.push(...peakParts(top, x, y, plot));
@@ -84,8 +89,9 @@ export class Chart {
     parts.push(...this.#hairParts({ minutes: band, lines, fineFrom, top, x, y, plot }));
     this.#svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     this.#svg.replaceChildren(...parts);
-    const range = values.length ? `${number(Math.min(...values))} to ${number(Math.max(...values))}` : 'nothing yet';
-    this.#svg.ariaLabel = `From ${clock(from)} to ${clock(now)}: ${range}`;
+    const range = values.length ? `${number(Math.min(...values))} to ${number(Math.max(...values))} members` : 'nothing yet';
+    const most = top.value > 0 ? `; ${labelOf(top)}` : '';
+    this.#svg.ariaLabel = `From ${clock(from)} to ${clock(now)}, ${zone(now)}: ${range}${most}`;
   }
 
   #hairParts({ minutes, lines, fineFrom, top, x, y, plot }) {
@@ -96,14 +102,14 @@ export class Chart {
     if (hair >= fineFrom) {
       const [, value] = lines.flat().findLast(([seconds]) => seconds <= hair) ?? [];
       if (value === undefined) return [];
-      told = { at: hair, value, lines: [['h4', clockWithSeconds(hair)], ['b', number(value)]] };
+      told = { at: hair, value, lines: [['h4', clockWithSeconds(hair)], ['b', countOf(value, 'member')]] };
     } else {
       const minute = minutes.findLast(({ start }) => start <= hair) ?? minutes[0];
       if (!minute) return [];
       const { start, end, least, average, most, joins, leaves } = minute;
       told = { at: (start + end) / 2, value: average, lines: [
         ['h4', end - start > 60 ? `${clock(start)} – ${hourAndMinute(end)}` : clock(start)],
-        ['b', number(average)], ['span', `${number(least)} to ${number(most)}`],
+        ['b', countOf(average, 'member')], ['span', `${number(least)} to ${number(most)}`],
         ...(joins === null ? [] : [['span', `${number(joins)} came, ${number(leaves)} left`]]),
       ] };
     }
@@ -180,14 +186,17 @@ function highest(band, lines, peak, from) {
   return isPeak ? { ...peak, word: 'Peak' } : { ...top, word: 'Most' };
 }
 
-function peakParts({ value, at, word }, x, y, plot) {
+const labelOf = ({ value, at, word }) => `${word} ${brief(value)} · ${clock(at)}`;
+
+function peakParts(top, x, y, plot) {
+  const { value, at } = top;
   if (!(value > 0)) return [];
-  const [left, top] = [x(at), y(value)];
+  const [left, high] = [x(at), y(value)];
   const isLeft = left < plot.left + 80;
   const anchor = isLeft ? 'start' : left > plot.right - 80 ? 'end' : 'middle';
   return [
-    svg('circle', { class: 'peak', cx: left, cy: top, r: 4 }),
-    text(`${word} ${brief(value)} · ${clock(at)}`, left + (isLeft ? -4 : anchor === 'end' ? 4 : 0), top - 10, anchor, 'peak-label'),
+    svg('circle', { class: 'peak', cx: left, cy: high, r: 4 }),
+    text(labelOf(top), left + (isLeft ? -4 : anchor === 'end' ? 4 : 0), high - 10, anchor, 'peak-label'),
   ];
 }
 
@@ -237,7 +246,8 @@ function barParts(minutes, x, middle) {
   return [
     svg('path', { class: 'joins', d: bars('joins', 1) }),
     svg('path', { class: 'leaves', d: bars('leaves', -1) }),
-    text(compact(most), MARGIN.left - 8, middle - BARS_PX / 2 + 10, 'end'),
+    text(`+${compact(most)}`, MARGIN.left - 8, middle - BARS_PX / 2 + 10, 'end', 'scale'),
+    text(`−${compact(most)}`, MARGIN.left - 8, middle + BARS_PX / 2, 'end', 'scale'),
   ];
 }
 
@@ -247,6 +257,7 @@ function grid(scale, y, { left, right }, hasLabels) {
     parts.push(svg('line', { class: 'grid', x1: left, x2: right, y1: y(value), y2: y(value) }));
     if (hasLabels) parts.push(text(compact(value), left - 8, y(value) + 4, 'end'));
   }
+  if (hasLabels) parts.push(text('members', 0, 10, 'start'));
   return parts;
 }
 
@@ -255,10 +266,10 @@ function timeAxis(from, now, x, { left, right, height }) {
   const step = TIME_STEPS_S.find((seconds) => (now - from) / seconds <= most) ?? TIME_STEPS_S.at(-1);
   // Hours are those of the clock here.
   const offset = new Date().getTimezoneOffset() * 60;
-  const parts = [];
+  const parts = [text(zone(now), 0, height - 4, 'start', 'zone')];
   for (let seconds = Math.ceil((from - offset) / step) * step + offset; seconds <= now; seconds += step) {
     const middle = x(seconds);
-    if (middle < left + 14 || middle > right - 14) continue;
+    if (middle < Math.max(left + 14, ZONE_PX + 18) || middle > right - 14) continue;
     parts.push(text(hourAndMinute(seconds), middle, height - 4, 'middle'));
   }
   return parts;

@@ -7,7 +7,7 @@ import { Chart } from './chart.js';
 import { at, element, say } from './dom.js';
 import { pathTo } from './requests.js';
 import { Recorder } from './series.js';
-import { brief, clock, duration, number, readable } from './text.js';
+import { brief, clock, countOf, duration, number, readable } from './text.js';
 
 /** How often the page and the history of the chosen one are asked for. */
 const PAGE_MS = 5_000;
@@ -108,7 +108,7 @@ export class Detail {
     say(at('watch'), duration(of.watch));
     say(at('hours'), brief(of.memberSeconds / 3600));
     say(at('joined'), number(of.connections));
-    say(at('since'), this.#name === null ? `${number(audience.namespaces.size)} namespaces` : of.created ? `since ${clock(of.created)}` : 'not begun');
+    say(at('since'), this.#name === null ? `in ${countOf(audience.namespaces.size, 'namespace')}` : of.created ? `since ${clock(of.created)}` : 'not begun');
     say(at('peak-word'), this.#name === null ? 'Most seen' : 'Peak');
     const hasHistory = Boolean(this.#rows);
     say(at('note'), this.#name === null ? 'Live, since this page was opened'
@@ -143,10 +143,10 @@ export class Detail {
       const range = bucket === 0 ? 'below 1 s' : bucket === 15 ? `${boundOf(15)} and longer` : `${boundOf(bucket)} to ${boundOf(bucket + 1)}`;
       item.firstChild.style.setProperty('--share', count ? Math.max(count / most, 0.02) : 0);
       item.classList.toggle('median', bucket === median);
-      const title = `${range}: ${number(count)} stays, ${share} %`;
+      const title = `${range}: ${countOf(count, 'stay')}, ${share} %`;
       if (item.title !== title) item.title = item.ariaLabel = title;
     }
-    say(at('stayed'), sum ? `${number(sum)} have left, half of them after ${boundOf(median)}${median < 15 ? ` to ${boundOf(median + 1)}` : ' or more'}` : 'Nobody has left yet');
+    say(at('stayed'), sum ? `${sum === 1 ? '1 has left' : `${number(sum)} have left, half of them`} after ${boundOf(median)}${median < 15 ? ` to ${boundOf(median + 1)}` : ' or more'}` : 'Nobody has left yet');
   }
 
   #sayLinks() {

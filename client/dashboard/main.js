@@ -12,7 +12,7 @@ import { Feed, drawNodes } from './side.js';
 import { sparkline } from './sparkline.js';
 import { follow } from './stream.js';
 import { Table } from './table.js';
-import { brief, clock, hashOf, nameOf, number } from './text.js';
+import { brief, clock, countOf, hashOf, nameOf, number } from './text.js';
 
 const TICK_MS = 1_000;
 const CLUSTER_MS = 5_000;
@@ -23,8 +23,8 @@ const ALL_BYTES_PER_S = 25_000;
 const ALL_BYTES_MAX = 4e6;
 const STALE_S = 30;
 
-/** A screen reader is told the total this often. */
-const SAID_EVERY_MS = 20_000;
+/** A screen reader is told the total this often, if it is another: it interrupts whatever is being read. */
+const SAID_EVERY_MS = 60_000;
 
 /** For so long a lost stream is called reconnecting. */
 const AWAY_MS = 8_000;
@@ -245,7 +245,7 @@ let saidAt = -Infinity;
 function sayTotal() {
   if (audience.total === null || performance.now() - saidAt < SAID_EVERY_MS) return;
   saidAt = performance.now();
-  say(at('said'), `${number(audience.total)} members now`);
+  say(at('said'), `${countOf(audience.total, 'member')} now`);
 }
 
 // ---- The keyboard, the colours, the way to join ----

@@ -1,7 +1,7 @@
 // side.js: what stands beside the namespaces: the nodes of the cluster, and the feed of milestones. Owns no figures.
 
 import { at, element, say, svg } from './dom.js';
-import { clockWithSeconds, hashOf, number, readable } from './text.js';
+import { clockWithSeconds, countOf, hashOf, number, readable } from './text.js';
 
 /** How many are remembered, of all and of the chosen one. */
 const MILESTONES_MAX = 50;
@@ -16,11 +16,12 @@ export function drawNodes(cluster) {
   const most = Math.max(1, ...members.map((node) => node.members));
   const nodes = members.toSorted((a, b) => (a.node < b.node ? -1 : 1)).map((node) => {
     const isSilent = quietest.includes(node);
-    const state = node.node === own ? 'answers' : isSilent ? `silent for ${number(node.silent_ms / 1000)} s` : 'heard';
-    const item = element('li', { className: isSilent ? 'silent' : node.node === own ? 'own' : '' },
+    const [state, className] = isSilent ? [`silent for ${number(node.silent_ms / 1000)} s`, 'silent']
+      : node.draining ? ['lets its members go', 'draining'] : node.node === own ? ['answers', 'own'] : ['heard', ''];
+    const item = element('li', { className },
       element('code', { textContent: node.node.slice(0, 8), title: node.node }),
       element('span', { textContent: state }),
-      element('b', { textContent: number(node.members) }),
+      element('b', { textContent: countOf(node.members, 'member') }),
       element('i'));
     item.lastChild.style.width = `${node.members / most * 100}%`;
     return item;

@@ -6,6 +6,7 @@ const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const COMPACT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 2 });
 const MINUTE = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const SECOND = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hourCycle: 'h23' });
+const ZONE = new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' });
 const DAY = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' });
 
 /** What is not to be shown for what it does: control characters, and those that turn the direction of what follows. */
@@ -24,6 +25,11 @@ export function readable(name) {
 
 export function number(value) {
   return Number.isFinite(value) ? NUMBER.format(value) : '–';
+}
+
+/** So many of what this word says. */
+export function countOf(value, word) {
+  return `${number(value)} ${word}${value === 1 ? '' : 's'}`;
 }
 
 /** Where there is little room. */
@@ -56,6 +62,12 @@ export function clock(seconds, format = MINUTE) {
 /** The same, where there is room for one of them. */
 export function when(seconds) {
   return clock(seconds).replace(/,.*/, '');
+}
+
+/** The time zone of the clock here at that time, as in UTC+2. */
+export function zone(seconds) {
+  const parts = ZONE.formatToParts(seconds * 1000);
+  return parts.find(({ type }) => type === 'timeZoneName').value.replace('GMT', 'UTC');
 }
 
 export const clockWithSeconds = (seconds) => clock(seconds, SECOND);

@@ -55,10 +55,10 @@ test('totals, figures and stays are those of the daemon', async (t) => {
   await shows(page, '#now', '2');
   await shows(page, '#peak', '3');
   await shows(page, '#joined', '3');
-  await shows(page, '#stayed', '1 have left, half of them after 0 s to 1 s');
+  await shows(page, '#stayed', '1 has left after 0 s to 1 s');
   const stays = await page.locator('#stays li').evaluateAll((items) => items.map((item) => item.title));
   assert.equal(stays.length, 16);
-  assert.equal(stays[0], 'below 1 s: 1 stays, 100 %');
+  assert.equal(stays[0], 'below 1 s: 1 stay, 100 %');
   assert.equal(stays[10], '8 min to 17 min: 0 stays, 0 %');
   await page.click('#everybody');
   await shows(page, '#chosen', 'Everybody');
@@ -171,24 +171,29 @@ test('the chart has the peak where it was, and what a minute had', async (t) => 
   const expected = marks[0] + (marks.at(-1) - marks[0]) * (7 - low) / (high - low);
   assert.ok(Math.abs(cy - expected) < 0.5, `at ${cy}, not ${expected}`);
   assert.equal(await page.locator('#chart .joins').count(), 1);
-  assert.match(await page.getAttribute('#chart', 'aria-label'), /^From .* to .*: 0 to 7$/);
+  assert.match(await page.getAttribute('#chart', 'aria-label'), /^From .* to .*, UTC\S*: 0 to 7 members; Peak 7 · \d\d:\d\d$/);
 });
 
 test('ranges, the cross-hair and the live values of a day of history', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
   await gather(t, meter, ['show']);
-  const page = await openDashboard(t, meter, '#/show', {}, (it) => it.route('**/history/show.json', (route) => route.fulfill({ json: dayOf('show') })));
+  const page = await openDashboard(t, meter, '#/show', { timezoneId: 'Asia/Kolkata' }, (it) => it.route('**/history/show.json', (route) => route.fulfill({ json: dayOf('show') })));
   const peak = page.locator('#chart .peak-label');
   await until('the hour', async () => /^Most 150 · /.test(await peak.textContent().catch(() => '')));
+  assert.equal(await page.textContent('#chart .zone'), 'UTC+5:30');
+  assert.equal(await page.textContent('#per'), 'in a minute');
   await page.locator('#spans label', { hasText: '24 h' }).click();
   await until('the day', async () => /^Most 900 · /.test(await peak.textContent()));
   assert.equal(await page.locator('#spans input:checked').getAttribute('value'), '24h');
+  assert.match(await page.textContent('#per'), /^in \d+ minutes$/);
+  const [up, down] = await page.locator('#chart .scale').allTextContents();
+  assert.ok(/^\+\d+$/.test(up) && down === up.replace('+', '−'), `${up} ${down}`);
   const box = await page.locator('#chart').boundingBox();
   await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2);
   await page.waitForSelector('#tip');
   const [time, average, range, moves] = await page.locator('#tip > *').allTextContents();
   assert.match(time, /\d\d:\d\d – \d\d:\d\d$/);
-  assert.match(average, /^[\d,.]+$/);
+  assert.match(average, /^[\d,.]+ members$/);
   assert.match(range, /^\d+ to \d+$/);
   assert.match(moves, /^\d+ came, \d+ left$/);
   await page.mouse.move(2, 2);
@@ -206,7 +211,7 @@ test('where no history is kept, the chart is of what is heard, and says so', asy
   await shows(page, '#note', 'No history is kept of it: live, since this page was opened');
   await gather(t, meter, ['quiet', 'quiet']);
   await shows(page, '#now', '3');
-  await until('the line', async () => /^From .*: 1 to 3$/.test(await page.getAttribute('#chart', 'aria-label')));
+  await until('the line', async () => /^From .*: 1 to 3 members; (Most|Peak) 3 · /.test(await page.getAttribute('#chart', 'aria-label')));
   await shows(page, '#chart .peak-label', await page.textContent('#chart .peak-label'));
   assert.equal(await page.locator('#chart .joins').count(), 0);
 });
@@ -254,7 +259,7 @@ test('the figures of a strange name are its own', async (t) => {
     await shows(page, '#chosen', readable(told));
     await shows(page, '#now', String(index + 1));
     await shows(page, '#joined', String(index + 2));
-    await until(`the stay at ${name}`, async () => (await page.textContent('#stayed')).startsWith('1 have left'));
+    await until(`the stay at ${name}`, async () => (await page.textContent('#stayed')).startsWith('1 has left'));
     await shows(page, '#note', '');
     const [history] = await page.locator('#links a[href*=json]').evaluateAll((links) => Promise.all(links.map(async ({ href }) => (await fetch(href)).json())));
     assert.equal(history.namespace, name);
@@ -421,14 +426,15 @@ test('nodes are listed, with who answers and who is silent', async (t) => {
   await until('two nodes', async () => await page.locator('#node-list li').count() === 2);
   await shows(page, '#node-count', '2');
   assert.equal(await page.locator('#node-list .own').count(), 1);
-  assert.match(await page.textContent('#node-list .own'), /^[0-9a-f]{8}answers0$/);
+  assert.match(await page.textContent('#node-list .own'), /^[0-9a-f]{8}answers0 members$/);
   assert.match(await page.textContent('#node'), /^node [0-9a-f]{8}$/);
   assert.match(await page.textContent('#datagrams'), / [\d,]+ sent, [\d,]+ received, 0 dropped/);
-  const members = [{ node: 'aa', members: 4, silent_ms: 0 }, { node: 'bb', members: 3, silent_ms: 4_200 }];
+  const members = [{ node: 'aa', members: 4, silent_ms: 0 }, { node: 'bb', members: 1, silent_ms: 4_200 }, { node: 'cc', members: 3, silent_ms: 0, draining: true }];
   const datagrams = { sent: 1, received: 2, dropped: { forged: 3, replayed: 4 }, overflowed: 5, send_errors: 6 };
-  await page.route('**/cluster', (route) => route.fulfill({ json: { node: 'aa', members, silent: { nodes: 1, members: 3 }, datagrams } }));
-  await shows(page, '#node-count', '2, 1 silent');
-  assert.equal(await page.textContent('#node-list .silent'), 'bbsilent for 4.2 s3');
+  await page.route('**/cluster', (route) => route.fulfill({ json: { node: 'aa', members, silent: { nodes: 1, members: 1 }, datagrams } }));
+  await shows(page, '#node-count', '3, 1 silent');
+  assert.equal(await page.textContent('#node-list .draining'), 'cclets its members go3 members');
+  assert.equal(await page.textContent('#node-list .silent'), 'bbsilent for 4.2 s1 member');
   assert.match(await page.textContent('#datagrams'), /: 1 sent, 2 received, 7 dropped, 5 lost here, 6 not sent$/);
 });
 
