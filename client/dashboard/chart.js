@@ -37,10 +37,14 @@ export class Chart {
       requestDraw();
     };
     new ResizeObserver(requestDraw).observe(this.#svg);
-    this.#svg.addEventListener('pointermove', ({ clientX }) => {
-      if (this.#drawn) move(this.#drawn.secondsAt(clientX - this.#svg.getBoundingClientRect().left));
-    });
-    this.#svg.addEventListener('pointerleave', () => move(null));
+    for (const type of ['pointermove', 'pointerdown']) {
+      this.#svg.addEventListener(type, ({ clientX }) => {
+        if (this.#drawn) move(this.#drawn.secondsAt(clientX - this.#svg.getBoundingClientRect().left));
+      });
+    }
+    // A finger that was lifted has pointed at something; one that scrolls has not.
+    this.#svg.addEventListener('pointerleave', ({ pointerType }) => { if (pointerType !== 'touch') move(null); });
+    this.#svg.addEventListener('pointercancel', () => move(null));
     this.#svg.addEventListener('blur', () => move(null));
     this.#svg.addEventListener('keydown', (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];

@@ -204,6 +204,39 @@ test('ranges, the cross-hair and the live values of a day of history', async (t)
   await until('the words', async () => /came, .* left$/.test(await page.textContent('#hair')));
 });
 
+test('by touch a row is chosen, the table scrolls, and the chart tells what it is tapped at', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const names = Array.from({ length: 40 }, (_, number) => `n-${String(number).padStart(2, '0')}`);
+  await gather(t, meter, [...names, ...names.slice(0, 1)]);
+  const page = await openDashboard(t, meter, '', { hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } });
+  await shows(page, '#chosen', 'n-00');
+  await shows(page, '#found', '40');
+  const touches = await page.context().newCDPSession(page);
+  const swipe = async (x, from, to) => {
+    await touches.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x, y: from }] });
+    for (let step = 1; step <= 10; step += 1) {
+      await touches.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [{ x, y: from + (to - from) * step / 10 }] });
+    }
+    await touches.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  };
+  await page.locator('#grid').scrollIntoViewIfNeeded();
+  const grid = await page.locator('#grid').boundingBox();
+  await swipe(150, grid.y + 250, grid.y + 50);
+  await until('another place', () => page.evaluate(() => document.getElementById('grid').scrollTop > 50));
+  await page.locator('.row:not([hidden]) .name', { hasText: 'n-09' }).tap();
+  await shows(page, '#chosen', 'n-09');
+  await until('the chart', async () => await page.locator('#chart .line').count() > 0);
+  await page.locator('#chart').scrollIntoViewIfNeeded();
+  const chart = await page.locator('#chart').boundingBox();
+  const tip = page.locator('#tip');
+  assert.ok(await tip.isHidden());
+  await page.touchscreen.tap(chart.x + chart.width - 16, chart.y + 60);
+  await shows(page, '#tip b', '1 member');
+  await remains(true, () => tip.isVisible(), 1_500);
+  await page.touchscreen.tap(chart.x + 60, chart.y - 60);
+  await tip.waitFor({ state: 'hidden' });
+});
+
 test('where no history is kept, the chart is of what is heard, and says so', async (t) => {
   const meter = await Meter.start(t, ...KEPT, '--history-namespaces', '0');
   await gather(t, meter, ['quiet']);
