@@ -201,13 +201,13 @@ addEventListener('hashchange', () => {
   if (matchMedia('(max-width: 60rem)').matches) at('detail').scrollIntoView();
 });
 
-/** Who comes without a choice sees what there is most of, and keeps that. */
+/** Who comes without a choice sees what there is most of, and keeps that once all have been told. */
 function chooseLargest() {
   let largest = null;
   for (const namespace of audience.namespaces.values()) {
     if (namespace.members > (largest?.members ?? 0)) largest = namespace;
   }
-  isChosen = largest !== null;
+  isChosen = largest !== null && isAllTold;
   choose(largest?.name ?? null);
 }
 

@@ -9,15 +9,19 @@ const SECOND = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hourCycle: '
 const ZONE = new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' });
 const DAY = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' });
 
-/** What is not to be shown for what it does: control characters, and those that turn the direction of what follows. */
-const UNREADABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+/**
+ * What is not to be shown, for it does something or is nothing to see: control characters, those that turn the direction of what
+ * follows, and those that are ignored. (But joiners and variants, which emoji and some scripts are made of.)
+ */
+const UNREADABLE = /[\p{Cc}\p{Zl}\p{Zp}\u2800\ufff9-\ufffb]|(?![\u200c\u200d\ufe00-\ufe0f\u{e0020}-\u{e007f}])\p{Default_Ignorable_Code_Point}/u;
+const VISIBLE = /[^\p{Z}\p{Default_Ignorable_Code_Point}]/u;
 
 /** A name with its percent-encoding undone; as it was sent, if that is not rightly so or nothing that can be read. */
 export function readable(name) {
   if (!name.includes('%')) return name;
   try {
     const text = decodeURIComponent(name);
-    return text.trim() && !UNREADABLE.test(text) ? text : name;
+    return VISIBLE.test(text) && !UNREADABLE.test(text) ? text : name;
   } catch {
     return name;
   }
