@@ -35,7 +35,8 @@ Options:
       --enable-uuid                    take the second segment of a path for a UUID, and prevent several connections
                                        with the same one
       --cluster-notify-interval <seconds>
-                                       interval between notifications of a node (default 2)
+                                       longest interval between notifications of changes of a node; it is shorter the
+                                       fewer nodes there are, down to 0.05 (default 2)
       --cluster-node-timeout <seconds> delay after which a node's members are forgotten if nothing is heard of it
                                        (default 5)
       --notify-delta-ratio <ratio>     minimum change of the number of members before listeners are notified, as a

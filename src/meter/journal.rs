@@ -82,6 +82,11 @@ impl Journal {
         self.version
     }
 
+    /// The version of the last change that has been told to whoever was there.
+    pub(super) fn told(&self) -> u64 {
+        self.fresh.at
+    }
+
     /// The version of the last change that is not told any more: who had heard of the item and not of that change cannot
     /// be helped by what is left.
     pub(super) fn horizon(&self) -> u64 {

@@ -69,7 +69,7 @@ pub enum News<N> {
 /// A sign of life, and where the sender is: whoever has heard less asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Alive {
-    /// The version of the sender's last change.
+    /// The version of the last change that the sender has told; to whom it answers, of its last change, told at once.
     pub version: u64,
     /// The version of the last change that it does not tell any more: of a namespace that it has forgotten.
     pub horizon: u64,

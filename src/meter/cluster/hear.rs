@@ -123,7 +123,9 @@ impl Meter {
             // What was missed here is not told any more: it forgot the namespace. Then all of it is asked for anew.
             return self.bury(id, now);
         }
-        peer.version = peer.version.max(alive.version);
+        if alive.echo.is_none() || echoed.is_some() {
+            peer.version = peer.version.max(alive.version);
+        }
         peer.inbox.note_sent(alive.message, now.tick);
         let peer_node = peer.node;
         let own = self.cluster.peers.graves();

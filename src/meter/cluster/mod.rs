@@ -2,9 +2,10 @@
 //!
 //! Owns the conversation. Each node tells absolute counts of its own members, versioned by its journal:
 //!
-//! - A change after quiet is told in the same turn; further ones are gathered for the notify interval.
-//! - A sign of life carries the version of the last change. Who has heard less asks for what it missed, and is told that
-//!   and no more; so lost news heals within moments, and what does not change is never repeated.
+//! - A change after quiet is told in the same turn; further ones are gathered, for longer the more nodes there are, and for
+//!   the notify interval at most: however many they are, the bus carries no more than it can.
+//! - A sign of life carries the version of the last change that was told. Who has heard less asks for what it missed, and is
+//!   told that and no more; so lost news heals within moments, and what does not change is never repeated.
 //! - What is forgotten is told once more before that, and then no more. Signs of life and reports carry how far that goes: who
 //!   has missed it takes the node for gone, and asks for everything.
 //! - A newcomer asks everybody for everything. A node that is new to somebody, or back, is asked too, and counts once its
@@ -42,6 +43,10 @@ const ANSWER_TIME: Duration = Duration::from_millis(200);
 /// are heartbeats: who has missed the last news finds out soon.
 const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
 
+/// Changes are gathered for so much of each node that is there, and for the least of the gaps between signs of life at least:
+/// all together tell some 200 reports a second at most, and with up to ten nodes each knows of every change after 50 ms.
+const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
+
 /// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
 const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 
@@ -51,7 +56,7 @@ const GRAVES_GAP: (Duration, Duration) = (Duration::from_millis(200), Duration::
 /// What the operator decided about the cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct ClusterRules {
-    /// How long changes are gathered after something was told.
+    /// How long changes are gathered at most, after something was told.
     pub notify_interval: Duration,
     /// How long a node may be silent before its members are forgotten.
     pub node_timeout: Duration,
@@ -194,13 +199,21 @@ impl Cluster {
     }
 
     fn alive(&self, echo: Option<Echo>) -> News<Rc<str>> {
+        // Who asks is told at once what is fresh.
+        let version = if echo.is_some() { self.journal.version() } else { self.journal.told() };
         News::Alive(Alive {
-            version: self.journal.version(),
+            version,
             horizon: self.journal.horizon(),
             message: self.message_number,
             graves: self.peers.graves(),
             echo,
         })
+    }
+
+    /// How long changes are gathered, now that some were told.
+    fn gathering_time(&self) -> Duration {
+        let nodes = u32::try_from(self.peers.living()).unwrap_or(u32::MAX);
+        GATHERING_PER_NODE.saturating_mul(nodes).max(ALIVE_GAP_MIN).min(self.rules.notify_interval)
     }
 
     /// Looks at a peer at this time at the latest.

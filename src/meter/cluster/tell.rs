@@ -168,11 +168,12 @@ impl Meter {
         if is_heard && self.cluster.journal.has(Stretch::Fresh) && self.cluster.fresh_at <= now.tick {
             self.tell_stretch(Stretch::Fresh, now);
             if !self.cluster.journal.has(Stretch::Fresh) {
-                self.cluster.fresh_at = now.tick.after(self.cluster.rules.notify_interval);
+                self.cluster.fresh_at = now.tick.after(self.cluster.gathering_time());
             }
             if self.cluster.peers.living() > 0 {
+                // What is gathered meanwhile says as well how much there was to hear.
                 self.cluster.alive_gap = ALIVE_GAP_MIN;
-                self.cluster.alive_at = now.tick.after(ALIVE_GAP_MIN);
+                self.cluster.alive_at = now.tick.after(self.cluster.gathering_time().max(ALIVE_GAP_MIN));
             }
             return true;
         }

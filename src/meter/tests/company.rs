@@ -1,5 +1,6 @@
 //! The meter among other nodes, which are no more than what they say.
 
+mod gathering;
 mod missed;
 
 use super::*;
@@ -268,10 +269,10 @@ fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_lef
     let alive = News::Alive(news::Alive::default());
     scene.meter.receive(&Datagram { sender: NodeId(7), number: 1, clock: 1, news: alive }, scene.now).unwrap();
     scene.join(0, "a");
-    scene.pass_in_company(0.1);
+    scene.pass_in_company(0.02);
     scene.leave(0);
-    scene.pass_in_company(0.1);
-    assert_eq!(scene.members("a"), Some((0, 1)), "the change is gathered for the notify interval");
+    scene.pass_in_company(0.01);
+    assert_eq!(scene.members("a"), Some((0, 1)), "the change is gathered with others");
     let told = |output| match output {
         Output::Send(Datagram { news: News::Report { items, .. }, .. }) => Some(items),
         _ => None,
