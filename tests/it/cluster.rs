@@ -30,10 +30,10 @@ const BRISK: [&str; 4] = ["--cluster-notify-interval", "0.1", "--cluster-node-ti
 /// The timeout in `BRISK`.
 const BRISK_TIMEOUT: Duration = ms(1500);
 
-/// Nothing is told but what is told at once.
-const AT_ONCE: [&str; 4] = ["--cluster-notify-interval", "60", "--cluster-node-timeout", "600"];
+/// What is known soon was told soon, and nobody is forgotten for silence.
+const PATIENT: [&str; 4] = ["--cluster-notify-interval", "60", "--cluster-node-timeout", "600"];
 
-/// What "at once" may take on a busy machine. Far below the interval in `AT_ONCE`.
+/// What "at once" may take on a busy machine. Far below the intervals in `PATIENT`.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// The group of the loopback bus.
@@ -228,7 +228,7 @@ fn a_process_that_has_just_started_tells_the_total_of_all() {
 
 #[test]
 fn a_change_after_quiet_is_with_the_others_at_once() {
-    let daemons = audience::<2>(&AT_ONCE);
+    let daemons = audience::<2>(&PATIENT);
     let mut open = Vec::new();
     for (at, other, total) in [(0, 1, 1), (1, 0, 2)] {
         open.push(join_at(&daemons[at], "/ns").0);
@@ -449,7 +449,7 @@ fn stays(stream: &mut Stream) -> bool {
 
 #[test]
 fn a_process_that_says_goodbye_takes_its_members_with_it_at_once() {
-    let [stays, mut goes] = audience::<2>(&AT_ONCE);
+    let [stays, mut goes] = audience::<2>(&PATIENT);
     let _open = [join_at(&stays, "/ns").0, join_at(&goes, "/ns").0];
     stays.wait_members("ns", 2);
     goes.signal("TERM");
