@@ -650,6 +650,10 @@ impl World {
     /// have been there, and on what was the most, if a node that had seen it has not taken it with it.
     fn check_accounts(&self, have_all_left: bool) {
         for &name in self.joined.keys() {
+            // Nobody may be left who has heard of it.
+            if self.has_crashed && self.nodes.iter().all(|node| node.meter.find(name).is_none()) {
+                continue;
+            }
             let living =
                 self.nodes.iter().flat_map(|node| node.visits.get(name).into_iter().flat_map(BTreeMap::values));
             let gone = self.buried.get(name).into_iter().flatten();
