@@ -276,6 +276,10 @@ impl Meter {
     pub(super) fn forget_peer(&mut self, id: PeerId) {
         self.cluster.alarms.cancel(id);
         self.cluster.peers.remove(id);
+        // Its answer to the first question may have been recorded: the next one who is met is asked for something else.
+        if let Some((_, until)) = self.cluster.hello {
+            self.cluster.hello = Some((self.cluster.draw(), until));
+        }
     }
 
     pub(super) fn deliver(&mut self, messages: Vec<Message>) {

@@ -42,6 +42,23 @@ fn the_goodbye_of_a_stranger_is_no_acquaintance() {
 }
 
 #[test]
+fn a_recorded_answer_to_the_first_question_proves_nothing_once_its_sender_is_gone() {
+    let mut scene = clustered();
+    let nonce = scene.pass_in_company(0.1).into_iter().find_map(|output| match output {
+        Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of.is_none() => Some(ask.nonce),
+        _ => None,
+    });
+    let echo = nonce.map(|nonce| news::Echo { asker: NodeId(1), nonce });
+    let answer = News::Alive(news::Alive { echo, ..news::Alive::default() });
+    scene.hear(1, answer.clone());
+    assert_eq!(scene.meter.nodes(scene.now).count(), 1);
+    scene.hear(2, News::Bye);
+    scene.hear(1, answer);
+    assert_eq!(scene.meter.nodes(scene.now).count(), 0);
+    assert_ne!(scene.asked().map(|ask| ask.nonce), nonce);
+}
+
+#[test]
 fn a_restarted_walk_of_a_namespace_that_is_gone_meets_nobody_of_the_next() {
     let mut scene = Scene::new(|rules| rules.namespace_clean_delay = Duration::ZERO);
     scene.join(0, "a");
