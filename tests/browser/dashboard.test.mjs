@@ -563,6 +563,8 @@ test('it fits any screen', async (t) => {
     const page = await openDashboard(t, meter, `#/${'x'.repeat(255)}`, { viewport: { width, height: 900 } });
     await shows(page, '#now', '1');
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `wider than ${width}`);
+    const clipped = await page.$$eval('.totals small:not(#largest-of)', (all) => all.filter((small) => small.scrollWidth > small.clientWidth).map((small) => small.textContent));
+    assert.deepEqual(clipped, [], `at ${width}`);
     await page.close();
   }
 });
