@@ -11,6 +11,7 @@
 
 mod clock;
 pub mod listening;
+pub mod proc;
 mod registered;
 pub mod sys;
 

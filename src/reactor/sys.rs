@@ -121,13 +121,6 @@ pub fn unicast(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// How many descriptors this process has open; `None` before Linux 6.2, which does not tell without listing them.
-#[must_use]
-pub fn open_descriptors() -> Option<u64> {
-    let length = std::fs::metadata("/proc/self/fd").ok()?.len();
-    Some(length).filter(|&length| length > 0)
-}
-
 /// How many datagrams did not fit into the buffer of a socket since it was opened.
 ///
 /// # Errors
@@ -229,12 +222,6 @@ impl AsRawFd for Signals {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
-}
-
-/// The kernel's list of Unix sockets, a line each that ends with the name; empty where it is not shown.
-#[must_use]
-pub fn unix_socket_names() -> String {
-    std::fs::read_to_string("/proc/net/unix").unwrap_or_default()
 }
 
 /// Raises the limit of open descriptors as far as it goes, and returns it.

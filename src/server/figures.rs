@@ -11,7 +11,7 @@ use super::service::{Service, Then};
 use super::turn::Server;
 use crate::collections::tick::Now;
 use crate::meter::news::NodeId;
-use crate::reactor::sys;
+use crate::reactor::proc;
 use crate::wire::reply;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
@@ -109,7 +109,7 @@ impl Server {
         all.extend(turns.buckets().map(|(_, count)| count));
         all.push(turns.sum_us());
         all.push(number(conns.timers() + meter.timers()));
-        all.extend([sys::open_descriptors().unwrap_or(number(conns.len())), number(self.listeners.descriptors())]);
+        all.extend([proc::open_descriptors().unwrap_or(number(conns.len())), number(self.listeners.descriptors())]);
         all.extend([number(meter.namespace_count()), number(meter.nodes(now).count() + 1)]);
         all.extend([number(silent), meter.lost_nodes()]);
         let counters = &bus.counters;

@@ -14,7 +14,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use super::conn::Port;
 use crate::config::Config;
 use crate::meter::news::NodeId;
-use crate::reactor::sys;
+use crate::reactor::proc;
 
 /// What all the names begin with.
 const PREFIX: &str = "audience-meter/";
@@ -77,7 +77,7 @@ impl Neighbours {
 
     /// Reads all names, once: on a busy host the kernel's list is long.
     pub(super) fn look(&self) -> View {
-        let list = sys::unix_socket_names();
+        let list = proc::unix_socket_names();
         let up: Vec<Claim<'_>> = list.lines().filter_map(|line| Claim::parse(line.split_once(PREFIX)?.1)).collect();
         let clashes =
             |own: &String| Claim::parse(own).is_some_and(|own| up.iter().any(|other| own.clashes_with(other)));
