@@ -4,8 +4,9 @@
 //! `logrotate` does; and several processes may append to it.
 //!
 //! - A line is there whole or not at all. It is one write at the end of the file (`O_APPEND`), under a lock that all our
-//!   processes take; should the disk be full in the middle of it, the file is cut back to where it was. A pipe takes a line
-//!   whole or not at all by itself (`PIPE_BUF`).
+//!   processes take, into room that was allocated before (fallocate(2)), so that nobody who reads meanwhile sees a part of
+//!   it. Where a file system cannot do that, and the disk is full in the middle of a line, the file is cut back to where it
+//!   was. A pipe takes a line whole or not at all by itself (`PIPE_BUF`).
 //! - No line is waited for: not for the lock, not for room in a pipe. What cannot be written is kept, so many lines, and
 //!   tried again once a second; the log says when that begins, and how many were lost when it ends. What is written to a
 //!   file goes to the kernel's memory, and the disk is not waited for. But a disk that hangs, or a file server that does not
@@ -128,7 +129,9 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn append(mut file: &File, line: &[u8], is_regular: bool) -> io::Result<()> {
-    if !is_regular && !sys::has_room(file) {
+    if is_regular {
+        sys::allocate(file, file.metadata()?.len(), line.len())?;
+    } else if !sys::has_room(file) {
         return Err(io::Error::other("nobody takes what is written"));
     }
     let written = file.write(line)?;

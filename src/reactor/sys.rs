@@ -267,6 +267,22 @@ pub fn has_room(output: &impl AsRawFd) -> bool {
     unsafe { libc::poll(&raw mut output, 1, 0) > 0 }
 }
 
+/// Allocates room on the disk for so many bytes at this place of a file, which is not longer for it. Where the file system
+/// cannot do that, nothing is done.
+///
+/// # Errors
+/// What the kernel says: above all that there is no room.
+pub fn allocate(file: &impl AsRawFd, at: u64, bytes: usize) -> io::Result<()> {
+    let at = libc::off_t::try_from(at).map_err(io::Error::other)?;
+    let bytes = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
+    // SAFETY: no pointers are passed.
+    let result = check(unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, at, bytes) });
+    match result {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINTR)) => Ok(()),
+        result => result,
+    }
+}
+
 /// Sends a signal to a child that has not been waited for: until then nobody else has its process id.
 ///
 /// # Errors

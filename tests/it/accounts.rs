@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::injected::Tracer;
 use crate::support::{
     self, Daemon, Stream, connect, get, member, members, ms, now, read_to_end, unix_now, wait_for, wait_until,
 };
@@ -183,12 +184,19 @@ fn a_full_disk_does_no_harm_and_nothing_is_torn() {
     let path = seen.join("reports");
     // There is one page left, into which a dozen reports fit.
     fs::write(seen.join("filler"), vec![b'x'; 60 * 1024]).unwrap();
+    let trace = ["-e", "trace=fallocate,ftruncate"];
+    let tracer = Tracer::attach("a_full_disk_does_no_harm_and_nothing_is_torn", daemon.pid(), &trace);
     let mut rounds = 0;
     wait_until("the disk is full", || {
         rounds += 1;
         drop(member(&daemon, &format!("/event{rounds}")));
         daemon.log().iter().any(|line| line.contains("event=report_file_failed"))
     });
+    if let Some(calls) = tracer.map(Tracer::detach) {
+        assert!(calls.iter().any(|call| call.contains("ENOSPC")), "{calls:#?}");
+        let is_cut = calls.iter().any(|call| call.starts_with("ftruncate"));
+        assert!(!is_cut, "who reads meanwhile saw a line that is torn: {calls:#?}");
+    }
     let written = lines(&path).len();
     assert!(written > 3, "{written} lines were written before");
     let (_stream, count) = member(&daemon, "/a");

@@ -141,7 +141,7 @@ fn count_open(daemon: &Daemon, guests: &mut [Guest]) -> usize {
 // ---------------------------------------------------------------------------------------------
 
 /// strace at a process.
-struct Tracer {
+pub(crate) struct Tracer {
     child: Child,
     hear: Receiver<String>,
     lines: JoinHandle<Vec<String>>,
@@ -150,7 +150,7 @@ struct Tracer {
 impl Tracer {
     /// Attaches it with these options, or says why the test of this name is left out.
     #[track_caller]
-    fn attach(test: &str, process: u32, options: &[&str]) -> Option<Self> {
+    pub(crate) fn attach(test: &str, process: u32, options: &[&str]) -> Option<Self> {
         let mut command = Command::new("strace");
         command.args(options).args(["-p", &process.to_string()]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
@@ -181,7 +181,7 @@ impl Tracer {
 
     /// Has it let go; what it saw.
     #[track_caller]
-    fn detach(mut self) -> Vec<String> {
+    pub(crate) fn detach(mut self) -> Vec<String> {
         tell(self.child.id(), "INT");
         self.child.wait().unwrap();
         self.lines.join().unwrap()
