@@ -203,9 +203,10 @@ mod tests {
         push(&mut file, 0..WAITING_MAX + 3);
         assert!(!file.write(Tick(5)));
         assert_eq!((file.waiting.len(), file.lost, file.unwritten()), (WAITING_MAX, 3, WAITING_MAX as u64 + 3));
-        assert!(!file.write(Tick(6)), "not yet again");
         let path = scratch("full");
         file.path.clone_from(&path);
+        assert!(!file.write(Tick(6)));
+        assert!(!path.exists(), "not yet again");
         let mut now = file.next_deadline().unwrap();
         while file.write(now) {
             now.0 += 1;

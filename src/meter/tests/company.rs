@@ -1,5 +1,6 @@
 //! The meter among other nodes, which are no more than what they say.
 
+mod accounting;
 mod gathering;
 mod missed;
 
