@@ -91,6 +91,22 @@ impl Scene {
         self.hear(number + 1, News::Alive(news::Alive { echo, ..alive }));
     }
 
+    /// The node of this number says that it is there, and answers what it is asked.
+    fn meet_node(&mut self, node: u64) {
+        let mut say = |number, echo| {
+            let news = News::Alive(news::Alive { echo, ..news::Alive::default() });
+            let datagram = Datagram { sender: NodeId(node), number, clock: 1, news };
+            assert_eq!(self.meter.receive(&datagram, self.now), Ok(()));
+            self.meter.handle_timeout(self.now, true);
+            std::iter::from_fn(|| self.meter.poll_output()).find_map(|output| match output {
+                Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of == Some(NodeId(node)) => Some(ask.nonce),
+                _ => None,
+            })
+        };
+        let nonce = say(1, None).expect("who is new is asked");
+        say(2, Some(news::Echo { asker: NodeId(1), nonce }));
+    }
+
     /// What node 7 is asked.
     fn asked(&mut self) -> Option<news::Ask> {
         std::iter::from_fn(|| self.meter.poll_output()).find_map(|output| match output {

@@ -145,7 +145,7 @@ fn what_goes_on_elsewhere_does_not_end_with_this_node() {
 fn of_those_who_have_had_members_one_reports_and_if_none_is_left_one_of_all() {
     // Nodes 1 and 7 rank differently in each.
     let names: Vec<String> = (0..32).map(|number| format!("event{number}")).collect();
-    let reported = |has_own: bool, has_other: bool| {
+    let reported = |has_own: bool, has_other: bool, is_other_gone: bool| {
         let mut scene = clustered_with(ClusterRules { node_timeout: s(600.0), ..ClusterRules::default() });
         scene.meet(1);
         let names_here = names.iter().map(String::as_str).collect::<Vec<_>>();
@@ -159,11 +159,35 @@ fn of_those_who_have_had_members_one_reports_and_if_none_is_left_one_of_all() {
             scene.join(member, name);
             scene.leave(member);
         }
+        if is_other_gone {
+            scene.hear(4, News::Bye);
+        }
         endings(scene.wait(70.0)).len()
     };
-    assert_eq!((reported(true, false), reported(false, true)), (names.len(), 0));
-    let shared = reported(true, true);
+    assert_eq!((reported(true, false, false), reported(false, true, false)), (names.len(), 0));
+    assert_eq!((reported(true, true, true), reported(false, true, true)), (names.len(), names.len()));
+    let shared = reported(true, true, false);
     assert!((4..=28).contains(&shared), "{shared} of {}, and node 7 the others", names.len());
+}
+
+#[test]
+fn no_sum_of_a_node_falls_and_who_is_there_knows_best_how_long() {
+    let mut scene = clustered();
+    scene.meet(1);
+    let mut sums = news::Sums { member_ticks: 600, ..came(9) };
+    scene.hear_count(3, 0, sums, Peak::default());
+    scene.hear_count(4, 0, news::Sums { connections: 5, ..sums }, Peak::default());
+    assert_eq!((scene.members("a"), scene.accounts("a").member_ms), (Some((0, 9)), 6_000));
+    sums.member_ticks = 1_000;
+    let age = news::Age::default();
+    let grave = news::Grave { node: NodeId(7), namespace: "a", sums, age, peak: Peak::default() };
+    scene.hear(5, News::Graves(vec![grave.clone()]));
+    assert_eq!(scene.accounts("a").member_ms, 6_000, "it has not said so itself");
+    scene.hear(6, News::Bye);
+    scene.meet_node(8);
+    let datagram = Datagram { sender: NodeId(8), number: 3, clock: 3, news: News::Graves(vec![grave]) };
+    assert_eq!(scene.meter.receive(&datagram, scene.now), Ok(()));
+    assert_eq!(scene.accounts("a").member_ms, 10_000, "another heard more of it before it went");
 }
 
 #[test]
