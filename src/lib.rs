@@ -67,11 +67,12 @@
 //! multicast on loopback, multicast on the network, or unicast to named hosts.
 //!
 //! What a node knows first-hand is a journal: each change gets the next version, and an item lies at its last change. A
-//! report says "all that changed after version `from`, up to `to`, as it is now". Signs of life carry the last version; who
-//! has heard less asks for the rest and is told that stretch. So a loss heals within moments, whatever the size of the
-//! table, a newcomer is the same case with `from` 0, and nothing that is quiet is ever sent again. (A slow sweep over the
-//! table was the other way to heal losses: simpler, but with 100,000 names it takes the better part of a minute to come
-//! round at the rate that its traffic may have, and it never rests.)
+//! report says "all that changed after version `from`, up to `to`, as it is now". Signs of life carry the last version that
+//! was told; who has heard less asks for the rest and is told that stretch. So a loss heals within moments, whatever the size
+//! of the table, a newcomer is the same case with `from` 0, and nothing that is quiet is ever sent again. What changes again
+//! and again is gathered, for longer the more nodes there are, so that all of them together tell something 200 times a second
+//! at most. (A slow sweep over the table was the other way to heal losses: simpler, but with 100,000 names it takes the
+//! better part of a minute to come round at the rate that its traffic may have, and it never rests.)
 //!
 //! A node that is new to another, or was taken for gone, counts once it has repeated a number drawn for it: what somebody
 //! recorded of a dead node stays dead. What a dead node had counted in all is kept by those who survive, told on by its name

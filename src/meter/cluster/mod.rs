@@ -44,7 +44,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(200);
 const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
 
 /// Changes are gathered for so much of each node that is there, and for the least of the gaps between signs of life at least:
-/// all together tell some 200 reports a second at most, and with up to ten nodes each knows of every change after 50 ms.
+/// all together tell something 200 times a second at most, and with up to ten nodes each knows of every change after 50 ms.
 const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
 
 /// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
