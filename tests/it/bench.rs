@@ -12,9 +12,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Deadline, isolate, wait_for};
+use crate::support::{BINARY, Daemon, Deadline, isolate, wait_for};
 
-const BENCH: &str = env!("CARGO_BIN_EXE_audience-bench");
+/// The instrument; cargo puts it beside the daemon.
+fn bench() -> PathBuf {
+    Path::new(BINARY).with_file_name("audience-bench")
+}
 
 /// How long a run may take, with everything else that runs on the machine.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -31,7 +34,9 @@ struct Outcome {
 #[track_caller]
 fn run_after(shell: &str, args: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
-    let command = isolate(&mut command).args(["-c", &format!("{shell} exec \"$0\" \"$@\""), BENCH]).args(args);
+    let command = isolate(&mut command)
+        .args(["-c", &format!("{shell} exec \"$0\" \"$@\""), &bench().to_string_lossy()])
+        .args(args);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_end(child, args)
 }
@@ -190,7 +195,7 @@ fn children(process: u32) -> Vec<u32> {
 #[test]
 fn a_soak_that_is_told_to_end_takes_its_daemons_with_it() {
     let args = ["soak", "--loss", "0", "-c", "20", "--seed", "7"];
-    let mut command = Command::new(BENCH);
+    let mut command = Command::new(bench());
     let command = isolate(&mut command).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let daemons = wait_for("three daemons", || Some(children(child.id())).filter(|daemons| daemons.len() == 3));

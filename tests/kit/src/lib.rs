@@ -1,0 +1,1 @@
+//! What the integration tests, the fuzz targets and the instrument share.
