@@ -8,15 +8,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::history::HistoryId;
-use super::members::Members;
-use super::news::{Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
-use super::peers::Change;
-use super::stays::{StaysId, StaysTable};
-use super::{ItemId, MemberId, WalkId};
 use crate::collections::NONE;
 use crate::collections::list::List;
 use crate::collections::tick::{Now, Tick};
+use crate::meter::accounts::history::HistoryId;
+use crate::meter::accounts::stays::{StaysId, StaysTable};
+use crate::meter::book::members::Members;
+use crate::meter::cluster::news::{Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
+use crate::meter::cluster::peers::Change;
+use crate::meter::{ItemId, MemberId, WalkId};
 
 /// When a count is told to those who have heard another.
 #[derive(Clone, Copy, Debug)]
@@ -45,23 +45,23 @@ impl NotifyRule {
 
 /// How many members a node has in a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Present {
-    pub(super) counted: u32,
-    pub(super) uncounted: u32,
+pub(in crate::meter) struct Present {
+    pub(in crate::meter) counted: u32,
+    pub(in crate::meter) uncounted: u32,
 }
 
 /// One event and its audience.
 #[derive(Debug)]
 pub struct Namespace {
-    pub(super) name: Rc<str>,
+    pub(in crate::meter) name: Rc<str>,
     /// Its members, newest first: a count that is being told moves towards the older ones and never meets a newcomer.
-    pub(super) list: List,
+    pub(in crate::meter) list: List,
     /// The walks along its members that have not ended.
-    pub(super) walks: Vec<WalkId>,
+    pub(in crate::meter) walks: Vec<WalkId>,
     /// Marked to be told in this turn.
-    pub(super) ready: bool,
+    pub(in crate::meter) ready: bool,
     /// Whether it is in the line of those whose totals have changed.
-    pub(super) is_in_line: bool,
+    pub(in crate::meter) is_in_line: bool,
     /// How many of this node's members are counted.
     counted: u32,
     /// How many other nodes count.
@@ -78,16 +78,16 @@ pub struct Namespace {
     /// The same of the members of other nodes.
     member_ticks_elsewhere: u64,
     /// How long those of this node's members stayed who have left.
-    pub(super) stays: StaysId,
+    pub(in crate::meter) stays: StaysId,
     /// The same of other nodes.
-    pub(super) stays_elsewhere: StaysId,
+    pub(in crate::meter) stays_elsewhere: StaysId,
     peak: Peak,
     /// Its ring of rows, or `NONE`; it may be another's by now.
-    pub(super) history: HistoryId,
+    pub(in crate::meter) history: HistoryId,
     /// Whether it is known only by what others say of nodes that are gone: it may have been forgotten here before.
-    pub(super) is_hearsay: bool,
+    pub(in crate::meter) is_hearsay: bool,
     /// This node's share in the journal, or `NONE` if it never had one.
-    pub(super) share: ItemId,
+    pub(in crate::meter) share: ItemId,
     created_unix_s: u64,
     modified_unix_s: u64,
     /// The number last told; 0 before, and again once nobody is counted.
@@ -103,11 +103,11 @@ pub struct Namespace {
     /// The least and the largest first count that newcomers heard.
     newcomers_heard: (u64, u64),
     /// Since when it has been vacant; valid only while it is.
-    pub(super) empty_since: Tick,
+    pub(in crate::meter) empty_since: Tick,
 }
 
 impl Namespace {
-    pub(super) fn new(name: Rc<str>, history: HistoryId, now: Now) -> Self {
+    pub(in crate::meter) fn new(name: Rc<str>, history: HistoryId, now: Now) -> Self {
         Self {
             name,
             list: List::EMPTY,
@@ -177,17 +177,17 @@ impl Namespace {
     }
 
     /// Whether all who ever came left again before they were counted.
-    pub(super) fn is_without_trace(&self) -> bool {
+    pub(in crate::meter) fn is_without_trace(&self) -> bool {
         self.is_vacant() && self.connections() == 0
     }
 
     /// Whether nobody is there, at any node.
-    pub(super) fn is_vacant(&self) -> bool {
+    pub(in crate::meter) fn is_vacant(&self) -> bool {
         self.list.is_empty() && self.total() == 0 && self.uncounted_elsewhere == 0
     }
 
     /// What this node tells the others of it.
-    pub(super) fn share(&self, stays: &StaysTable, now: Now) -> Count<Rc<str>> {
+    pub(in crate::meter) fn share(&self, stays: &StaysTable, now: Now) -> Count<Rc<str>> {
         let grown = u64::from(self.counted).wrapping_mul(now.tick.0);
         let member_ticks = self.member_ticks.wrapping_add(grown).min(MEMBER_TICKS_MAX);
         let sums = Sums { connections: self.connections, member_ticks, stays: stays.get(self.stays) };
@@ -202,39 +202,39 @@ impl Namespace {
     }
 
     /// For how many ticks members have been counted, at all nodes and all of them together.
-    pub(super) fn member_ticks(&self, now: Tick) -> u64 {
+    pub(in crate::meter) fn member_ticks(&self, now: Tick) -> u64 {
         let grown = self.total().wrapping_mul(now.0);
         self.member_ticks.wrapping_add(self.member_ticks_elsewhere).wrapping_add(grown)
     }
 
     /// The most that were ever there at once, at all nodes.
-    pub(super) fn peak(&self) -> Peak {
+    pub(in crate::meter) fn peak(&self) -> Peak {
         self.peak
     }
 
     /// Whether as many as now were never there before.
-    pub(super) fn is_at_its_peak(&self) -> bool {
+    pub(in crate::meter) fn is_at_its_peak(&self) -> bool {
         self.total() > self.peak.members
     }
 
     /// What was the most, here or as others saw it.
-    pub(super) fn merge_peak(&mut self, peak: Peak) {
+    pub(in crate::meter) fn merge_peak(&mut self, peak: Peak) {
         self.peak = self.peak.or(peak);
     }
 
     /// What is known of it as a whole.
-    pub(super) fn age(&self, now: Now) -> Age {
+    pub(in crate::meter) fn age(&self, now: Now) -> Age {
         let empty_ms = if self.is_vacant() { now.tick.ms_since(self.empty_since) } else { 0 };
         Age { created_unix_s: self.created_unix_s, empty_ms }
     }
 
     /// The name, to keep.
-    pub(super) fn shared_name(&self) -> Rc<str> {
+    pub(in crate::meter) fn shared_name(&self) -> Rc<str> {
         self.name.clone()
     }
 
     /// Another node counts otherwise than before.
-    pub(super) fn hear_of_others(&mut self, change: &Change, age: Age, now: Now) {
+    pub(in crate::meter) fn hear_of_others(&mut self, change: &Change, age: Age, now: Now) {
         let was_vacant = self.is_vacant();
         let &Change { before, after, connections, member_ticks, .. } = change;
         self.counted_elsewhere = self.counted_elsewhere + u64::from(after.counted) - u64::from(before.counted);
@@ -254,27 +254,27 @@ impl Namespace {
         }
     }
 
-    pub(super) fn count_one(&mut self, now: Tick) {
+    pub(in crate::meter) fn count_one(&mut self, now: Tick) {
         self.counted += 1;
         self.connections += 1;
         self.member_ticks = self.member_ticks.wrapping_sub(now.0);
     }
 
-    pub(super) fn discount_one(&mut self, now: Tick) {
+    pub(in crate::meter) fn discount_one(&mut self, now: Tick) {
         self.counted -= 1;
         self.member_ticks = self.member_ticks.wrapping_add(now.0);
     }
 
-    pub(super) fn add_uncounted(&mut self) {
+    pub(in crate::meter) fn add_uncounted(&mut self) {
         self.uncounted += 1;
     }
 
-    pub(super) fn remove_uncounted(&mut self) {
+    pub(in crate::meter) fn remove_uncounted(&mut self) {
         self.uncounted -= 1;
     }
 
     /// The newest member hears `total` as it joins. If it is alone, that has told everybody.
-    pub(super) fn hear_first(&mut self, total: u64, members: &Members, now: Now) {
+    pub(in crate::meter) fn hear_first(&mut self, total: u64, members: &Members, now: Now) {
         self.newest_heard = total;
         let (least, largest) = self.newcomers_heard;
         self.newcomers_heard =
@@ -285,13 +285,13 @@ impl Namespace {
     }
 
     /// A member is about to enter; returns before which telling that is.
-    pub(super) fn note_arrival(&mut self) -> u16 {
+    pub(in crate::meter) fn note_arrival(&mut self) -> u16 {
         self.newcomers += 1;
         self.telling
     }
 
     /// The member, who came before this telling, is about to leave the list.
-    pub(super) fn note_leaving(&mut self, member: MemberId, telling: u16) {
+    pub(in crate::meter) fn note_leaving(&mut self, member: MemberId, telling: u16) {
         if telling == self.telling {
             self.newcomers = self.newcomers.saturating_sub(1);
         }
@@ -301,7 +301,7 @@ impl Namespace {
     }
 
     /// A member has left, here or elsewhere.
-    pub(super) fn note_departure(&mut self, now: Now) {
+    pub(in crate::meter) fn note_departure(&mut self, now: Now) {
         if self.total() == 0 {
             self.told = 0;
         }
@@ -314,7 +314,7 @@ impl Namespace {
     }
 
     /// When the total is to be told, which may be in the past; `None` while nobody is counted or here to listen.
-    pub(super) fn due(&self, rule: &NotifyRule) -> Option<Tick> {
+    pub(in crate::meter) fn due(&self, rule: &NotifyRule) -> Option<Tick> {
         if self.total() == 0 || self.list.is_empty() {
             return None;
         }
@@ -327,7 +327,7 @@ impl Namespace {
     }
 
     /// Takes note that the total is being told. Returns it, and whether the newest member has heard it already.
-    pub(super) fn tell(&mut self, rule: &NotifyRule, now: Now) -> (u64, bool) {
+    pub(in crate::meter) fn tell(&mut self, rule: &NotifyRule, now: Now) -> (u64, bool) {
         let total = self.total();
         // A repetition is told to everybody: it is there to find dead peers.
         let skip_newest = self.newest_heard == total && self.has_changed(rule);
@@ -355,13 +355,13 @@ impl Namespace {
 
     /// How many of this node's members are there.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn present(&self) -> Present {
+    pub(in crate::meter) fn present(&self) -> Present {
         Present { counted: self.counted, uncounted: self.uncounted }
     }
 
     /// The sum of member ticks of other nodes, at the zero of this node's clock.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn member_ticks_elsewhere(&self) -> u64 {
+    pub(in crate::meter) fn member_ticks_elsewhere(&self) -> u64 {
         self.member_ticks_elsewhere
     }
 }

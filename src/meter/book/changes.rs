@@ -10,11 +10,11 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{Meter, NamespaceId};
+use crate::meter::{Meter, NamespaceId};
 
 /// The names that wait to be looked at.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub(in crate::meter) struct Changes {
     are_kept: bool,
     /// Each with whether it was forgotten.
     names: VecDeque<(Rc<str>, bool)>,
@@ -58,14 +58,14 @@ impl Meter {
     }
 
     /// A namespace of this name is forgotten.
-    pub(super) fn note_forgotten(&mut self, name: &Rc<str>) {
+    pub(in crate::meter) fn note_forgotten(&mut self, name: &Rc<str>) {
         if self.changes.are_kept {
             self.changes.names.push_back((name.clone(), true));
         }
     }
 
     /// The total of a present namespace has changed.
-    pub(super) fn note_change(&mut self, id: NamespaceId) {
+    pub(in crate::meter) fn note_change(&mut self, id: NamespaceId) {
         let (changes, namespace) = (&mut self.changes, self.namespaces.at_mut(id));
         if changes.are_kept && !namespace.is_in_line {
             namespace.is_in_line = true;

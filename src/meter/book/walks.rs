@@ -6,10 +6,10 @@
 //! Invariant: a walk visits every member that was there when it began and is still there, once. Those who came later
 //! enter in front, behind the walk, for they have heard all there is.
 
-use super::namespace::Namespace;
-use super::{MemberId, Members, NamespaceId};
 use crate::collections::slab::Slab;
 use crate::collections::{Key, NONE};
+use crate::meter::book::namespace::Namespace;
+use crate::meter::{MemberId, Members, NamespaceId};
 
 /// A walk's key, valid until the walk has ended.
 pub type WalkId = Key;
@@ -36,13 +36,13 @@ enum Lap {
 
 /// All walks.
 #[derive(Default)]
-pub(super) struct Walks {
+pub(in crate::meter) struct Walks {
     walks: Slab<Walk>,
 }
 
 impl Walks {
     /// Begins at the newest member, or at the one after it.
-    pub(super) fn begin(
+    pub(in crate::meter) fn begin(
         &mut self,
         id: NamespaceId,
         skip_newest: bool,
@@ -57,18 +57,18 @@ impl Walks {
     }
 
     /// Has a walk visit everybody once more, from where it is: the ones ahead, then the ones behind.
-    pub(super) fn restart(&mut self, id: WalkId) {
+    pub(in crate::meter) fn restart(&mut self, id: WalkId) {
         let walk = self.walks.at_mut(id);
         walk.lap = Lap::OnceMore { until: walk.cursor };
     }
 
     /// The namespace that a walk is in.
-    pub(super) fn namespace_of(&self, id: WalkId) -> NamespaceId {
+    pub(in crate::meter) fn namespace_of(&self, id: WalkId) -> NamespaceId {
         self.walks.at(id).namespace
     }
 
     /// The next member, or `None` at the end, with which the walk is gone.
-    pub(super) fn step(
+    pub(in crate::meter) fn step(
         &mut self,
         id: WalkId,
         namespace: Option<&mut Namespace>,
@@ -92,7 +92,7 @@ impl Walks {
     }
 
     /// Moves the walks of a namespace off a member that is about to leave its list.
-    pub(super) fn step_over(&mut self, member: MemberId, namespace: &Namespace, members: &Members) {
+    pub(in crate::meter) fn step_over(&mut self, member: MemberId, namespace: &Namespace, members: &Members) {
         for &id in &namespace.walks {
             let next = members.next(member).unwrap_or(NONE);
             let walk = self.walks.at_mut(id);

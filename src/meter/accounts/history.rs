@@ -22,7 +22,7 @@ use crate::collections::tick::{Now, TICK_MS, Tick};
 use crate::collections::{Key, NONE};
 
 /// The key of a ring, or `NONE`.
-pub(super) type HistoryId = Key;
+pub(in crate::meter) type HistoryId = Key;
 
 /// How many rows a ring has at most: a day of them.
 const HISTORY_ROWS: usize = 24 * 60;
@@ -83,7 +83,7 @@ struct Ring {
 }
 
 /// Rings of the largest namespaces.
-pub(super) struct Histories {
+pub(in crate::meter) struct Histories {
     limit: usize,
     rings: Slab<Ring>,
     by_name: HashMap<Rc<str>, HistoryId>,
@@ -106,7 +106,7 @@ pub struct HistoryCursor {
 
 impl Histories {
     /// Keeps at most so many.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::meter) fn new(limit: usize) -> Self {
         Self {
             limit,
             rings: Slab::default(),
@@ -119,14 +119,21 @@ impl Histories {
     }
 
     /// The ring of a namespace that is made anew, if there is one of its name.
-    pub(super) fn find(&self, name: &str) -> HistoryId {
+    pub(in crate::meter) fn find(&self, name: &str) -> HistoryId {
         if self.by_name.is_empty() { NONE } else { self.by_name.get(name).copied().unwrap_or(NONE) }
     }
 
     /// The total of a namespace has changed, so many having come. Returns its ring, if it has one.
     ///
     /// `id` is the ring that it had last; that may be another's by now.
-    pub(super) fn note(&mut self, id: HistoryId, name: &Rc<str>, total: u64, joins: u64, now: Now) -> HistoryId {
+    pub(in crate::meter) fn note(
+        &mut self,
+        id: HistoryId,
+        name: &Rc<str>,
+        total: u64,
+        joins: u64,
+        now: Now,
+    ) -> HistoryId {
         let is_its = self.rings.get(id).is_some_and(|ring| Rc::ptr_eq(&ring.name, name) || ring.name == *name);
         let id = if is_its { id } else { self.begin(name, total.saturating_sub(joins), total, now) };
         if id == NONE {
@@ -145,7 +152,7 @@ impl Histories {
     }
 
     /// Begins to read the ring of this name, from the oldest row on.
-    pub(super) fn read(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
+    pub(in crate::meter) fn read(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
         let id = self.by_name.get(name).copied()?;
         let minute = self.minute(now);
         let shift = self.shift.unwrap_or(0);
@@ -155,7 +162,7 @@ impl Histories {
     }
 
     /// The next row, with when it began in seconds since 1970; the last is of the minute that goes on.
-    pub(super) fn next_row(&self, cursor: &mut HistoryCursor, now: Now) -> Option<(u64, Row)> {
+    pub(in crate::meter) fn next_row(&self, cursor: &mut HistoryCursor, now: Now) -> Option<(u64, Row)> {
         let ring = self.rings.get(cursor.id).filter(|ring| ring.serial == cursor.serial)?;
         cursor.minute = cursor.minute.max(ring.first_minute());
         let row = if cursor.minute == ring.open.minute {

@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::journal::Subject;
-use super::news::{self, News};
-use super::{ClaimId, ItemId, MemberId, Meter, NAME_MAX, NamespaceId, Output};
 use crate::collections::NONE;
 use crate::collections::slab::Slab;
 use crate::collections::tick::Now;
+use crate::meter::book::journal::Subject;
+use crate::meter::cluster::news::{self, News};
+use crate::meter::{ClaimId, ItemId, MemberId, Meter, NAME_MAX, NamespaceId, Output};
 
 #[derive(Debug)]
 struct Claim {
@@ -28,26 +28,32 @@ struct Claim {
 
 /// All claims of all namespaces.
 #[derive(Default)]
-pub(super) struct Claims {
+pub(in crate::meter) struct Claims {
     claims: Slab<Claim>,
     by_uuid: HashMap<NamespaceId, HashMap<Rc<str>, ClaimId>>,
 }
 
 impl Claims {
     /// The member that claims the uuid in this namespace.
-    pub(super) fn holder(&self, namespace: NamespaceId, uuid: &str) -> Option<MemberId> {
+    pub(in crate::meter) fn holder(&self, namespace: NamespaceId, uuid: &str) -> Option<MemberId> {
         let claim = *self.by_uuid.get(&namespace)?.get(uuid)?;
         Some(self.claims.at(claim).member)
     }
 
     /// When the uuid was claimed in this namespace, by one of this node's members.
-    pub(super) fn time_of(&self, namespace: NamespaceId, uuid: &str) -> Option<u64> {
+    pub(in crate::meter) fn time_of(&self, namespace: NamespaceId, uuid: &str) -> Option<u64> {
         let claim = *self.by_uuid.get(&namespace)?.get(uuid)?;
         Some(self.claims.at(claim).time_ms)
     }
 
     /// Records the claim of a uuid that nobody in the namespace holds.
-    pub(super) fn insert(&mut self, namespace: NamespaceId, uuid: &str, member: MemberId, time_ms: u64) -> ClaimId {
+    pub(in crate::meter) fn insert(
+        &mut self,
+        namespace: NamespaceId,
+        uuid: &str,
+        member: MemberId,
+        time_ms: u64,
+    ) -> ClaimId {
         let uuid: Rc<str> = uuid.into();
         let id = self.claims.insert(Claim { namespace, uuid: uuid.clone(), member, time_ms, item: NONE });
         let earlier = self.by_uuid.entry(namespace).or_default().insert(uuid, id);
@@ -56,18 +62,18 @@ impl Claims {
     }
 
     /// Takes note of where a claim is in the journal.
-    pub(super) fn note_item(&mut self, id: ClaimId, item: ItemId) {
+    pub(in crate::meter) fn note_item(&mut self, id: ClaimId, item: ItemId) {
         self.claims.at_mut(id).item = item;
     }
 
     /// What is told of a claim.
-    pub(super) fn news(&self, id: ClaimId, name_of: impl Fn(NamespaceId) -> Rc<str>) -> news::Claim<Rc<str>> {
+    pub(in crate::meter) fn news(&self, id: ClaimId, name_of: impl Fn(NamespaceId) -> Rc<str>) -> news::Claim<Rc<str>> {
         let claim = self.claims.at(id);
         news::Claim { namespace: name_of(claim.namespace), uuid: claim.uuid.clone(), time_ms: claim.time_ms }
     }
 
     /// Ends a claim; returns where it is in the journal.
-    pub(super) fn remove(&mut self, id: ClaimId) -> Option<ItemId> {
+    pub(in crate::meter) fn remove(&mut self, id: ClaimId) -> Option<ItemId> {
         let Claim { namespace, uuid, item, .. } = self.claims.remove(id)?;
         if let Some(uuids) = self.by_uuid.get_mut(&namespace) {
             uuids.remove(&uuid);
@@ -80,13 +86,13 @@ impl Claims {
 
     /// The member that made a claim.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn member_of(&self, id: ClaimId) -> Option<MemberId> {
+    pub(in crate::meter) fn member_of(&self, id: ClaimId) -> Option<MemberId> {
         self.claims.get(id).map(|claim| claim.member)
     }
 
     /// The number of claims.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::meter) fn len(&self) -> usize {
         self.claims.len()
     }
 }
@@ -114,7 +120,7 @@ impl Meter {
         }
     }
 
-    pub(super) fn end_claim_in(&mut self, id: NamespaceId, uuid: &str, now: Now) {
+    pub(in crate::meter) fn end_claim_in(&mut self, id: NamespaceId, uuid: &str, now: Now) {
         let Some(member) = self.claims.holder(id, uuid) else {
             return;
         };
@@ -124,7 +130,7 @@ impl Meter {
     }
 
     /// A member claims a uuid that nobody at this node holds.
-    pub(super) fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) {
+    pub(in crate::meter) fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) {
         let time_ms = self.cluster.claim_time_ms(now);
         let claim = self.claims.insert(id, uuid, member, time_ms);
         self.members.get_mut(member).claim = claim;

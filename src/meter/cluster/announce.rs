@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::{ALIVE_GAP_MIN, ANSWER_TIME};
 use crate::collections::NONE;
 use crate::collections::tick::{Now, Tick};
-use crate::meter::journal::{Stretch, Subject};
-use crate::meter::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
-use crate::meter::peers::{Peer, PeerId, Presence};
+use crate::meter::book::journal::{Stretch, Subject};
+use crate::meter::cluster::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
+use crate::meter::cluster::peers::{Peer, PeerId, Presence};
 use crate::meter::{COUNTERS_MAX, ItemId, Meter, NAME_MAX, Output};
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
@@ -150,7 +150,7 @@ impl Meter {
     }
 
     /// Asks a peer for what is missing, or to prove that it is there.
-    pub(super) fn ask_if_due(&mut self, id: PeerId, now: Now) {
+    pub(in crate::meter) fn ask_if_due(&mut self, id: PeerId, now: Now) {
         let Some(peer) = self.cluster.peers.get(id).filter(|peer| peer.ask_at <= now.tick) else { return };
         let nonce = match peer.presence {
             Presence::Living if peer.is_ahead() => 0,
@@ -224,7 +224,7 @@ impl Meter {
     }
 
     /// Has it told what those who are gone had counted, from the beginning.
-    pub(super) fn dig_up_graves(&mut self) {
+    pub(in crate::meter) fn dig_up_graves(&mut self) {
         self.cluster.graves_to_tell.get_or_insert((0, 0));
     }
 
@@ -269,7 +269,7 @@ impl Meter {
         self.send(news, now);
     }
 
-    pub(super) fn send(&mut self, news: News<Rc<str>>, now: Now) {
+    pub(in crate::meter) fn send(&mut self, news: News<Rc<str>>, now: Now) {
         self.cluster.number += 1;
         let (sender, number, clock) = (self.cluster.node, self.cluster.number, now.tick.0);
         let datagram = Datagram { sender, number, clock, news };

@@ -13,7 +13,7 @@ pub fn name_digest(name: &str) -> u64 {
 
 /// The finalizer of `MurmurHash3`, which spreads each bit over all: in a sum of digests, one count that is higher must not
 /// make up for another that is lower.
-pub(super) fn mix(mut hash: u64) -> u64 {
+pub(in crate::meter) fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)

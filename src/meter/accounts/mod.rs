@@ -9,12 +9,16 @@
 //!
 //! Invariant: when all who left are told of, stays and members add up to connections, but for those of nodes that died.
 
-use super::history::{Histories, HistoryCursor, Row};
-use super::news::{Age, Peak};
-use super::peers::Change;
-use super::stays::{Stays, bucket_of};
-use super::{Meter, NONE, NamespaceId};
+pub(super) mod ending;
+pub(super) mod history;
+pub(super) mod stays;
+
 use crate::collections::tick::{Now, TICK_MS};
+use crate::meter::accounts::history::{Histories, HistoryCursor, Row};
+use crate::meter::accounts::stays::{Stays, bucket_of};
+use crate::meter::cluster::news::{Age, Peak};
+use crate::meter::cluster::peers::Change;
+use crate::meter::{Meter, NONE, NamespaceId};
 
 /// What an event has come to so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,14 +72,14 @@ impl Meter {
     }
 
     /// A member that was counted for so long has left.
-    pub(super) fn note_stay(&mut self, id: NamespaceId, ticks: u64, now: Now) {
+    pub(in crate::meter) fn note_stay(&mut self, id: NamespaceId, ticks: u64, now: Now) {
         let namespace = self.namespaces.at_mut(id);
         self.stays.add_one(&mut namespace.stays, bucket_of(ticks * TICK_MS));
         self.note_total(id, 0, now);
     }
 
     /// Takes over what has changed at another node, and what that knows of the namespace as a whole.
-    pub(super) fn take_over(&mut self, id: NamespaceId, change: &Change, age: Age, peak: Peak, now: Now) {
+    pub(in crate::meter) fn take_over(&mut self, id: NamespaceId, change: &Change, age: Age, peak: Peak, now: Now) {
         let namespace = self.namespaces.at_mut(id);
         namespace.hear_of_others(change, age, now);
         self.stays.add(&mut namespace.stays_elsewhere, &change.stays);
@@ -104,7 +108,7 @@ impl Meter {
     }
 
     /// The total has changed, as so many came who are known of. Returns whether it was never as large.
-    pub(super) fn note_total(&mut self, id: NamespaceId, joins: u64, now: Now) -> bool {
+    pub(in crate::meter) fn note_total(&mut self, id: NamespaceId, joins: u64, now: Now) -> bool {
         let namespace = self.namespaces.at_mut(id);
         namespace.history = self.histories.note(namespace.history, &namespace.name, namespace.total(), joins, now);
         let is_peak = namespace.is_at_its_peak() && namespace.share != NONE;

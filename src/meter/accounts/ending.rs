@@ -16,12 +16,12 @@
 
 use std::rc::Rc;
 
-use super::digest::{mix, name_digest};
-use super::namespace::Namespace;
-use super::news::NodeId;
-use super::peers::Presence;
-use super::{Accounts, Meter, NONE, NamespaceId, Output};
 use crate::collections::tick::{Now, Tick};
+use crate::meter::book::namespace::Namespace;
+use crate::meter::cluster::digest::{mix, name_digest};
+use crate::meter::cluster::news::NodeId;
+use crate::meter::cluster::peers::Presence;
+use crate::meter::{Accounts, Meter, NONE, NamespaceId, Output};
 
 /// What an event came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Meter {
     /// Forgets a vacant namespace, unless something is still on its way, and then tries it again soon: along its members,
     /// who are gone, for its key would be used again, and it would reach others; or to the other nodes, who are to hear that
     /// nobody is there.
-    pub(super) fn forget(&mut self, id: NamespaceId, now: Now) {
+    pub(in crate::meter) fn forget(&mut self, id: NamespaceId, now: Now) {
         let Some(namespace) = self.namespaces.get(id) else { return };
         let is_walked = !namespace.walks.is_empty();
         if let Some(until) = if is_walked { Some(now.tick) } else { self.untold_until(namespace.share) } {

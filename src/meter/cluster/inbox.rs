@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::news::MessagePart;
 use crate::collections::tick::Tick;
+use crate::meter::cluster::news::MessagePart;
 
 /// How long a missing part is waited for: the last copy leaves after 200 ms, and the path may take as long again.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -23,9 +23,9 @@ const TEXT_MAX: usize = 16 * 1024;
 
 /// A message for the members of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) namespace: Rc<str>,
-    pub(super) text: String,
+pub(in crate::meter) struct Message {
+    pub(in crate::meter) namespace: Rc<str>,
+    pub(in crate::meter) text: String,
 }
 
 /// Parts that are missing.
@@ -39,7 +39,7 @@ struct Gap {
 
 /// The parts of one sender.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(in crate::meter) struct Inbox {
     /// The number that is delivered next; `None` before anything is known of the sender's count.
     next: Option<u64>,
     /// The largest number that the sender is known to have sent.
@@ -52,14 +52,14 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// The sender is known to have sent parts up to this number. At the first contact they are none of ours.
-    pub(super) fn note_sent(&mut self, sent: u64, now: Tick) {
+    pub(in crate::meter) fn note_sent(&mut self, sent: u64, now: Tick) {
         self.next.get_or_insert(sent + 1);
         self.sent = self.sent.max(sent);
         self.watch_gap(now);
     }
 
     /// Takes a part in; returns the messages that are complete, in order.
-    pub(super) fn receive(&mut self, part: &MessagePart<&str>, now: Tick) -> Vec<Message> {
+    pub(in crate::meter) fn receive(&mut self, part: &MessagePart<&str>, now: Tick) -> Vec<Message> {
         let next = *self.next.get_or_insert(part.number);
         if part.number < next {
             return Vec::new();
@@ -83,12 +83,12 @@ impl Inbox {
     }
 
     /// When the gap is given up.
-    pub(super) fn skip_at(&self) -> Option<Tick> {
+    pub(in crate::meter) fn skip_at(&self) -> Option<Tick> {
         self.gap.map(|gap| gap.skip_at)
     }
 
     /// Gives up the gap; returns what was held back behind it.
-    pub(super) fn skip(&mut self, now: Tick) -> Vec<Message> {
+    pub(in crate::meter) fn skip(&mut self, now: Tick) -> Vec<Message> {
         let mut complete = Vec::new();
         let last = self.gap.take().map_or(0, |gap| gap.last);
         while let Some(next) = self.next.filter(|&next| next <= last) {
@@ -102,7 +102,7 @@ impl Inbox {
     }
 
     /// Gives up all gaps; returns everything that was held back.
-    pub(super) fn finish(&mut self, now: Tick) -> Vec<Message> {
+    pub(in crate::meter) fn finish(&mut self, now: Tick) -> Vec<Message> {
         self.gap = Some(Gap { skip_at: now, last: self.sent });
         self.skip(now)
     }

@@ -5,9 +5,9 @@
 //!
 //! Invariant: a member has a timer in `pending` exactly while it is pending.
 
-use super::members::Standing;
-use super::{MemberId, Meter, NamespaceId};
 use crate::collections::tick::Now;
+use crate::meter::book::members::Standing;
+use crate::meter::{MemberId, Meter, NamespaceId};
 
 impl Meter {
     /// A stream opens as in [`join`](Self::join), but is not to be counted before [`count`](Self::count) says so. It hears
@@ -25,12 +25,12 @@ impl Meter {
     }
 
     /// The standing of somebody who comes and is to be counted.
-    pub(super) fn first_standing(&self) -> Standing {
+    pub(in crate::meter) fn first_standing(&self) -> Standing {
         if self.rules.increment_delay.is_zero() { Standing::Counted } else { Standing::Pending }
     }
 
     /// The present member has this standing from now on.
-    pub(super) fn set_standing(&mut self, member: MemberId, standing: Standing, now: Now) {
+    pub(in crate::meter) fn set_standing(&mut self, member: MemberId, standing: Standing, now: Now) {
         let id = self.members.get_mut(member).namespace;
         self.members.set_standing(member, standing, self.namespaces.at_mut(id), now.tick);
         if standing == Standing::Pending {
@@ -43,7 +43,7 @@ impl Meter {
     }
 
     /// One more of this namespace has this standing: the others are to know, if it is to be known.
-    pub(super) fn note_standing(&mut self, id: NamespaceId, standing: Standing, now: Now) {
+    pub(in crate::meter) fn note_standing(&mut self, id: NamespaceId, standing: Standing, now: Now) {
         if standing != Standing::Pending {
             self.touch_share(id);
             // With a share of its own, a node sees the peak that it was a bystander of before.
@@ -52,7 +52,7 @@ impl Meter {
     }
 
     /// The pending member is counted when it has stayed for the increment delay.
-    pub(super) fn wait_to_count(&mut self, member: MemberId, now: Now) {
+    pub(in crate::meter) fn wait_to_count(&mut self, member: MemberId, now: Now) {
         self.pending.set(member, now.tick.after(self.rules.increment_delay));
     }
 }

@@ -16,23 +16,23 @@ mod pairs;
 
 use std::collections::{HashMap, VecDeque};
 
-use super::inbox::Inbox;
-use super::news::NodeId;
-use super::stays::StaysTable;
-use super::window::Window;
-use super::{COUNTERS_MAX, NamespaceId};
 use crate::collections::Key;
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
-pub(super) use pairs::{Change, Pair};
+use crate::meter::accounts::stays::StaysTable;
+use crate::meter::cluster::inbox::Inbox;
+use crate::meter::cluster::news::NodeId;
+use crate::meter::cluster::window::Window;
+use crate::meter::{COUNTERS_MAX, NamespaceId};
+pub(in crate::meter) use pairs::{Change, Pair};
 
 /// A peer's key.
-pub(super) type PeerId = Key;
+pub(in crate::meter) type PeerId = Key;
 
 /// Whether a peer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(in crate::meter) enum Presence {
     /// It is there.
     Living,
     /// It is not: it has said goodbye, or nothing for too long, or has only been heard of. If something was heard of it
@@ -49,54 +49,54 @@ const PAIR_SHARDS: usize = 16;
 /// What all others together have in a namespace.
 #[cfg(any(test, debug_assertions))]
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Others {
-    pub(super) counted: u64,
-    pub(super) uncounted: u64,
+pub(in crate::meter) struct Others {
+    pub(in crate::meter) counted: u64,
+    pub(in crate::meter) uncounted: u64,
     /// The sum of member ticks at the zero of this node's clock.
-    pub(super) member_ticks: u64,
-    pub(super) stays: super::Stays,
+    pub(in crate::meter) member_ticks: u64,
+    pub(in crate::meter) stays: crate::meter::Stays,
 }
 
 /// Another node.
 #[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) node: NodeId,
-    pub(super) presence: Presence,
-    pub(super) heard_at: Tick,
+pub(in crate::meter) struct Peer {
+    pub(in crate::meter) node: NodeId,
+    pub(in crate::meter) presence: Presence,
+    pub(in crate::meter) heard_at: Tick,
     /// Up to which version all of its items are known.
-    pub(super) known: u64,
+    pub(in crate::meter) known: u64,
     /// The number of the datagram by which it was found to be there.
-    pub(super) proof: u64,
+    pub(in crate::meter) proof: u64,
     /// Up to which version all is known that it has told since then; of what is older, nothing was heard but what was told
     /// later. While a newcomer is still told what there is, this is ahead of `known`.
-    pub(super) base: u64,
+    pub(in crate::meter) base: u64,
     /// The version it is at, as far as it was heard.
-    pub(super) version: u64,
+    pub(in crate::meter) version: u64,
     /// The latest time of its own clock that it has told, in ticks, while it was there.
-    pub(super) clock: u64,
+    pub(in crate::meter) clock: u64,
     /// What this node's clock is ahead of it, in ticks and modulo 2^64, as it was when it was found to be there. News took its
     /// time to come, but always the same.
     offset: u64,
     /// When it may be asked again.
-    pub(super) ask_at: Tick,
+    pub(in crate::meter) ask_at: Tick,
     /// How many of its members are counted here.
     members: u64,
-    pub(super) pairs: ShardMap<NamespaceId, Pair, BuildKeyHasher>,
+    pub(in crate::meter) pairs: ShardMap<NamespaceId, Pair, BuildKeyHasher>,
     /// How many more it has, in each namespace that has some, who are not counted. A pair is there for each of those, too.
     uncounted: HashMap<NamespaceId, u32, BuildKeyHasher>,
     /// The digest of what it has counted in all.
     digest: u64,
     /// While it is being buried: the first namespace in which its members may still be counted. It is back when that is over.
     burial: Option<NamespaceId>,
-    pub(super) inbox: Inbox,
+    pub(in crate::meter) inbox: Inbox,
     /// What it last told of itself.
-    pub(super) counters: Box<[u64]>,
+    pub(in crate::meter) counters: Box<[u64]>,
     window: Window,
 }
 
 /// All other nodes.
 #[derive(Default)]
-pub(super) struct Peers {
+pub(in crate::meter) struct Peers {
     table: Slab<Peer>,
     by_node: HashMap<NodeId, PeerId>,
     /// How many are there, or may be.
@@ -115,42 +115,42 @@ pub(super) struct Peers {
 
 impl Peers {
     /// The key of a node.
-    pub(super) fn find(&self, node: NodeId) -> Option<PeerId> {
+    pub(in crate::meter) fn find(&self, node: NodeId) -> Option<PeerId> {
         self.by_node.get(&node).copied()
     }
 
     /// The peer of this key.
-    pub(super) fn at(&self, id: PeerId) -> &Peer {
+    pub(in crate::meter) fn at(&self, id: PeerId) -> &Peer {
         self.table.at(id)
     }
 
     /// The peer of this key, if it is still remembered.
-    pub(super) fn get(&self, id: PeerId) -> Option<&Peer> {
+    pub(in crate::meter) fn get(&self, id: PeerId) -> Option<&Peer> {
         self.table.get(id)
     }
 
     /// The peer of this key, to change.
-    pub(super) fn at_mut(&mut self, id: PeerId) -> &mut Peer {
+    pub(in crate::meter) fn at_mut(&mut self, id: PeerId) -> &mut Peer {
         self.table.at_mut(id)
     }
 
     /// All peers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+    pub(in crate::meter) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
         self.table.iter()
     }
 
     /// The first peer from this key on of which nothing is left but what it had counted.
-    pub(super) fn next_remembered(&self, from: PeerId) -> Option<(PeerId, &Peer)> {
+    pub(in crate::meter) fn next_remembered(&self, from: PeerId) -> Option<(PeerId, &Peer)> {
         self.table.iter_from(from).find(|(_, peer)| peer.is_remembered())
     }
 
     /// How many are remembered, present or gone.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::meter) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// Remembers a node.
-    pub(super) fn insert(&mut self, node: NodeId, presence: Presence, now: Tick) -> PeerId {
+    pub(in crate::meter) fn insert(&mut self, node: NodeId, presence: Presence, now: Tick) -> PeerId {
         let id = self.table.insert(Peer {
             node,
             presence,
@@ -178,22 +178,22 @@ impl Peers {
     }
 
     /// Whether nobody is there who could hear.
-    pub(super) fn is_alone(&self) -> bool {
+    pub(in crate::meter) fn is_alone(&self) -> bool {
         self.company == 0
     }
 
     /// How many are there.
-    pub(super) fn living(&self) -> usize {
+    pub(in crate::meter) fn living(&self) -> usize {
         self.living
     }
 
     /// How many there are besides those who are only remembered.
-    pub(super) fn not_only_remembered(&self) -> usize {
+    pub(in crate::meter) fn not_only_remembered(&self) -> usize {
         self.table.len() - self.remembered
     }
 
     /// Changes whether a peer is there.
-    pub(super) fn set_presence(&mut self, id: PeerId, presence: Presence) {
+    pub(in crate::meter) fn set_presence(&mut self, id: PeerId, presence: Presence) {
         let peer = self.table.at_mut(id);
         let was_remembered = peer.is_remembered();
         let before = std::mem::replace(&mut peer.presence, presence);
@@ -213,7 +213,7 @@ impl Peers {
     }
 
     /// Forgets a node of which nothing is known.
-    pub(super) fn remove(&mut self, id: PeerId) {
+    pub(in crate::meter) fn remove(&mut self, id: PeerId) {
         self.set_presence(id, GONE);
         if let Some(peer) = self.table.remove(id) {
             debug_assert!(peer.pairs.is_empty(), "what was counted is kept");
@@ -222,12 +222,12 @@ impl Peers {
     }
 
     /// The digest of what is known of those who are gone.
-    pub(super) fn graves(&self) -> u64 {
+    pub(in crate::meter) fn graves(&self) -> u64 {
         self.graves
     }
 
     /// Takes a peer for gone. Its members are still to be taken off the counts.
-    pub(super) fn bury(&mut self, id: PeerId) {
+    pub(in crate::meter) fn bury(&mut self, id: PeerId) {
         if self.table.at(id).presence != Presence::Living {
             return;
         }
@@ -240,13 +240,13 @@ impl Peers {
     }
 
     /// Whether somebody is being buried.
-    pub(super) fn is_burying(&self) -> bool {
+    pub(in crate::meter) fn is_burying(&self) -> bool {
         !self.burials.is_empty()
     }
 
     /// Panics if the book does not balance. Returns what all others together have in each namespace.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, Others> {
+    pub(in crate::meter) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, Others> {
         let mut others: HashMap<NamespaceId, Others> = HashMap::new();
         let (mut graves, mut living, mut remembered, mut histograms) = (0_u64, 0, 0, 0);
         for (_, peer) in self.table.iter() {
@@ -290,23 +290,23 @@ impl Peers {
 
 impl Peer {
     /// Whether the datagram of this number is new: not one that was seen, and not so old that it cannot be told.
-    pub(super) fn is_new(&mut self, number: u64) -> bool {
+    pub(in crate::meter) fn is_new(&mut self, number: u64) -> bool {
         self.window.admit(number)
     }
 
     /// Whether no later datagram than the one of this number has been heard. Only such a one is a sign of life: others may
     /// have been recorded, and kept for this.
-    pub(super) fn is_latest(&self, number: u64) -> bool {
+    pub(in crate::meter) fn is_latest(&self, number: u64) -> bool {
         self.window.is_highest(number)
     }
 
     /// How many of its members are counted here.
-    pub(super) fn members(&self) -> u64 {
+    pub(in crate::meter) fn members(&self) -> u64 {
         self.members
     }
 
     /// It has been found to be there, when its clock showed this.
-    pub(super) fn set_clock(&mut self, clock: u64, now: Tick) {
+    pub(in crate::meter) fn set_clock(&mut self, clock: u64, now: Tick) {
         self.clock = clock;
         self.offset = now.0.wrapping_sub(clock);
     }
@@ -317,7 +317,7 @@ impl Peer {
     }
 
     /// Whether its members are still being taken off the counts.
-    pub(super) fn is_being_buried(&self) -> bool {
+    pub(in crate::meter) fn is_being_buried(&self) -> bool {
         self.burial.is_some()
     }
 
@@ -339,7 +339,7 @@ impl Peer {
     }
 
     /// It has told these figures of itself in the datagram of this number. Of a later one they are newer already.
-    pub(super) fn note_counters(&mut self, number: u64, counters: &[u64]) {
+    pub(in crate::meter) fn note_counters(&mut self, number: u64, counters: &[u64]) {
         if self.is_latest(number) {
             self.counters = counters.iter().copied().take(COUNTERS_MAX).collect();
         }
@@ -347,17 +347,17 @@ impl Peer {
 
     /// Whether a report in the datagram of this number, up to this version, may have news. One from before it was found to be
     /// there may tell of what it has taken back since, unheard.
-    pub(super) fn wants(&self, number: u64, to: u64) -> bool {
+    pub(in crate::meter) fn wants(&self, number: u64, to: u64) -> bool {
         number > self.proof && to > self.known
     }
 
     /// Whether nothing was missed of what it had to tell up to this version.
-    pub(super) fn has_heard(&self, version: u64) -> bool {
+    pub(in crate::meter) fn has_heard(&self, version: u64) -> bool {
         version <= self.base.max(self.known)
     }
 
     /// Whether it has more to tell than is known.
-    pub(super) fn is_ahead(&self) -> bool {
+    pub(in crate::meter) fn is_ahead(&self) -> bool {
         self.presence == Presence::Living && self.known < self.version
     }
 }
@@ -365,9 +365,9 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::book::namespace::Present;
+    use crate::meter::cluster::news::Sums;
     use crate::meter::name_digest;
-    use crate::meter::namespace::Present;
-    use crate::meter::news::Sums;
 
     fn sums(connections: u64, member_ticks: u64) -> Sums {
         Sums { connections, member_ticks, ..Sums::default() }

@@ -5,14 +5,14 @@
 //!
 //! Invariant: a present member is in exactly its namespace's list, newest first.
 
-use super::{ClaimId, MemberId, Namespace, NamespaceId};
 use crate::collections::NONE;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::tick::Tick;
+use crate::meter::{ClaimId, MemberId, Namespace, NamespaceId};
 
 /// Whether a member is in the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(in crate::meter) enum Standing {
     /// It is.
     Counted,
     /// It will be, once it has stayed for the increment delay.
@@ -26,10 +26,10 @@ pub(super) enum Standing {
 pub struct Member {
     link: Link,
     /// The namespace it is in; `NONE` when nobody is present under this key.
-    pub(super) namespace: NamespaceId,
+    pub(in crate::meter) namespace: NamespaceId,
     /// The claim that its uuid makes, or `NONE`.
-    pub(super) claim: ClaimId,
-    pub(super) standing: Standing,
+    pub(in crate::meter) claim: ClaimId,
+    pub(in crate::meter) standing: Standing,
     /// The telling of its namespace before which it came.
     telling: u16,
     /// The low bits of the tick since which it is counted: stays of more than 497 days seem shorter by that.
@@ -61,7 +61,7 @@ impl Linked for Member {
 
 /// All members of all namespaces.
 #[derive(Default)]
-pub(super) struct Members {
+pub(in crate::meter) struct Members {
     table: Vec<Member>,
     /// How many are counted.
     counted: u64,
@@ -69,7 +69,7 @@ pub(super) struct Members {
 
 impl Members {
     /// The member present under this key.
-    pub(super) fn get(&self, member: MemberId) -> Option<&Member> {
+    pub(in crate::meter) fn get(&self, member: MemberId) -> Option<&Member> {
         self.table.get(member as usize).filter(|member| member.namespace != NONE)
     }
 
@@ -77,12 +77,12 @@ impl Members {
     ///
     /// # Panics
     /// If nobody is present under it.
-    pub(super) fn get_mut(&mut self, member: MemberId) -> &mut Member {
+    pub(in crate::meter) fn get_mut(&mut self, member: MemberId) -> &mut Member {
         self.table.get_mut(member as usize).filter(|member| member.namespace != NONE).expect("the member is present")
     }
 
     /// Puts a new member in front of all others of its namespace.
-    pub(super) fn enter(
+    pub(in crate::meter) fn enter(
         &mut self,
         member: MemberId,
         id: NamespaceId,
@@ -104,7 +104,13 @@ impl Members {
     }
 
     /// From now on the present member, which was not counted so far, has this standing.
-    pub(super) fn set_standing(&mut self, member: MemberId, to: Standing, namespace: &mut Namespace, now: Tick) {
+    pub(in crate::meter) fn set_standing(
+        &mut self,
+        member: MemberId,
+        to: Standing,
+        namespace: &mut Namespace,
+        now: Tick,
+    ) {
         let record = self.get_mut(member);
         let before = std::mem::replace(&mut record.standing, to);
         record.counted_at = low_bits(now);
@@ -137,12 +143,12 @@ impl Members {
     }
 
     /// How many members are counted, in all namespaces.
-    pub(super) fn counted(&self) -> u64 {
+    pub(in crate::meter) fn counted(&self) -> u64 {
         self.counted
     }
 
     /// Takes a present member out of its namespace; returns for how many ticks it was counted, if it was.
-    pub(super) fn exit(&mut self, member: MemberId, namespace: &mut Namespace, now: Tick) -> Option<u64> {
+    pub(in crate::meter) fn exit(&mut self, member: MemberId, namespace: &mut Namespace, now: Tick) -> Option<u64> {
         let Member { standing, telling, counted_at, .. } = *self.get_mut(member);
         namespace.note_leaving(member, telling);
         namespace.list.remove(&mut self.table, member);
@@ -152,13 +158,13 @@ impl Members {
     }
 
     /// The member that joined the same namespace just before this present one.
-    pub(super) fn next(&self, member: MemberId) -> Option<MemberId> {
+    pub(in crate::meter) fn next(&self, member: MemberId) -> Option<MemberId> {
         Some(List::next(&self.table, member)).filter(|&next| next != NONE)
     }
 
     /// The members of a namespace, newest first.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn of(&self, namespace: &Namespace) -> impl Iterator<Item = (MemberId, &Member)> {
+    pub(in crate::meter) fn of(&self, namespace: &Namespace) -> impl Iterator<Item = (MemberId, &Member)> {
         namespace.list.iter(&self.table).filter_map(|member| Some((member, self.get(member)?)))
     }
 }

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use super::{ALIVE_GAP_MIN, ANSWER_TIME, GRAVES_GAP, Rejection};
 use crate::collections::tick::Now;
-use crate::meter::inbox::Message;
-use crate::meter::namespace::Present;
-use crate::meter::news::{Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Peak, Wanted};
-use crate::meter::peers::{PeerId, Presence};
+use crate::meter::book::namespace::Present;
+use crate::meter::cluster::inbox::Message;
+use crate::meter::cluster::news::{
+    Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, News, NodeId, Peak, Wanted,
+};
+use crate::meter::cluster::peers::{PeerId, Presence};
 use crate::meter::{Meter, NamespaceId, Output, name_digest};
 
 /// How far the clock of another host may be ahead, in milliseconds.
@@ -251,7 +253,7 @@ impl Meter {
     }
 
     /// Takes a peer for gone: its members are, too.
-    pub(super) fn bury(&mut self, id: PeerId, now: Now) {
+    pub(in crate::meter) fn bury(&mut self, id: PeerId, now: Now) {
         // What it said and was held back was said all the same.
         let complete = self.cluster.peers.at_mut(id).inbox.finish(now.tick);
         self.deliver(complete);
@@ -262,7 +264,7 @@ impl Meter {
     }
 
     /// Takes members of those who are gone off the counts, as many as fit into a turn.
-    pub(super) fn go_on_burying(&mut self, now: Now) {
+    pub(in crate::meter) fn go_on_burying(&mut self, now: Now) {
         let mut budget = self.cluster.rules.burials_per_turn;
         loop {
             let namespaces = &self.namespaces;
@@ -273,7 +275,7 @@ impl Meter {
         }
     }
 
-    pub(super) fn forget_peer(&mut self, id: PeerId) {
+    pub(in crate::meter) fn forget_peer(&mut self, id: PeerId) {
         self.cluster.alarms.cancel(id);
         self.cluster.peers.remove(id);
         // Its answer to the first question may have been recorded: the next one who is met is asked for something else.
@@ -282,7 +284,7 @@ impl Meter {
         }
     }
 
-    pub(super) fn deliver(&mut self, messages: Vec<Message>) {
+    pub(in crate::meter) fn deliver(&mut self, messages: Vec<Message>) {
         for message in messages {
             if self.find(&message.namespace).is_some() {
                 let text = message.text.into();

@@ -13,10 +13,10 @@
 
 use super::{Peer, PeerId, Peers, Presence};
 use crate::meter::NamespaceId;
-use crate::meter::digest::mix;
-use crate::meter::namespace::Present;
-use crate::meter::news::{MEMBER_TICKS_MAX, NodeId, Sums};
-use crate::meter::stays::{Stays, StaysId, StaysTable};
+use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
+use crate::meter::book::namespace::Present;
+use crate::meter::cluster::digest::mix;
+use crate::meter::cluster::news::{MEMBER_TICKS_MAX, NodeId, Sums};
 
 /// What a peer has counted in a namespace.
 ///
@@ -27,11 +27,11 @@ use crate::meter::stays::{Stays, StaysId, StaysTable};
 pub(in crate::meter) struct Pair {
     /// The number of the datagram that said so: an earlier one that arrives later says nothing.
     pub(in crate::meter) number: u64,
-    pub(super) connections: u64,
+    pub(in crate::meter) connections: u64,
     /// The sum of member ticks at the zero of the node's clock, had the members been there since.
-    pub(super) member_ticks: u64,
-    pub(super) members: u32,
-    pub(super) stays: StaysId,
+    pub(in crate::meter) member_ticks: u64,
+    pub(in crate::meter) members: u32,
+    pub(in crate::meter) stays: StaysId,
 }
 
 const _: () = assert!(size_of::<(NamespaceId, Pair)>() == 36);
@@ -55,7 +55,7 @@ pub(in crate::meter) struct Change {
 
 impl Pair {
     /// What it adds to the sum of member ticks at the zero of this node's clock, from which the peer's differs by `offset`.
-    pub(super) fn ticks_here(&self, offset: u64) -> u64 {
+    pub(in crate::meter) fn ticks_here(&self, offset: u64) -> u64 {
         self.member_ticks.wrapping_sub(u64::from(self.members).wrapping_mul(offset))
     }
 
@@ -65,7 +65,7 @@ impl Pair {
     }
 
     /// Its share of the digest.
-    pub(super) fn digest(&self, node: NodeId, name_digest: u64, stays: &Stays) -> u64 {
+    pub(in crate::meter) fn digest(&self, node: NodeId, name_digest: u64, stays: &Stays) -> u64 {
         let numbers = [node.0, name_digest, self.connections, self.member_ticks];
         let stays = (1..).zip(stays).filter(|&(_, &count)| count > 0);
         let words = numbers.into_iter().chain(stays.flat_map(|(bucket, &count)| [bucket, count]));

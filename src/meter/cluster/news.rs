@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use super::stays::Stays;
+use crate::meter::accounts::stays::Stays;
 
 /// A node's name: drawn at random at each start, so that a restarted process is never taken for the one that died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

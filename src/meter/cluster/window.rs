@@ -8,7 +8,7 @@
 ///
 /// A repair sends some 3,000 a second, and paths of different length reorder them by a few milliseconds.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(in crate::meter) struct Window {
     /// The largest number seen.
     highest: u64,
     /// Bit `n % WINDOW_BITS` is set when number `n` was seen, for the numbers up to `highest`.
@@ -26,12 +26,12 @@ impl Default for Window {
 
 impl Window {
     /// Whether no later number was admitted.
-    pub(super) fn is_highest(&self, number: u64) -> bool {
+    pub(in crate::meter) fn is_highest(&self, number: u64) -> bool {
         number == self.highest
     }
 
     /// Whether the datagram of this number is new; from now on it is not.
-    pub(super) fn admit(&mut self, number: u64) -> bool {
+    pub(in crate::meter) fn admit(&mut self, number: u64) -> bool {
         if number == 0 || number <= self.highest.saturating_sub(WINDOW_BITS) {
             return false;
         }

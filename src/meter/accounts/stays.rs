@@ -17,7 +17,7 @@ pub const STAY_BUCKETS: usize = 16;
 pub type Stays = [u64; STAY_BUCKETS];
 
 /// The bucket of a stay.
-pub(super) fn bucket_of(stay_ms: u64) -> usize {
+pub(in crate::meter) fn bucket_of(stay_ms: u64) -> usize {
     let seconds = stay_ms / 1000;
     // As many bits as it takes to write the number: 2^n is the first that takes n + 1.
     let bits = u64::BITS - seconds.leading_zeros();
@@ -26,7 +26,7 @@ pub(super) fn bucket_of(stay_ms: u64) -> usize {
 
 /// A histogram's key; it changes with the histogram. Its two highest bits say what the others are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StaysId(Key);
+pub(in crate::meter) struct StaysId(Key);
 
 const KIND: Key = 0b11 << 30;
 
@@ -43,11 +43,11 @@ const FEW_COUNT_SHIFT: u32 = 4 * FEW_MAX;
 
 impl StaysId {
     /// The histogram of nobody.
-    pub(super) const EMPTY: Self = Self(FEW);
+    pub(in crate::meter) const EMPTY: Self = Self(FEW);
 
     /// Whether it has a place in the table.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn has_place(self) -> bool {
+    pub(in crate::meter) fn has_place(self) -> bool {
         self.0 & KIND != FEW
     }
 
@@ -64,14 +64,14 @@ impl Default for StaysId {
 
 /// Histograms.
 #[derive(Default)]
-pub(super) struct StaysTable {
+pub(in crate::meter) struct StaysTable {
     small: Slab<[u8; STAY_BUCKETS]>,
     large: Slab<Stays>,
 }
 
 impl StaysTable {
     /// What a histogram says.
-    pub(super) fn get(&self, id: StaysId) -> Stays {
+    pub(in crate::meter) fn get(&self, id: StaysId) -> Stays {
         match id.0 & KIND {
             SMALL => self.small.at(id.0).map(u64::from),
             LARGE => *self.large.at(id.0 & !KIND),
@@ -86,7 +86,7 @@ impl StaysTable {
     }
 
     /// One more stay.
-    pub(super) fn add_one(&mut self, id: &mut StaysId, bucket: usize) {
+    pub(in crate::meter) fn add_one(&mut self, id: &mut StaysId, bucket: usize) {
         // The usual ways, without taking all of it out and putting it back.
         let few = id.few();
         match id.0 & KIND {
@@ -111,7 +111,7 @@ impl StaysTable {
     }
 
     /// So many more stays.
-    pub(super) fn add(&mut self, id: &mut StaysId, more: &Stays) {
+    pub(in crate::meter) fn add(&mut self, id: &mut StaysId, more: &Stays) {
         if *more == Stays::default() {
             return;
         }
@@ -121,7 +121,7 @@ impl StaysTable {
     }
 
     /// Raises each bucket to at least these; returns by how much.
-    pub(super) fn raise(&mut self, id: &mut StaysId, least: &Stays) -> Stays {
+    pub(in crate::meter) fn raise(&mut self, id: &mut StaysId, least: &Stays) -> Stays {
         let mut raise = *least;
         for (raise, before) in raise.iter_mut().zip(self.get(*id)) {
             *raise = raise.saturating_sub(before);
@@ -131,7 +131,7 @@ impl StaysTable {
     }
 
     /// Forgets a histogram.
-    pub(super) fn remove(&mut self, id: StaysId) {
+    pub(in crate::meter) fn remove(&mut self, id: StaysId) {
         match id.0 & KIND {
             SMALL => drop(self.small.remove(id.0)),
             LARGE => drop(self.large.remove(id.0 & !KIND)),
@@ -141,7 +141,7 @@ impl StaysTable {
 
     /// How many histograms have a place.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::meter) fn len(&self) -> usize {
         self.small.len() + self.large.len()
     }
 

@@ -2,11 +2,11 @@
 //!
 //! Owns no state. What is checked here is what everybody else relies on.
 
-use super::Meter;
-#[cfg(any(test, debug_assertions))]
-use super::{Standing, namespace::Present};
 #[cfg(any(test, debug_assertions))]
 use crate::collections::NONE;
+use crate::meter::Meter;
+#[cfg(any(test, debug_assertions))]
+use crate::meter::{Standing, book::namespace::Present};
 
 #[cfg(any(test, debug_assertions))]
 impl Meter {
@@ -14,12 +14,12 @@ impl Meter {
     const CHECKED_MEMBERS_MAX: u64 = 256;
 
     /// Panics if the book does not balance.
-    pub(super) fn check_invariants(&self) {
+    pub(in crate::meter) fn check_invariants(&self) {
         let total: u64 = self.namespaces.iter().map(|(_, namespace)| namespace.total()).sum();
         if total > Self::CHECKED_MEMBERS_MAX || self.namespaces.len() as u64 > Self::CHECKED_MEMBERS_MAX {
             return;
         }
-        let elsewhere = self.cluster.peers.check(|id| super::name_digest(self.namespaces.at(id).name()));
+        let elsewhere = self.cluster.peers.check(|id| crate::meter::name_digest(self.namespaces.at(id).name()));
         let mut claims = 0;
         let (mut all_counted, mut histograms) = (0, 0);
         for (id, namespace) in self.namespaces.iter() {
@@ -59,7 +59,7 @@ impl Meter {
 
 #[cfg(not(any(test, debug_assertions)))]
 impl Meter {
-    pub(super) fn check_invariants(&self) {
+    pub(in crate::meter) fn check_invariants(&self) {
         let _ = self;
     }
 }

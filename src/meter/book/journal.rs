@@ -8,14 +8,14 @@
 //!
 //! Invariant: versions ascend along the list, and a telling's cursor is the first item after its `at`.
 
-use super::{ClaimId, ItemId, NamespaceId};
 use crate::collections::NONE;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::slab::Slab;
+use crate::meter::{ClaimId, ItemId, NamespaceId};
 
 /// What an item is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(in crate::meter) enum Subject {
     /// This node's own share of a namespace.
     Share(NamespaceId),
     /// A claim of one of its members.
@@ -47,7 +47,7 @@ struct Telling {
 
 /// Which stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stretch {
+pub(in crate::meter) enum Stretch {
     /// What nobody has been told.
     Fresh,
     /// What somebody has missed.
@@ -59,7 +59,7 @@ const SEEK_MAX: usize = 8192;
 
 /// The journal.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::meter) struct Journal {
     entries: Slab<Entry>,
     order: List,
     version: u64,
@@ -78,28 +78,28 @@ impl Default for Journal {
 
 impl Journal {
     /// The version of the last change.
-    pub(super) fn version(&self) -> u64 {
+    pub(in crate::meter) fn version(&self) -> u64 {
         self.version
     }
 
     /// The version of the last change that has been told to whoever was there.
-    pub(super) fn told(&self) -> u64 {
+    pub(in crate::meter) fn told(&self) -> u64 {
         self.fresh.at
     }
 
     /// The version of the last change that is not told any more: who had heard of the item and not of that change cannot
     /// be helped by what is left.
-    pub(super) fn horizon(&self) -> u64 {
+    pub(in crate::meter) fn horizon(&self) -> u64 {
         self.horizon
     }
 
     /// Whether an item's last change has been told to whoever was there.
-    pub(super) fn is_told(&self, id: ItemId) -> bool {
+    pub(in crate::meter) fn is_told(&self, id: ItemId) -> bool {
         self.entries.at(id).version <= self.fresh.at
     }
 
     /// Whether this stretch has something left to tell.
-    pub(super) fn has(&self, stretch: Stretch) -> bool {
+    pub(in crate::meter) fn has(&self, stretch: Stretch) -> bool {
         match stretch {
             Stretch::Fresh => self.fresh.at < self.version,
             Stretch::Repair => self.repair.is_some(),
@@ -107,20 +107,20 @@ impl Journal {
     }
 
     /// Begins an item.
-    pub(super) fn insert(&mut self, subject: Subject) -> ItemId {
+    pub(in crate::meter) fn insert(&mut self, subject: Subject) -> ItemId {
         let id = self.entries.insert(Entry { link: Link::UNLINKED, version: 0, subject });
         self.append(id);
         id
     }
 
     /// The item's subject has changed.
-    pub(super) fn touch(&mut self, id: ItemId) {
+    pub(in crate::meter) fn touch(&mut self, id: ItemId) {
         self.detach(id);
         self.append(id);
     }
 
     /// There is nothing to tell of the item any more.
-    pub(super) fn remove(&mut self, id: ItemId) {
+    pub(in crate::meter) fn remove(&mut self, id: ItemId) {
         self.detach(id);
         let removed = self.entries.remove(id);
         if let Some(Entry { version, subject: Subject::Share(_), .. }) = removed {
@@ -129,7 +129,7 @@ impl Journal {
     }
 
     /// Somebody knows all up to `since` and has missed what came after.
-    pub(super) fn repair_since(&mut self, since: u64) {
+    pub(in crate::meter) fn repair_since(&mut self, since: u64) {
         if since >= self.fresh.at || self.repair.is_some_and(|repair| repair.at <= since) {
             return;
         }
@@ -155,7 +155,11 @@ impl Journal {
 
     /// Takes the next subjects of a stretch, as long as `take` takes them; returns after which version and up to which
     /// they are all there is.
-    pub(super) fn tell(&mut self, stretch: Stretch, mut take: impl FnMut(Subject) -> bool) -> Option<(u64, u64)> {
+    pub(in crate::meter) fn tell(
+        &mut self,
+        stretch: Stretch,
+        mut take: impl FnMut(Subject) -> bool,
+    ) -> Option<(u64, u64)> {
         let (mut telling, limit) = match stretch {
             Stretch::Fresh => (self.fresh, self.version),
             Stretch::Repair => (self.repair?, self.fresh.at),
