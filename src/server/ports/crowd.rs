@@ -5,11 +5,11 @@
 //!
 //! Invariant: those who say nothing, or never end, leave a part of each port to the others.
 
-use super::{Listener, Listeners};
+use super::listeners::{Listener, Listeners};
 use crate::log;
 use crate::reactor::listening;
-use crate::server::conn::Port;
 use crate::server::conns::Conns;
+use crate::server::conns::conn::Port;
 
 /// Of four connections that a side port may have, how many may be heads that are waited for.
 const HEADS_OF_FOUR: usize = 3;

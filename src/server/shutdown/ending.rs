@@ -5,17 +5,17 @@
 //!
 //! Invariant: what an event came to is told to the log, whatever becomes of the file.
 
-use super::turn::Server;
 use crate::log;
 use crate::meter::{Ending, Output};
 use crate::reports::ReportFile;
+use crate::server::turn::Server;
 use crate::wire::stats;
 
 /// How many times the bus is listened to before the end: as much as its buffer holds.
 const LISTENS_MAX: usize = 1_000;
 
 /// Tells the log what an event came to, and the file.
-pub(super) fn write_down(ending: &Ending, reports: Option<&mut ReportFile>) {
+pub(in crate::server) fn write_down(ending: &Ending, reports: Option<&mut ReportFile>) {
     let mut line = Vec::with_capacity(512);
     stats::push_ending(&mut line, ending);
     log::info(format_args!("event=ended report={}", str::from_utf8(&line).unwrap_or_default().trim_ascii_end()));
@@ -26,7 +26,7 @@ pub(super) fn write_down(ending: &Ending, reports: Option<&mut ReportFile>) {
 
 impl Server {
     /// What is left to do before the process ends: the others are to know at once, not after the timeout.
-    pub(super) fn say_goodbye(&mut self) {
+    pub(in crate::server) fn say_goodbye(&mut self) {
         let now = self.reactor.now();
         // Who is there still, for it was told twice to end, leaves now: how long they stayed is known.
         for member in 0..self.conns.next_unused() {
@@ -43,7 +43,7 @@ impl Server {
     }
 
     /// Reports the events that end with this process, if it is the last one.
-    pub(super) fn write_last_reports(&mut self) {
+    pub(in crate::server) fn write_last_reports(&mut self) {
         let now = self.reactor.now();
         for _ in 0..LISTENS_MAX {
             if self.bus.receive(&mut self.service.meter, now) {

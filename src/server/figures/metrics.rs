@@ -11,13 +11,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 
-use super::conn::{CloseReason, Port};
 use crate::collections::histogram::Histogram;
 use crate::meter::COUNTERS_MAX;
 use crate::meter::news::NodeId;
+use crate::server::conns::conn::{CloseReason, Port};
 
 /// Of the text format (Prometheus, "Exposition formats").
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(in crate::server) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What begins the name of each metric.
 const PREFIX: &str = "audience_meter";
@@ -144,7 +144,7 @@ impl Display for Seconds {
 }
 
 /// How many counters a node has.
-pub(super) const COUNTERS: usize = {
+pub(in crate::server) const COUNTERS: usize = {
     let (mut sum, mut index) = (0, 0);
     while index < FAMILIES.len() {
         sum += FAMILIES[index].counters();
@@ -156,12 +156,12 @@ pub(super) const COUNTERS: usize = {
 const _: () = assert!(COUNTERS <= COUNTERS_MAX);
 
 /// Whether a node that has told these counters is letting its members go: the last of them says so.
-pub(super) fn are_of_draining(counters: &[u64]) -> bool {
+pub(in crate::server) fn are_of_draining(counters: &[u64]) -> bool {
     counters.len() == COUNTERS && counters.last().is_some_and(|&is_draining| is_draining > 0)
 }
 
 /// Appends the figures of these nodes. One that has not told any yet, or is of a version that tells others, is left out.
-pub(super) fn push_nodes(out: &mut String, nodes: &[(NodeId, &[u64])]) {
+pub(in crate::server) fn push_nodes(out: &mut String, nodes: &[(NodeId, &[u64])]) {
     let mut from = 0;
     for family in &FAMILIES {
         let range = from..from + family.counters();
@@ -184,7 +184,7 @@ fn push_head(out: &mut String, name: &str, kind: Kind, help: &str) {
 
 /// The largest of the namespaces that were seen so far, and the sum of the rest.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Largest {
+pub(in crate::server) struct Largest {
     most: usize,
     /// The smallest of them first; of equal ones, the one whose name comes last.
     kept: BTreeSet<(u64, Reverse<String>)>,
@@ -193,12 +193,12 @@ pub(super) struct Largest {
 
 impl Largest {
     /// None was seen, and so many are to be kept.
-    pub(super) fn new(most: usize) -> Self {
+    pub(in crate::server) fn new(most: usize) -> Self {
         Self { most, kept: BTreeSet::new(), other: 0 }
     }
 
     /// Looks at a namespace.
-    pub(super) fn see(&mut self, name: &str, members: u64) {
+    pub(in crate::server) fn see(&mut self, name: &str, members: u64) {
         let is_too_small = self.kept.len() >= self.most
             && self.kept.first().is_none_or(|(least, Reverse(last))| (members, last.as_str()) <= (*least, name));
         if members == 0 || name == OTHER || is_too_small {
@@ -214,7 +214,7 @@ impl Largest {
     }
 
     /// Appends them, the largest first, and the rest.
-    pub(super) fn push(&self, out: &mut String) {
+    pub(in crate::server) fn push(&self, out: &mut String) {
         push_head(
             out,
             "namespace_members",

@@ -4,10 +4,10 @@
 //!
 //! Invariant: a piece takes less than 20 us, however long the reply.
 
-use super::metrics::Largest;
-use super::service::Service;
 use crate::collections::tick::Now;
 use crate::meter::{HistoryCursor, Meter, Namespace, NamespaceId};
+use crate::server::audience::Service;
+use crate::server::figures::metrics::Largest;
 use crate::wire::history::{Format, HistoryWriter};
 use crate::wire::reply;
 use crate::wire::stats::{Figures, StatsWriter};
@@ -20,7 +20,7 @@ const ROWS_PER_PIECE: usize = 512;
 
 /// Where a reply goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Cursor {
+pub(in crate::server) enum Cursor {
     /// The stats, from this namespace on.
     Stats { from: NamespaceId, writer: StatsWriter },
     /// The history of a namespace.
@@ -30,7 +30,12 @@ pub(super) enum Cursor {
 }
 
 /// What is told of a namespace, which is this one.
-pub(super) fn figures_of<'a>(meter: &Meter, id: NamespaceId, namespace: &'a Namespace, now: Now) -> Figures<'a> {
+pub(in crate::server) fn figures_of<'a>(
+    meter: &Meter,
+    id: NamespaceId,
+    namespace: &'a Namespace,
+    now: Now,
+) -> Figures<'a> {
     Figures {
         name: namespace.name(),
         created_unix_s: namespace.created_unix_s(),
@@ -43,14 +48,14 @@ pub(super) fn figures_of<'a>(meter: &Meter, id: NamespaceId, namespace: &'a Name
 
 impl Cursor {
     /// The stats from the beginning.
-    pub(super) fn stats() -> Self {
+    pub(in crate::server) fn stats() -> Self {
         Self::Stats { from: 0, writer: StatsWriter::default() }
     }
 }
 
 impl Service {
     /// Appends the next piece of a reply to `out`; returns where it goes on, if it does.
-    pub(super) fn push_piece(&mut self, mut cursor: Box<Cursor>, now: Now) -> Option<Box<Cursor>> {
+    pub(in crate::server) fn push_piece(&mut self, mut cursor: Box<Cursor>, now: Now) -> Option<Box<Cursor>> {
         let goes_on = match &mut *cursor {
             Cursor::Stats { from, writer } => self.push_stats(from, writer, now),
             Cursor::History { from, writer } => self.push_history(from, writer, now),
@@ -60,7 +65,7 @@ impl Service {
     }
 
     /// Begins a reply with the history of this namespace, its head and what comes before the rows; `None` if there is none.
-    pub(super) fn begin_history(&mut self, name: &str, format: Format, now: Now) -> Option<Box<Cursor>> {
+    pub(in crate::server) fn begin_history(&mut self, name: &str, format: Format, now: Now) -> Option<Box<Cursor>> {
         let from = self.meter.read_history(name, now)?;
         reply::push_open_ended_head(&mut self.out, format.content_type());
         let writer = HistoryWriter::begin(&mut self.out, name, format);

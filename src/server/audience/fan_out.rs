@@ -11,14 +11,14 @@
 
 use std::collections::VecDeque;
 
-use super::conn::Kind;
 use crate::collections::slab::Slab;
 use crate::collections::{Key, NONE};
 use crate::meter::{MemberId, Meter, NamespaceId, WalkId};
+use crate::server::conns::conn::Kind;
 use crate::wire::sse::Frame;
 
 /// How many members are told something in one turn: at 9 us each, 0.4 ms.
-pub(super) const PUSHES_PER_TURN: usize = 48;
+pub(in crate::server) const PUSHES_PER_TURN: usize = 48;
 
 /// How many of them in a row in one namespace: another namespace waits no longer than this for its turn.
 const PUSHES_PER_SLICE: usize = 24;
@@ -28,7 +28,7 @@ const MESSAGES_PENDING_MAX: usize = 64;
 
 /// What is being told.
 #[derive(Default)]
-pub(super) struct Pushes {
+pub(in crate::server) struct Pushes {
     pending: Slab<Pending>,
     /// By a namespace's key: where it is in `pending`, or `NONE`.
     places: Vec<Key>,
@@ -50,11 +50,17 @@ struct Telling {
 
 /// Too many messages of the namespace are on their way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Busy;
+pub(in crate::server) struct Busy;
 
 impl Pushes {
     /// Begins to tell a count, or goes on with it in place of the one that is being told.
-    pub(super) fn tell_count(&mut self, meter: &mut Meter, namespace: NamespaceId, frame: Frame, skip_newest: bool) {
+    pub(in crate::server) fn tell_count(
+        &mut self,
+        meter: &mut Meter,
+        namespace: NamespaceId,
+        frame: Frame,
+        skip_newest: bool,
+    ) {
         let pending = self.enlist(namespace);
         if let Some(telling) = &mut pending.count {
             telling.frame = frame;
@@ -65,7 +71,12 @@ impl Pushes {
     }
 
     /// Puts a message in line for those who are there now.
-    pub(super) fn tell_message(&mut self, meter: &mut Meter, namespace: NamespaceId, frame: Frame) -> Result<(), Busy> {
+    pub(in crate::server) fn tell_message(
+        &mut self,
+        meter: &mut Meter,
+        namespace: NamespaceId,
+        frame: Frame,
+    ) -> Result<(), Busy> {
         let pending = self.enlist(namespace);
         if pending.messages.len() == MESSAGES_PENDING_MAX {
             return Err(Busy);
@@ -75,12 +86,12 @@ impl Pushes {
     }
 
     /// Whether there is anything left to tell.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::server) fn is_idle(&self) -> bool {
         self.order.is_empty()
     }
 
     /// Makes this turn's pushes.
-    pub(super) fn fan_out(&mut self, meter: &mut Meter, mut push: impl FnMut(MemberId, Kind, &Frame)) {
+    pub(in crate::server) fn fan_out(&mut self, meter: &mut Meter, mut push: impl FnMut(MemberId, Kind, &Frame)) {
         let mut budget = PUSHES_PER_TURN;
         while budget > 0 {
             let Some(namespace) = self.order.pop_front() else { break };

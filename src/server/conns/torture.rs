@@ -29,18 +29,18 @@ const READ_MAX: u64 = 16;
 const SEND_BUFFER: u16 = 1;
 
 /// From now on this thread's calls are tortured, if there is a seed.
-pub(super) fn begin(seed: Option<u64>) {
+pub(in crate::server) fn begin(seed: Option<u64>) {
     CHANCE.set(seed);
 }
 
 /// The send buffer to give to connections where it would be this one.
-pub(super) fn send_buffer(usual: Option<u16>) -> Option<u16> {
+pub(in crate::server) fn send_buffer(usual: Option<u16>) -> Option<u16> {
     CHANCE.get().map_or(usual, |_| Some(SEND_BUFFER))
 }
 
 /// Accepts as [`sys::accept`] does. One of four fails before (`EINTR`, `ECONNABORTED`); the listener's own bound of failures
 /// in a row is reached once in 4 billion times.
-pub(super) fn accept(listener: &TcpListener) -> Accepted {
+pub(in crate::server) fn accept(listener: &TcpListener) -> Accepted {
     match draw() {
         Some(drawn) if drawn.is_multiple_of(4) => Accepted::Failed,
         _ => sys::accept(listener),
@@ -48,7 +48,7 @@ pub(super) fn accept(listener: &TcpListener) -> Accepted {
 }
 
 /// Reads as the source does; one byte, as a rule.
-pub(super) fn read(mut source: impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(in crate::server) fn read(mut source: impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let Some(drawn) = draw() else { return source.read(buffer) };
     fail(drawn)?;
     let most = if (drawn >> 8).is_multiple_of(8) { 1 + (drawn >> 16) % READ_MAX } else { 1 };
@@ -57,14 +57,14 @@ pub(super) fn read(mut source: impl Read, buffer: &mut [u8]) -> io::Result<usize
 }
 
 /// Writes as the sink does; half of the time some part of it.
-pub(super) fn write(mut sink: impl Write, bytes: &[u8]) -> io::Result<usize> {
+pub(in crate::server) fn write(mut sink: impl Write, bytes: &[u8]) -> io::Result<usize> {
     let Some(drawn) = draw() else { return sink.write(bytes) };
     fail(drawn)?;
     sink.write(bytes.get(..part(bytes.len(), drawn >> 8)).unwrap_or_default())
 }
 
 /// The same for pieces in a row; what is cut may be any of them.
-pub(super) fn write_vectored(mut sink: impl Write, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+pub(in crate::server) fn write_vectored(mut sink: impl Write, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
     let Some(drawn) = draw() else { return sink.write_vectored(pieces) };
     fail(drawn)?;
     let mut left = part(pieces.iter().map(|piece| piece.len()).sum(), drawn >> 8);
@@ -77,7 +77,7 @@ pub(super) fn write_vectored(mut sink: impl Write, pieces: &[IoSlice<'_>]) -> io
 }
 
 /// Receives a datagram as the socket does, or is interrupted.
-pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+pub(in crate::server) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
     match draw() {
         Some(drawn) if drawn.is_multiple_of(8) => Err(ErrorKind::Interrupted.into()),
         _ => socket.recv(buffer),

@@ -5,16 +5,10 @@
 //!
 //! Invariant: a listener is in the poller exactly while a connection that it brings could be taken in.
 
-mod crowd;
-
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use super::conn::Port;
-use super::conns::Conns;
-use super::neighbours::Neighbours;
-use super::room::Room;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
@@ -22,6 +16,10 @@ use crate::meter::news::NodeId;
 use crate::reactor::listening::{self, Inherited};
 use crate::reactor::sys::Accepted;
 use crate::reactor::{Interest, Reactor, Registered, Token};
+use crate::server::conns::Conns;
+use crate::server::conns::conn::Port;
+use crate::server::ports::capacity::Room;
+use crate::server::ports::neighbours::Neighbours;
 
 /// How long a listener rests when the kernel has no room for a connection although by our count there is some.
 const REST: std::time::Duration = std::time::Duration::from_millis(100);
@@ -47,7 +45,7 @@ const FIRST_TOKEN: usize = u32::MAX as usize;
 const LISTENERS_MAX: usize = 8;
 
 /// The first token that is neither a connection nor a listener.
-pub(super) const FIRST_FREE_TOKEN: usize = FIRST_TOKEN + LISTENERS_MAX;
+pub(in crate::server) const FIRST_FREE_TOKEN: usize = FIRST_TOKEN + LISTENERS_MAX;
 
 /// Why a port cannot be served.
 #[derive(Debug)]
@@ -79,22 +77,22 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 /// One listening socket.
-struct Listener {
-    socket: Registered<TcpListener>,
-    port: Port,
+pub(super) struct Listener {
+    pub(super) socket: Registered<TcpListener>,
+    pub(super) port: Port,
     /// Taken out of the poller.
     is_paused: bool,
 }
 
 /// All listening sockets, and how many connections may come in by them.
-pub(super) struct Listeners {
-    sockets: Vec<Listener>,
-    room: Room,
+pub(in crate::server) struct Listeners {
+    pub(super) sockets: Vec<Listener>,
+    pub(super) room: Room,
     peer_timeout: Option<std::time::Duration>,
     /// How many heads the audience port may wait for.
-    max_heads: usize,
+    pub(super) max_heads: usize,
     /// As many are waited for, so who says nothing is not taken in.
-    is_silence_deferred: bool,
+    pub(super) is_silence_deferred: bool,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
     /// Says whose the ports are, once they are bound.
@@ -105,7 +103,7 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// Binds all ports that the settings ask for. Returns them, paused, and the number of the audience port.
-    pub(super) fn bind(
+    pub(in crate::server) fn bind(
         config: &Config,
         node: NodeId,
         descriptors: u64,
@@ -157,12 +155,12 @@ impl Listeners {
     }
 
     /// How many other processes of the audience there were when the ports were bound; `None` when that could not be seen.
-    pub(super) fn siblings(&self) -> Option<usize> {
+    pub(in crate::server) fn siblings(&self) -> Option<usize> {
         self.siblings
     }
 
     /// Says what is listened on. Not before everything else is ready: who fails says so in one line.
-    pub(super) fn log(&self) -> io::Result<()> {
+    pub(in crate::server) fn log(&self) -> io::Result<()> {
         for Listener { socket, port, .. } in &self.sockets {
             let address = socket.source().local_addr()?;
             log::info(format_args!("event=listening port={port} address={address}"));
@@ -173,12 +171,12 @@ impl Listeners {
     }
 
     /// The port of a token, if it is a listener's.
-    pub(super) fn index_of(token: Token) -> Option<usize> {
+    pub(in crate::server) fn index_of(token: Token) -> Option<usize> {
         token.0.checked_sub(FIRST_TOKEN).filter(|&index| index < LISTENERS_MAX)
     }
 
     /// How many connections one turn may accept at a listener. A crowd comes to the audience port.
-    pub(super) fn accepts_per_turn(&self, index: usize) -> usize {
+    pub(in crate::server) fn accepts_per_turn(&self, index: usize) -> usize {
         match self.sockets.get(index) {
             Some(Listener { port: Port::Audience, .. }) => ACCEPTS_PER_TURN,
             _ => SIDE_ACCEPTS_PER_TURN,
@@ -186,17 +184,17 @@ impl Listeners {
     }
 
     /// How many descriptors the process may have.
-    pub(super) fn descriptors(&self) -> usize {
+    pub(in crate::server) fn descriptors(&self) -> usize {
         self.room.descriptors
     }
 
     /// Whether one more may stay on a port.
-    pub(super) fn has_room(&self, port: Port, conns: &Conns) -> bool {
+    pub(in crate::server) fn has_room(&self, port: Port, conns: &Conns) -> bool {
         self.room.has_place(port, conns)
     }
 
     /// The next connection that waits at a listener, unless there is none, or no room for it.
-    pub(super) fn accept(
+    pub(in crate::server) fn accept(
         &mut self,
         index: usize,
         conns: &Conns,
@@ -209,7 +207,7 @@ impl Listeners {
         }
         for _ in 0..FAILURES_MAX {
             let listener = self.sockets.get(index)?;
-            match super::torture::accept(listener.socket.source()) {
+            match crate::server::conns::torture::accept(listener.socket.source()) {
                 Accepted::Stream(stream) => return Some((stream, listener.port)),
                 Accepted::Nobody => return None,
                 Accepted::Failed => {}
@@ -222,12 +220,12 @@ impl Listeners {
     }
 
     /// When [`resume`](Self::resume) is to be called, if nothing is freed before.
-    pub(super) fn next_deadline(&self) -> Option<Tick> {
+    pub(in crate::server) fn next_deadline(&self) -> Option<Tick> {
         self.rest_until
     }
 
     /// Takes paused listeners up again for which there is room.
-    pub(super) fn resume(&mut self, conns: &Conns, reactor: &Reactor, now: Now) {
+    pub(in crate::server) fn resume(&mut self, conns: &Conns, reactor: &Reactor, now: Now) {
         self.defer_silence(conns.heads(Port::Audience));
         if self.rest_until.is_some_and(|until| until > now.tick) {
             return;
@@ -241,7 +239,7 @@ impl Listeners {
     }
 
     /// Has nobody begin to come in any more at the listeners of these ports; who waits there is still accepted.
-    pub(super) fn deafen(&self, ports: &[Port]) {
+    pub(in crate::server) fn deafen(&self, ports: &[Port]) {
         for Listener { socket, port, .. } in self.sockets.iter().filter(|listener| ports.contains(&listener.port)) {
             if let Err(error) = listening::deafen(socket.source()) {
                 // Then some who come between the last accept and the close are reset.
@@ -251,7 +249,7 @@ impl Listeners {
     }
 
     /// Stops listening. Until the process ends it is still known to be of the audience: its members count.
-    pub(super) fn close(&mut self) {
+    pub(in crate::server) fn close(&mut self) {
         self.sockets.clear();
         self.rest_until = None;
         if let Some(neighbours) = &mut self.neighbours {
@@ -260,7 +258,7 @@ impl Listeners {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::server) fn len(&self) -> usize {
         self.sockets.len()
     }
 
@@ -318,7 +316,7 @@ impl Listeners {
     fn bind_one(&mut self, reactor: &Reactor, port: Port, address: SocketAddr) -> Result<u16, BindError> {
         let index = self.sockets.len();
         // The other ports have few connections, and long replies to write.
-        let send_buffer = super::torture::send_buffer((port == Port::Audience).then_some(SEND_BUFFER));
+        let send_buffer = crate::server::conns::torture::send_buffer((port == Port::Audience).then_some(SEND_BUFFER));
         let inherited = Inherited { peer_timeout: self.peer_timeout, send_buffer };
         let bound = listening::listen_with(address, inherited)
             .and_then(|listener| Ok((listener.local_addr()?, listener)))

@@ -11,16 +11,16 @@
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use super::conn::Port;
 use crate::config::Config;
 use crate::meter::news::NodeId;
 use crate::reactor::proc;
+use crate::server::conns::conn::Port;
 
 /// What all the names begin with.
 const PREFIX: &str = "audience-meter/";
 
 /// The names that this process puts up.
-pub(super) struct Neighbours {
+pub(in crate::server) struct Neighbours {
     audience: String,
     node: NodeId,
     /// Whether the audience is of this host alone.
@@ -45,23 +45,23 @@ struct Claim<'a> {
 }
 
 /// What the names that are up say.
-pub(super) struct View {
+pub(in crate::server) struct View {
     /// The first of the own names, counted from 0, that cannot stand beside another's.
-    pub(super) clash: Option<usize>,
+    pub(in crate::server) clash: Option<usize>,
     /// How many other processes there are of the audience; `None` when that cannot be seen from here.
-    pub(super) siblings: Option<usize>,
+    pub(in crate::server) siblings: Option<usize>,
 }
 
 impl Neighbours {
     /// Nothing is put up yet.
-    pub(super) fn new(config: &Config, audience_port: u16, node: NodeId) -> Self {
+    pub(in crate::server) fn new(config: &Config, audience_port: u16, node: NodeId) -> Self {
         let cluster = &config.cluster;
         let is_local = cluster.group.is_none() && cluster.peers.is_empty();
         Self { audience: audience_name(config, audience_port), node, is_local, claims: Vec::new(), sockets: Vec::new() }
     }
 
     /// Puts up the name of a port.
-    pub(super) fn claim(&mut self, port: Port, number: u16, host: &str) {
+    pub(in crate::server) fn claim(&mut self, port: Port, number: u16, host: &str) {
         let claim = format!("{number}/{host}/{}/{port}/{}", self.audience, self.node);
         // Where there are no such names (another system call filter), there is no check; the kernel's own still holds.
         let address = SocketAddr::from_abstract_name(format!("{PREFIX}{claim}"));
@@ -70,13 +70,13 @@ impl Neighbours {
     }
 
     /// Takes down all names but the first, by which the others know that this process is of the audience.
-    pub(super) fn withdraw_ports(&mut self) {
+    pub(in crate::server) fn withdraw_ports(&mut self) {
         self.sockets.truncate(1);
         self.claims.truncate(1);
     }
 
     /// Reads all names, once: on a busy host the kernel's list is long.
-    pub(super) fn look(&self) -> View {
+    pub(in crate::server) fn look(&self) -> View {
         let list = proc::unix_socket_names();
         let up: Vec<Claim<'_>> = list.lines().filter_map(|line| Claim::parse(line.split_once(PREFIX)?.1)).collect();
         let clashes =

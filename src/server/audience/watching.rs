@@ -5,13 +5,13 @@
 //!
 //! Invariant: a watcher has at most one piece that it has not taken.
 
-use super::conn::{CloseReason, ConnId, Port};
-use super::conns::Conns;
-use super::service::{Asker, Service, Then};
-use super::turn::Server;
 use crate::collections::tick::Now;
 use crate::log;
 use crate::meter::watches::Piece;
+use crate::server::audience::{Asker, Service, Then};
+use crate::server::conns::Conns;
+use crate::server::conns::conn::{CloseReason, ConnId, Port};
+use crate::server::turn::Server;
 use crate::wire::http::{Method, Request};
 use crate::wire::reply::{self, Cors};
 use crate::wire::session::Session;
@@ -25,7 +25,7 @@ const PIECES_PER_TURN: usize = 8;
 
 impl Service {
     /// Answers who asks to watch, for pages that are told so much by `cors`.
-    pub(super) fn watch(&mut self, request: &Request<'_>, cors: Cors<'_>, asker: Asker, now: Now) -> Then {
+    pub(in crate::server) fn watch(&mut self, request: &Request<'_>, cors: Cors<'_>, asker: Asker, now: Now) -> Then {
         let is_head = request.method == Method::Head;
         let patterns = match watch::parse(request.query.unwrap_or_default()) {
             Ok(patterns) => patterns,
@@ -59,7 +59,7 @@ impl Service {
 
 impl Server {
     /// Goes on with what watchers are to be told, as much as fits into a turn.
-    pub(super) fn tell_watchers(&mut self, now: Now) {
+    pub(in crate::server) fn tell_watchers(&mut self, now: Now) {
         let Service { meter, watches, .. } = &mut self.service;
         watches.go_on(meter, now);
         let mut piece = Piece::default();

@@ -13,9 +13,9 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, TcpStream};
 
-use super::conn::{ConnId, Port};
 use crate::collections::shards::BuildKeyHasher;
 use crate::config::{Config, Networks};
+use crate::server::conns::conn::{ConnId, Port};
 use crate::wire::forwarded;
 use crate::wire::http::Request;
 use crate::wire::proxy::{self, Found, Malformed};
@@ -31,7 +31,7 @@ struct Client {
 
 /// What the bytes are that a connection has brought.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Opening<'a> {
+pub(in crate::server) enum Opening<'a> {
     /// The beginning of a PROXY head.
     Wait,
     /// These belong to the request.
@@ -41,7 +41,7 @@ pub(super) enum Opening<'a> {
 }
 
 /// All whose request is not whole.
-pub(super) struct Clients {
+pub(in crate::server) struct Clients {
     trusted: Networks,
     /// Whether the address matters to anybody.
     is_address_wanted: bool,
@@ -50,7 +50,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(in crate::server) fn new(config: &Config) -> Self {
         let trusted = config.trust_proxy.clone();
         Self { trusted, is_address_wanted: config.limits.per_address.is_some(), waiting: HashMap::default() }
     }
@@ -59,7 +59,7 @@ impl Clients {
     ///
     /// # Errors
     /// When the peer has reset it already. What it has said could still be read, but not for whom that is.
-    pub(super) fn peer(&self, stream: &TcpStream, port: Port) -> io::Result<Option<IpAddr>> {
+    pub(in crate::server) fn peer(&self, stream: &TcpStream, port: Port) -> io::Result<Option<IpAddr>> {
         let is_of_use = self.is_address_wanted || !self.trusted.is_empty();
         let is_public = matches!(port, Port::Audience | Port::Demo);
         let wanted = (is_of_use && is_public).then(|| stream.peer_addr());
@@ -67,14 +67,14 @@ impl Clients {
     }
 
     /// A connection has come from this address.
-    pub(super) fn begin(&mut self, id: ConnId, peer: Option<IpAddr>) {
+    pub(in crate::server) fn begin(&mut self, id: ConnId, peer: Option<IpAddr>) {
         let Some(address) = peer else { return };
         let preface = self.trusted.contains(address).then(Vec::new);
         self.waiting.insert(id, Client { address, preface });
     }
 
     /// Tells a PROXY head from the request.
-    pub(super) fn open<'a>(&mut self, id: ConnId, bytes: &'a [u8]) -> Opening<'a> {
+    pub(in crate::server) fn open<'a>(&mut self, id: ConnId, bytes: &'a [u8]) -> Opening<'a> {
         let untouched = Opening::Request(bytes.into());
         let Some(client) = self.waiting.get_mut(&id) else { return untouched };
         let Some(begun) = &mut client.preface else { return untouched };
@@ -97,7 +97,7 @@ impl Clients {
     }
 
     /// The connection has brought this request: for whom.
-    pub(super) fn take(&mut self, id: ConnId, request: &Request<'_>) -> Option<IpAddr> {
+    pub(in crate::server) fn take(&mut self, id: ConnId, request: &Request<'_>) -> Option<IpAddr> {
         let Client { address, .. } = self.waiting.remove(&id)?;
         let is_trusted = |address| self.trusted.contains(address);
         if !is_trusted(address) {
@@ -108,12 +108,12 @@ impl Clients {
     }
 
     /// The connection is gone.
-    pub(super) fn forget(&mut self, id: ConnId) {
+    pub(in crate::server) fn forget(&mut self, id: ConnId) {
         self.waiting.remove(&id);
     }
 
     /// Whether nobody is waited for.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::server) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }

@@ -26,7 +26,7 @@ const PROCESS_NAME: &std::ffi::CStr = c"audience-meter";
 
 /// A worker's sign of life, or none.
 #[derive(Debug, Default)]
-pub(super) struct Heartbeat {
+pub(in crate::server) struct Heartbeat {
     pipe: Option<PipeWriter>,
     due: Option<Tick>,
     is_hasty: bool,
@@ -37,7 +37,7 @@ impl Heartbeat {
     ///
     /// # Errors
     /// The supervisor has ended in the meantime; or what the kernel says.
-    pub(super) fn start(supervisor: Option<u32>) -> Result<Self, Box<dyn Error>> {
+    pub(in crate::server) fn start(supervisor: Option<u32>) -> Result<Self, Box<dyn Error>> {
         let Some(supervisor) = supervisor else { return Ok(Self::default()) };
         sys::set_process_name(PROCESS_NAME)?;
         if !sys::end_with_parent(supervisor)? {
@@ -51,28 +51,28 @@ impl Heartbeat {
     }
 
     /// The process is ready: from the next turn on it beats.
-    pub(super) fn begin(&mut self) {
+    pub(in crate::server) fn begin(&mut self) {
         self.due = self.is_worker().then_some(Tick(0));
     }
 
     /// The process is about to end.
-    pub(super) fn hasten(&mut self, now: Tick) {
+    pub(in crate::server) fn hasten(&mut self, now: Tick) {
         self.is_hasty = true;
         self.due = self.due.map(|due| due.min(now.after(LAST_INTERVAL)));
     }
 
     /// Whether this process has a supervisor.
-    pub(super) fn is_worker(&self) -> bool {
+    pub(in crate::server) fn is_worker(&self) -> bool {
         self.pipe.is_some()
     }
 
     /// When the next beat is due.
-    pub(super) fn next_deadline(&self) -> Option<Tick> {
+    pub(in crate::server) fn next_deadline(&self) -> Option<Tick> {
         self.due
     }
 
     /// Beats if it is due. False, once: there is nobody left to hear it.
-    pub(super) fn beat(&mut self, now: Tick) -> bool {
+    pub(in crate::server) fn beat(&mut self, now: Tick) -> bool {
         let (Some(pipe), Some(due)) = (&mut self.pipe, self.due) else { return true };
         if due > now {
             return true;

@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-use super::admin::{self, Page};
-use super::assets;
-use super::pieces::{Cursor, figures_of};
-use super::service::{Asker, NOT_FROM_ELSEWHERE, Service, Then};
 use crate::collections::tick::Now;
+use crate::server::answers::admin::{self, Page};
+use crate::server::answers::assets;
+use crate::server::answers::cursor::{Cursor, figures_of};
+use crate::server::audience::{Asker, NOT_FROM_ELSEWHERE, Service, Then};
 use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::reply::{self, Cors, Reply};
@@ -28,7 +28,7 @@ const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
 
 impl Service {
     /// Answers a request on the stats port.
-    pub(super) fn answer_stats(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
+    pub(in crate::server) fn answer_stats(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
         let is_head = request.method == Method::Head;
         match request.path {
             _ if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),

@@ -5,9 +5,9 @@
 
 /// A file that is served as it is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asset {
+pub(in crate::server) struct Asset {
     path: &'static str,
-    pub(super) content_type: &'static str,
+    pub(in crate::server) content_type: &'static str,
     body: &'static str,
     /// What follows, and is of another file.
     end: &'static str,
@@ -19,16 +19,16 @@ impl Asset {
     }
 
     /// What it says.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::server) fn text(&self) -> String {
         [self.body, self.end].concat()
     }
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub(in crate::server) const HTML: &str = "text/html; charset=utf-8";
 
 /// The policy that lets Flash movies of any domain in, as the 2011 daemon sent it.
-pub(super) const POLICY: Asset = Asset::new(
+pub(in crate::server) const POLICY: Asset = Asset::new(
     "/crossdomain.xml",
     "application/xml",
     concat!(
@@ -44,20 +44,20 @@ pub(super) const POLICY: Asset = Asset::new(
 
 /// The page that shows an operator what goes on, all in one file. It is part of the program as it is sent, by gzip (RFC
 /// 1952): that is 17 kB where the page is 46.
-pub(super) const DASHBOARD: &[u8] = include_bytes!("../../client/dashboard.html.gz");
+pub(in crate::server) const DASHBOARD: &[u8] = include_bytes!("../../../client/dashboard.html.gz");
 
 /// A dashboard for Grafana, of the metrics that the stats port tells.
-pub(super) const GRAFANA: Asset =
-    Asset::new("/grafana.json", "application/json", include_str!("../../client/grafana.json"));
+pub(in crate::server) const GRAFANA: Asset =
+    Asset::new("/grafana.json", "application/json", include_str!("../../../client/grafana.json"));
 
 static SCRIPTS: [Asset; 3] = [
-    Asset::new("/client/audience.js", JAVASCRIPT, include_str!("../../client/audience.js")),
+    Asset::new("/client/audience.js", JAVASCRIPT, include_str!("../../../client/audience.js")),
     Asset::new("/client/audience.min.js", JAVASCRIPT, CLASSIC),
     Asset { end: CORE, ..Asset::new("/client/jquery.audience.js", JAVASCRIPT, JQUERY_START) },
 ];
 
-const CLASSIC: &str = include_str!("../../client/audience.min.js");
-const JQUERY: &str = include_str!("../../client/jquery.audience.js");
+const CLASSIC: &str = include_str!("../../../client/audience.min.js");
+const JQUERY: &str = include_str!("../../../client/jquery.audience.js");
 
 /// What both end with.
 const CORE: &str = CLASSIC.split_at(CLASSIC.len() - common_end(CLASSIC.as_bytes(), JQUERY.as_bytes())).1;
@@ -81,23 +81,23 @@ const fn common_end(one: &[u8], other: &[u8]) -> usize {
 }
 
 /// The client script of this path.
-pub(super) fn script(path: &str) -> Option<&'static Asset> {
+pub(in crate::server) fn script(path: &str) -> Option<&'static Asset> {
     SCRIPTS.iter().find(|asset| asset.path == path)
 }
 
 /// The pages of the demo port.
-pub(super) struct Pages {
-    pub(super) welcome: String,
-    pub(super) demo: String,
+pub(in crate::server) struct Pages {
+    pub(in crate::server) welcome: String,
+    pub(in crate::server) demo: String,
 }
 
 impl Pages {
     /// Pages that join on this port.
-    pub(super) fn new(audience_port: u16) -> Self {
+    pub(in crate::server) fn new(audience_port: u16) -> Self {
         let fill = |page: &str| page.replace("{{audience_port}}", &audience_port.to_string());
         Self {
-            welcome: fill(include_str!("../../client/welcome.html")),
-            demo: fill(include_str!("../../client/demo.html")),
+            welcome: fill(include_str!("../../../client/welcome.html")),
+            demo: fill(include_str!("../../../client/demo.html")),
         }
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_scripts_are_the_files() {
         let text = |path| script(path).unwrap().text();
-        assert_eq!(text("/client/audience.js"), include_str!("../../client/audience.js"));
+        assert_eq!(text("/client/audience.js"), include_str!("../../../client/audience.js"));
         assert_eq!(text("/client/audience.min.js"), CLASSIC);
         assert_eq!(text("/client/jquery.audience.js"), JQUERY);
         assert!(JQUERY_START.len() < JQUERY.len() / 10, "the core is one text: npm run build --prefix tests/browser");

@@ -4,13 +4,13 @@
 //!
 //! Invariant: every well-formed request has exactly one route.
 
-use super::assets::{self, Asset};
+use crate::server::answers::assets::{self, Asset};
 use crate::wire::http::{Method, Request};
 use crate::wire::watch;
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Route<'a> {
+pub(in crate::server) enum Route<'a> {
     /// A browser asks what a page of another origin may do.
     Preflight,
     /// Flash asks whom its movies may talk to.
@@ -31,7 +31,7 @@ pub(super) enum Route<'a> {
 
 impl<'a> Route<'a> {
     /// Decides; `enable_uuid` says whether the second segment of a path is a uuid.
-    pub(super) fn of(request: &Request<'a>, enable_uuid: bool) -> Self {
+    pub(in crate::server) fn of(request: &Request<'a>, enable_uuid: bool) -> Self {
         if request.method == Method::Options {
             return Self::Preflight;
         }
@@ -60,7 +60,7 @@ impl<'a> Route<'a> {
 }
 
 /// `^/([^/]+)(?:/([^/]+))?$`: the namespace, and what follows it.
-pub(super) fn split_namespace(path: &str) -> Option<(&str, Option<&str>)> {
+pub(in crate::server) fn split_namespace(path: &str) -> Option<(&str, Option<&str>)> {
     let mut segments = path.strip_prefix('/')?.split('/');
     let (namespace, rest, more) = (segments.next()?, segments.next(), segments.next());
     (!namespace.is_empty() && rest != Some("") && more.is_none()).then_some((namespace, rest))

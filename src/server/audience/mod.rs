@@ -5,22 +5,27 @@
 //!
 //! Invariant: a request that is refused has no effect on the audience.
 
+pub(in crate::server) mod addresses;
+pub(in crate::server) mod fan_out;
+pub(in crate::server) mod jitter;
+pub(in crate::server) mod watching;
+
 use std::net::IpAddr;
 
-use super::addresses::Addresses;
-use super::admin::{self, DemoRoute, Notification, Page};
-use super::assets::{self, Asset, Pages};
-use super::conn::{ConnId, Port};
-use super::figures::Tally;
-use super::jitter::Jitter;
-use super::pieces::Cursor;
-use super::push::{Busy, Pushes};
-use super::route::Route;
 use crate::collections::tick::{Now, Tick};
 use crate::config::{AllowOrigin, Config};
 use crate::meter::Meter;
 use crate::meter::news::NodeId;
 use crate::meter::watches::Watches;
+use crate::server::answers::admin::{self, DemoRoute, Notification, Page};
+use crate::server::answers::assets::{self, Asset, Pages};
+use crate::server::answers::cursor::Cursor;
+use crate::server::answers::route::Route;
+use crate::server::audience::addresses::Addresses;
+use crate::server::audience::fan_out::{Busy, Pushes};
+use crate::server::audience::jitter::Jitter;
+use crate::server::conns::conn::{ConnId, Port};
+use crate::server::figures::Tally;
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
@@ -35,42 +40,42 @@ const NOT_THIS_ORIGIN: &str = "this origin is not allowed";
 const NOT_PUBLIC: &str = "watching is for the stats port, unless the daemon is started with --allow-listen";
 
 /// What a page elsewhere is told that has a browser on this machine ask.
-pub(super) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
+pub(in crate::server) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
 
 /// All that answers depend on.
-pub(super) struct Service {
-    pub(super) config: Config,
-    pub(super) meter: Meter,
-    pub(super) pushes: Pushes,
-    pub(super) watches: Watches,
+pub(in crate::server) struct Service {
+    pub(in crate::server) config: Config,
+    pub(in crate::server) meter: Meter,
+    pub(in crate::server) pushes: Pushes,
+    pub(in crate::server) watches: Watches,
     pages: Pages,
     /// Where members join.
-    pub(super) audience_port: u16,
+    pub(in crate::server) audience_port: u16,
     jitter: Jitter,
     /// Who comes from where, if it matters.
     addresses: Option<Addresses>,
-    pub(super) turned_away: TurnedAway,
-    pub(super) tally: Tally,
+    pub(in crate::server) turned_away: TurnedAway,
+    pub(in crate::server) tally: Tally,
     /// What has to come with a message, if anything has to.
     notification_token: Option<Vec<u8>>,
     /// The answer's bytes.
-    pub(super) out: Vec<u8>,
+    pub(in crate::server) out: Vec<u8>,
 }
 
 /// How many streams got the answer that there is no room.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TurnedAway {
+pub(in crate::server) struct TurnedAway {
     /// There were as many members as there may be.
-    pub(super) members: u64,
+    pub(in crate::server) members: u64,
     /// There were as many namespaces, and it asked for another.
-    pub(super) namespaces: u64,
+    pub(in crate::server) namespaces: u64,
     /// There were as many who watch, or as many patterns.
-    pub(super) watchers: u64,
+    pub(in crate::server) watchers: u64,
 }
 
 /// What becomes of the connection once `out` is written.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(in crate::server) enum Then {
     /// It is a member's, until this tick.
     Stream(Option<Tick>),
     /// That was all.
@@ -87,13 +92,13 @@ pub(super) enum Then {
 
 /// What an answer depends on besides the request.
 #[derive(Clone, Copy)]
-pub(super) struct Asker {
-    pub(super) id: ConnId,
-    pub(super) port: Port,
+pub(in crate::server) struct Asker {
+    pub(in crate::server) id: ConnId,
+    pub(in crate::server) port: Port,
     /// For whom the connection is, if that matters.
-    pub(super) address: Option<IpAddr>,
+    pub(in crate::server) address: Option<IpAddr>,
     /// Whether one more may stay.
-    pub(super) has_room: bool,
+    pub(in crate::server) has_room: bool,
 }
 
 impl Service {
@@ -101,7 +106,7 @@ impl Service {
     ///
     /// # Errors
     /// A token that cannot be read, as a line for a person.
-    pub(super) fn new(config: Config, audience_port: u16, node: NodeId) -> Result<Self, String> {
+    pub(in crate::server) fn new(config: Config, audience_port: u16, node: NodeId) -> Result<Self, String> {
         let mut meter = Meter::new(config.rules, node, Some(config.cluster.rules));
         meter.keep_histories(config.accounts.history_namespaces);
         let watches = Watches::new(config.watching.thresholds.clone(), config.rules.notify.max_delay);
@@ -122,7 +127,7 @@ impl Service {
     }
 
     /// Answers a request.
-    pub(super) fn answer(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
+    pub(in crate::server) fn answer(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
         self.out.clear();
         match asker.port {
             Port::Audience => return self.answer_audience(request, asker, now),
@@ -134,13 +139,13 @@ impl Service {
     }
 
     /// Answers what is no request.
-    pub(super) fn refuse(&mut self, refusal: Refusal, is_head: bool) {
+    pub(in crate::server) fn refuse(&mut self, refusal: Refusal, is_head: bool) {
         self.out.clear();
         self.reply_text(refusal.status(), refusal, is_head);
     }
 
     /// Answers with figures.
-    pub(super) fn reply_json(&mut self, body: &[u8], is_head: bool) {
+    pub(in crate::server) fn reply_json(&mut self, body: &[u8], is_head: bool) {
         let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
         Reply { content_type, fields, body, ..Reply::empty(200) }.write(&mut self.out, is_head);
     }
@@ -221,20 +226,20 @@ impl Service {
     }
 
     /// Tells a browser that found no room to come back much later. (Past another status than 200 it would never.)
-    pub(super) fn send_away(&mut self, cors: Cors<'_>) {
+    pub(in crate::server) fn send_away(&mut self, cors: Cors<'_>) {
         reply::push_stream_head(&mut self.out, cors);
         let ms = self.jitter.within(&NO_ROOM_RETRY_MS);
         sse::push_retry(&mut self.out, ms);
     }
 
     /// Tells a browser when to come back, should it lose the stream.
-    pub(super) fn push_retry(&mut self) {
+    pub(in crate::server) fn push_retry(&mut self) {
         let ms = self.jitter.within(&self.config.retry_ms);
         sse::push_retry(&mut self.out, ms);
     }
 
     /// Until when a stream of the audience port may last that begins now.
-    pub(super) fn stream_end(&mut self, now: Now) -> Option<Tick> {
+    pub(in crate::server) fn stream_end(&mut self, now: Now) -> Option<Tick> {
         let longest = self.config.max_conn_duration.map(|longest| self.jitter.shorten(longest));
         longest.map(|longest| now.tick.after(longest))
     }
@@ -254,14 +259,14 @@ impl Service {
     }
 
     /// A connection is gone.
-    pub(super) fn leave(&mut self, id: ConnId, now: Now) {
+    pub(in crate::server) fn leave(&mut self, id: ConnId, now: Now) {
         self.meter.leave(id, now);
         self.watches.leave(id, &mut self.meter);
         self.release(id, now);
     }
 
     /// A member counts no more, so another of its address may.
-    pub(super) fn release(&mut self, id: ConnId, now: Now) {
+    pub(in crate::server) fn release(&mut self, id: ConnId, now: Now) {
         if let Some(next) = self.addresses.as_mut().and_then(|addresses| addresses.leave(id)) {
             self.meter.count(next, now);
         }
@@ -276,7 +281,7 @@ impl Service {
     }
 
     /// Whether no address has a member.
-    pub(super) fn knows_no_address(&self) -> bool {
+    pub(in crate::server) fn knows_no_address(&self) -> bool {
         self.addresses.as_ref().is_none_or(Addresses::is_empty)
     }
 
@@ -339,7 +344,7 @@ impl Service {
         Reply { cors, ..reply }.write(&mut self.out, request.method == Method::Head);
     }
 
-    pub(super) fn reply_asset(&mut self, asset: &Asset, is_head: bool) {
+    pub(in crate::server) fn reply_asset(&mut self, asset: &Asset, is_head: bool) {
         // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
         let fields = "Cache-Control: max-age=300\r\n";
         let (content_type, text) = (Some(asset.content_type), asset.text());
@@ -347,7 +352,7 @@ impl Service {
         reply.write(&mut self.out, is_head);
     }
 
-    pub(super) fn reply_text(&mut self, status: u16, text: impl std::fmt::Display, is_head: bool) {
+    pub(in crate::server) fn reply_text(&mut self, status: u16, text: impl std::fmt::Display, is_head: bool) {
         let body = format!("{text}\n");
         let content_type = Some("text/plain; charset=utf-8");
         Reply { content_type, body: body.as_bytes(), ..Reply::empty(status) }.write(&mut self.out, is_head);

@@ -5,14 +5,14 @@
 //!
 //! Invariant: every connection but a member's has a deadline, and a member's lasts no longer than it may.
 
-use super::clients::Opening;
-use super::conn::{CloseReason, ConnId, Port, ReadOutcome};
-use super::conns::Conns;
-use super::pieces::Cursor;
-use super::service::{Asker, Then};
-use super::turn::Server;
 use crate::collections::tick::Now;
 use crate::log;
+use crate::server::answers::cursor::Cursor;
+use crate::server::audience::{Asker, Then};
+use crate::server::conns::Conns;
+use crate::server::conns::conn::{CloseReason, ConnId, Port, ReadOutcome};
+use crate::server::conns::origins::Opening;
+use crate::server::turn::Server;
 use crate::wire::http::Refusal;
 use crate::wire::session::{Session, Step};
 
@@ -24,7 +24,7 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 const STALL: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Server {
-    pub(super) fn on_conn(&mut self, id: ConnId, is_writable: bool, now: Now) {
+    pub(in crate::server) fn on_conn(&mut self, id: ConnId, is_writable: bool, now: Now) {
         if is_writable {
             self.on_writable(id, now);
         }
@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// Ends a connection politely: the last words, if any, then our side is shut and the peer is waited for.
-    pub(super) fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
+    pub(in crate::server) fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
         self.conns.drain(id);
         let Some(conn) = self.conns.get_open(id) else { return };
         let ended = last_words.map_or(Ok(()), |bytes| conn.end_with(bytes));
@@ -176,7 +176,7 @@ impl Server {
         }
     }
 
-    pub(super) fn on_deadline(&mut self, id: ConnId, now: Now) {
+    pub(in crate::server) fn on_deadline(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.get_open(id) else { return };
         match conn.session {
             Session::Head(None) if conn.port == Port::Stats => self.reply_raw_stats(id, now),

@@ -5,8 +5,8 @@
 //!
 //! Invariant: the side ports keep descriptors that the audience cannot take, so that an operator can always look.
 
-use super::conn::Port;
-use super::conns::Conns;
+use crate::server::conns::Conns;
+use crate::server::conns::conn::Port;
 
 /// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, their names 6, bus 2,
 /// and some to spare.
@@ -28,15 +28,15 @@ const DESCRIPTORS_MIN: usize = 64;
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
+pub(in crate::server) struct Room {
     /// How many descriptors the process may have.
-    pub(super) descriptors: usize,
+    pub(in crate::server) descriptors: usize,
     /// How many may be members.
-    pub(super) members: usize,
+    pub(in crate::server) members: usize,
     /// How many more may be told that they may not.
     doorstep: usize,
     /// How many connections each side port may have.
-    pub(super) side_port: usize,
+    pub(in crate::server) side_port: usize,
 }
 
 impl Room {
@@ -44,7 +44,7 @@ impl Room {
     ///
     /// # Errors
     /// When they are too few, as a line for a person.
-    pub(super) fn new(descriptors: u64, wanted: Option<usize>) -> Result<Self, String> {
+    pub(in crate::server) fn new(descriptors: u64, wanted: Option<usize>) -> Result<Self, String> {
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         if descriptors < DESCRIPTORS_MIN {
             return Err(format!("{descriptors} descriptors are too few; allow {DESCRIPTORS_MIN} with `ulimit -n`"));
@@ -62,13 +62,13 @@ impl Room {
     }
 
     /// Whether one more may stay on a port, as a member or to watch. Half of a side port is left to those who only look.
-    pub(super) fn has_place(&self, port: Port, conns: &Conns) -> bool {
+    pub(in crate::server) fn has_place(&self, port: Port, conns: &Conns) -> bool {
         let most = if port == Port::Audience { self.members } else { self.side_port / 2 };
         conns.streams_on(port) < most
     }
 
     /// Whether one more may come in on a port, be it to hear that there is no place.
-    pub(super) fn may_accept(&self, port: Port, conns: &Conns) -> bool {
+    pub(in crate::server) fn may_accept(&self, port: Port, conns: &Conns) -> bool {
         let most = if port == Port::Audience { self.members + self.doorstep } else { self.side_port };
         conns.on_port(port) < most
     }

@@ -1,7 +1,7 @@
 //! One connection: its socket, where it is in its life, and what is still to be written to it.
 //!
 //! Owns the write path: write first, keep what did not fit, and only then ask to be told of room. It does not know what
-//! the bytes mean, and it never frees itself: [`Conns::close`](super::conns::Conns::close) marks, `reap` frees.
+//! the bytes mean, and it never frees itself: [`Conns::close`](crate::server::conns::Conns::close) marks, `reap` frees.
 //!
 //! Invariant: there is an outbox exactly while something is unwritten.
 
@@ -9,20 +9,20 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, TcpStream};
 
-use super::pieces::Cursor;
-use super::torture;
 use crate::collections::Key;
 use crate::reactor::{Interest, Reactor, Registered, Token};
+use crate::server::answers::cursor::Cursor;
+use crate::server::conns::torture;
 use crate::wire::outbox::{GATHER_MAX, Outbox};
 use crate::wire::session::Session;
 use crate::wire::sse::Frame;
 
 /// A connection's key. A member has the same one in the meter.
-pub(super) type ConnId = Key;
+pub(in crate::server) type ConnId = Key;
 
 /// The port that a connection came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Port {
+pub(in crate::server) enum Port {
     Audience,
     Stats,
     Notification,
@@ -31,10 +31,10 @@ pub(super) enum Port {
 
 impl Port {
     /// How many kinds there are.
-    pub(super) const COUNT: usize = 4;
+    pub(in crate::server) const COUNT: usize = 4;
 
     /// What they are called, in the order of their numbers.
-    pub(super) const NAMES: [&str; Self::COUNT] = ["audience", "stats", "notification", "demo"];
+    pub(in crate::server) const NAMES: [&str; Self::COUNT] = ["audience", "stats", "notification", "demo"];
 }
 
 impl fmt::Display for Port {
@@ -45,7 +45,7 @@ impl fmt::Display for Port {
 
 /// Why a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CloseReason {
+pub(in crate::server) enum CloseReason {
     /// The peer has closed its side, or all of it.
     PeerClosed,
     /// The connection broke.
@@ -72,7 +72,7 @@ pub(super) enum CloseReason {
 
 impl CloseReason {
     /// Each of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 11] = [
+    pub(in crate::server) const ALL: [Self; 11] = [
         Self::PeerClosed,
         Self::PeerReset,
         Self::PeerTimeout,
@@ -87,7 +87,7 @@ impl CloseReason {
     ];
 
     /// What figures call them, in that order.
-    pub(super) const NAMES: [&str; Self::ALL.len()] = {
+    pub(in crate::server) const NAMES: [&str; Self::ALL.len()] = {
         let (mut names, mut index) = ([""; Self::ALL.len()], 0);
         while index < names.len() {
             names[index] = Self::ALL[index].name();
@@ -124,7 +124,7 @@ impl CloseReason {
 
 /// What is being pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::server) enum Kind {
     /// A count, of which only the latest matters.
     Count,
     /// A message, of which each matters.
@@ -133,15 +133,15 @@ pub(super) enum Kind {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Conn {
+pub(in crate::server) struct Conn {
     socket: Registered<TcpStream>,
-    pub(super) session: Session,
+    pub(in crate::server) session: Session,
     outbox: Option<Box<Outbox>>,
     /// Where a reply that did not fit into one piece goes on.
-    pub(super) rest: Option<Box<Cursor>>,
-    pub(super) port: Port,
+    pub(in crate::server) rest: Option<Box<Cursor>>,
+    pub(in crate::server) port: Port,
     /// Set once: the connection is freed at the end of a turn.
-    pub(super) closing: Option<CloseReason>,
+    pub(in crate::server) closing: Option<CloseReason>,
     /// The peer will say no more; there is nothing left to read.
     peer_finished: bool,
     /// We have said our last word.
@@ -149,7 +149,7 @@ pub(super) struct Conn {
 }
 
 /// What came of reading.
-pub(super) enum ReadOutcome {
+pub(in crate::server) enum ReadOutcome {
     /// This many bytes.
     Bytes(usize),
     /// Nothing yet.
@@ -160,7 +160,7 @@ pub(super) enum ReadOutcome {
 
 impl Conn {
     /// Takes over an accepted connection.
-    pub(super) fn new(socket: Registered<TcpStream>, port: Port) -> Self {
+    pub(in crate::server) fn new(socket: Registered<TcpStream>, port: Port) -> Self {
         Self {
             socket,
             session: Session::default(),
@@ -174,7 +174,7 @@ impl Conn {
     }
 
     /// Reads once. Level mode brings back what is left, so that one peer cannot hold the turn.
-    pub(super) fn read(&mut self, scratch: &mut [u8]) -> Result<ReadOutcome, CloseReason> {
+    pub(in crate::server) fn read(&mut self, scratch: &mut [u8]) -> Result<ReadOutcome, CloseReason> {
         if self.peer_finished {
             // There is nothing to read. Should it be a hang-up, writing will tell.
             return Ok(ReadOutcome::Nothing);
@@ -188,22 +188,22 @@ impl Conn {
     }
 
     /// Takes note that the peer will say no more while there is still something to write to it.
-    pub(super) fn note_peer_finished(&mut self) {
+    pub(in crate::server) fn note_peer_finished(&mut self) {
         self.peer_finished = true;
     }
 
     /// Whether something is unwritten.
-    pub(super) fn is_behind(&self) -> bool {
+    pub(in crate::server) fn is_behind(&self) -> bool {
         self.outbox.is_some() || self.rest.is_some()
     }
 
     /// Whether the kernel has not taken all that was written.
-    pub(super) fn has_outbox(&self) -> bool {
+    pub(in crate::server) fn has_outbox(&self) -> bool {
         self.outbox.is_some()
     }
 
     /// Writes bytes for this peer alone, and keeps what does not fit. Nothing may be unwritten before.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+    pub(in crate::server) fn write(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         debug_assert!(self.outbox.is_none(), "bytes are written in order");
         let written = self.try_write(bytes)?;
         if let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -213,7 +213,7 @@ impl Conn {
     }
 
     /// Tells a member something: at once if it keeps up, else when it can hear again.
-    pub(super) fn push(&mut self, kind: Kind, frame: &Frame) -> Result<(), CloseReason> {
+    pub(in crate::server) fn push(&mut self, kind: Kind, frame: &Frame) -> Result<(), CloseReason> {
         if let Some(outbox) = &mut self.outbox {
             match kind {
                 Kind::Count => outbox.put_count(frame.clone()),
@@ -229,7 +229,7 @@ impl Conn {
     }
 
     /// Ends with these bytes, after what has been begun.
-    pub(super) fn end_with(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+    pub(in crate::server) fn end_with(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         match &mut self.outbox {
             Some(outbox) => outbox.end_with(bytes),
             None => self.write(bytes)?,
@@ -238,7 +238,7 @@ impl Conn {
     }
 
     /// Writes what is in the outbox, once. Level mode brings back what is left.
-    pub(super) fn flush(&mut self) -> Result<(), CloseReason> {
+    pub(in crate::server) fn flush(&mut self) -> Result<(), CloseReason> {
         let Some(mut outbox) = self.outbox.take() else { return Ok(()) };
         let mut slices = [IoSlice::new(&[]); GATHER_MAX];
         for (slice, piece) in slices.iter_mut().zip(outbox.pieces()) {
@@ -252,7 +252,7 @@ impl Conn {
     }
 
     /// Says that we will say no more, if all is said: the peer reads to the end, and a reset does not eat the reply.
-    pub(super) fn shut_when_written(&mut self) -> Result<(), CloseReason> {
+    pub(in crate::server) fn shut_when_written(&mut self) -> Result<(), CloseReason> {
         if self.shut || self.is_behind() || !matches!(self.session, Session::Drain { .. }) {
             return Ok(());
         }
@@ -264,7 +264,7 @@ impl Conn {
     }
 
     /// Has the reactor watch for what can come next.
-    pub(super) fn watch(&mut self, reactor: &Reactor, token: Token) -> Result<(), CloseReason> {
+    pub(in crate::server) fn watch(&mut self, reactor: &Reactor, token: Token) -> Result<(), CloseReason> {
         let interest = match (self.peer_finished, self.is_behind()) {
             (false, false) => Interest::Read,
             (false, true) => Interest::ReadWrite,

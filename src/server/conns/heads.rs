@@ -22,26 +22,26 @@ const HELD_SHARED: usize = 512 * 1024;
 
 /// The heads of one port.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Heads {
+pub(in crate::server) struct Heads {
     count: usize,
     held: usize,
 }
 
 impl Heads {
     /// One more is waited for.
-    pub(super) fn begin(&mut self) {
+    pub(in crate::server) fn begin(&mut self) {
         self.count += 1;
     }
 
     /// One that held `before` bytes now holds as many as the session says. Returns whether that is too much.
-    pub(super) fn change(&mut self, before: usize, session: &Session) -> bool {
+    pub(in crate::server) fn change(&mut self, before: usize, session: &Session) -> bool {
         let holds = session.held();
         self.held = self.held + holds - before;
         holds > HELD_ALWAYS && self.held > HELD_SHARED
     }
 
     /// The session is about to end, or to become something else. If it is a head, it is waited for no more.
-    pub(super) fn end(&mut self, session: &Session) {
+    pub(in crate::server) fn end(&mut self, session: &Session) {
         if matches!(session, Session::Head(_)) {
             self.count -= 1;
             self.held -= session.held();
@@ -49,7 +49,7 @@ impl Heads {
     }
 
     /// How many are waited for.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::server) fn count(&self) -> usize {
         self.count
     }
 }

@@ -3,15 +3,17 @@
 //! Owns which figures go where. The metrics are those that all nodes were told last, this one's own included: whichever
 //! answers, a counter that goes up goes up in every answer.
 
-use super::admin::{self, Page};
-use super::conn::Port;
-use super::metrics::{self, COUNTERS, Largest};
-use super::pieces::Cursor;
-use super::service::{Service, Then};
-use super::turn::Server;
+pub(in crate::server) mod metrics;
+
 use crate::collections::tick::Now;
 use crate::meter::news::NodeId;
 use crate::reactor::proc;
+use crate::server::answers::admin::{self, Page};
+use crate::server::answers::cursor::Cursor;
+use crate::server::audience::{Service, Then};
+use crate::server::conns::conn::Port;
+use crate::server::figures::metrics::{COUNTERS, Largest};
+use crate::server::turn::Server;
 use crate::wire::reply;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
@@ -19,17 +21,17 @@ const SILENT_PART: u32 = 3;
 
 /// What the members of this node were told so far, and how much was said to anybody.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) joins: u64,
+pub(in crate::server) struct Tally {
+    pub(in crate::server) joins: u64,
     /// By kind: counts, messages.
-    pub(super) pushes: [u64; 2],
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
+    pub(in crate::server) pushes: [u64; 2],
+    pub(in crate::server) messages: u64,
+    pub(in crate::server) bytes: u64,
 }
 
 impl Server {
     /// Answers with a page.
-    pub(super) fn answer_page(&mut self, page: Page, is_head: bool, now: Now) -> Then {
+    pub(in crate::server) fn answer_page(&mut self, page: Page, is_head: bool, now: Now) -> Then {
         match page {
             Page::Cluster => {
                 let silent_after = self.silent_after();
@@ -56,7 +58,7 @@ impl Server {
     }
 
     /// Tells the other nodes this one's counters, when it is time, or when they say that it drains: that is soon over.
-    pub(super) fn tell_counters(&mut self, now: Now) {
+    pub(in crate::server) fn tell_counters(&mut self, now: Now) {
         let is_untold = |told: &Vec<u64>| !metrics::are_of_draining(told);
         let begins_to_drain = self.drain.is_some() && self.told_counters.as_ref().is_some_and(is_untold);
         if begins_to_drain || self.service.meter.wants_counters(now) {
@@ -128,7 +130,7 @@ impl Server {
 
 impl Service {
     /// Looks at the next namespaces, and when there are no more appends the largest of them.
-    pub(super) fn push_largest(&mut self, from: &mut u32, largest: &mut Largest) -> bool {
+    pub(in crate::server) fn push_largest(&mut self, from: &mut u32, largest: &mut Largest) -> bool {
         let mut namespaces = self.meter.namespaces_from(*from);
         for (_, namespace) in namespaces.by_ref().take(NAMESPACES_SEEN_PER_PIECE) {
             largest.see(namespace.name(), namespace.total());

@@ -10,11 +10,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::conn::ConnId;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::{Key, NONE};
+use crate::server::conns::conn::ConnId;
 
 /// In how many parts addresses are looked up, so that none takes long to grow.
 const ADDRESS_SHARDS: usize = 64;
@@ -67,7 +67,7 @@ impl Linked for Place {
 }
 
 /// All addresses that have members.
-pub(super) struct Addresses {
+pub(in crate::server) struct Addresses {
     /// How many of each are counted.
     counted_max: usize,
     by_address: ShardMap<Address, Key>,
@@ -77,13 +77,13 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Nobody is there, and of each address so many are to be counted.
-    pub(super) fn new(counted_max: usize) -> Self {
+    pub(in crate::server) fn new(counted_max: usize) -> Self {
         let by_address = ShardMap::new(ADDRESS_SHARDS);
         Self { counted_max, by_address, entries: Slab::default(), places: Vec::new() }
     }
 
     /// A member of this address comes. Returns whether it is counted.
-    pub(super) fn enter(&mut self, id: ConnId, address: IpAddr) -> bool {
+    pub(in crate::server) fn enter(&mut self, id: ConnId, address: IpAddr) -> bool {
         let address = Address::of(address);
         let key = self.by_address.get(&address).copied().unwrap_or_else(|| {
             let key = self.entries.insert(Entry { address, counted: 0, uncounted: List::EMPTY });
@@ -106,7 +106,7 @@ impl Addresses {
     }
 
     /// A member is gone, or counts no more. Returns who is counted in its place. Leaving twice is leaving once.
-    pub(super) fn leave(&mut self, id: ConnId) -> Option<ConnId> {
+    pub(in crate::server) fn leave(&mut self, id: ConnId) -> Option<ConnId> {
         let place = self.places.get_mut(id as usize).filter(|place| place.entry != NONE)?;
         let (key, was_counted) = (std::mem::replace(&mut place.entry, NONE), place.is_counted);
         let entry = self.entries.at_mut(key);
@@ -130,7 +130,7 @@ impl Addresses {
     }
 
     /// Whether no address has a member.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::server) fn is_empty(&self) -> bool {
         self.by_address.len() == 0 && self.entries.len() == 0
     }
 }

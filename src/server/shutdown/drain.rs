@@ -11,10 +11,10 @@
 
 use std::time::Duration;
 
-use super::conn::{CloseReason, ConnId, Port};
-use super::turn::{REAPS_PER_TURN, Server};
 use crate::collections::tick::{Now, Tick};
 use crate::log;
+use crate::server::conns::conn::{CloseReason, ConnId, Port};
+use crate::server::turn::{REAPS_PER_TURN, Server};
 use crate::wire::session::Session;
 
 /// How long handshakes that are under way may take: a round trip to anywhere, with some patience. Who was not heard asks
@@ -35,7 +35,7 @@ const LOCAL: [Port; 2] = [Port::Stats, Port::Notification];
 
 /// A process that was told to end.
 #[derive(Debug)]
-pub(super) struct Drain {
+pub(in crate::server) struct Drain {
     begun: Tick,
     /// When the last member has been let go.
     end: Tick,
@@ -67,7 +67,7 @@ impl Drain {
     }
 
     /// When there is something to do next, if so many members are left, and so many ports are open.
-    pub(super) fn next_deadline(&self, members: usize, ports: usize) -> Tick {
+    pub(in crate::server) fn next_deadline(&self, members: usize, ports: usize) -> Tick {
         match self.phase {
             Phase::Spread => {
                 let next = if members == 0 { self.end } else { self.next_due(members) };
@@ -138,7 +138,7 @@ fn gcd(a: u64, b: u64) -> u64 {
 }
 
 impl Server {
-    pub(super) fn on_signal(&mut self, now: Now) {
+    pub(in crate::server) fn on_signal(&mut self, now: Now) {
         while let Some(signal) = self.signals.source().next() {
             log::info(format_args!("event=signal number={signal} again={}", self.drain.is_some()));
             // Who signals all processes signals a worker twice, the second time through its supervisor. When that one is
@@ -149,7 +149,7 @@ impl Server {
     }
 
     /// Begins to end: nobody else comes in, and those who are there are let go.
-    pub(super) fn begin_drain(&mut self, now: Now) {
+    pub(in crate::server) fn begin_drain(&mut self, now: Now) {
         if self.drain.is_some() {
             return;
         }
@@ -160,7 +160,7 @@ impl Server {
     }
 
     /// Does what is due of a drain, as much as fits into a turn.
-    pub(super) fn go_on_draining(&mut self, now: Now) {
+    pub(in crate::server) fn go_on_draining(&mut self, now: Now) {
         let Some(drain) = &mut self.drain else { return };
         let is_closing_time = drain.close_at <= now.tick && self.listeners.len() > 0;
         if drain.phase == Phase::Spread && drain.end <= now.tick && self.listeners.len() == 0 {
@@ -237,7 +237,7 @@ impl Server {
     }
 
     /// Whether nobody is left, or only those who do not take their last words.
-    pub(super) fn is_drained(&self, now: Now) -> bool {
+    pub(in crate::server) fn is_drained(&self, now: Now) -> bool {
         let Some(drain) = &self.drain else { return false };
         let is_late = drain.phase == Phase::Linger && drain.end.after(GRACE) <= now.tick && !self.conns.has_closing();
         self.listeners.len() == 0 && (self.conns.len() == 0 || is_late)

@@ -9,30 +9,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::assets::{self, Asset};
-use super::bus::Bus;
-use super::conns::Conns;
-use super::metrics;
-use super::route::split_namespace;
-use super::service::Service;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::news::NodeId;
 use crate::meter::{Meter, NodeFigures};
+use crate::server::answers::assets::{self, Asset};
+use crate::server::answers::route::split_namespace;
+use crate::server::audience::Service;
+use crate::server::bus::Bus;
+use crate::server::conns::Conns;
+use crate::server::figures::metrics;
 use crate::wire::http::Request;
 use crate::wire::json::{self, Object};
 
 /// What a request on the notification port asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Notification<'a> {
-    pub(super) namespace: &'a str,
-    pub(super) service: &'a str,
-    pub(super) text: &'a str,
+pub(in crate::server) struct Notification<'a> {
+    pub(in crate::server) namespace: &'a str,
+    pub(in crate::server) service: &'a str,
+    pub(in crate::server) text: &'a str,
 }
 
 impl<'a> Notification<'a> {
     /// `^/([^/]+)/([^/]+)/([^/]*)$`
-    pub(super) fn of(path: &'a str) -> Option<Self> {
+    pub(in crate::server) fn of(path: &'a str) -> Option<Self> {
         let mut segments = path.strip_prefix('/')?.split('/');
         let (namespace, service, text) = (segments.next()?, segments.next()?, segments.next()?);
         let is_one = !namespace.is_empty() && !service.is_empty() && segments.next().is_none();
@@ -42,7 +42,7 @@ impl<'a> Notification<'a> {
 
 /// What a request on the demo port asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum DemoRoute {
+pub(in crate::server) enum DemoRoute {
     /// The page that welcomes.
     Welcome,
     /// The page of an event.
@@ -55,7 +55,7 @@ pub(super) enum DemoRoute {
 
 impl DemoRoute {
     /// Decides.
-    pub(super) fn of(path: &str) -> Self {
+    pub(in crate::server) fn of(path: &str) -> Self {
         if path == "/" {
             return Self::Welcome;
         }
@@ -71,7 +71,7 @@ impl DemoRoute {
 
 /// What an operator may look at beside the namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub(in crate::server) enum Page {
     /// Who else is there.
     Cluster,
     /// How this process is.
@@ -84,7 +84,7 @@ pub(super) enum Page {
 
 impl Page {
     /// The page of this path on the stats port.
-    pub(super) fn of(path: &str) -> Option<Self> {
+    pub(in crate::server) fn of(path: &str) -> Option<Self> {
         match path {
             "/cluster" => Some(Self::Cluster),
             "/process" => Some(Self::Process),
@@ -96,13 +96,13 @@ impl Page {
 }
 
 /// Whether nothing was heard of a node for so long.
-pub(super) fn is_silent(node: &NodeFigures, silent_after: Duration) -> bool {
+pub(in crate::server) fn is_silent(node: &NodeFigures, silent_after: Duration) -> bool {
     Duration::from_millis(node.silent_ms) > silent_after
 }
 
 /// What an operator wants to know of the cluster: who is there, who may not be or is about to go, and what became of the
 /// datagrams.
-pub(super) fn push_cluster(
+pub(in crate::server) fn push_cluster(
     out: &mut Vec<u8>,
     meter: &Meter,
     bus: &Bus,
@@ -141,7 +141,13 @@ pub(super) fn push_cluster(
 
 /// What an operator wants to know of this process: how full it is, why connections ended, and how long it keeps others
 /// waiting.
-pub(super) fn push_process(out: &mut Vec<u8>, service: &Service, conns: &Conns, turns: &Histogram, now: Now) {
+pub(in crate::server) fn push_process(
+    out: &mut Vec<u8>,
+    service: &Service,
+    conns: &Conns,
+    turns: &Histogram,
+    now: Now,
+) {
     let Service { meter, watches, turned_away, .. } = service;
     let closed: BTreeMap<&str, u64> = conns.closed().collect();
     let mut all = Object::begin(out);
@@ -173,7 +179,7 @@ pub(super) fn push_process(out: &mut Vec<u8>, service: &Service, conns: &Conns, 
 
 /// Whether a request brings this token (RFC 6750 section 2.1). How long that takes to tell does not depend on how much of
 /// it is right.
-pub(super) fn brings_token(request: &Request<'_>, token: &[u8]) -> bool {
+pub(in crate::server) fn brings_token(request: &Request<'_>, token: &[u8]) -> bool {
     let credentials = request.authorization.and_then(|field| field.split_at_checked(BEARER.len()));
     let Some((scheme, given)) = credentials else { return false };
     let differences = given.iter().zip(token).fold(0, |differences, (a, b)| differences | (a ^ b));
@@ -186,7 +192,7 @@ const BEARER: &[u8] = b"Bearer ";
 ///
 /// A page elsewhere betrays itself: by `Sec-Fetch-Site` (Fetch metadata), by its `Origin`, or, when its own name was made
 /// to point to this machine (DNS rebinding), by the `Host` it asks for.
-pub(super) fn is_local(request: &Request<'_>) -> bool {
+pub(in crate::server) fn is_local(request: &Request<'_>) -> bool {
     let is_cross_site = request.sec_fetch_site.is_some_and(|site| site.eq_ignore_ascii_case(b"cross-site"));
     !is_cross_site
         && request.host.is_none_or(|host| host.is_empty() || is_loopback_authority(host))
