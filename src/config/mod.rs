@@ -7,6 +7,7 @@
 
 mod accounts;
 mod cluster;
+mod identity;
 mod key;
 mod limits;
 mod networks;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use crate::meter::{NotifyRule, Rules};
 pub use accounts::AccountsConfig;
 pub use cluster::ClusterConfig;
+pub use identity::Identity;
 pub use key::KeySource;
 pub use limits::Limits;
 pub use networks::Networks;
