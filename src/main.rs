@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Ok(Command::Help) => log::answer(config::USAGE),
         Ok(Command::Version) => log::answer(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Run(config)) => {
-            return run(*config).unwrap_or_else(|error| {
+            return run(&config).unwrap_or_else(|error| {
                 log::fatal(&error);
                 ExitCode::from(1)
             });
@@ -28,12 +28,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(config: Config) -> Result<ExitCode, Box<dyn Error>> {
+fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     if config.debug {
         log::enable_debug();
     }
     if config.workers > 1 {
-        return supervisor::run(&config);
+        return supervisor::run(config);
     }
     Server::bind(config)?.run()?;
     Ok(ExitCode::SUCCESS)

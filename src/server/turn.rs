@@ -1,48 +1,53 @@
 //! The turn: wait, dispatch, expire, push, reap. Everything that happens, happens here, in this order.
 //!
 //! Owns the loop and all that it turns. A turn has one time, read after the wait; what it does later than that, it does
-//! at that time.
+//! at that time. It joins the rooms: bytes that a connection brings are answered, and what the meter wants is done.
 //!
 //! Every loop has a budget, whatever arrives, and what does not fit is done in the next turn, which then does not wait. With
 //! all budgets used up a turn takes, in ms: events 0.3, accepts 0.6, datagrams 0.4, deadlines 0.2, the meter's timeouts 0.3,
-//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, watchers 0.2, reports 0.1, reaping 1.6; together
+//! its removals 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, watchers 0.2, reports 0.1, reaping 1.6; together
 //! 4.9. (The one that closes the ports of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost
 //! next to nothing.
 //!
 //! Invariant: connections are freed in `reap` alone. An event that names a connection finds it, closing or not, until the
 //! end of the turn in which the event was taken; and a key is used again in a later turn at the earliest.
 
-use std::error::Error;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::time::Duration;
 
+use super::answers::{self, AfterReply, Answer, Answers, Asker, Sources};
+use super::audience::Audience;
+use super::audience::fan_out::PushKind;
+use super::bus::Bus;
+use super::conns::Conns;
+use super::conns::books::{Books, HeadState};
+use super::conns::close_reason::CloseReason;
+use super::conns::conn::{Conn, ConnId, ReadOutcome, Stage};
+use super::conns::lifecycle::{self, Unasked, Writing};
+use super::conns::origins::Preface;
+use super::figures::{Announced, ProcessView, View};
+use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
+use super::shutdown::drain::Drain;
+use super::shutdown::ending;
+use super::shutdown::heartbeat::Heartbeat;
 use crate::collections::tick::{Now, Tick};
-use crate::config::Config;
 use crate::log;
-use crate::meter::news::NodeId;
+use crate::meter::watches::Piece;
 use crate::meter::{MemberId, Output};
-use crate::reactor::sys::{self, Signals};
-use crate::reactor::{Interest, Reactor, Ready, Registered, Token};
+use crate::reactor::sys::Signals;
+use crate::reactor::{Reactor, Ready, Registered, Token};
 use crate::reports::ReportFile;
-use crate::server::audience::Service;
-use crate::server::bus::Bus;
-use crate::server::conns::Conns;
-use crate::server::conns::conn::{ConnId, Port};
-use crate::server::conns::origins::Clients;
-use crate::server::conns::torture;
-use crate::server::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
-use crate::server::shutdown::drain::Drain;
-use crate::server::shutdown::ending;
-use crate::server::shutdown::heartbeat::Heartbeat;
-use crate::wire::sse;
+use crate::wire::http::Refusal;
+use crate::wire::session::Step;
+use crate::wire::{sse, watch};
 
-/// How many deadlines of connections fire in one turn. The dearest is a head that is late: some 10 us for the answer, 0.2 ms.
+/// Most deadlines of connections that fire in one turn. The dearest is a head that is late: some 10 us for the answer, 0.2 ms.
 const DEADLINES_PER_TURN: usize = 24;
 
-/// How many connections one turn frees. The end of a member takes some 12 us; where thousands are closed in a row, the
-/// kernel takes up to 100 us for some: 1.6 ms. As many as there are events: fewer, and those that are closed already would
-/// be told again and again.
-pub(super) const REAPS_PER_TURN: usize = 16;
+/// Most connections that one turn frees. The end of a member takes some 12 us; where thousands are closed in a row, the
+/// kernel takes up to 100 us for some: 1.6 ms. As many as there are events: fewer, and the kernel would report those that are
+/// closed already again and again.
+const REAPS_PER_TURN: usize = 16;
 
 /// What the meter's outputs of one turn may cost, in microseconds.
 const OUTPUT_US_PER_TURN: usize = 400;
@@ -54,152 +59,62 @@ const FAREWELL_US: usize = 14;
 const SEND_US: usize = 8;
 const REPORT_US: usize = 12;
 
-/// What one read takes: more than a head may have, so that a whole one is never cut here.
-const SCRATCH_BYTES: usize = 16 * 1024;
+/// Most updates of watchers in one turn: at up to 20 us each for looking, writing and the kernel, 0.16 ms.
+const UPDATES_PER_TURN: usize = 8;
 
-/// How long a stats client may take to say that it speaks HTTP. `nc` says nothing and waits.
-const STATS_SILENCE: std::time::Duration = std::time::Duration::from_millis(50);
+/// The bytes that one read takes: more than a head may have, so that a whole one is never cut here.
+pub(super) const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// How long the others, if there may be any, may take to answer a newcomer. On one host they do within a millisecond,
-/// unless it is busy.
-const ANSWER_PATIENCE: std::time::Duration = std::time::Duration::from_millis(30);
-
-/// How long a newcomer listens at most before it opens its ports: a table of 100,000 names takes half as long.
-const CATCH_UP_MAX: std::time::Duration = std::time::Duration::from_secs(1);
-
-const SIGNALS_TOKEN: Token = Token(FIRST_FREE_TOKEN);
+pub(super) const SIGNALS_TOKEN: Token = Token(FIRST_FREE_TOKEN);
 
 /// The first of the bus's tokens.
-const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
+pub(super) const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
 
-/// The daemon: one audience, all its ports.
-pub struct Server {
+/// The rooms of the process, and where the loop stands.
+pub(super) struct Loop {
     pub(super) reactor: Reactor,
     pub(super) signals: Registered<Signals>,
     pub(super) heartbeat: Heartbeat,
     pub(super) listeners: Listeners,
     pub(super) conns: Conns,
-    pub(super) clients: Clients,
-    pub(super) service: Service,
+    pub(super) audience: Audience,
+    pub(super) answers: Answers,
     pub(super) bus: Bus,
-    /// Where it is written what events came to.
+    /// The file of what events came to.
     pub(super) reports: Option<ReportFile>,
-    /// Whether no datagram was left waiting in this turn.
-    has_heard_all: bool,
-    /// Whether the last turn has left some of what the meter wants done.
-    has_outputs: bool,
-    /// What is ready in this turn.
-    ready: Vec<Ready>,
-    /// What the last read took; nobody keeps any of it.
-    pub(super) scratch: Box<[u8]>,
-    /// Until when to wait for what the others count, before the ports are opened.
-    opening: Option<Tick>,
-    /// What the other nodes were last told of this one.
-    pub(super) told_counters: Option<Vec<u64>>,
-    pub(super) started_unix_s: u64,
+    pub(super) announced: Announced,
+    pub(super) facts: Facts,
+    /// Until when the ports stay closed, while the process catches up with the other nodes.
+    pub(super) opening: Option<Tick>,
     /// Set by the first signal.
     pub(super) drain: Option<Drain>,
+    pub(super) drain_delay: Duration,
     pub(super) is_stopped: bool,
+    /// Whether the last turn has left some of what the meter wants done.
+    pub(super) has_outputs: bool,
+    /// Whether no datagram was left waiting in this turn.
+    pub(super) is_bus_empty: bool,
+    /// What is ready in this turn.
+    pub(super) ready: Vec<Ready>,
+    /// What the last read took; none of it is kept.
+    pub(super) scratch: Box<[u8]>,
+    /// What is on its way to one socket.
+    pub(super) buffer: Vec<u8>,
 }
 
-impl Server {
-    /// Binds the ports.
-    ///
-    /// # Errors
-    /// A port that cannot be bound, by name; or what the kernel says.
-    pub fn bind(config: Config) -> Result<Self, Box<dyn Error>> {
-        let heartbeat = Heartbeat::start(config.supervisor)?;
-        let descriptors = sys::raise_descriptor_limit()?;
-        let reactor = Reactor::new()?;
-        let signals = Registered::new(&reactor, Signals::open()?, SIGNALS_TOKEN, Interest::Read)?;
-        // std seeds its hash maps from the system's randomness; a name needs no more.
-        let node = NodeId(RandomState::new().hash_one(std::process::id()));
-        torture::begin(config.torture);
-        let (listeners, audience_port) = Listeners::bind(&config, node, descriptors, &reactor)?;
-        let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
-        let clients = Clients::new(&config);
-        let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
-        let service = Service::new(config, audience_port, node)?;
-        let started_unix_s = reactor.now().unix_s();
-        listeners.log()?;
-        bus.log_ways(&service.config, node);
-        if let Some(seed) = service.config.torture {
-            log::warn(format_args!("event=torture seed={seed}"));
-        }
-        Ok(Self {
-            reactor,
-            signals,
-            heartbeat,
-            listeners,
-            conns: Conns::default(),
-            clients,
-            bus,
-            reports,
-            has_heard_all: true,
-            has_outputs: false,
-            service,
-            ready: Vec::new(),
-            scratch: vec![0; SCRATCH_BYTES].into(),
-            opening: None,
-            told_counters: None,
-            started_unix_s,
-            drain: None,
-            is_stopped: false,
-        })
-    }
+/// What figures show and no turn changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    /// Descriptors that the process may have.
+    pub(super) descriptors: usize,
+    /// After how much silence a node is shown as silent.
+    pub(super) silent_after: Duration,
+    pub(super) started_unix_s: u64,
+}
 
-    /// Serves until a signal says to stop.
-    ///
-    /// # Errors
-    /// When the poller itself fails.
-    pub fn run(mut self) -> io::Result<()> {
-        self.catch_up()?;
-        log::info(format_args!("event=ready"));
-        self.heartbeat.begin();
-        while !self.is_stopped {
-            self.turn()?;
-        }
-        self.say_goodbye();
-        self.write_last_reports();
-        log::info(format_args!("event=stopped"));
-        Ok(())
-    }
-
-    /// Hears what the others count, before anybody is told a number here. Whoever connects meanwhile waits in the queue.
-    fn catch_up(&mut self) -> io::Result<()> {
-        let start = self.reactor.now();
-        let (patience, latest) = (start.tick.after(ANSWER_PATIENCE), start.tick.after(CATCH_UP_MAX));
-        let mut turns = 0;
-        let mut now = start;
-        while !self.has_caught_up(patience, latest, now) {
-            self.opening = Some(if now.tick < patience { patience } else { latest });
-            self.turn()?;
-            turns += 1;
-            now = self.reactor.now();
-        }
-        self.opening = None;
-        self.listeners.resume(&self.conns, &self.reactor, now);
-        log::debug(format_args!("event=caught_up turns={turns} nodes={}", self.service.meter.nodes(now).count() + 1));
-        Ok(())
-    }
-
-    /// Whether there is nobody to hear, or all that is to be heard was. Whoever is of the audience on this host is known
-    /// from the start; who is on the network, never.
-    fn has_caught_up(&self, patience: Tick, latest: Tick, now: Now) -> bool {
-        let meter = &self.service.meter;
-        let siblings = self.listeners.siblings();
-        let have_answered = match siblings {
-            Some(siblings) => meter.nodes(now).count() >= siblings,
-            None => !meter.is_alone(),
-        };
-        let is_alone = siblings == Some(0);
-        is_alone
-            || (meter.knows_all() && (have_answered || now.tick >= patience))
-            || now.tick >= latest
-            || self.drain.is_some()
-    }
-
-    fn turn(&mut self) -> io::Result<()> {
+impl Loop {
+    /// Takes one turn.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
         let deadline = self.next_deadline();
         let mut ready = std::mem::take(&mut self.ready);
         let now = self.reactor.wait(deadline, &mut ready)?;
@@ -213,26 +128,24 @@ impl Server {
 
     /// Until when there is nothing to do but wait.
     fn next_deadline(&self) -> Option<Tick> {
-        if self.has_outputs || !self.service.pushes.is_idle() || self.conns.has_closing() {
+        if self.has_outputs || self.conns.has_closing() {
             return Some(Tick(0));
         }
-        let (streams, ports) = (self.conns.streams(), self.listeners.len());
-        let drain = self.drain.as_ref().map(|drain| drain.next_deadline(streams, ports));
+        let (streams, listeners) = (self.conns.books().stream_count(), self.listeners.len());
         let deadlines = [
             self.conns.next_deadline(),
-            self.service.meter.poll_timeout(),
-            self.service.watches.poll_timeout(&self.service.meter),
+            self.audience.poll_timeout(),
             self.listeners.next_deadline(),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
-            drain,
+            self.drain.as_ref().map(|drain| drain.next_deadline(streams, listeners)),
             self.opening,
         ];
         deadlines.into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &[Ready], now: Now) {
-        // What was not told to be ready has nothing to say, unless there was no room to tell.
+        // A source that was not reported ready has nothing to read, unless there was no room for the report.
         let mut is_bus_ready = self.reactor.may_have_more();
         for &ready in ready {
             if ready.token == SIGNALS_TOKEN {
@@ -243,25 +156,30 @@ impl Server {
             } else if ready.token.0 >= BUS_TOKEN.0 {
                 is_bus_ready = true;
             } else if let Some(index) = Listeners::index_of(ready.token) {
-                self.on_listener(index, self.listeners.accepts_per_turn(index), now);
-            } else if let Ok(id) = ConnId::try_from(ready.token.0) {
-                self.on_conn(id, ready.is_writable, now);
+                self.on_listener(index, now);
+            } else if let Ok(id) = ConnId::try_from(ready.token.0)
+                && let Some(mut exchange) = self.exchange(id, now)
+            {
+                exchange.on_ready(ready.is_writable);
             }
         }
-        self.has_heard_all = !is_bus_ready || (!self.has_outputs && self.bus.receive(&mut self.service.meter, now));
+        self.is_bus_empty = !is_bus_ready || (!self.has_outputs && self.bus.receive(&mut self.audience.meter, now));
     }
 
-    /// Fires deadlines, then lets the meter decide what is told.
+    /// Fires deadlines, then lets the meter decide what is due.
     fn expire(&mut self, now: Now) {
         self.conns.expire(now.tick);
         for _ in 0..DEADLINES_PER_TURN {
             let Some(id) = self.conns.pop_due() else { break };
-            self.on_deadline(id, now);
+            if let Some(mut exchange) = self.exchange(id, now) {
+                let unasked = lifecycle::on_deadline(exchange.conn, exchange.books);
+                exchange.answer_unasked(unasked);
+            }
         }
         if !self.has_outputs {
             self.go_on_draining(now);
-            self.tell_counters(now);
-            self.service.meter.handle_timeout(now, self.has_heard_all);
+            self.announce_counters(now);
+            self.audience.handle_timeout(now, self.is_bus_empty);
         }
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);
@@ -280,48 +198,94 @@ impl Server {
             if left_us == 0 {
                 break true;
             }
-            let Some(output) = self.service.meter.poll_output() else { break false };
+            let Some(output) = self.audience.poll_output() else { break false };
             let cost_us = match output {
                 Output::Count { .. } | Output::Message { .. } => COUNT_US,
                 Output::Farewell(_) => FAREWELL_US,
-                Output::Send(_) => SEND_US * self.bus.ways(),
+                Output::Send(_) => SEND_US * self.bus.way_count(),
                 Output::Ended(_) => REPORT_US,
             };
             left_us = left_us.saturating_sub(cost_us);
             farewells.extend(self.carry_out(output));
         };
-        let Service { meter, pushes, tally, .. } = &mut self.service;
-        let (conns, reactor) = (&mut self.conns, &self.reactor);
-        pushes.fan_out(meter, |member, kind, frame| {
-            let Some(conn) = conns.get_open(member) else { return };
-            tally.pushes[kind as usize] += 1;
-            tally.bytes += frame.len() as u64;
-            let pushed = conn.push(kind, frame).and_then(|()| conn.watch(reactor, Conns::token(member)));
-            if let Err(reason) = pushed {
-                conns.close(member, reason);
+        let Self { audience, conns, reactor, .. } = self;
+        audience.fan_out(|member, kind, frame| {
+            let Some((conn, books)) = conns.open(member) else { return false };
+            match kind {
+                PushKind::Count => lifecycle::push_count(conn, books, reactor, frame),
+                PushKind::Message => lifecycle::push_message(conn, books, reactor, frame),
             }
+            true
         });
-        self.tell_watchers(now);
+        self.update_watchers(now);
         for member in farewells {
-            // It counts no more. (Who joins here with its uuid has released it already; elsewhere nobody can.)
-            self.service.release(member, now);
+            // It counts no more. (A member that joins here with its uuid has released it already; at another node none can.)
+            self.audience.release(member, now);
             self.finish(member, Some(sse::FAREWELL), now);
         }
     }
 
-    /// Begins what an output asks for; returns whom to send away once others have been told what they are to be told.
+    /// Frees what was closed, and takes it off the count.
+    fn reap(&mut self, now: Now) {
+        for _ in 0..REAPS_PER_TURN {
+            let Some(conn) = self.conns.pop_closing() else { break };
+            self.audience.leave(conn.id(), now);
+            if let Some(reason) = conn.closing() {
+                log::debug(format_args!("event=close port={} conn={} reason={reason:?}", conn.port(), conn.id()));
+            }
+        }
+        let books = self.conns.books();
+        let is_nothing_kept = books.origins.is_empty() && self.audience.has_no_addresses();
+        debug_assert!(self.conns.len() > 0 || is_nothing_kept, "the last connection leaves nothing behind");
+        if self.opening.is_none() {
+            self.resume_listeners(now);
+        }
+        let listeners = self.listeners.len();
+        self.is_stopped |= self.drain.as_ref().is_some_and(|drain| drain.is_over(listeners, &self.conns, now));
+    }
+
+    /// Takes paused listeners up again for which there is room.
+    pub(super) fn resume_listeners(&mut self, now: Now) {
+        let Self { listeners, conns, reactor, .. } = self;
+        listeners.defer_silence(conns.books().head_count(super::ports::port::Port::Audience));
+        listeners.resume(|port| conns.books().may_accept(port), reactor, now);
+    }
+
+    fn on_signal(&mut self, now: Now) {
+        while let Some(signal) = self.signals.source().next() {
+            log::info(format_args!("event=signal number={signal} again={}", self.drain.is_some()));
+            // An operator that signals all processes signals a worker twice, the second time through its supervisor. When
+            // that one is signalled twice, it hangs up.
+            self.is_stopped |= self.drain.is_some() && !self.heartbeat.is_worker();
+            self.begin_drain(now);
+        }
+    }
+
+    /// Takes in the connections that wait at a listener, as many as fit into a turn. Returns whether there are no more.
+    fn on_listener(&mut self, index: usize, now: Now) -> bool {
+        for _ in 0..self.listeners.accepts_per_turn(index) {
+            let Self { listeners, conns, reactor, .. } = self;
+            let may_accept = |port| conns.books().may_accept(port);
+            let Some((stream, port)) = listeners.accept(index, may_accept, reactor, now) else { return true };
+            let Ok(peer) = conns.books().origins.peer(&stream, port) else { continue };
+            let Ok(id) = conns.insert(reactor, stream, port, peer, now.tick) else { continue };
+            // A browser's head is usually here already.
+            let Some(mut exchange) = self.exchange(id, now) else { continue };
+            exchange.on_ready(false);
+            exchange.books.limit_heads(exchange.conn);
+        }
+        false
+    }
+
+    /// Begins what an output asks for; returns a member to send away once others have got what is to be pushed.
     fn carry_out(&mut self, output: Output) -> Option<MemberId> {
-        let Service { meter, pushes, tally, .. } = &mut self.service;
         match output {
             Output::Count { namespace, total, skip_newest } => {
-                pushes.tell_count(meter, namespace, sse::count(total), skip_newest);
+                self.audience.push_count(namespace, total, skip_newest);
             }
             Output::Message { namespace, text } => {
-                let told = meter.find(&namespace).map(|id| pushes.tell_message(meter, id, sse::message(&text)));
-                match told {
-                    Some(Ok(())) => tally.messages += 1,
-                    Some(Err(_)) => log::warn(format_args!("event=message_dropped reason=busy")),
-                    None => {}
+                if self.audience.push_message(&namespace, &text).is_err() {
+                    log::warn(format_args!("event=message_dropped reason=busy"));
                 }
             }
             Output::Farewell(member) => return Some(member),
@@ -331,41 +295,239 @@ impl Server {
         None
     }
 
-    /// Frees what was closed, and takes it off the count.
-    fn reap(&mut self, now: Now) {
-        for _ in 0..REAPS_PER_TURN {
-            let Some((id, conn)) = self.conns.pop_closing() else { break };
-            self.clients.forget(id);
-            self.service.leave(id, now);
-            if let Some(reason) = conn.closing {
-                log::debug(format_args!("event=close port={} conn={id} reason={reason:?}", conn.port));
+    /// Goes on with the updates of watchers, as much as fits into a turn.
+    fn update_watchers(&mut self, now: Now) {
+        self.audience.go_on_with_round(now);
+        let mut piece = Piece::default();
+        for _ in 0..UPDATES_PER_TURN {
+            let Some(id) = self.audience.next_update(&mut piece) else { break };
+            let watcher = self.conns.open(id).filter(|(conn, _)| conn.stage() == Stage::Stream);
+            let takes_more = watcher.is_some_and(|(conn, books)| {
+                debug_assert!(!conn.is_behind(), "a watcher that is behind gets no update");
+                self.buffer.clear();
+                watch::push_piece(&mut self.buffer, &piece);
+                !lifecycle::push_update(conn, books, &self.reactor, &self.buffer)
+            });
+            if !takes_more {
+                self.audience.stall(id);
             }
         }
-        let is_nobody_left = self.conns.len() == 0;
-        debug_assert!(
-            !is_nobody_left || (self.clients.is_empty() && self.service.knows_no_address()),
-            "nobody is left over"
-        );
-        if self.opening.is_none() {
-            self.listeners.resume(&self.conns, &self.reactor, now);
+        while let Some(id) = self.audience.pop_late_watcher() {
+            log::debug(format_args!("event=watcher_late conn={id}"));
+            self.conns.close(id, CloseReason::TooSlow);
         }
-        self.is_stopped |= self.is_drained(now);
     }
 
-    /// Takes in who waits at a listener, at most `budget`; returns how many.
-    pub(super) fn on_listener(&mut self, index: usize, budget: usize, now: Now) -> usize {
-        for taken in 0..budget {
-            let waiting = self.listeners.accept(index, &self.conns, &self.reactor, now);
-            let Some((stream, port)) = waiting else { return taken };
-            let Ok(peer) = self.clients.peer(&stream, port) else { continue };
-            let Ok(id) = self.conns.insert(&self.reactor, stream, port) else { continue };
-            self.clients.begin(id, peer);
-            let patience = if port == Port::Stats { STATS_SILENCE } else { self.service.config.head_timeout };
-            self.conns.set_deadline(id, Some(now.tick.after(patience)));
-            // A browser's head is usually here already.
-            self.on_conn(id, false, now);
-            self.conns.limit_heads(id, self.listeners.heads_max(port));
+    /// Announces this node's counters to the other nodes, when it is time.
+    fn announce_counters(&mut self, now: Now) {
+        let Self { conns, bus, reactor, facts, audience, announced, .. } = self;
+        let overflowed = || bus.overflowed();
+        let process = process_view(conns.books(), bus, &overflowed, reactor, facts, self.drain.is_some());
+        let view = View { audience: audience.view(), process: &process };
+        if let Some(counters) = announced.renew(&view, now) {
+            audience.meter.tell_counters(counters, now);
         }
-        budget
+    }
+
+    /// Begins to end: no more connections come in, and those that are there are let go.
+    fn begin_drain(&mut self, now: Now) {
+        if self.drain.is_some() {
+            return;
+        }
+        self.listeners.deafen(true);
+        self.heartbeat.hasten(now.tick);
+        self.drain = Some(Drain::begin(self.drain_delay, now.tick));
+        log::info(format_args!("event=draining members={}", self.conns.books().stream_count()));
+    }
+
+    /// Does what is due of a drain, as much as fits into a turn.
+    fn go_on_draining(&mut self, now: Now) {
+        let Some(drain) = &mut self.drain else { return };
+        let closes_ports = drain.closes_ports(self.listeners.len(), now);
+        drain.begin_sweep(self.listeners.len(), &self.conns, now);
+        if closes_ports {
+            self.close_ports(now);
+        }
+        let Some(drain) = &mut self.drain else { return };
+        for id in drain.let_go(&mut self.conns, REAPS_PER_TURN, now) {
+            self.finish(id, None, now);
+        }
+    }
+
+    /// Closes the ports, once no connection waits there any more.
+    fn close_ports(&mut self, now: Now) {
+        self.listeners.deafen(false);
+        let mut is_empty = true;
+        for index in 0..self.listeners.len() {
+            is_empty &= self.on_listener(index, now);
+        }
+        if is_empty {
+            self.listeners.close();
+        }
+    }
+
+    /// Ends a connection politely.
+    fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
+        if let Some(mut exchange) = self.exchange(id, now) {
+            exchange.finish(last_words);
+        }
+    }
+
+    /// An open connection, with all that it takes to answer it.
+    fn exchange(&mut self, id: ConnId, now: Now) -> Option<Exchange<'_>> {
+        let Self { conns, audience, answers, announced, bus, reactor, facts, scratch, buffer, .. } = self;
+        let (conn, books) = conns.open(id)?;
+        let is_draining = self.drain.is_some();
+        Some(Exchange {
+            conn,
+            books,
+            audience,
+            answers,
+            announced,
+            bus,
+            reactor,
+            facts,
+            scratch,
+            buffer,
+            is_draining,
+            now,
+        })
+    }
+}
+
+/// One connection's part of a turn: bytes in, an answer out. All it needs is borrowed, and looked up once.
+struct Exchange<'a> {
+    conn: &'a mut Conn,
+    books: &'a mut Books,
+    audience: &'a mut Audience,
+    answers: &'a Answers,
+    announced: &'a mut Announced,
+    bus: &'a Bus,
+    reactor: &'a Reactor,
+    facts: &'a Facts,
+    scratch: &'a mut [u8],
+    buffer: &'a mut Vec<u8>,
+    is_draining: bool,
+    now: Now,
+}
+
+impl Exchange<'_> {
+    fn on_ready(&mut self, is_writable: bool) {
+        if is_writable {
+            self.on_writable();
+            if self.conn.closing().is_some() {
+                return;
+            }
+        }
+        match self.conn.read(self.scratch) {
+            Ok(ReadOutcome::Nothing) => {}
+            Ok(ReadOutcome::Bytes(count)) => self.on_bytes(count),
+            Ok(ReadOutcome::End) => {
+                let unasked = lifecycle::on_peer_finished(self.conn, self.books, self.reactor);
+                self.answer_unasked(unasked);
+            }
+            Err(reason) => self.books.close(self.conn, reason),
+        }
+    }
+
+    fn on_writable(&mut self) {
+        let mut with =
+            Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
+        if lifecycle::on_writable(self.conn, self.books, &mut with) {
+            self.audience.resume(self.conn.id());
+        }
+    }
+
+    /// `count` bytes have arrived in `scratch`.
+    fn on_bytes(&mut self, count: usize) {
+        let (id, port, before) = (self.conn.id(), self.conn.port(), HeadState::of(self.conn));
+        let bytes = match self.books.origins.strip(id, self.scratch.get(..count).unwrap_or_default()) {
+            Preface::Wait => return,
+            Preface::Request(bytes) => bytes,
+            Preface::Malformed(why) => {
+                log::debug(format_args!("event=proxy_head conn={id} error={:?}", why.to_string()));
+                return self.books.close(self.conn, CloseReason::ProxyHead);
+            }
+        };
+        let (answer, surplus) = match self.conn.feed(&bytes) {
+            Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
+            Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
+            Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer), 0),
+            Step::Request { request, surplus } => {
+                let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
+                let asker = Asker { id, port, address, has_slot };
+                let overflowed = || self.bus.overflowed();
+                let process =
+                    process_view(self.books, self.bus, &overflowed, self.reactor, self.facts, self.is_draining);
+                let sources = Sources { audience: self.audience, process: &process, announced: self.announced };
+                (self.answers.answer(&request, asker, sources, self.buffer, self.now), surplus)
+            }
+        };
+        let written = write(self.conn, self.books, answer);
+        self.after_reply(written, surplus);
+    }
+
+    fn answer_unasked(&mut self, unasked: Unasked) {
+        let answer = match unasked {
+            Unasked::Nothing => return,
+            Unasked::RawStats => answers::raw_stats(),
+            Unasked::Timeout { is_head } => answers::refuse(Refusal::Timeout, is_head, self.buffer),
+        };
+        let written = write(self.conn, self.books, answer);
+        self.after_reply(written, 0);
+    }
+
+    /// Makes of the connection what its answer says.
+    fn after_reply(&mut self, written: Result<AfterReply, CloseReason>, surplus: u32) {
+        match written {
+            Ok(AfterReply::Stream(until)) => {
+                if lifecycle::begin_stream(self.conn, self.books, self.reactor, surplus, until) {
+                    self.audience.stall(self.conn.id());
+                }
+            }
+            Ok(AfterReply::Drain) => self.finish(None),
+            Ok(AfterReply::DrainPieces(cursor)) => {
+                self.conn.set_rest(Some(cursor));
+                self.finish(None);
+            }
+            Err(reason) => self.books.close(self.conn, reason),
+        }
+    }
+
+    fn finish(&mut self, last_words: Option<&[u8]>) {
+        let mut with =
+            Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
+        lifecycle::finish(self.conn, self.books, last_words, &mut with);
+    }
+}
+
+fn write(conn: &mut Conn, books: &mut Books, answer: Answer<'_>) -> Result<AfterReply, CloseReason> {
+    books.write(conn, answer.bytes)?;
+    Ok(answer.after)
+}
+
+/// What the process shows of itself.
+fn process_view<'a>(
+    books: &'a Books,
+    bus: &'a Bus,
+    overflowed: &'a dyn Fn() -> u64,
+    reactor: &'a Reactor,
+    facts: &Facts,
+    is_draining: bool,
+) -> ProcessView<'a> {
+    let Facts { descriptors, silent_after, started_unix_s } = *facts;
+    ProcessView {
+        open: books.open_counts(),
+        closed: books.closed_counts(),
+        heads_refused: books.heads_refused(),
+        sent_bytes: books.sent_bytes(),
+        timer_count: books.timer_count(),
+        descriptors,
+        datagrams: &bus.counters,
+        overflowed,
+        turns: reactor.turns(),
+        silent_after,
+        started_unix_s,
+        is_draining,
     }
 }

@@ -2,13 +2,136 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
-//! | `stats` | what is at the stats port |
-//! | `assets` | the embedded pages and scripts |
+//! | `audience_port` | answers of the audience port: joins, leaving, scripts |
+//! | `stats_port` | answers of the stats port |
+//! | `notification_port` | answers of the notification port |
+//! | `demo_port` | answers of the demo port |
+//! | `route` | what a request on the audience port asks for |
+//! | `access` | whether a request comes from where its port expects it |
+//! | `watching` | answers to requests to watch, on two ports |
+//! | `pages` | the JSON of the stats port |
 //! | `cursor` | replies that are too long for one turn |
+//! | `assets` | the embedded pages and scripts |
+//! | `replies` | the forms of short replies |
+//!
+//! This file owns what an answer is. Answers keep no state but what was decided at start: a request comes in, the audience is
+//! called, figures are read from a view, and bytes come out with a word about what becomes of the connection.
+//!
+//! Invariant: an answer touches no socket, and a request that is refused has no effect on the audience.
 
-pub(in crate::server) mod admin;
-pub(in crate::server) mod assets;
+mod access;
+mod assets;
+mod audience_port;
 pub(in crate::server) mod cursor;
-pub(in crate::server) mod route;
-pub(in crate::server) mod stats;
+mod demo_port;
+mod notification_port;
+mod pages;
+mod replies;
+mod route;
+mod stats_port;
+mod watching;
+
+use std::net::IpAddr;
+
+use crate::collections::tick::{Now, Tick};
+use crate::config::Config;
+use crate::meter::MemberId;
+use crate::server::audience::Audience;
+use crate::server::figures::{Announced, ProcessView};
+use crate::server::ports::port::Port;
+use crate::wire::http::{Refusal, Request};
+use audience_port::AudiencePort;
+use cursor::Cursor;
+use demo_port::DemoPort;
+use notification_port::NotificationPort;
+use stats_port::StatsPort;
+
+/// All that was decided at start about answers.
+pub(in crate::server) struct Answers {
+    audience: AudiencePort,
+    stats: StatsPort,
+    notification: NotificationPort,
+    demo: DemoPort,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(in crate::server) struct Answer<'a> {
+    pub(in crate::server) bytes: &'a [u8],
+    pub(in crate::server) after: AfterReply,
+}
+
+/// What becomes of the connection once the bytes of its answer are written.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum AfterReply {
+    /// It is a member's or a watcher's, until this tick.
+    Stream(Option<Tick>),
+    /// That was all.
+    Drain,
+    /// The reply goes on from here.
+    DrainPieces(Box<Cursor>),
+}
+
+/// The connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Asker {
+    pub(in crate::server) id: MemberId,
+    pub(in crate::server) port: Port,
+    /// The address of its client, if that matters.
+    pub(in crate::server) address: Option<IpAddr>,
+    /// Whether there is a slot for it, if it becomes a stream.
+    pub(in crate::server) has_slot: bool,
+}
+
+/// What answers act upon and read.
+pub(in crate::server) struct Sources<'a> {
+    pub(in crate::server) audience: &'a mut Audience,
+    pub(in crate::server) process: &'a ProcessView<'a>,
+    pub(in crate::server) announced: &'a mut Announced,
+}
+
+impl Answers {
+    /// Ready to answer, for pages that join on `audience_port`.
+    ///
+    /// # Errors
+    /// A token that cannot be read, as a line for a person.
+    pub(in crate::server) fn new(config: &Config, audience_port: u16) -> Result<Self, String> {
+        Ok(Self {
+            audience: AudiencePort::new(config),
+            stats: StatsPort::new(config, audience_port),
+            notification: NotificationPort::new(config)?,
+            demo: DemoPort::new(audience_port),
+        })
+    }
+
+    /// Answers a request. The bytes are written into `buffer`, whose earlier contents are dropped.
+    pub(in crate::server) fn answer<'a>(
+        &self,
+        request: &Request<'_>,
+        asker: Asker,
+        sources: Sources<'_>,
+        buffer: &'a mut Vec<u8>,
+        now: Now,
+    ) -> Answer<'a> {
+        buffer.clear();
+        let after = match asker.port {
+            Port::Audience => self.audience.answer(request, asker, sources.audience, buffer, now),
+            Port::Stats => self.stats.answer(request, asker, sources, buffer, now),
+            Port::Notification => self.notification.answer(request, sources.audience, buffer, now),
+            Port::Demo => self.demo.answer(request, buffer),
+        };
+        Answer { bytes: buffer, after }
+    }
+}
+
+/// Answers what is no request.
+pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Vec<u8>) -> Answer<'_> {
+    buffer.clear();
+    replies::push_text(buffer, refusal.status(), refusal, is_head);
+    Answer { bytes: buffer, after: AfterReply::Drain }
+}
+
+/// The JSON without a head, for a client that connects and says nothing.
+pub(in crate::server) fn raw_stats() -> Answer<'static> {
+    Answer { bytes: &[], after: AfterReply::DrainPieces(Box::new(Cursor::stats())) }
+}

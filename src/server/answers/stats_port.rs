@@ -1,16 +1,20 @@
-//! What a request on the stats port is answered with.
+//! The answers of the stats port.
 //!
-//! Owns its paths, and which of them is answered by whom: what the audience knows here, what the process knows in `figures`.
+//! Owns its paths. What the pages say is read from the audience and from the figures of the process.
 //!
-//! Invariant: who is not on this machine, or is a page from elsewhere, learns nothing.
+//! Invariant: a request from another machine, or of a page from elsewhere, learns nothing.
 
 use std::borrow::Cow;
 
+use super::access::Access;
+use super::cursor::{Cursor, figures_of};
+use super::replies::{NOT_FROM_ELSEWHERE, push_asset, push_json, push_text};
+use super::{AfterReply, Asker, Sources, assets, pages, watching};
 use crate::collections::tick::Now;
-use crate::server::answers::admin::{self, Page};
-use crate::server::answers::assets;
-use crate::server::answers::cursor::{Cursor, figures_of};
-use crate::server::audience::{Asker, NOT_FROM_ELSEWHERE, Service, Then};
+use crate::config::Config;
+use crate::meter::Meter;
+use crate::server::figures::{View, metrics};
+use crate::server::ports::port::Port;
 use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::reply::{self, Cors, Reply};
@@ -26,83 +30,128 @@ const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
     Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
 
-impl Service {
-    /// Answers a request on the stats port.
-    pub(in crate::server) fn answer_stats(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
+/// What was decided at start about the stats port.
+pub(super) struct StatsPort {
+    audience_port: u16,
+    /// Most namespaces that have metrics of their own.
+    metrics_namespaces: usize,
+}
+
+impl StatsPort {
+    pub(super) fn new(config: &Config, audience_port: u16) -> Self {
+        Self { audience_port, metrics_namespaces: config.accounts.metrics_namespaces }
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(
+        &self,
+        request: &Request<'_>,
+        asker: Asker,
+        sources: Sources<'_>,
+        out: &mut Vec<u8>,
+        now: Now,
+    ) -> AfterReply {
         let is_head = request.method == Method::Head;
+        let Sources { audience, process, announced } = sources;
+        if Access::of(request, Port::Stats, None) != Access::Granted {
+            push_text(out, 403, NOT_FROM_ELSEWHERE, is_head);
+            return AfterReply::Drain;
+        }
+        let view = || View { audience: audience.view(), process };
         match request.path {
-            _ if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
-            "/" if watch::is_asked(request.query) => return self.watch(request, Cors::Nobody, asker, now),
-            "/" if is_for_browser(request) => self.reply_dashboard(is_head),
-            "/" => return self.reply_stats(is_head, now),
-            "/healthz" => self.reply_text(200, "alive", is_head),
-            "/grafana.json" => self.reply_asset(&assets::GRAFANA, is_head),
-            path => match Page::of(path) {
-                Some(page) => return Then::Page { page, is_head },
-                None => return self.answer_about_one(request, now),
-            },
+            "/" if watch::is_asked(request.query) => {
+                return watching::answer(request, Cors::Nobody, asker, audience, out, now);
+            }
+            "/" if is_for_browser(request) => push_dashboard(out, is_head),
+            "/" => return push_stats(out, &audience.meter, is_head, now),
+            "/cluster" => push_json(out, &pages::cluster(&view(), now), is_head),
+            "/process" => push_json(out, &pages::process(&view(), self.audience_port, now), is_head),
+            "/metrics" => {
+                let mut text = String::new();
+                announced.push_metrics(&mut text, &view(), now);
+                return self.push_metrics(out, &text, is_head);
+            }
+            "/healthz" => push_text(out, 200, "alive", is_head),
+            "/readyz" if process.is_draining => push_text(out, 503, "draining", is_head),
+            "/readyz" if !audience.meter.has_met_all(now) => {
+                push_text(out, 503, "hearing what the other nodes count", is_head);
+            }
+            "/readyz" => push_text(out, 200, "ready", is_head),
+            "/grafana.json" => push_asset(out, &assets::GRAFANA, is_head),
+            _ => return answer_about_one(request, &mut audience.meter, out, now),
         }
-        Then::Drain
+        AfterReply::Drain
     }
 
-    fn reply_dashboard(&mut self, is_head: bool) {
-        let (content_type, body) = (Some(assets::HTML), assets::DASHBOARD);
-        Reply { content_type, fields: DASHBOARD_FIELDS, body, ..Reply::empty(200) }.write(&mut self.out, is_head);
-    }
-
-    /// Answers with the stats. They are seldom longer than one piece, and then their length is told: not every client takes
-    /// the end of a connection for the end of an answer.
-    fn reply_stats(&mut self, is_head: bool, now: Now) -> Then {
-        let next = self.push_piece(Box::new(Cursor::stats()), now);
-        let piece = self.out.split_off(0);
-        let Some(cursor) = next else {
-            self.reply_json(&piece, is_head);
-            return Then::Drain;
-        };
-        reply::push_open_ended_head(&mut self.out, "application/json");
+    /// Answers with the metrics of all nodes, which the ones of the largest namespaces follow.
+    fn push_metrics(&self, out: &mut Vec<u8>, of_nodes: &str, is_head: bool) -> AfterReply {
+        reply::push_open_ended_head(out, metrics::CONTENT_TYPE);
         if is_head {
-            return Then::Drain;
+            return AfterReply::Drain;
         }
-        self.out.extend_from_slice(&piece);
-        Then::DrainPieces(cursor)
+        out.extend_from_slice(of_nodes.as_bytes());
+        AfterReply::DrainPieces(Box::new(Cursor::metrics(self.metrics_namespaces)))
     }
+}
 
-    /// Answers a request that is about one namespace, if it is. Where the path does not name it the query does, for those who
-    /// would write its name otherwise in a path: no namespace has an empty name.
-    fn answer_about_one(&mut self, request: &Request<'_>, now: Now) -> Then {
-        let is_head = request.method == Method::Head;
-        if let Some(name) = request.path.strip_prefix("/history/") {
-            return self.reply_history(name, request.query, is_head, now);
-        }
-        let Some(name) = request.path.strip_prefix("/namespace/") else {
-            self.reply_text(404, NO_SUCH_PAGE, is_head);
-            return Then::Drain;
-        };
-        match self.meter.find(&name_or(name, request.query)).and_then(|id| self.meter.namespaces_from(id).next()) {
-            Some((id, namespace)) => {
-                let mut body = Vec::new();
-                stats::push_object(&mut body, &figures_of(&self.meter, id, namespace, now));
-                body.push(b'\n');
-                self.reply_json(&body, is_head);
-            }
-            None => self.reply_text(404, "there is no such namespace", is_head),
-        }
-        Then::Drain
-    }
+fn push_dashboard(out: &mut Vec<u8>, is_head: bool) {
+    let (content_type, body) = (Some(assets::HTML), assets::DASHBOARD);
+    Reply { content_type, fields: DASHBOARD_FIELDS, body, ..Reply::empty(200) }.write(out, is_head);
+}
 
-    /// Answers with the history of the namespace that the end of a path names, or a query.
-    fn reply_history(&mut self, path: &str, query: Option<&str>, is_head: bool, now: Now) -> Then {
-        let (name, format) = Format::of(path);
-        match self.begin_history(&name_or(name, query), format, now) {
-            Some(_) if is_head => {
-                let end = self.out.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(0, |at| at + 4);
-                self.out.truncate(end);
-            }
-            Some(cursor) => return Then::DrainPieces(cursor),
-            None => self.reply_text(404, "there is no history of this namespace", is_head),
-        }
-        Then::Drain
+/// Answers with the stats. They are seldom longer than one piece, and then their length is in the head: not every client
+/// takes the end of a connection for the end of an answer.
+fn push_stats(out: &mut Vec<u8>, meter: &Meter, is_head: bool, now: Now) -> AfterReply {
+    let (mut cursor, mut piece) = (Box::new(Cursor::stats()), Vec::new());
+    let goes_on = cursor.push_piece(&mut piece, meter, now);
+    if !goes_on {
+        push_json(out, &piece, is_head);
+        return AfterReply::Drain;
     }
+    reply::push_open_ended_head(out, "application/json");
+    if is_head {
+        return AfterReply::Drain;
+    }
+    out.extend_from_slice(&piece);
+    AfterReply::DrainPieces(cursor)
+}
+
+/// Answers a request that is about one namespace, if it is. Where the path does not name it the query does, for clients that
+/// would write its name otherwise in a path: no namespace has an empty name.
+fn answer_about_one(request: &Request<'_>, meter: &mut Meter, out: &mut Vec<u8>, now: Now) -> AfterReply {
+    let is_head = request.method == Method::Head;
+    if let Some(name) = request.path.strip_prefix("/history/") {
+        return push_history(out, name, request, meter, now);
+    }
+    let Some(name) = request.path.strip_prefix("/namespace/") else {
+        push_text(out, 404, NO_SUCH_PAGE, is_head);
+        return AfterReply::Drain;
+    };
+    match meter.find(&name_or(name, request.query)).and_then(|id| meter.namespaces_from(id).next()) {
+        Some((id, namespace)) => {
+            let mut body = Vec::new();
+            stats::push_object(&mut body, &figures_of(meter, id, namespace, now));
+            body.push(b'\n');
+            push_json(out, &body, is_head);
+        }
+        None => push_text(out, 404, "there is no such namespace", is_head),
+    }
+    AfterReply::Drain
+}
+
+/// Answers with the history of the namespace that the end of a path names, or a query.
+fn push_history(out: &mut Vec<u8>, path: &str, request: &Request<'_>, meter: &mut Meter, now: Now) -> AfterReply {
+    let is_head = request.method == Method::Head;
+    let (name, format) = Format::of(path);
+    match Cursor::begin_history(out, &name_or(name, request.query), format, meter, now) {
+        Some(_) if is_head => {
+            let end = out.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(0, |at| at + 4);
+            out.truncate(end);
+        }
+        Some(cursor) => return AfterReply::DrainPieces(Box::new(cursor)),
+        None => push_text(out, 404, "there is no history of this namespace", is_head),
+    }
+    AfterReply::Drain
 }
 
 /// The name that a path has, or if it has none that of the query.
@@ -111,7 +160,7 @@ fn name_or<'a>(name: &'a str, query: Option<&str>) -> Cow<'a, str> {
     if name.is_empty() { of_query() } else { Cow::Borrowed(name) }
 }
 
-/// Whether it is a browser that asks, for a page: others are content with anything. All browsers take gzip.
+/// Whether a browser asks for a page: other clients are content with anything. All browsers take gzip.
 fn is_for_browser(request: &Request<'_>) -> bool {
     let takes = |name, what| request.values(name).any(|value| contains_ignore_case(value, what));
     takes(b"accept", b"text/html") && takes(b"accept-encoding", b"gzip")

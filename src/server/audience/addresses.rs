@@ -1,12 +1,12 @@
 //! How many members each address has here, and which of them are counted.
 //!
 //! Owns the limit on members of one address (`--max-conn-per-ip`). Past it a member is served all the same, for behind one
-//! address there may be a school; it is not counted, for there may also be one person with a script. The one that has waited
-//! longest is counted when another of its address leaves.
+//! address there may be a school; it is not counted, for there may also be one person with a script. The member that has
+//! waited longest is counted when another of its address leaves.
 //!
 //! Owners of IPv6 addresses have a whole /64 each (RFC 6177 section 2), so that counts as one address.
 //!
-//! Invariant: of each address as many are counted as there are, up to the limit; and of whoever is gone nothing is left.
+//! Invariant: of each address all members are counted, up to the limit; and of a member that is gone nothing is left.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,9 +14,9 @@ use crate::collections::list::{Link, Linked, List};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::{Key, NONE};
-use crate::server::conns::conn::ConnId;
+use crate::meter::MemberId;
 
-/// In how many parts addresses are looked up, so that none takes long to grow.
+/// The parts in which addresses are looked up, so that none takes long to grow.
 const ADDRESS_SHARDS: usize = 64;
 
 /// What counts as one address.
@@ -44,7 +44,7 @@ impl Address {
 struct Entry {
     address: Address,
     counted: usize,
-    /// Those who are not counted, in the order in which they came.
+    /// Its members that are not counted, in the order in which they came.
     uncounted: List,
 }
 
@@ -52,7 +52,7 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     link: Link,
-    /// Its address; `NONE` if nobody is there under this key.
+    /// Its address; `NONE` if there is no member under this key.
     entry: Key,
     is_counted: bool,
 }
@@ -67,8 +67,8 @@ impl Linked for Place {
 }
 
 /// All addresses that have members.
-pub(in crate::server) struct Addresses {
-    /// How many of each are counted.
+pub(super) struct Addresses {
+    /// Most members of each that are counted.
     counted_max: usize,
     by_address: ShardMap<Address, Key>,
     entries: Slab<Entry>,
@@ -76,14 +76,14 @@ pub(in crate::server) struct Addresses {
 }
 
 impl Addresses {
-    /// Nobody is there, and of each address so many are to be counted.
-    pub(in crate::server) fn new(counted_max: usize) -> Self {
+    /// No members; of each address `counted_max` will be counted at most.
+    pub(super) fn new(counted_max: usize) -> Self {
         let by_address = ShardMap::new(ADDRESS_SHARDS);
         Self { counted_max, by_address, entries: Slab::default(), places: Vec::new() }
     }
 
     /// A member of this address comes. Returns whether it is counted.
-    pub(in crate::server) fn enter(&mut self, id: ConnId, address: IpAddr) -> bool {
+    pub(super) fn enter(&mut self, id: MemberId, address: IpAddr) -> bool {
         let address = Address::of(address);
         let key = self.by_address.get(&address).copied().unwrap_or_else(|| {
             let key = self.entries.insert(Entry { address, counted: 0, uncounted: List::EMPTY });
@@ -105,8 +105,8 @@ impl Addresses {
         is_counted
     }
 
-    /// A member is gone, or counts no more. Returns who is counted in its place. Leaving twice is leaving once.
-    pub(in crate::server) fn leave(&mut self, id: ConnId) -> Option<ConnId> {
+    /// A member is gone, or counts no more. Returns the one that is counted in its place. Leaving twice is leaving once.
+    pub(super) fn leave(&mut self, id: MemberId) -> Option<MemberId> {
         let place = self.places.get_mut(id as usize).filter(|place| place.entry != NONE)?;
         let (key, was_counted) = (std::mem::replace(&mut place.entry, NONE), place.is_counted);
         let entry = self.entries.at_mut(key);
@@ -130,7 +130,7 @@ impl Addresses {
     }
 
     /// Whether no address has a member.
-    pub(in crate::server) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.by_address.len() == 0 && self.entries.len() == 0
     }
 }
@@ -139,12 +139,12 @@ impl Addresses {
 mod tests {
     use super::*;
 
-    fn enter(addresses: &mut Addresses, id: ConnId, address: &str) -> bool {
+    fn enter(addresses: &mut Addresses, id: MemberId, address: &str) -> bool {
         addresses.enter(id, address.parse().unwrap())
     }
 
     #[test]
-    fn as_many_are_counted_as_there_are_up_to_the_limit() {
+    fn all_are_counted_up_to_the_limit() {
         let mut addresses = Addresses::new(2);
         let counted: Vec<bool> = (0..5).map(|id| enter(&mut addresses, id, "192.0.2.1")).collect();
         assert_eq!(counted, [true, true, false, false, false]);
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(addresses.leave(0), None, "leaving twice is leaving once");
         assert_eq!(addresses.leave(2), Some(4));
         assert_eq!((addresses.leave(4), addresses.leave(1)), (None, None));
-        assert_eq!(addresses.leave(7), None, "nobody was there");
+        assert_eq!(addresses.leave(7), None, "it was not there");
         assert_eq!((addresses.by_address.len(), addresses.entries.len()), (1, 1));
         assert!(enter(&mut addresses, 0, "192.0.2.1"), "a place is free again");
     }

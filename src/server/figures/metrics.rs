@@ -14,7 +14,8 @@ use std::fmt::{Display, Write as _};
 use crate::collections::histogram::Histogram;
 use crate::meter::COUNTERS_MAX;
 use crate::meter::news::NodeId;
-use crate::server::conns::conn::{CloseReason, Port};
+use crate::server::conns::close_reason::CloseReason;
+use crate::server::ports::port::Port;
 
 /// Of the text format (Prometheus, "Exposition formats").
 pub(in crate::server) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

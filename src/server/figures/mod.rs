@@ -1,150 +1,159 @@
-//! What the pages of the stats port say: of the cluster, of this process, and the metrics of all nodes.
+//! The figures of this process, and those that all nodes have announced.
 //!
-//! Owns which figures go where. The metrics are those that all nodes were told last, this one's own included: whichever
-//! answers, a counter that goes up goes up in every answer.
+//! | file | owns |
+//! |---|---|
+//! | `metrics` | the names of the metrics, and the text of Prometheus |
+//!
+//! This file owns the view from which figures are read, and the counters that this node has announced. The metrics of a page
+//! are those that all nodes announced last, this one's own included: whichever answers, a counter that goes up goes up in
+//! every answer. It names no other room: its callers fill the view.
 
 pub(in crate::server) mod metrics;
 
+use std::time::Duration;
+
+use crate::collections::histogram::Histogram;
 use crate::collections::tick::Now;
 use crate::meter::news::NodeId;
+use crate::meter::{Meter, NodeFigures};
 use crate::reactor::proc;
-use crate::server::answers::admin::{self, Page};
-use crate::server::answers::cursor::Cursor;
-use crate::server::audience::{Service, Then};
-use crate::server::conns::conn::Port;
-use crate::server::figures::metrics::{COUNTERS, Largest};
-use crate::server::turn::Server;
-use crate::wire::reply;
+use crate::server::bus;
+use crate::server::conns::close_reason::CloseReason;
+use crate::server::ports::port::PerPort;
+use metrics::COUNTERS;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
-const SILENT_PART: u32 = 3;
+pub(in crate::server) const SILENT_PART: u32 = 3;
 
-/// What the members of this node were told so far, and how much was said to anybody.
+/// What members of this node did and got so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::server) struct Tally {
     pub(in crate::server) joins: u64,
     /// By kind: counts, messages.
     pub(in crate::server) pushes: [u64; 2],
     pub(in crate::server) messages: u64,
-    pub(in crate::server) bytes: u64,
 }
 
-impl Server {
-    /// Answers with a page.
-    pub(in crate::server) fn answer_page(&mut self, page: Page, is_head: bool, now: Now) -> Then {
-        match page {
-            Page::Cluster => {
-                let silent_after = self.silent_after();
-                let mut figures = Vec::new();
-                let is_draining = self.drain.is_some();
-                admin::push_cluster(&mut figures, &self.service.meter, &self.bus, silent_after, is_draining, now);
-                figures.push(b'\n');
-                self.service.reply_json(&figures, is_head);
-            }
-            Page::Process => {
-                let mut figures = Vec::new();
-                admin::push_process(&mut figures, &self.service, &self.conns, self.reactor.turns(), now);
-                figures.push(b'\n');
-                self.service.reply_json(&figures, is_head);
-            }
-            Page::Ready if self.drain.is_some() => self.service.reply_text(503, "draining", is_head),
-            Page::Ready if !self.service.meter.has_met_all(now) => {
-                self.service.reply_text(503, "hearing what the other nodes count", is_head);
-            }
-            Page::Ready => self.service.reply_text(200, "ready", is_head),
-            Page::Metrics => return self.begin_metrics(is_head, now),
-        }
-        Then::Drain
+/// Streams that were answered that there is no room, by what there was no room for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::server) struct TurnedAway {
+    /// One more member.
+    pub(in crate::server) members: u64,
+    /// Another namespace.
+    pub(in crate::server) namespaces: u64,
+    /// One more watcher, or its patterns.
+    pub(in crate::server) watchers: u64,
+}
+
+/// What the audience shows of itself.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct AudienceView<'a> {
+    pub(in crate::server) meter: &'a Meter,
+    pub(in crate::server) watcher_count: usize,
+    pub(in crate::server) turned_away: TurnedAway,
+    pub(in crate::server) tally: Tally,
+}
+
+/// What the rest of the process shows of itself, borrowed for one answer.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct ProcessView<'a> {
+    /// Connections at each port.
+    pub(in crate::server) open: &'a PerPort<usize>,
+    /// Connections that were freed, in the order of the reasons.
+    pub(in crate::server) closed: &'a [u64; CloseReason::ALL.len()],
+    /// Connections that were turned away for their heads.
+    pub(in crate::server) heads_refused: u64,
+    pub(in crate::server) sent_bytes: u64,
+    /// Timers of connections.
+    pub(in crate::server) timer_count: usize,
+    /// Descriptors that the process may have.
+    pub(in crate::server) descriptors: usize,
+    pub(in crate::server) datagrams: &'a bus::Counters,
+    /// Asks the kernel for the datagrams that did not fit into its buffers.
+    pub(in crate::server) overflowed: &'a dyn Fn() -> u64,
+    /// The lengths of the turns.
+    pub(in crate::server) turns: &'a Histogram,
+    /// After how much silence a node is shown as silent.
+    pub(in crate::server) silent_after: Duration,
+    pub(in crate::server) started_unix_s: u64,
+    pub(in crate::server) is_draining: bool,
+}
+
+/// What figures are read from.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct View<'a> {
+    pub(in crate::server) audience: AudienceView<'a>,
+    pub(in crate::server) process: &'a ProcessView<'a>,
+}
+
+impl View<'_> {
+    /// Connections at all ports.
+    pub(in crate::server) fn open_count(&self) -> usize {
+        self.process.open.iter().sum()
     }
 
-    /// Tells the other nodes this one's counters, when it is time, or when they say that it drains: that is soon over.
-    pub(in crate::server) fn tell_counters(&mut self, now: Now) {
-        let is_untold = |told: &Vec<u64>| !metrics::are_of_draining(told);
-        let begins_to_drain = self.drain.is_some() && self.told_counters.as_ref().is_some_and(is_untold);
-        if begins_to_drain || self.service.meter.wants_counters(now) {
-            let own = self.counters(now);
-            self.service.meter.tell_counters(&own, now);
-            self.told_counters = Some(own);
-        }
-    }
-
-    fn begin_metrics(&mut self, is_head: bool, now: Now) -> Then {
-        // While nobody is there to hear them they are those of now; and what is said once is not taken back, should somebody
-        // come who hears.
-        if self.service.meter.counters().next().is_none() {
-            self.told_counters = Some(self.counters(now));
-        }
-        let own = self.told_counters.clone().unwrap_or_else(|| self.counters(now));
-        let meter = &self.service.meter;
-        let all: Vec<(NodeId, &[u64])> =
-            std::iter::once((meter.node(), own.as_slice())).chain(meter.counters()).collect();
-        let mut text = String::new();
-        metrics::push_nodes(&mut text, &all);
-        let service = &mut self.service;
-        service.out.clear();
-        reply::push_open_ended_head(&mut service.out, metrics::CONTENT_TYPE);
-        if is_head {
-            return Then::Drain;
-        }
-        service.out.extend_from_slice(text.as_bytes());
-        let largest = Largest::new(service.config.accounts.metrics_namespaces);
-        Then::DrainPieces(Box::new(Cursor::Metrics { from: 0, largest }))
+    /// Whether a node has been silent for a while.
+    pub(in crate::server) fn is_silent(&self, node: &NodeFigures) -> bool {
+        Duration::from_millis(node.silent_ms) > self.process.silent_after
     }
 
     /// This node's counters, in the order of the metrics.
     fn counters(&self, now: Now) -> Vec<u64> {
-        let (Service { meter, tally, turned_away, .. }, conns, bus) = (&self.service, &self.conns, &self.bus);
-        let turns = self.reactor.turns();
-        let silent_after = self.silent_after();
-        let silent = meter.nodes(now).filter(|node| admin::is_silent(node, silent_after)).count();
+        let AudienceView { meter, watcher_count, turned_away, tally } = self.audience;
+        let process = self.process;
+        let silent = meter.nodes(now).filter(|node| self.is_silent(node)).count();
         let number = |count: usize| count as u64;
-        let ports = [Port::Audience, Port::Stats, Port::Notification, Port::Demo];
         let mut all = Vec::with_capacity(COUNTERS);
-        all.extend([meter.own_members(), number(self.service.watches.len())]);
-        all.extend(ports.map(|port| number(conns.on_port(port))));
+        all.extend([meter.own_members(), number(watcher_count)]);
+        all.extend(process.open.iter().map(|&count| number(count)));
         all.push(tally.joins);
-        all.extend(conns.closed().map(|(_, count)| count));
-        all.extend([conns.heads_refused(), turned_away.members, turned_away.namespaces]);
+        all.extend(process.closed);
+        all.extend([process.heads_refused, turned_away.members, turned_away.namespaces]);
         all.push(turned_away.watchers);
         all.extend(tally.pushes);
-        all.extend([tally.messages, tally.bytes]);
-        all.extend(turns.buckets().map(|(_, count)| count));
-        all.push(turns.sum_us());
-        all.push(number(conns.timers() + meter.timers()));
-        all.extend([proc::open_descriptors().unwrap_or(number(conns.len())), number(self.listeners.descriptors())]);
+        all.extend([tally.messages, process.sent_bytes]);
+        all.extend(process.turns.buckets().map(|(_, count)| count));
+        all.push(process.turns.sum_us());
+        all.push(number(process.timer_count + meter.timers()));
+        all.extend([proc::open_descriptors().unwrap_or(number(self.open_count())), number(process.descriptors)]);
         all.extend([number(meter.namespace_count()), number(meter.nodes(now).count() + 1)]);
         all.extend([number(silent), meter.lost_nodes()]);
-        let counters = &bus.counters;
-        let dropped = counters.dropped.values().sum();
-        all.extend([counters.sent, counters.received, dropped, bus.overflowed(), counters.send_errors]);
-        all.extend([counters.bytes_sent, counters.bytes_received]);
-        all.extend([self.started_unix_s, u64::from(self.drain.is_some())]);
+        let datagrams = process.datagrams;
+        let dropped = datagrams.dropped.values().sum();
+        let overflowed = (process.overflowed)();
+        all.extend([datagrams.sent, datagrams.received, dropped, overflowed, datagrams.send_errors]);
+        all.extend([datagrams.bytes_sent, datagrams.bytes_received]);
+        all.extend([process.started_unix_s, u64::from(process.is_draining)]);
         debug_assert_eq!(all.len(), COUNTERS, "every metric has its counters");
         all
     }
-
-    fn silent_after(&self) -> std::time::Duration {
-        self.service.config.cluster.rules.node_timeout / SILENT_PART
-    }
 }
 
-impl Service {
-    /// Looks at the next namespaces, and when there are no more appends the largest of them.
-    pub(in crate::server) fn push_largest(&mut self, from: &mut u32, largest: &mut Largest) -> bool {
-        let mut namespaces = self.meter.namespaces_from(*from);
-        for (_, namespace) in namespaces.by_ref().take(NAMESPACES_SEEN_PER_PIECE) {
-            largest.see(namespace.name(), namespace.total());
+/// The counters that this node announced last.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Announced(Option<Vec<u64>>);
+
+impl Announced {
+    /// Returns the counters if they are to be announced: from time to time, and when the node begins to drain, for that is
+    /// soon over.
+    pub(in crate::server) fn renew(&mut self, view: &View<'_>, now: Now) -> Option<&[u64]> {
+        let is_old = |announced: &Vec<u64>| !metrics::are_of_draining(announced);
+        let begins_to_drain = view.process.is_draining && self.0.as_ref().is_some_and(is_old);
+        let is_due = begins_to_drain || view.audience.meter.wants_counters(now);
+        is_due.then(|| self.0.insert(view.counters(now)).as_slice())
+    }
+
+    /// Appends the metrics of all nodes.
+    ///
+    /// While there is no other node they are those of now; and what was answered once is not taken back when another node
+    /// comes.
+    pub(in crate::server) fn push_metrics(&mut self, out: &mut String, view: &View<'_>, now: Now) {
+        let meter = view.audience.meter;
+        if meter.counters().next().is_none() {
+            self.0 = None;
         }
-        if let Some((next, _)) = namespaces.next() {
-            *from = next;
-            return true;
-        }
-        let mut text = String::new();
-        largest.push(&mut text);
-        self.out.extend_from_slice(text.as_bytes());
-        false
+        let own = self.0.get_or_insert_with(|| view.counters(now)).as_slice();
+        let all: Vec<(NodeId, &[u64])> = std::iter::once((meter.node(), own)).chain(meter.counters()).collect();
+        metrics::push_nodes(out, &all);
     }
 }
-
-/// How many namespaces a piece of the metrics looks at: at 20 to 50 ns each, 0.2 ms.
-const NAMESPACES_SEEN_PER_PIECE: usize = 4096;
