@@ -26,7 +26,6 @@ mod metrics;
 mod proxies;
 mod rfc9112;
 mod rrd;
-mod second_opinion;
 mod simulation;
 mod slow;
 mod stream;

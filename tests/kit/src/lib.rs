@@ -1,1 +1,3 @@
 //! What the integration tests, the fuzz targets and the instrument share.
+
+pub mod fuzzing;
