@@ -7,7 +7,7 @@
 //! # Bird's eye
 //!
 //! One process, one thread, one loop over epoll; no async runtime, no locks. A folder is a floor, and a floor imports only
-//! from the floors below it (`tests/it/layers.rs` reads the sources and fails on an import that runs up):
+//! from the floors below it (`tests/it/house/layers.rs` reads the sources and fails on an import that runs up):
 //!
 //! | floor | folder | what it is | what it never names |
 //! |---|---|---|---|
