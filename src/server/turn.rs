@@ -30,6 +30,7 @@ use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::shutdown::drain::Drain;
 use super::shutdown::ending;
 use super::shutdown::heartbeat::Heartbeat;
+use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::log;
 use crate::meter::watches::Piece;
@@ -157,7 +158,7 @@ impl Loop {
                 is_bus_ready = true;
             } else if let Some(index) = Listeners::index_of(ready.token) {
                 self.on_listener(index, now);
-            } else if let Ok(id) = ConnId::try_from(ready.token.0)
+            } else if let Some(id) = ConnId::from_index(ready.token.0)
                 && let Some(mut exchange) = self.exchange(id, now)
             {
                 exchange.on_ready(ready.is_writable);
@@ -210,7 +211,7 @@ impl Loop {
         };
         let Self { audience, conns, reactor, .. } = self;
         audience.fan_out(|member, kind, frame| {
-            let Some((conn, books)) = conns.open(member) else { return false };
+            let Some((conn, books)) = conns.open(member.into()) else { return false };
             match kind {
                 PushKind::Count => lifecycle::push_count(conn, books, reactor, frame),
                 PushKind::Message => lifecycle::push_message(conn, books, reactor, frame),
@@ -221,7 +222,7 @@ impl Loop {
         for member in farewells {
             // It counts no more. (A member that joins here with its uuid has released it already; at another node none can.)
             self.audience.release(member, now);
-            self.finish(member, Some(sse::FAREWELL), now);
+            self.finish(member.into(), Some(sse::FAREWELL), now);
         }
     }
 
@@ -229,7 +230,8 @@ impl Loop {
     fn reap(&mut self, now: Now) {
         for _ in 0..REAPS_PER_TURN {
             let Some(conn) = self.conns.pop_closing() else { break };
-            self.audience.leave(conn.id(), now);
+            self.audience.leave(conn.id().into(), now);
+            self.audience.stop_watching(conn.id().into());
             if let Some(reason) = conn.closing() {
                 log::debug(format_args!("event=close port={} conn={} reason={reason:?}", conn.port(), conn.id()));
             }
@@ -301,7 +303,7 @@ impl Loop {
         let mut piece = Piece::default();
         for _ in 0..UPDATES_PER_TURN {
             let Some(id) = self.audience.next_update(&mut piece) else { break };
-            let watcher = self.conns.open(id).filter(|(conn, _)| conn.stage() == Stage::Stream);
+            let watcher = self.conns.open(id.into()).filter(|(conn, _)| conn.stage() == Stage::Stream);
             let takes_more = watcher.is_some_and(|(conn, books)| {
                 debug_assert!(!conn.is_behind(), "a watcher that is behind gets no update");
                 self.buffer.clear();
@@ -314,7 +316,7 @@ impl Loop {
         }
         while let Some(id) = self.audience.pop_late_watcher() {
             log::debug(format_args!("event=watcher_late conn={id}"));
-            self.conns.close(id, CloseReason::TooSlow);
+            self.conns.close(id.into(), CloseReason::TooSlow);
         }
     }
 
@@ -434,7 +436,7 @@ impl Exchange<'_> {
         let mut with =
             Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
         if lifecycle::on_writable(self.conn, self.books, &mut with) {
-            self.audience.resume(self.conn.id());
+            self.audience.resume(self.conn.id().into());
         }
     }
 
@@ -455,7 +457,7 @@ impl Exchange<'_> {
             Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer), 0),
             Step::Request { request, surplus } => {
                 let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
-                let asker = Asker { id, port, address, has_slot };
+                let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
                 let overflowed = || self.bus.overflowed();
                 let process =
                     process_view(self.books, self.bus, &overflowed, self.reactor, self.facts, self.is_draining);
@@ -482,7 +484,7 @@ impl Exchange<'_> {
         match written {
             Ok(AfterReply::Stream(until)) => {
                 if lifecycle::begin_stream(self.conn, self.books, self.reactor, surplus, until) {
-                    self.audience.stall(self.conn.id());
+                    self.audience.stall(self.conn.id().into());
                 }
             }
             Ok(AfterReply::Drain) => self.finish(None),

@@ -51,7 +51,7 @@ impl AudiencePort {
         let is_head = request.method == Method::Head;
         match Route::of(request, self.enable_uuid) {
             Route::Join { namespace, uuid } => {
-                let Asker { id: member, address, has_slot, .. } = asker;
+                let Asker { member, address, has_slot, .. } = asker;
                 let joining = Joining { member, namespace, uuid, address, has_slot };
                 return self.join(request, joining, audience, out, now);
             }
@@ -122,8 +122,8 @@ impl AudiencePort {
     /// What a page of the request's origin is allowed; `None` is not to join.
     fn cors<'a>(&self, request: &Request<'a>) -> Option<Cors<'a>> {
         match (&self.allow_origin, request.origin) {
-            (AllowOrigin::Any, _) => Some(Cors::Anybody),
-            (AllowOrigin::Listed(_), None) => Some(Cors::Nobody),
+            (AllowOrigin::Any, _) => Some(Cors::Any),
+            (AllowOrigin::Listed(_), None) => Some(Cors::None),
             (AllowOrigin::Listed(origins), Some(origin)) => {
                 let is_listed = origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin));
                 str::from_utf8(origin).ok().filter(|_| is_listed).map(Cors::Origin)
@@ -132,7 +132,7 @@ impl AudiencePort {
     }
 
     fn push_cors(&self, out: &mut Vec<u8>, request: &Request<'_>, reply: Reply<'_>) {
-        let cors = self.cors(request).unwrap_or(Cors::Nobody);
+        let cors = self.cors(request).unwrap_or(Cors::None);
         Reply { cors, ..reply }.write(out, request.method == Method::Head);
     }
 }

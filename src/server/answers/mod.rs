@@ -36,6 +36,7 @@ use std::net::IpAddr;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::meter::MemberId;
+use crate::meter::watches::WatcherId;
 use crate::server::audience::Audience;
 use crate::server::figures::{Announced, ProcessView};
 use crate::server::ports::port::Port;
@@ -75,7 +76,9 @@ pub(in crate::server) enum AfterReply {
 /// The connection that a request came on.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Asker {
-    pub(in crate::server) id: MemberId,
+    /// Its keys, if it becomes a stream.
+    pub(in crate::server) member: MemberId,
+    pub(in crate::server) watcher: WatcherId,
     pub(in crate::server) port: Port,
     /// The address of its client, if that matters.
     pub(in crate::server) address: Option<IpAddr>,

@@ -28,6 +28,6 @@ pub(super) fn push_asset(out: &mut Vec<u8>, asset: &Asset, is_head: bool) {
     // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
     let fields = "Cache-Control: max-age=300\r\n";
     let (content_type, text) = (Some(asset.content_type), asset.text());
-    let reply = Reply { content_type, fields, cors: Cors::Anybody, body: text.as_bytes(), ..Reply::empty(200) };
+    let reply = Reply { content_type, fields, cors: Cors::Any, body: text.as_bytes(), ..Reply::empty(200) };
     reply.write(out, is_head);
 }

@@ -60,7 +60,7 @@ impl StatsPort {
         let view = || View { audience: audience.view(), process };
         match request.path {
             "/" if watch::is_asked(request.query) => {
-                return watching::answer(request, Cors::Nobody, asker, audience, out, now);
+                return watching::answer(request, Cors::None, asker, audience, out, now);
             }
             "/" if is_for_browser(request) => push_dashboard(out, is_head),
             "/" => return push_stats(out, &audience.meter, is_head, now),

@@ -41,7 +41,8 @@ pub(super) fn answer(
     }
     let streams = asker.port.policy().streams;
     let reserved_patterns = if streams == Streams::OfBrowsers { PATTERNS_FOR_STATS } else { 0 };
-    let watching = Watching { watcher: asker.id, patterns: &patterns, reserved_patterns, has_slot: asker.has_slot };
+    let watching =
+        Watching { watcher: asker.watcher, patterns: &patterns, reserved_patterns, has_slot: asker.has_slot };
     match (audience.watch(watching, now), streams) {
         (Err(NoRoom), Streams::OfBrowsers) => push_no_room(out, cors, audience),
         (Err(NoRoom), Streams::OfTools) => {

@@ -136,11 +136,10 @@ impl Audience {
         self.meter.end_claim(namespace, uuid, now);
     }
 
-    /// A connection is gone: a member's, a watcher's, or neither's.
-    pub(in crate::server) fn leave(&mut self, id: MemberId, now: Now) {
-        self.meter.leave(id, now);
-        self.watches.leave(id, &mut self.meter);
-        self.release(id, now);
+    /// A connection is gone. If it was no member's, nothing happens.
+    pub(in crate::server) fn leave(&mut self, member: MemberId, now: Now) {
+        self.meter.leave(member, now);
+        self.release(member, now);
     }
 
     /// A member counts no more, so another of its address may.
@@ -208,6 +207,11 @@ impl Audience {
         }
         self.turned_away.watchers += 1;
         Err(NoRoom)
+    }
+
+    /// A connection is gone. If it was no watcher's, nothing happens.
+    pub(in crate::server) fn stop_watching(&mut self, watcher: WatcherId) {
+        self.watches.leave(watcher, &mut self.meter);
     }
 
     /// Goes on with the round of updates, as far as a turn takes it.

@@ -34,7 +34,7 @@ pub(in crate::server) struct Books {
     closed: [u64; CloseReason::ALL.len()],
     /// Bytes that were written to clients, or kept for them.
     sent_bytes: u64,
-    pub(super) deadlines: TimerWheel,
+    pub(super) deadlines: TimerWheel<ConnId>,
     pub(super) closing: VecDeque<ConnId>,
     pub(in crate::server) origins: Origins,
 }

@@ -11,7 +11,10 @@ use std::net::{Shutdown, TcpStream};
 
 use super::close_reason::CloseReason;
 use super::torture;
-use crate::collections::Key;
+use crate::collections::key::Key as _;
+use crate::key_type;
+use crate::meter::MemberId;
+use crate::meter::watches::WatcherId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::server::answers::cursor::Cursor;
 use crate::server::ports::port::Port;
@@ -19,8 +22,34 @@ use crate::wire::outbox::{GATHER_MAX, Outbox};
 use crate::wire::session::{Session, Step};
 use crate::wire::sse::Frame;
 
-/// A connection's key. A member has the same one in the meter.
-pub(in crate::server) type ConnId = Key;
+key_type! {
+    /// A connection's key. A member and a watcher have the same one in the meter.
+    pub(in crate::server) ConnId
+}
+
+impl From<ConnId> for MemberId {
+    fn from(id: ConnId) -> Self {
+        Self::of(id.place())
+    }
+}
+
+impl From<MemberId> for ConnId {
+    fn from(id: MemberId) -> Self {
+        Self::of(id.place())
+    }
+}
+
+impl From<ConnId> for WatcherId {
+    fn from(id: ConnId) -> Self {
+        Self::of(id.place())
+    }
+}
+
+impl From<WatcherId> for ConnId {
+    fn from(id: WatcherId) -> Self {
+        Self::of(id.place())
+    }
+}
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +235,7 @@ impl Conn {
             *slice = IoSlice::new(piece);
         }
         let written = took(torture::write_vectored(self.socket.source(), &slices))?;
-        outbox.note_written(written);
+        outbox.advance(written);
         let is_left = outbox.pieces().next().is_some();
         self.outbox = is_left.then_some(outbox);
         Ok(())
@@ -226,7 +255,7 @@ impl Conn {
 
     /// The name of a connection with the reactor.
     pub(super) fn token(id: ConnId) -> Token {
-        Token(id as usize)
+        Token(id.index())
     }
 
     /// Has the reactor watch for what can come next.

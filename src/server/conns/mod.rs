@@ -39,7 +39,7 @@ use origins::Origins;
 
 /// All connections.
 pub(in crate::server) struct Conns {
-    slab: Slab<Conn>,
+    slab: Slab<ConnId, Conn>,
     books: Books,
 }
 
@@ -84,9 +84,9 @@ impl Conns {
         self.slab.len()
     }
 
-    /// The first key that was never used: all connections have lesser ones.
-    pub(in crate::server) fn next_unused(&self) -> ConnId {
-        self.slab.next_unused()
+    /// The number of places: all connections have keys with a lesser index.
+    pub(in crate::server) fn place_count(&self) -> usize {
+        self.slab.place_count()
     }
 
     /// Marks a connection to be freed at the end of a turn, this one if there is time. The first reason stays.

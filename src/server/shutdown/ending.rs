@@ -5,6 +5,7 @@
 //!
 //! Invariant: what an event came to is logged, whatever becomes of the file.
 
+use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
 use crate::log;
 use crate::meter::{Ending, MemberId, Meter, Output};
@@ -31,15 +32,15 @@ pub(in crate::server) fn write_down(ending: &Ending, reports: Option<&mut Report
 /// Announces that this node departs: the others shall know at once, not after the timeout.
 ///
 /// Members that are still there, because a second signal has ended the process early, leave now: how long they stayed is
-/// known. All of them have keys below `next_unused`.
+/// known. All of them have keys with an index below `place_count`.
 pub(in crate::server) fn depart(
     meter: &mut Meter,
-    next_unused: MemberId,
+    place_count: usize,
     bus: &mut Bus,
     mut reports: Option<&mut ReportFile>,
     now: Now,
 ) {
-    for member in 0..next_unused {
+    for member in (0..place_count).filter_map(MemberId::from_index) {
         meter.leave(member, now);
     }
     meter.say_goodbye(now);

@@ -9,6 +9,7 @@
 mod clock;
 mod daemon;
 mod exchange;
+pub mod fuzzing;
 mod ports;
 mod process;
 mod program;
