@@ -37,9 +37,10 @@
 //! [`reactor::Reactor::wait`] says that a listener is ready; `accept4`; the connection is read at once, for a browser's
 //! head is usually there already. [`wire::session::Session::feed`] parses a head that came whole, and looks for the end of
 //! one that comes in pieces; `Route::of` says what it asks for; [`meter::Meter::join`] counts the member in and returns the
-//! total. (Whether there is room for it, for whom it connects and how many of that address are counted, is asked on the
-//! way: `server::room`, `server::clients`, `server::addresses`.) Response head, `retry:` and first count leave in one write.
-//! From then on the connection is a slot in a table, a timer and a link in its namespace's list.
+//! total. (On the way it is judged by three rooms: `server::ports::capacity` has a slot for it, `server::conns::origins`
+//! knows where it comes from, and `server::audience::addresses` how many of that address are counted.) Response head,
+//! `retry:` and first count leave in one write. From then on the connection is a slot in a table, a timer and a link in its
+//! namespace's list.
 //!
 //! A change makes the namespace due: at once after quiet, else when `--notify-min-delay` has passed.
 //! [`meter::Meter::handle_timeout`] decides, `poll_output` hands out a count, the frame is built once, and the fan-out
@@ -54,7 +55,7 @@
 //! (A newer claim of the same uuid takes the older member off the count at once, or the first count of the newer would not
 //! be true; its later leaving finds nobody.)
 //!
-//! A process that was told to end (`server::drain`) goes deaf first: the kernel drops who begins to connect, and when they
+//! A process that was told to end (`server::shutdown`) goes deaf first: the kernel drops who begins to connect, and when they
 //! ask again a second later they find a sibling. Whoever had come in by then is served and, like everybody else, let go in
 //! the course of `--drain-delay`, by the same one road.
 //!
@@ -82,7 +83,7 @@
 //! told only when something changes: others know it at any time by the node's own clock, which comes with each datagram. Of
 //! a node that is gone it ends when it was last heard by that clock, which is the same for all who have heard it.
 //!
-//! A node's counters of itself (`server::metrics`) go with its signs of life, every few seconds. So whoever answers a scrape
+//! A node's counters of itself (`server::figures`) go with its signs of life, every few seconds. So whoever answers a scrape
 //! of the shared stats port answers for all, and its own are those that it has told, or a counter would seem to fall where
 //! the next answer is somebody else's.
 //!
@@ -94,7 +95,7 @@
 //!
 //! # Under torture
 //!
-//! All calls by which connections come in, are read and are written are in one file, `server::torture`, which makes the
+//! All calls by which connections come in, are read and are written are in one file, `server::conns::torture`, which makes the
 //! worst of them when it is told to (`--torture <seed>`): reads of a byte, short writes, failures that say nothing. So the
 //! integration tests show, on any machine, what otherwise only a busy one with slow peers would.
 //!

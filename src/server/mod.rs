@@ -6,7 +6,7 @@
 //! | `bus` | datagrams to and from the other nodes |
 //! | `ports` | the listeners, their policies, and how many connections fit |
 //! | `conns` | the connections, from `accept` to the end |
-//! | `audience` | who joins, leaves, claims and watches, and what is pushed to whom |
+//! | `audience` | members, claims and watchers, and what is pushed to them |
 //! | `answers` | what a request is answered with |
 //! | `figures` | what is counted of all this, and the metrics of all nodes |
 //! | `shutdown` | how a process ends |
@@ -127,7 +127,7 @@ impl Server {
         Ok(Self { turns })
     }
 
-    /// Serves until a signal says to stop.
+    /// Turns until a signal says to stop.
     ///
     /// # Errors
     /// When the poller itself fails.

@@ -15,7 +15,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::answers::{self, AfterReply, Answer, Answers, Asker, Sources};
+use super::answers::answer::{AfterReply, Answer, Asker, Sources};
+use super::answers::{self, Answers};
 use super::audience::Audience;
 use super::audience::fan_out::PushKind;
 use super::bus::Bus;
@@ -27,6 +28,7 @@ use super::conns::lifecycle::{self, Unasked, Writing};
 use super::conns::origins::Preface;
 use super::figures::{Announced, ProcessView, View};
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
+use super::ports::port::Port;
 use super::shutdown::drain::Drain;
 use super::shutdown::ending;
 use super::shutdown::heartbeat::Heartbeat;
@@ -46,7 +48,7 @@ use crate::wire::{sse, watch};
 const DEADLINES_PER_TURN: usize = 24;
 
 /// Most connections that one turn frees. The end of a member takes some 12 us; where thousands are closed in a row, the
-/// kernel takes up to 100 us for some: 1.6 ms. As many as there are events: fewer, and the kernel would report those that are
+/// kernel takes up to 100 us for some: 1.6 ms. The number is that of events: with fewer, and the kernel would report those that are
 /// closed already again and again.
 const REAPS_PER_TURN: usize = 16;
 
@@ -249,7 +251,7 @@ impl Loop {
     /// Takes paused listeners up again for which there is room.
     pub(super) fn resume_listeners(&mut self, now: Now) {
         let Self { listeners, conns, reactor, .. } = self;
-        listeners.defer_silence(conns.books().head_count(super::ports::port::Port::Audience));
+        listeners.defer_silence(conns.books().head_count(Port::Audience));
         listeners.resume(|port| conns.books().may_accept(port), reactor, now);
     }
 
@@ -263,7 +265,7 @@ impl Loop {
         }
     }
 
-    /// Takes in the connections that wait at a listener, as many as fit into a turn. Returns whether there are no more.
+    /// Takes in the connections that wait at a listener, within a turn's budget. Returns whether there are no more.
     fn on_listener(&mut self, index: usize, now: Now) -> bool {
         for _ in 0..self.listeners.accepts_per_turn(index) {
             let Self { listeners, conns, reactor, .. } = self;
@@ -279,7 +281,7 @@ impl Loop {
         false
     }
 
-    /// Begins what an output asks for; returns a member to send away once others have got what is to be pushed.
+    /// Begins what an output asks for; returns a member to send away once others have got their pushes.
     fn carry_out(&mut self, output: Output) -> Option<MemberId> {
         match output {
             Output::Count { namespace, total, skip_newest } => {

@@ -44,7 +44,7 @@ fn brings_token(request: &Request<'_>, token: &[u8]) -> bool {
 
 const BEARER: &[u8] = b"Bearer ";
 
-/// Whether a request may have come from a program on this machine, or from a page that such a program serves.
+/// Whether a request may have come from a program on this machine, or from a page of such a program.
 ///
 /// A page elsewhere betrays itself: by `Sec-Fetch-Site` (Fetch metadata), by its `Origin`, or, when its own name was made
 /// to point to this machine (DNS rebinding), by the `Host` it asks for.

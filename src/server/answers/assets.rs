@@ -3,7 +3,7 @@
 //! Owns the embedded files of `client/` and their media types, and fills the audience port into the pages once, at start.
 //! Both classic scripts end with the same core (`tests/browser/build.mjs`), which the program has once.
 
-/// A file that is served as it is.
+/// A file that is sent as it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asset {
     path: &'static str,

@@ -4,9 +4,10 @@
 //!
 //! Invariant: a member is in the audience exactly if its answer is a stream with its first count, or with none yet.
 
-use super::replies::{push_asset, push_text};
+use super::answer::{AfterReply, Asker};
+use super::replies::{push_asset, push_no_room, push_text};
 use super::route::Route;
-use super::{AfterReply, Asker, assets, watching};
+use super::{assets, watching};
 use crate::collections::tick::Now;
 use crate::config::{AllowOrigin, Config};
 use crate::server::audience::{Audience, Joining};
@@ -105,7 +106,7 @@ impl AudiencePort {
             return AfterReply::Drain;
         }
         let Ok(first_count) = audience.join(joining, now) else {
-            push_no_room(out, cors, audience);
+            push_no_room(out, cors, audience.draw_no_room_retry_ms());
             return AfterReply::Drain;
         };
         reply::push_stream_head(out, cors);
@@ -135,12 +136,6 @@ impl AudiencePort {
         let cors = self.cors(request).unwrap_or(Cors::None);
         Reply { cors, ..reply }.write(out, request.method == Method::Head);
     }
-}
-
-/// Has a browser that found no room come back much later. (After another status than 200 it would never.)
-pub(super) fn push_no_room(out: &mut Vec<u8>, cors: Cors<'_>, audience: &mut Audience) {
-    reply::push_stream_head(out, cors);
-    sse::push_retry(out, audience.draw_no_room_retry_ms());
 }
 
 /// Whether a user agent may be an Internet Explorer. Looking at all words without a branch takes 6 ns for the 100 bytes of a

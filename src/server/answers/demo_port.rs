@@ -2,7 +2,7 @@
 //!
 //! Owns its paths, and the pages with the audience port filled in.
 
-use super::AfterReply;
+use super::answer::AfterReply;
 use super::assets::{self, Asset, Pages};
 use super::replies::{push_asset, push_text};
 use super::route::split_namespace;

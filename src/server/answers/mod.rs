@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `answer` | what an answer is, and what it is made from |
 //! | `audience_port` | answers of the audience port: joins, leaving, scripts |
 //! | `stats_port` | answers of the stats port |
 //! | `notification_port` | answers of the notification port |
@@ -14,12 +15,13 @@
 //! | `assets` | the embedded pages and scripts |
 //! | `replies` | the forms of short replies |
 //!
-//! This file owns what an answer is. Answers keep no state but what was decided at start: a request comes in, the audience is
-//! called, figures are read from a view, and bytes come out with a word about what becomes of the connection.
+//! This file owns the choice of the port. Answers keep no state but what was decided at start: a request comes in, the
+//! audience is called, figures are read from a view, and bytes come out with a word about what becomes of the connection.
 //!
 //! Invariant: an answer touches no socket, and a request that is refused has no effect on the audience.
 
 mod access;
+pub(in crate::server) mod answer;
 mod assets;
 mod audience_port;
 pub(in crate::server) mod cursor;
@@ -31,16 +33,11 @@ mod route;
 mod stats_port;
 mod watching;
 
-use std::net::IpAddr;
-
-use crate::collections::tick::{Now, Tick};
+use crate::collections::tick::Now;
 use crate::config::Config;
-use crate::meter::MemberId;
-use crate::meter::watches::WatcherId;
-use crate::server::audience::Audience;
-use crate::server::figures::{Announced, ProcessView};
 use crate::server::ports::port::Port;
 use crate::wire::http::{Refusal, Request};
+use answer::{AfterReply, Answer, Asker, Sources};
 use audience_port::AudiencePort;
 use cursor::Cursor;
 use demo_port::DemoPort;
@@ -53,44 +50,6 @@ pub(in crate::server) struct Answers {
     stats: StatsPort,
     notification: NotificationPort,
     demo: DemoPort,
-}
-
-/// An answer.
-#[derive(Debug)]
-pub(in crate::server) struct Answer<'a> {
-    pub(in crate::server) bytes: &'a [u8],
-    pub(in crate::server) after: AfterReply,
-}
-
-/// What becomes of the connection once the bytes of its answer are written.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum AfterReply {
-    /// It is a member's or a watcher's, until this tick.
-    Stream(Option<Tick>),
-    /// That was all.
-    Drain,
-    /// The reply goes on from here.
-    DrainPieces(Box<Cursor>),
-}
-
-/// The connection that a request came on.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::server) struct Asker {
-    /// Its keys, if it becomes a stream.
-    pub(in crate::server) member: MemberId,
-    pub(in crate::server) watcher: WatcherId,
-    pub(in crate::server) port: Port,
-    /// The address of its client, if that matters.
-    pub(in crate::server) address: Option<IpAddr>,
-    /// Whether there is a slot for it, if it becomes a stream.
-    pub(in crate::server) has_slot: bool,
-}
-
-/// What answers act upon and read.
-pub(in crate::server) struct Sources<'a> {
-    pub(in crate::server) audience: &'a mut Audience,
-    pub(in crate::server) process: &'a ProcessView<'a>,
-    pub(in crate::server) announced: &'a mut Announced,
 }
 
 impl Answers {

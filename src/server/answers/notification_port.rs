@@ -2,8 +2,8 @@
 //!
 //! Owns its path. Whose requests are answered is in `access`.
 
-use super::AfterReply;
 use super::access::Access;
+use super::answer::AfterReply;
 use super::replies::{NOT_FROM_ELSEWHERE, push_text};
 use crate::collections::tick::Now;
 use crate::config::Config;

@@ -12,8 +12,8 @@ use crate::server::conns::close_reason::CloseReason;
 use crate::server::figures::{View, metrics};
 use crate::wire::json::{Value, json};
 
-/// What an operator wants to know of the cluster: who is there, who may not be or is about to go, and what became of the
-/// datagrams.
+/// What an operator wants to know of the cluster: the nodes that are there, those that may not be or are about to go, and what
+/// became of the datagrams.
 pub(super) fn cluster(view: &View<'_>, now: Now) -> Vec<u8> {
     let (meter, process) = (view.audience.meter, view.process);
     let others_drain =

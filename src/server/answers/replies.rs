@@ -5,7 +5,8 @@
 use std::fmt::Display;
 
 use super::assets::Asset;
-use crate::wire::reply::{Cors, Reply};
+use crate::wire::reply::{self, Cors, Reply};
+use crate::wire::sse;
 
 /// The answer to a page elsewhere that has a browser on this machine ask.
 pub(super) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
@@ -30,4 +31,11 @@ pub(super) fn push_asset(out: &mut Vec<u8>, asset: &Asset, is_head: bool) {
     let (content_type, text) = (Some(asset.content_type), asset.text());
     let reply = Reply { content_type, fields, cors: Cors::Any, body: text.as_bytes(), ..Reply::empty(200) };
     reply.write(out, is_head);
+}
+
+/// Appends a stream that ends at once, and has a browser that found no room come back after this long. (After another status
+/// than 200 it would never.)
+pub(super) fn push_no_room(out: &mut Vec<u8>, cors: Cors<'_>, retry_ms: u64) {
+    reply::push_stream_head(out, cors);
+    sse::push_retry(out, retry_ms);
 }

@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 
 use super::access::Access;
+use super::answer::{AfterReply, Asker, Sources};
 use super::cursor::{Cursor, figures_of};
 use super::replies::{NOT_FROM_ELSEWHERE, push_asset, push_json, push_text};
-use super::{AfterReply, Asker, Sources, assets, pages, watching};
+use super::{assets, pages, watching};
 use crate::collections::tick::Now;
 use crate::config::Config;
 use crate::meter::Meter;

@@ -5,9 +5,8 @@
 //!
 //! Invariant: a connection watches exactly if its answer is a stream.
 
-use super::audience_port::push_no_room;
-use super::replies::push_text;
-use super::{AfterReply, Asker};
+use super::answer::{AfterReply, Asker};
+use super::replies::{push_no_room, push_text};
 use crate::collections::tick::Now;
 use crate::server::audience::{Audience, NoRoom, Watching};
 use crate::server::ports::port::Streams;
@@ -44,7 +43,7 @@ pub(super) fn answer(
     let watching =
         Watching { watcher: asker.watcher, patterns: &patterns, reserved_patterns, has_slot: asker.has_slot };
     match (audience.watch(watching, now), streams) {
-        (Err(NoRoom), Streams::OfBrowsers) => push_no_room(out, cors, audience),
+        (Err(NoRoom), Streams::OfBrowsers) => push_no_room(out, cors, audience.draw_no_room_retry_ms()),
         (Err(NoRoom), Streams::OfTools) => {
             push_text(out, 503, "as many watch here as may; end another, or ask again later", false);
         }

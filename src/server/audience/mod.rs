@@ -1,4 +1,4 @@
-//! The audience, as requests act upon it: who joins, leaves, claims, watches, and what is pushed to whom.
+//! The audience, as requests act upon it: members, claims and watchers, and what is pushed to them.
 //!
 //! | file | owns |
 //! |---|---|

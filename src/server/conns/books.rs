@@ -1,6 +1,6 @@
 //! What is kept of all connections beside the connections themselves.
 //!
-//! Owns how many there are in each stage and at each port, when each is due, which are to be freed, and how much was sent.
+//! Owns how many there are in each stage and at each port, when each is due, which will be freed, and how much was sent.
 //! Nothing changes a connection's stage, or writes to it, but through here; so no caller has to keep a number in step.
 //!
 //! Invariants: `open`, `streams` and `heads` are the sums over the table. A connection is in `closing` exactly when it is
@@ -40,7 +40,7 @@ pub(in crate::server) struct Books {
 }
 
 impl Books {
-    /// No connections, of which so many may come.
+    /// No connections yet.
     pub(super) fn new(capacity: Capacity, head_timeout: Duration, origins: Origins) -> Self {
         Self {
             capacity,
@@ -199,26 +199,30 @@ impl Books {
 
     /// Writes bytes for this peer alone. Nothing may be unwritten before.
     pub(in crate::server) fn write(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<(), CloseReason> {
+        conn.write(bytes)?;
         self.sent_bytes += bytes.len() as u64;
-        conn.write(bytes)
+        Ok(())
     }
 
     /// Ends with these bytes, after what has been begun.
     pub(super) fn end_with(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<(), CloseReason> {
+        conn.end_with(bytes)?;
         self.sent_bytes += bytes.len() as u64;
-        conn.end_with(bytes)
+        Ok(())
     }
 
     /// Pushes a count to a member.
     pub(in crate::server) fn push_count(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
+        conn.push_count(frame)?;
         self.sent_bytes += frame.len() as u64;
-        conn.push_count(frame)
+        Ok(())
     }
 
     /// Pushes a message to a member.
     pub(in crate::server) fn push_message(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
+        conn.push_message(frame)?;
         self.sent_bytes += frame.len() as u64;
-        conn.push_message(frame)
+        Ok(())
     }
 
     fn leave_stage(&mut self, conn: &Conn) {

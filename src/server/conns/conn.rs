@@ -138,17 +138,17 @@ impl Conn {
         self.session.feed(bytes)
     }
 
-    /// Becomes a stream; `surplus` bytes have followed its head.
+    /// Makes a stream of it; `surplus` bytes have followed its head.
     pub(super) fn stream(&mut self, surplus: u32) {
         self.session.stream(surplus);
     }
 
-    /// Takes no part any more: only its last words are still written.
+    /// Ends its part: only its last words are still written.
     pub(super) fn drain(&mut self) {
         self.session.drain();
     }
 
-    /// Is to be freed. The first reason stays.
+    /// Marks it to be freed. The first reason stays.
     pub(super) fn close(&mut self, reason: CloseReason) {
         self.closing.get_or_insert(reason);
     }

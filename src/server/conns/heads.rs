@@ -33,7 +33,7 @@ impl Heads {
         self.count += 1;
     }
 
-    /// One that held `before` bytes now holds as many as the session says. Returns whether that is too much.
+    /// One that held `before` bytes now holds what the session says. Returns whether that is too much.
     pub(super) fn change(&mut self, before: usize, session: &Session) -> bool {
         let holds = session.held();
         self.held = self.held + holds - before;
@@ -95,7 +95,7 @@ mod tests {
             sessions.push(session);
         }
         assert!(heads.held <= 4096 * HELD_ALWAYS + HELD_SHARED, "{}", heads.held);
-        // One of those who hold little holds more.
+        // A head that held little holds more.
         let last = sessions.last_mut().unwrap();
         assert!(feed(&mut heads, last, &[b'x'; 500]));
         for session in &sessions {

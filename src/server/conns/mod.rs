@@ -3,7 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `conn` | one connection: its socket, its stage, its unwritten bytes |
-//! | `books` | how many there are in each stage, when each is due, which are to be freed |
+//! | `books` | how many there are in each stage, when each is due, which will be freed |
 //! | `heads` | what may be held of requests that are not whole |
 //! | `origins` | where a connection comes from, through proxies |
 //! | `lifecycle` | how a connection becomes a stream, and how it ends |
@@ -96,7 +96,7 @@ impl Conns {
         }
     }
 
-    /// Takes the next connection that is to be freed out of the table and the books.
+    /// Takes the next connection that is marked out of the table and the books.
     pub(in crate::server) fn pop_closing(&mut self) -> Option<Conn> {
         let conn = self.slab.remove(self.books.closing.pop_front()?)?;
         self.books.forget(&conn);
@@ -108,7 +108,7 @@ impl Conns {
         !self.books.closing.is_empty()
     }
 
-    /// When [`expire`](Self::expire) is to be called next.
+    /// When [`expire`](Self::expire) has something to do next.
     pub(in crate::server) fn next_deadline(&self) -> Option<Tick> {
         self.books.deadlines.next_deadline()
     }

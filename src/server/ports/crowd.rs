@@ -5,7 +5,7 @@
 //! both together. (It is not asked always: a silent connection would cost it a second's memory, and be answered a second
 //! late.)
 //!
-//! A connection that comes with a whole head is served all the same: it is not known to be better than others, but it costs
+//! A connection that comes with a whole head is answered all the same: it is not known to be better than others, but it costs
 //! next to nothing.
 //!
 //! Invariant: the decision changes at two different numbers, a quarter apart, so a crowd at the limit does not flip it.
@@ -23,7 +23,7 @@ impl Crowd {
         Self { heads_max, is_silence_deferred: false }
     }
 
-    /// Whether silence is to be deferred now, if that is new.
+    /// Whether silence is deferred from now on, if that is new.
     pub(super) fn change(&mut self, head_count: usize) -> Option<bool> {
         let slack = if self.is_silence_deferred { self.heads_max / 4 } else { 0 };
         let is_wanted = head_count >= self.heads_max - slack;

@@ -39,7 +39,7 @@ const LISTENERS_MAX: usize = 8;
 /// The first token that is neither a connection nor a listener.
 pub(in crate::server) const FIRST_FREE_TOKEN: usize = FIRST_TOKEN + LISTENERS_MAX;
 
-/// Why a port cannot be served.
+/// Why a port cannot be opened.
 #[derive(Debug)]
 pub struct BindError {
     option: &'static str,
@@ -199,7 +199,7 @@ impl Listeners {
         None
     }
 
-    /// When [`resume`](Self::resume) is to be called, if nothing is freed before.
+    /// When [`resume`](Self::resume) has something to do, if nothing is freed before.
     pub(in crate::server) fn next_deadline(&self) -> Option<Tick> {
         self.rest_until
     }

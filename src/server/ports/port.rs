@@ -27,7 +27,7 @@ pub(in crate::server) enum Port {
 pub(in crate::server) enum Askers {
     /// Requests from anywhere.
     Anywhere,
-    /// Requests from this machine, and from pages that it serves.
+    /// Requests from this machine, and from its own pages.
     ThisMachine,
     /// Requests with the token, if the operator has chosen one; else those from this machine.
     TokenOrThisMachine,

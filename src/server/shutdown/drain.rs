@@ -1,7 +1,7 @@
 //! The end of the process, such that no client that came in is lost and no crowd leaves at once.
 //!
 //! Owns the order and the pace. First the public ports are deaf: no new handshake begins here, and a client that asks again a
-//! second later is answered by a sibling. Handshakes that are under way come to their end and are served, then all ports are
+//! second later is answered by a sibling. Handshakes that are under way come to their end and are answered, then all ports are
 //! closed. Meanwhile members are let go, evenly over `--drain-delay`; each of them leaves like any other, and messages reach
 //! those that are left. When that time is over all others go, and the process departs when all are gone.
 //!
