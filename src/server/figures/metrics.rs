@@ -233,6 +233,9 @@ impl Largest {
 mod tests {
     use super::*;
 
+    /// What version 3.0.0 writes.
+    const GOLDEN: &str = include_str!("metrics.golden.txt");
+
     fn largest(most: usize, namespaces: &[(&str, u64)]) -> Vec<String> {
         let mut largest = Largest::new(most);
         for (name, members) in namespaces {
@@ -279,6 +282,23 @@ mod tests {
         }
         assert!(!out.contains("0000000000000008"));
         assert!(are_of_draining(&counters) && !are_of_draining(&counters[1..]) && !are_of_draining(&[0; COUNTERS]));
+    }
+
+    #[test]
+    fn names_help_types_order_and_places_are_those_of_the_golden_text() {
+        // Each counter's number is its place, so the text shows which place of the datagram is which series.
+        let counters: Vec<u64> = (1..=55).collect();
+        let mut out = String::new();
+        push_nodes(&mut out, &[(NodeId(7), &counters)]);
+        let mut largest = Largest::new(2);
+        for (name, members) in [("a", 3), ("b", 9), ("c", 1)] {
+            largest.see(name, members);
+        }
+        largest.push(&mut out);
+        for (line, golden) in out.lines().zip(GOLDEN.lines()) {
+            assert_eq!(line, golden);
+        }
+        assert_eq!(out.len(), GOLDEN.len());
     }
 
     #[test]
