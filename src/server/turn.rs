@@ -294,8 +294,7 @@ impl Server {
         let (conns, reactor) = (&mut self.conns, &self.reactor);
         pushes.fan_out(meter, |member, kind, frame| {
             let Some(conn) = conns.get_open(member) else { return };
-            tally.pushes[kind as usize] += 1;
-            tally.bytes += frame.len() as u64;
+            tally.record_push(kind, frame.len());
             let pushed = conn.push(kind, frame).and_then(|()| conn.watch(reactor, Conns::token(member)));
             if let Err(reason) = pushed {
                 conns.close(member, reason);
@@ -319,7 +318,7 @@ impl Server {
             Output::Message { namespace, text } => {
                 let told = meter.find(&namespace).map(|id| pushes.tell_message(meter, id, sse::message(&text)));
                 match told {
-                    Some(Ok(())) => tally.messages += 1,
+                    Some(Ok(())) => tally.record_message(),
                     Some(Err(_)) => log::warn(format_args!("event=message_dropped reason=busy")),
                     None => {}
                 }

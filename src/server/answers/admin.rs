@@ -19,6 +19,7 @@ use crate::server::audience::Service;
 use crate::server::bus::Bus;
 use crate::server::conns::Conns;
 use crate::server::figures::metrics;
+use crate::server::figures::tally::NoRoom;
 use crate::wire::http::Request;
 use crate::wire::json::{self, Object};
 
@@ -148,7 +149,7 @@ pub(in crate::server) fn push_process(
     turns: &Histogram,
     now: Now,
 ) {
-    let Service { meter, watches, turned_away, .. } = service;
+    let Service { meter, watches, tally, .. } = service;
     let closed: BTreeMap<&str, u64> = conns.closed().collect();
     let mut all = Object::begin(out);
     all.number("audience_port", service.audience_port.into());
@@ -156,12 +157,8 @@ pub(in crate::server) fn push_process(
     all.number("members", meter.own_members());
     all.string("node", &meter.node().to_string());
     all.numbers([("open", conns.len() as u64), ("pid", std::process::id().into())]);
-    all.object("refused").numbers([
-        ("heads", conns.heads_refused()),
-        ("members", turned_away.members),
-        ("namespaces", turned_away.namespaces),
-        ("watchers", turned_away.watchers),
-    ]);
+    let refused = NoRoom::NAMES.into_iter().zip(tally.refusal_counts());
+    all.object("refused").numbers([("heads", conns.heads_refused())].into_iter().chain(refused));
     {
         let mut figures = all.object("turns");
         figures.number("count", turns.count());

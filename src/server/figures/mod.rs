@@ -4,6 +4,7 @@
 //! answers, a counter that goes up goes up in every answer.
 
 pub(in crate::server) mod metrics;
+pub(in crate::server) mod tally;
 
 use crate::collections::tick::Now;
 use crate::meter::news::NodeId;
@@ -18,16 +19,6 @@ use crate::wire::reply;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
 const SILENT_PART: u32 = 3;
-
-/// What the members of this node were told so far, and how much was said to anybody.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::server) struct Tally {
-    pub(in crate::server) joins: u64,
-    /// By kind: counts, messages.
-    pub(in crate::server) pushes: [u64; 2],
-    pub(in crate::server) messages: u64,
-    pub(in crate::server) bytes: u64,
-}
 
 impl Server {
     /// Answers with a page.
@@ -93,7 +84,7 @@ impl Server {
 
     /// This node's counters, in the order of the metrics.
     fn counters(&self, now: Now) -> Vec<u64> {
-        let (Service { meter, tally, turned_away, .. }, conns, bus) = (&self.service, &self.conns, &self.bus);
+        let (Service { meter, tally, .. }, conns, bus) = (&self.service, &self.conns, &self.bus);
         let turns = self.reactor.turns();
         let silent_after = self.silent_after();
         let silent = meter.nodes(now).filter(|node| admin::is_silent(node, silent_after)).count();
@@ -102,12 +93,12 @@ impl Server {
         let mut all = Vec::with_capacity(COUNTERS);
         all.extend([meter.own_members(), number(self.service.watches.len())]);
         all.extend(ports.map(|port| number(conns.on_port(port))));
-        all.push(tally.joins);
+        all.push(tally.join_count());
         all.extend(conns.closed().map(|(_, count)| count));
-        all.extend([conns.heads_refused(), turned_away.members, turned_away.namespaces]);
-        all.push(turned_away.watchers);
-        all.extend(tally.pushes);
-        all.extend([tally.messages, tally.bytes]);
+        all.push(conns.heads_refused());
+        all.extend(tally.refusal_counts());
+        all.extend(tally.push_counts());
+        all.extend([tally.message_count(), tally.sent_bytes()]);
         all.extend(turns.buckets().map(|(_, count)| count));
         all.push(turns.sum_us());
         all.push(number(conns.timers() + meter.timers()));
