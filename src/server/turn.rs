@@ -30,6 +30,7 @@ use crate::server::conns::Conns;
 use crate::server::conns::conn::{ConnId, Port};
 use crate::server::conns::origins::Clients;
 use crate::server::conns::torture;
+use crate::server::figures::announced::Announced;
 use crate::server::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use crate::server::shutdown::drain::Drain;
 use crate::server::shutdown::ending;
@@ -94,8 +95,7 @@ pub struct Server {
     pub(super) scratch: Box<[u8]>,
     /// Until when to wait for what the others count, before the ports are opened.
     opening: Option<Tick>,
-    /// What the other nodes were last told of this one.
-    pub(super) told_counters: Option<Vec<u64>>,
+    pub(super) announced: Announced,
     pub(super) started_unix_s: u64,
     /// Set by the first signal.
     pub(super) drain: Option<Drain>,
@@ -141,7 +141,7 @@ impl Server {
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             opening: None,
-            told_counters: None,
+            announced: Announced::default(),
             started_unix_s,
             drain: None,
             is_stopped: false,
@@ -260,7 +260,7 @@ impl Server {
         }
         if !self.has_outputs {
             self.go_on_draining(now);
-            self.tell_counters(now);
+            self.announce_counters(now);
             self.service.meter.handle_timeout(now, self.has_heard_all);
         }
         if let Some(reports) = &mut self.reports {
