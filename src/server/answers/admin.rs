@@ -14,6 +14,7 @@ use crate::meter::NodeFigures;
 use crate::meter::news::NodeId;
 use crate::server::answers::assets::{self, Asset};
 use crate::server::answers::route::split_namespace;
+use crate::server::figures::metrics::Metrics;
 use crate::server::figures::tally::NoRoom;
 use crate::server::figures::view::View;
 use crate::wire::http::Request;
@@ -93,12 +94,12 @@ impl Page {
 }
 
 /// Appends the page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
-pub(in crate::server) fn push_cluster(out: &mut Vec<u8>, view: &View<'_>) {
+pub(in crate::server) fn push_cluster(out: &mut Vec<u8>, metrics: &Metrics, view: &View<'_>) {
     let meter = view.meter;
     let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
     let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
     let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
-    let draining = draining_nodes(view);
+    let draining = draining_nodes(metrics, view);
     let mut all = Object::begin(out);
     push_datagrams(&mut all.object("datagrams"), view);
     json::push_array(all.member("members"), std::iter::once(&own).chain(&others), |item, node| {
@@ -123,16 +124,16 @@ fn push_datagrams(object: &mut Object<'_>, view: &View<'_>) {
 }
 
 /// The nodes that are letting their members go, this one included.
-fn draining_nodes(view: &View<'_>) -> BTreeSet<NodeId> {
-    let others = view.meter.counters().filter(|(_, counters)| view.metrics.are_draining(counters));
+fn draining_nodes(metrics: &Metrics, view: &View<'_>) -> BTreeSet<NodeId> {
+    let others = view.meter.counters().filter(|(_, counters)| metrics.are_draining(counters));
     let own = Some(view.meter.node()).filter(|_| view.is_draining);
     others.map(|(node, _)| node).chain(own).collect()
 }
 
 /// Appends the page of this process: how full it is, why connections ended, and how long its turns were.
-pub(in crate::server) fn push_process(out: &mut Vec<u8>, view: &View<'_>) {
+pub(in crate::server) fn push_process(out: &mut Vec<u8>, metrics: &Metrics, view: &View<'_>) {
     let (meter, connections) = (view.meter, &view.connections);
-    let closed: BTreeMap<&str, u64> = view.metrics.closed(view).collect();
+    let closed: BTreeMap<&str, u64> = metrics.closed(view).collect();
     let mut all = Object::begin(out);
     all.number("audience_port", view.audience_port.into());
     all.object("closed").numbers(closed);

@@ -27,11 +27,11 @@ impl Server {
         let view = self.view(now);
         match page {
             Page::Cluster => {
-                let body = json_line(|out| admin::push_cluster(out, &view));
+                let body = json_line(|out| admin::push_cluster(out, &METRICS, &view));
                 self.service.reply_json(&body, is_head);
             }
             Page::Process => {
-                let body = json_line(|out| admin::push_process(out, &view));
+                let body = json_line(|out| admin::push_process(out, &METRICS, &view));
                 self.service.reply_json(&body, is_head);
             }
             Page::Ready => {
@@ -75,7 +75,6 @@ impl Server {
         let (service, conns, counters) = (&self.service, &self.conns, &self.bus.counters);
         View {
             now,
-            metrics: &METRICS,
             meter: &service.meter,
             tally: &service.tally,
             connections: Connections {

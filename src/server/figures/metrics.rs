@@ -126,7 +126,6 @@ mod tests {
         turns.record(20_000);
         let view = View {
             now,
-            metrics: &METRICS,
             meter: &meter,
             tally: &tally,
             connections: Connections {

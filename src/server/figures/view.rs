@@ -11,7 +11,6 @@ use std::time::Duration;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::Now;
 use crate::meter::{Meter, NodeFigures};
-use crate::server::figures::metrics::Metrics;
 use crate::server::figures::tally::Tally;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
@@ -21,7 +20,6 @@ const SILENT_PART: u32 = 3;
 #[derive(Clone, Copy)]
 pub(in crate::server) struct View<'a> {
     pub(in crate::server) now: Now,
-    pub(in crate::server) metrics: &'static Metrics,
     pub(in crate::server) meter: &'a Meter,
     pub(in crate::server) tally: &'a Tally,
     pub(in crate::server) connections: Connections<'a>,
