@@ -4,7 +4,9 @@
 //!
 //! Invariant: on the page of the metrics, this node's counters are the ones that it has announced.
 
+use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
+use crate::meter::NamespaceId;
 use crate::meter::news::NodeId;
 use crate::reactor::proc;
 use crate::server::answers::admin::{self, Page};
@@ -68,7 +70,7 @@ impl Server {
         }
         service.out.extend_from_slice(text.as_bytes());
         let largest = Largest::new(service.config.accounts.metrics_namespaces);
-        Then::DrainPieces(Box::new(Cursor::Metrics { from: 0, largest }))
+        Then::DrainPieces(Box::new(Cursor::Metrics { from: NamespaceId::FIRST, largest }))
     }
 
     fn view(&self, now: Now) -> View<'_> {

@@ -80,8 +80,9 @@ mod tests {
     use std::time::Duration;
 
     use crate::collections::histogram::Histogram;
+    use crate::collections::key::Key as _;
     use crate::collections::tick::{Now, Tick};
-    use crate::meter::{Meter, NotifyRule, Rules};
+    use crate::meter::{MemberId, Meter, NotifyRule, Rules};
     use crate::server::figures::tally::{NoRoom, PushKind, Tally};
     use crate::server::figures::view::{Connections, Datagrams, Descriptors};
 
@@ -113,7 +114,7 @@ mod tests {
         let now = Now { tick: Tick(1_000), unix_ms: 1_300_000_000_000 };
         let mut meter = Meter::new(rules, NodeId(1), None);
         for (member, namespace) in ["/a", "/a", "/b"].into_iter().enumerate() {
-            meter.join(u32::try_from(member).unwrap(), namespace, None, now);
+            meter.join(MemberId::from_index(member).unwrap(), namespace, None, now);
         }
         let timer_count = meter.timers() as u64;
         let mut tally = Tally::default();
