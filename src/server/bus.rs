@@ -23,6 +23,7 @@ use crate::meter::news::{Datagram, NodeId};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
 use crate::server::conns::torture;
+use crate::server::figures::view::Datagrams;
 use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Scope};
 
 /// Most weight of the datagrams that one turn takes from each of the two sockets; each weighs its bytes and
@@ -44,18 +45,18 @@ pub(super) struct Bus {
     scope: Scope,
     /// Datagrams that were passed on and have not come back yet: they are no replays.
     own_echoes: u64,
-    pub(super) counters: Counters,
+    counters: Counters,
 }
 
 /// What came and went.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) sent: u64,
-    pub(super) bytes_sent: u64,
-    pub(super) send_errors: u64,
-    pub(super) received: u64,
-    pub(super) bytes_received: u64,
-    pub(super) dropped: BTreeMap<&'static str, u64>,
+struct Counters {
+    sent: u64,
+    bytes_sent: u64,
+    send_errors: u64,
+    received: u64,
+    bytes_received: u64,
+    dropped: BTreeMap<&'static str, u64>,
 }
 
 impl Bus {
@@ -129,8 +130,15 @@ impl Bus {
         self.receive_from(false, meter, now) && is_unicast_empty
     }
 
+    /// What figures may read.
+    pub(super) fn datagrams(&self) -> Datagrams<'_> {
+        let Counters { sent, bytes_sent, send_errors, received, bytes_received, ref dropped } = self.counters;
+        let overflowed = self.overflowed();
+        Datagrams { sent, bytes_sent, send_errors, received, bytes_received, dropped, overflowed }
+    }
+
     /// Datagrams that did not fit into the receive buffers.
-    pub(super) fn overflowed(&self) -> u64 {
+    fn overflowed(&self) -> u64 {
         let sockets = [Some(&self.multicast), self.unicast.as_ref()];
         let of = |socket: &Registered<UdpSocket>| sys::overflowed_datagrams(socket.source()).unwrap_or(0);
         sockets.into_iter().flatten().map(|socket| u64::from(of(socket))).sum()

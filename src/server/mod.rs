@@ -14,10 +14,11 @@
 //! Inside the floor, too, imports run one way:
 //!
 //! ```text
-//! turn -> ports, conns, audience, answers, bus, figures, shutdown
+//! turn -> ports, conns, audience, answers, bus, shutdown, figures
 //! shutdown -> conns, bus
-//! answers -> audience, figures        audience -> figures
-//! conns -> answers::cursor            figures, ports, bus -> nothing of these
+//! conns -> answers::cursor
+//! answers -> audience, figures
+//! audience, bus -> figures
 //! ```
 //!
 //! A few files are values that name no other room, so every room may name them: `ports::port`, `ports::capacity`,
@@ -53,7 +54,7 @@ use answers::Answers;
 use audience::Audience;
 use bus::Bus;
 use conns::{Conns, torture};
-use figures::{Announced, SILENT_PART};
+use figures::announced::Announced;
 use ports::capacity::Capacity;
 use ports::listeners::Listeners;
 use shutdown::ending;
@@ -93,8 +94,9 @@ impl Server {
         let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
         let answers = Answers::new(config, audience_port)?;
         let facts = Facts {
-            descriptors: capacity.descriptors,
-            silent_after: config.cluster.rules.node_timeout / SILENT_PART,
+            descriptors_max: capacity.descriptors,
+            audience_port,
+            node_timeout: config.cluster.rules.node_timeout,
             started_unix_s: reactor.now().unix_s(),
         };
         listeners.log(&capacity)?;

@@ -16,9 +16,9 @@ use std::io;
 use std::time::Duration;
 
 use super::answers::answer::{AfterReply, Answer, Asker, Sources};
+use super::answers::pages::METRICS;
 use super::answers::{self, Answers};
 use super::audience::Audience;
-use super::audience::fan_out::PushKind;
 use super::bus::Bus;
 use super::conns::Conns;
 use super::conns::books::{Books, HeadState};
@@ -26,7 +26,9 @@ use super::conns::close_reason::CloseReason;
 use super::conns::conn::{Conn, ConnId, ReadOutcome, Stage};
 use super::conns::lifecycle::{self, Unasked, Writing};
 use super::conns::origins::Preface;
-use super::figures::{Announced, ProcessView, View};
+use super::figures::announced::Announced;
+use super::figures::tally::PushKind;
+use super::figures::view::{Connections, Datagrams, Process};
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
 use super::shutdown::drain::Drain;
@@ -108,10 +110,12 @@ pub(super) struct Loop {
 /// What figures show and no turn changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
+    /// The port where members join.
+    pub(super) audience_port: u16,
     /// Descriptors that the process may have.
-    pub(super) descriptors: usize,
-    /// After how much silence a node is shown as silent.
-    pub(super) silent_after: Duration,
+    pub(super) descriptors_max: usize,
+    /// The time after which another node counts as gone.
+    pub(super) node_timeout: Duration,
     pub(super) started_unix_s: u64,
 }
 
@@ -322,14 +326,17 @@ impl Loop {
         }
     }
 
-    /// Announces this node's counters to the other nodes, when it is time.
+    /// Announces this node's counters when it is time, or when they are the first to say that it drains: a drain is short.
     fn announce_counters(&mut self, now: Now) {
         let Self { conns, bus, reactor, facts, audience, announced, .. } = self;
-        let overflowed = || bus.overflowed();
-        let process = process_view(conns.books(), bus, &overflowed, reactor, facts, self.drain.is_some());
-        let view = View { audience: audience.view(), process: &process };
-        if let Some(counters) = announced.renew(&view, now) {
-            audience.meter.tell_counters(counters, now);
+        let is_draining = self.drain.is_some();
+        let begins_to_drain = is_draining && announced.lacks(|counters| METRICS.are_draining(counters));
+        if begins_to_drain || audience.meter.wants_counters(now) {
+            let datagrams = || bus.datagrams();
+            let process = process(conns.books(), &datagrams, reactor, facts, is_draining);
+            let own = METRICS.sample(&audience.view(&process, now));
+            audience.meter.tell_counters(&own, now);
+            announced.record(own);
         }
     }
 
@@ -460,9 +467,8 @@ impl Exchange<'_> {
             Step::Request { request, surplus } => {
                 let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
                 let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
-                let overflowed = || self.bus.overflowed();
-                let process =
-                    process_view(self.books, self.bus, &overflowed, self.reactor, self.facts, self.is_draining);
+                let datagrams = || self.bus.datagrams();
+                let process = process(self.books, &datagrams, self.reactor, self.facts, self.is_draining);
                 let sources = Sources { audience: self.audience, process: &process, announced: self.announced };
                 (self.answers.answer(&request, asker, sources, self.buffer, self.now), surplus)
             }
@@ -510,27 +516,28 @@ fn write(conn: &mut Conn, books: &mut Books, answer: Answer<'_>) -> Result<After
     Ok(answer.after)
 }
 
-/// What the process shows of itself.
-fn process_view<'a>(
+/// What the process shows of itself, beside its audience.
+fn process<'a>(
     books: &'a Books,
-    bus: &'a Bus,
-    overflowed: &'a dyn Fn() -> u64,
+    datagrams: &'a dyn Fn() -> Datagrams<'a>,
     reactor: &'a Reactor,
     facts: &Facts,
     is_draining: bool,
-) -> ProcessView<'a> {
-    let Facts { descriptors, silent_after, started_unix_s } = *facts;
-    ProcessView {
-        open: books.open_counts(),
-        closed: books.closed_counts(),
-        heads_refused: books.heads_refused(),
-        sent_bytes: books.sent_bytes(),
-        timer_count: books.timer_count(),
-        descriptors,
-        datagrams: &bus.counters,
-        overflowed,
+) -> Process<'a> {
+    let Facts { audience_port, descriptors_max, node_timeout, started_unix_s } = *facts;
+    Process {
+        connections: Connections {
+            open: books.open_counts(),
+            closed: books.closed_counts(),
+            heads_refused: books.heads_refused(),
+            sent_bytes: books.sent_bytes(),
+            timer_count: books.timer_count(),
+        },
+        datagrams,
+        descriptors_max,
         turns: reactor.turns(),
-        silent_after,
+        audience_port,
+        node_timeout,
         started_unix_s,
         is_draining,
     }

@@ -10,7 +10,8 @@ use crate::collections::tick::Tick;
 use crate::meter::MemberId;
 use crate::meter::watches::WatcherId;
 use crate::server::audience::Audience;
-use crate::server::figures::{Announced, ProcessView};
+use crate::server::figures::announced::Announced;
+use crate::server::figures::view::Process;
 use crate::server::ports::port::Port;
 
 /// An answer.
@@ -47,6 +48,6 @@ pub(in crate::server) struct Asker {
 /// What answers act upon and read.
 pub(in crate::server) struct Sources<'a> {
     pub(in crate::server) audience: &'a mut Audience,
-    pub(in crate::server) process: &'a ProcessView<'a>,
+    pub(in crate::server) process: &'a Process<'a>,
     pub(in crate::server) announced: &'a mut Announced,
 }

@@ -8,7 +8,7 @@
 use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
 use crate::meter::{HistoryCursor, Meter, Namespace, NamespaceId};
-use crate::server::figures::metrics::Largest;
+use crate::server::figures::largest::Largest;
 use crate::wire::history::{Format, HistoryWriter};
 use crate::wire::reply;
 use crate::wire::stats::{Figures, StatsWriter};

@@ -10,7 +10,7 @@
 //! | `route` | what a request on the audience port asks for |
 //! | `access` | whether a request comes from where its port expects it |
 //! | `watching` | answers to requests to watch, on two ports |
-//! | `pages` | the JSON of the stats port |
+//! | `pages` | the pages of the stats port about the cluster and this process |
 //! | `cursor` | replies that are too long for one turn |
 //! | `assets` | the embedded pages and scripts |
 //! | `replies` | the forms of short replies |
@@ -27,7 +27,7 @@ mod audience_port;
 pub(in crate::server) mod cursor;
 mod demo_port;
 mod notification_port;
-mod pages;
+pub(in crate::server) mod pages;
 mod replies;
 mod route;
 mod stats_port;
@@ -60,7 +60,7 @@ impl Answers {
     pub(in crate::server) fn new(config: &Config, audience_port: u16) -> Result<Self, String> {
         Ok(Self {
             audience: AudiencePort::new(config),
-            stats: StatsPort::new(config, audience_port),
+            stats: StatsPort::new(config),
             notification: NotificationPort::new(config)?,
             demo: DemoPort::new(audience_port),
         })

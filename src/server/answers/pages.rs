@@ -1,27 +1,34 @@
-//! The JSON of the stats port that is about the process and the cluster.
+//! The pages of the stats port about the cluster and this process.
 //!
-//! Owns the form of these pages. They are small, so each is a value that is written in one go; members come in the order of
-//! their names. What is reported of namespaces is long, and written in pieces (`cursor`).
+//! Owns what each page says, from the view that `figures` has of the process. The JSON is small, so each page is a value that
+//! is written in one go, its members in the order of their names; what is reported of namespaces is long, and written in
+//! pieces (`cursor`).
+//!
+//! Invariant: on the page of the metrics, this node's counters are the ones that it has announced.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::collections::tick::{Now, Tick};
+use crate::collections::tick::Tick;
 use crate::meter::NodeFigures;
 use crate::meter::news::NodeId;
 use crate::server::conns::close_reason::CloseReason;
-use crate::server::figures::{View, metrics};
+use crate::server::figures::announced::Announced;
+use crate::server::figures::metrics::Metrics;
+use crate::server::figures::tally::NoRoom;
+use crate::server::figures::view::{Labels, View};
+use crate::server::ports::port::Port;
 use crate::wire::json::{Value, json};
 
-/// What an operator wants to know of the cluster: the nodes that are there, those that may not be or are about to go, and what
-/// became of the datagrams.
-pub(super) fn cluster(view: &View<'_>, now: Now) -> Vec<u8> {
-    let (meter, process) = (view.audience.meter, view.process);
-    let others_drain =
-        meter.counters().filter(|(_, counters)| metrics::are_of_draining(counters)).map(|(node, _)| node);
-    let own_drains = Some(meter.node()).filter(|_| process.is_draining);
-    let draining: BTreeSet<NodeId> = others_drain.chain(own_drains).collect();
-    let others: Vec<NodeFigures> = meter.nodes(now).collect();
+/// The metrics, by the names that this program has for ports and reasons.
+pub(in crate::server) static METRICS: Metrics =
+    Metrics::new(Labels { ports: &Port::NAMES, close_reasons: &CloseReason::NAMES });
+
+/// The page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
+pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
+    let (meter, datagrams) = (view.meter, &view.datagrams);
+    let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
     let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
+    let draining = draining_nodes(view);
     let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
     let members = std::iter::once(&own).chain(&others).map(|node| {
         json!({
@@ -31,13 +38,12 @@ pub(super) fn cluster(view: &View<'_>, now: Now) -> Vec<u8> {
             "silent_ms": node.silent_ms,
         })
     });
-    let datagrams = process.datagrams;
     line(&json!({
         "datagrams": {
             "bytes_received": datagrams.bytes_received,
             "bytes_sent": datagrams.bytes_sent,
             "dropped": datagrams.dropped,
-            "overflowed": (process.overflowed)(),
+            "overflowed": datagrams.overflowed,
             "received": datagrams.received,
             "send_errors": datagrams.send_errors,
             "sent": datagrams.sent,
@@ -52,33 +58,47 @@ pub(super) fn cluster(view: &View<'_>, now: Now) -> Vec<u8> {
     }))
 }
 
-/// What an operator wants to know of this process: how full it is, why connections ended, and how long it keeps others
-/// waiting.
-pub(super) fn process(view: &View<'_>, audience_port: u16, now: Now) -> Vec<u8> {
-    let (audience, process) = (&view.audience, view.process);
-    let closed: BTreeMap<&str, u64> = CloseReason::NAMES.into_iter().zip(process.closed.iter().copied()).collect();
-    let histogram = process.turns.buckets().map(|(below_us, turns)| json!({ "below_us": below_us, "turns": turns }));
+/// The nodes that are letting their members go, this one included.
+fn draining_nodes(view: &View<'_>) -> BTreeSet<NodeId> {
+    let others = view.meter.counters().filter(|(_, counters)| METRICS.are_draining(counters));
+    let own = Some(view.meter.node()).filter(|_| view.is_draining);
+    others.map(|(node, _)| node).chain(own).collect()
+}
+
+/// The page of this process: how full it is, why connections ended, and how long its turns were.
+pub(super) fn process(view: &View<'_>) -> Vec<u8> {
+    let (meter, connections, turns) = (view.meter, &view.connections, view.turns);
+    let closed: BTreeMap<&str, u64> = METRICS.closed(view).collect();
+    let heads = [("heads", connections.heads_refused)];
+    let refused: BTreeMap<&str, u64> =
+        NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts()).chain(heads).collect();
+    let histogram = turns.buckets().map(|(below_us, turns)| json!({ "below_us": below_us, "turns": turns }));
     line(&json!({
-        "audience_port": audience_port,
+        "audience_port": view.audience_port,
         "closed": closed,
-        "members": audience.meter.own_members(),
-        "node": audience.meter.node().to_string(),
-        "open": view.open_count(),
+        "members": meter.own_members(),
+        "node": meter.node().to_string(),
+        "open": connections.open_count(),
         "pid": std::process::id(),
-        "refused": {
-            "heads": process.heads_refused,
-            "members": audience.turned_away.members,
-            "namespaces": audience.turned_away.namespaces,
-            "watchers": audience.turned_away.watchers,
-        },
+        "refused": refused,
         "turns": {
-            "count": process.turns.count(),
+            "count": turns.count(),
             "histogram": histogram.collect::<Value>(),
-            "longest_us": process.turns.longest_us(),
+            "longest_us": turns.longest_us(),
         },
-        "uptime_s": now.tick.ms_since(Tick(0)) / 1000,
-        "watchers": audience.watcher_count,
+        "uptime_s": view.now.tick.ms_since(Tick(0)) / 1000,
+        "watchers": view.watcher_count,
     }))
+}
+
+/// The metrics of all nodes, without those of namespaces.
+pub(super) fn metrics(view: &View<'_>, announced: &mut Announced) -> String {
+    let meter = view.meter;
+    let own = announced.for_answer(METRICS.sample(view), meter.counters().next().is_none());
+    let all: Vec<(NodeId, &[u64])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
+    let mut text = String::new();
+    METRICS.push_nodes(&mut text, &all);
+    text
 }
 
 /// A value, and the end of its line.
@@ -86,4 +106,30 @@ fn line(value: &Value) -> Vec<u8> {
     let mut line = value.to_string().into_bytes();
     line.push(b'\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::figures::largest::Largest;
+
+    /// What version 3.0.0 writes for these numbers.
+    const GOLDEN: &str = include_str!("metrics.golden.txt");
+
+    #[test]
+    fn names_help_types_order_and_places_are_those_of_the_golden_text() {
+        // Each counter's number is its place, so the text shows which place of the datagram is which series.
+        let counters: Vec<u64> = (1..=55).collect();
+        let mut out = String::new();
+        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters)]);
+        let mut largest = Largest::new(2);
+        for (name, members) in [("a", 3), ("b", 9), ("c", 1)] {
+            largest.see(name, members);
+        }
+        largest.push(&mut out);
+        for (line, golden) in out.lines().zip(GOLDEN.lines()) {
+            assert_eq!(line, golden);
+        }
+        assert_eq!(out.len(), GOLDEN.len());
+    }
 }

@@ -14,7 +14,7 @@ use super::{assets, pages, watching};
 use crate::collections::tick::Now;
 use crate::config::Config;
 use crate::meter::Meter;
-use crate::server::figures::{View, metrics};
+use crate::server::figures::exposition;
 use crate::server::ports::port::Port;
 use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
@@ -33,14 +33,13 @@ const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
 
 /// What was decided at start about the stats port.
 pub(super) struct StatsPort {
-    audience_port: u16,
     /// Most namespaces that have metrics of their own.
     metrics_namespaces: usize,
 }
 
 impl StatsPort {
-    pub(super) fn new(config: &Config, audience_port: u16) -> Self {
-        Self { audience_port, metrics_namespaces: config.accounts.metrics_namespaces }
+    pub(super) fn new(config: &Config) -> Self {
+        Self { metrics_namespaces: config.accounts.metrics_namespaces }
     }
 
     /// Answers a request.
@@ -58,18 +57,16 @@ impl StatsPort {
             push_text(out, 403, NOT_FROM_ELSEWHERE, is_head);
             return AfterReply::Drain;
         }
-        let view = || View { audience: audience.view(), process };
         match request.path {
             "/" if watch::is_asked(request.query) => {
                 return watching::answer(request, Cors::None, asker, audience, out, now);
             }
             "/" if is_for_browser(request) => push_dashboard(out, is_head),
             "/" => return push_stats(out, &audience.meter, is_head, now),
-            "/cluster" => push_json(out, &pages::cluster(&view(), now), is_head),
-            "/process" => push_json(out, &pages::process(&view(), self.audience_port, now), is_head),
+            "/cluster" => push_json(out, &pages::cluster(&audience.view(process, now)), is_head),
+            "/process" => push_json(out, &pages::process(&audience.view(process, now)), is_head),
             "/metrics" => {
-                let mut text = String::new();
-                announced.push_metrics(&mut text, &view(), now);
+                let text = pages::metrics(&audience.view(process, now), announced);
                 return self.push_metrics(out, &text, is_head);
             }
             "/healthz" => push_text(out, 200, "alive", is_head),
@@ -86,7 +83,7 @@ impl StatsPort {
 
     /// Answers with the metrics of all nodes, which the ones of the largest namespaces follow.
     fn push_metrics(&self, out: &mut Vec<u8>, of_nodes: &str, is_head: bool) -> AfterReply {
-        reply::push_open_ended_head(out, metrics::CONTENT_TYPE);
+        reply::push_open_ended_head(out, exposition::CONTENT_TYPE);
         if is_head {
             return AfterReply::Drain;
         }

@@ -8,7 +8,7 @@
 use super::answer::{AfterReply, Asker};
 use super::replies::{push_no_room, push_text};
 use crate::collections::tick::Now;
-use crate::server::audience::{Audience, NoRoom, Watching};
+use crate::server::audience::{Audience, Watching};
 use crate::server::ports::port::Streams;
 use crate::wire::http::{Method, Request};
 use crate::wire::reply::{self, Cors};
@@ -43,8 +43,8 @@ pub(super) fn answer(
     let watching =
         Watching { watcher: asker.watcher, patterns: &patterns, reserved_patterns, has_slot: asker.has_slot };
     match (audience.watch(watching, now), streams) {
-        (Err(NoRoom), Streams::OfBrowsers) => push_no_room(out, cors, audience.draw_no_room_retry_ms()),
-        (Err(NoRoom), Streams::OfTools) => {
+        (Err(_), Streams::OfBrowsers) => push_no_room(out, cors, audience.draw_no_room_retry_ms()),
+        (Err(_), Streams::OfTools) => {
             push_text(out, 503, "as many watch here as may; end another, or ask again later", false);
         }
         (Ok(()), _) => {

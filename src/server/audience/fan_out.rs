@@ -15,6 +15,7 @@ use crate::collections::dense::Dense;
 use crate::collections::slab::Slab;
 use crate::key_type;
 use crate::meter::{MemberId, Meter, NamespaceId, WalkId};
+use crate::server::figures::tally::PushKind;
 use crate::wire::sse::Frame;
 
 /// Most pushes of one turn: at 9 us each, 0.4 ms.
@@ -25,15 +26,6 @@ const PUSHES_PER_SLICE: usize = 24;
 
 /// Most messages of one namespace on their way. A sender that is faster than the network has to wait.
 const MESSAGES_PENDING_MAX: usize = 64;
-
-/// What is being pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum PushKind {
-    /// A count, of which only the latest matters.
-    Count,
-    /// A message, of which each matters.
-    Message,
-}
 
 /// All that is on its way to members.
 #[derive(Default)]

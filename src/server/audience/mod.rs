@@ -24,10 +24,11 @@ use crate::config::Config;
 use crate::meter::news::NodeId;
 use crate::meter::watches::{Pattern, Piece, WatcherId, Watches};
 use crate::meter::{MemberId, Meter, NamespaceId, Output};
-use crate::server::figures::{AudienceView, Tally, TurnedAway};
+use crate::server::figures::tally::{NoRoom, PushKind, Tally};
+use crate::server::figures::view::{Process, View};
 use crate::wire::sse::{self, Frame};
 use addresses::Addresses;
-use fan_out::{Busy, FanOut, PushKind};
+use fan_out::{Busy, FanOut};
 use jitter::Jitter;
 
 /// When a browser that found no room comes back, in milliseconds: much later than others, and not with others.
@@ -45,7 +46,6 @@ pub(in crate::server) struct Audience {
     namespaces_max: usize,
     retry_ms: RangeInclusive<u64>,
     max_conn_duration: Option<Duration>,
-    turned_away: TurnedAway,
     tally: Tally,
 }
 
@@ -72,10 +72,6 @@ pub(in crate::server) struct Watching<'a> {
     pub(in crate::server) has_slot: bool,
 }
 
-/// There is no room: for a member, for a namespace, or for a watcher or its patterns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) struct NoRoom;
-
 impl Audience {
     /// An empty audience, at this node.
     pub(in crate::server) fn new(config: &Config, node: NodeId) -> Self {
@@ -90,15 +86,13 @@ impl Audience {
             namespaces_max: config.limits.namespaces,
             retry_ms: config.retry_ms.clone(),
             max_conn_duration: config.max_conn_duration,
-            turned_away: TurnedAway::default(),
             tally: Tally::default(),
         }
     }
 
-    /// What figures read of the audience.
-    pub(in crate::server) fn view(&self) -> AudienceView<'_> {
-        let watcher_count = self.watches.len();
-        AudienceView { meter: &self.meter, watcher_count, turned_away: self.turned_away, tally: self.tally }
+    /// What figures may read: the audience, and the process around it.
+    pub(in crate::server) fn view<'a>(&'a self, process: &Process<'a>, now: Now) -> View<'a> {
+        process.view(&self.meter, &self.tally, self.watches.len(), now)
     }
 
     /// Lets a member in. Returns its first count; `None` while no member is counted.
@@ -108,12 +102,10 @@ impl Audience {
     pub(in crate::server) fn join(&mut self, joining: Joining<'_>, now: Now) -> Result<Option<u64>, NoRoom> {
         let Joining { member, namespace, uuid, address, has_slot } = joining;
         if !has_slot {
-            self.turned_away.members += 1;
-            return Err(NoRoom);
+            return Err(self.refuse(NoRoom::Members));
         }
         if self.meter.namespace_count() >= self.namespaces_max && self.meter.find(namespace).is_none() {
-            self.turned_away.namespaces += 1;
-            return Err(NoRoom);
+            return Err(self.refuse(NoRoom::Namespaces));
         }
         if let Some(uuid) = uuid {
             self.release_claimant(namespace, uuid, now);
@@ -122,12 +114,17 @@ impl Audience {
             (Some(addresses), Some(address)) => addresses.enter(member, address),
             _ => true,
         };
-        self.tally.joins += 1;
+        self.tally.record_join();
         Ok(if is_counted {
             self.meter.join(member, namespace, uuid, now)
         } else {
             self.meter.join_uncounted(member, namespace, uuid, now)
         })
+    }
+
+    fn refuse(&mut self, reason: NoRoom) -> NoRoom {
+        self.tally.record_refusal(reason);
+        reason
     }
 
     /// The page that joined with this uuid leaves.
@@ -179,7 +176,7 @@ impl Audience {
     pub(in crate::server) fn push_message(&mut self, namespace: &str, text: &str) -> Result<(), Busy> {
         let Some(id) = self.meter.find(namespace) else { return Ok(()) };
         self.fan_out.push_message(&mut self.meter, id, sse::message(text))?;
-        self.tally.messages += 1;
+        self.tally.record_message();
         Ok(())
     }
 
@@ -192,7 +189,9 @@ impl Audience {
     pub(in crate::server) fn fan_out(&mut self, mut push: impl FnMut(MemberId, PushKind, &Frame) -> bool) {
         let Self { fan_out, meter, tally, .. } = self;
         fan_out.advance(meter, |member, kind, frame| {
-            tally.pushes[kind as usize] += u64::from(push(member, kind, frame));
+            if push(member, kind, frame) {
+                tally.record_push(kind);
+            }
         });
     }
 
@@ -205,8 +204,7 @@ impl Audience {
         if has_slot && self.watches.enter(watcher, patterns, reserved_patterns, &mut self.meter, now).is_ok() {
             return Ok(());
         }
-        self.turned_away.watchers += 1;
-        Err(NoRoom)
+        Err(self.refuse(NoRoom::Watchers))
     }
 
     /// A connection is gone. If it was no watcher's, nothing happens.

@@ -57,24 +57,14 @@ impl Books {
         }
     }
 
-    /// Connections at each port.
-    pub(in crate::server) fn open_counts(&self) -> &PerPort<usize> {
-        &self.open
+    /// Connections, in the order of the ports.
+    pub(in crate::server) fn open_counts(&self) -> &[usize] {
+        self.open.as_slice()
     }
 
-    /// Streams of all ports: members and watchers.
-    pub(in crate::server) fn stream_count(&self) -> usize {
-        self.streams.iter().sum()
-    }
-
-    /// Connections of a port whose head is not whole.
-    pub(in crate::server) fn head_count(&self, port: Port) -> usize {
-        self.heads[port].count()
-    }
-
-    /// Timers that are set.
-    pub(in crate::server) fn timer_count(&self) -> usize {
-        self.deadlines.len()
+    /// Connections that were freed, in the order of the reasons.
+    pub(in crate::server) fn closed_counts(&self) -> &[u64] {
+        &self.closed
     }
 
     /// Connections that were turned away because too many heads were waited for, or too much was held of them.
@@ -82,14 +72,24 @@ impl Books {
         self.heads_refused
     }
 
-    /// Connections that were freed, in the order of the reasons.
-    pub(in crate::server) fn closed_counts(&self) -> &[u64; CloseReason::ALL.len()] {
-        &self.closed
-    }
-
     /// Bytes that were written to clients, or kept for them.
     pub(in crate::server) fn sent_bytes(&self) -> u64 {
         self.sent_bytes
+    }
+
+    /// Timers that are set.
+    pub(in crate::server) fn timer_count(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Streams of all ports: members and watchers.
+    pub(in crate::server) fn stream_count(&self) -> usize {
+        self.streams.as_slice().iter().sum()
+    }
+
+    /// Connections of a port whose head is not whole.
+    pub(in crate::server) fn head_count(&self, port: Port) -> usize {
+        self.heads[port].count()
     }
 
     /// Whether there is a slot for one more member or watcher.

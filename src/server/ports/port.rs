@@ -162,8 +162,8 @@ pub(in crate::server) struct PerPort<T>([T; Port::COUNT]);
 
 impl<T> PerPort<T> {
     /// All of them, in the order of the ports.
-    pub(in crate::server) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter()
+    pub(in crate::server) fn as_slice(&self) -> &[T] {
+        &self.0
     }
 }
 
