@@ -9,6 +9,7 @@
 //! | `limits` | how much of everything there may be |
 //! | `networks` | lists of networks |
 //! | `cluster` | how nodes find each other, and which they believe |
+//! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
 //! | `notification` | who may send messages to the audience |
 //! | `watching` | who may watch many namespaces |
@@ -18,7 +19,7 @@
 
 mod accounts;
 mod cluster;
-mod identity;
+pub mod identity;
 mod key;
 mod limits;
 mod networks;
@@ -35,7 +36,6 @@ use std::time::Duration;
 use crate::meter::{NotifyRule, Rules};
 pub use accounts::AccountsConfig;
 pub use cluster::ClusterConfig;
-pub use identity::Identity;
 pub use key::KeySource;
 pub use limits::Limits;
 pub use networks::Networks;

@@ -17,7 +17,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::rc::Rc;
 
 use crate::collections::tick::Now;
-use crate::config::{ClusterConfig, Config, Identity, KeySource};
+use crate::config::identity::Identity;
+use crate::config::{ClusterConfig, Config, KeySource};
 use crate::log;
 use crate::meter::news::{Datagram, NodeId};
 use crate::meter::{Meter, Rejection};

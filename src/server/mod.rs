@@ -3,6 +3,7 @@
 //! | room | owns |
 //! |---|---|
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
+//! | `exchange` | one connection's part of a turn: bytes in, an answer out |
 //! | `bus` | datagrams to and from the other nodes |
 //! | `ports` | the listeners, their policies, and how many connections fit |
 //! | `conns` | the connections, from `accept` to the end |
@@ -14,7 +15,8 @@
 //! Inside the floor, too, imports run one way:
 //!
 //! ```text
-//! turn -> ports, conns, audience, answers, bus, shutdown, figures
+//! turn -> exchange, ports, conns, audience, answers, bus, shutdown, figures
+//! exchange -> conns, audience, answers, bus, figures
 //! shutdown -> conns, bus
 //! conns -> answers::cursor
 //! answers -> audience, figures
@@ -33,6 +35,7 @@ mod answers;
 mod audience;
 mod bus;
 mod conns;
+mod exchange;
 mod figures;
 mod ports;
 mod shutdown;
@@ -55,11 +58,12 @@ use audience::Audience;
 use bus::Bus;
 use conns::{Conns, torture};
 use figures::announced::Announced;
+use figures::view::Facts;
 use ports::capacity::Capacity;
 use ports::listeners::Listeners;
 use shutdown::ending;
 use shutdown::heartbeat::Heartbeat;
-use turn::{Facts, Loop};
+use turn::Loop;
 
 pub use ports::listeners::BindError;
 

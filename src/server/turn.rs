@@ -1,34 +1,39 @@
 //! The turn: wait, dispatch, expire, push, reap. Everything that happens, happens here, in this order.
 //!
 //! Owns the loop and all that it turns. A turn has one time, read after the wait; what it does later than that, it does
-//! at that time. It joins the rooms: bytes that a connection brings are answered, and what the meter wants is done.
+//! at that time. One connection's part of a turn is in `exchange`.
 //!
 //! Every loop has a budget, whatever arrives, and what does not fit is done in the next turn, which then does not wait. With
-//! all budgets used up a turn takes, in ms: events 0.3, accepts 0.6, datagrams 0.4, deadlines 0.2, the meter's timeouts 0.3,
-//! its removals 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, watchers 0.2, reports 0.1, reaping 1.6; together
-//! 4.9. (The one that closes the ports of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost
-//! next to nothing.
+//! all budgets used up a turn takes 4.9 ms. In ms, the phases take:
+//!
+//! | phase | its budgets |
+//! |---|---|
+//! | dispatch | events 0.3, accepts 0.6, datagrams 0.4 |
+//! | expire | deadlines 0.2, the meter's timeouts 0.3, its removals 0.1, its datagrams 0.3, reports 0.1 |
+//! | push | outputs 0.4, pushes 0.4, watchers 0.2 |
+//! | reap | 1.6 |
+//!
+//! (The turn that closes the ports of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost next
+//! to nothing.
 //!
 //! Invariant: connections are freed in `reap` alone. An event that names a connection finds it, closing or not, until the
-//! end of the turn in which the event was taken; and a key is used again in a later turn at the earliest.
+//! end of the turn in which the event was taken. A key is used again in a later turn at the earliest.
 
 use std::io;
 use std::time::Duration;
 
-use super::answers::answer::{AfterReply, Answer, Asker, Sources};
+use super::answers::Answers;
 use super::answers::pages::METRICS;
-use super::answers::{self, Answers};
 use super::audience::Audience;
 use super::bus::Bus;
 use super::conns::Conns;
-use super::conns::books::{Books, HeadState};
 use super::conns::close_reason::CloseReason;
-use super::conns::conn::{Conn, ConnId, ReadOutcome, Stage};
-use super::conns::lifecycle::{self, Unasked, Writing};
-use super::conns::origins::Preface;
+use super::conns::conn::ConnId;
+use super::conns::lifecycle;
+use super::exchange::{self, Exchange};
 use super::figures::announced::Announced;
 use super::figures::tally::PushKind;
-use super::figures::view::{Connections, Datagrams, Process};
+use super::figures::view::Facts;
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
 use super::shutdown::drain::Drain;
@@ -42,9 +47,7 @@ use crate::meter::{MemberId, Output};
 use crate::reactor::sys::Signals;
 use crate::reactor::{Reactor, Ready, Registered, Token};
 use crate::reports::ReportFile;
-use crate::wire::http::Refusal;
-use crate::wire::session::Step;
-use crate::wire::{sse, watch};
+use crate::wire::sse;
 
 /// Most deadlines of connections that fire in one turn. The dearest is a head that is late: some 10 us for the answer, 0.2 ms.
 const DEADLINES_PER_TURN: usize = 24;
@@ -57,11 +60,16 @@ const REAPS_PER_TURN: usize = 16;
 /// What the meter's outputs of one turn may cost, in microseconds.
 const OUTPUT_US_PER_TURN: usize = 400;
 
-/// What each of them costs, in microseconds: a frame and its way along the members begun; a last word, and the socket shut;
-/// a datagram, for each way that it goes; a line of the log.
+/// What a frame costs, in microseconds, and to begin its way along the members.
 const COUNT_US: usize = 1;
+
+/// What a last word costs, in microseconds, and to shut the socket.
 const FAREWELL_US: usize = 14;
+
+/// What a datagram costs, in microseconds, for each way that it goes.
 const SEND_US: usize = 8;
+
+/// What a line of the log costs, in microseconds.
 const REPORT_US: usize = 12;
 
 /// Most updates of watchers in one turn: at up to 20 us each for looking, writing and the kernel, 0.16 ms.
@@ -105,18 +113,6 @@ pub(super) struct Loop {
     pub(super) scratch: Box<[u8]>,
     /// What is on its way to one socket.
     pub(super) buffer: Vec<u8>,
-}
-
-/// What figures show and no turn changes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
-    /// The port where members join.
-    pub(super) audience_port: u16,
-    /// Descriptors that the process may have.
-    pub(super) descriptors_max: usize,
-    /// The time after which another node counts as gone.
-    pub(super) node_timeout: Duration,
-    pub(super) started_unix_s: u64,
 }
 
 impl Loop {
@@ -179,8 +175,7 @@ impl Loop {
         for _ in 0..DEADLINES_PER_TURN {
             let Some(id) = self.conns.pop_due() else { break };
             if let Some(mut exchange) = self.exchange(id, now) {
-                let unasked = lifecycle::on_deadline(exchange.conn, exchange.books);
-                exchange.answer_unasked(unasked);
+                exchange.on_deadline();
             }
         }
         if !self.has_outputs {
@@ -279,8 +274,7 @@ impl Loop {
             let Ok(id) = conns.insert(reactor, stream, port, peer, now.tick) else { continue };
             // A browser's head is usually here already.
             let Some(mut exchange) = self.exchange(id, now) else { continue };
-            exchange.on_ready(false);
-            exchange.books.limit_heads(exchange.conn);
+            exchange.on_accepted();
         }
         false
     }
@@ -309,13 +303,7 @@ impl Loop {
         let mut piece = Piece::default();
         for _ in 0..UPDATES_PER_TURN {
             let Some(id) = self.audience.next_update(&mut piece) else { break };
-            let watcher = self.conns.open(id.into()).filter(|(conn, _)| conn.stage() == Stage::Stream);
-            let takes_more = watcher.is_some_and(|(conn, books)| {
-                debug_assert!(!conn.is_behind(), "a watcher that is behind gets no update");
-                self.buffer.clear();
-                watch::push_piece(&mut self.buffer, &piece);
-                !lifecycle::push_update(conn, books, &self.reactor, &self.buffer)
-            });
+            let takes_more = self.exchange(id.into(), now).is_some_and(|mut exchange| exchange.update(&piece));
             if !takes_more {
                 self.audience.stall(id);
             }
@@ -333,7 +321,7 @@ impl Loop {
         let begins_to_drain = is_draining && announced.lacks(|counters| METRICS.are_draining(counters));
         if begins_to_drain || audience.meter.wants_counters(now) {
             let datagrams = || bus.datagrams();
-            let process = process(conns.books(), &datagrams, reactor, facts, is_draining);
+            let process = exchange::process(conns.books(), &datagrams, reactor, *facts, is_draining);
             let own = METRICS.sample(&audience.view(&process, now));
             audience.meter.tell_counters(&own, now);
             announced.record(own);
@@ -403,142 +391,5 @@ impl Loop {
             is_draining,
             now,
         })
-    }
-}
-
-/// One connection's part of a turn: bytes in, an answer out. All it needs is borrowed, and looked up once.
-struct Exchange<'a> {
-    conn: &'a mut Conn,
-    books: &'a mut Books,
-    audience: &'a mut Audience,
-    answers: &'a Answers,
-    announced: &'a mut Announced,
-    bus: &'a Bus,
-    reactor: &'a Reactor,
-    facts: &'a Facts,
-    scratch: &'a mut [u8],
-    buffer: &'a mut Vec<u8>,
-    is_draining: bool,
-    now: Now,
-}
-
-impl Exchange<'_> {
-    fn on_ready(&mut self, is_writable: bool) {
-        if is_writable {
-            self.on_writable();
-            if self.conn.closing().is_some() {
-                return;
-            }
-        }
-        match self.conn.read(self.scratch) {
-            Ok(ReadOutcome::Nothing) => {}
-            Ok(ReadOutcome::Bytes(count)) => self.on_bytes(count),
-            Ok(ReadOutcome::End) => {
-                let unasked = lifecycle::on_peer_finished(self.conn, self.books, self.reactor);
-                self.answer_unasked(unasked);
-            }
-            Err(reason) => self.books.close(self.conn, reason),
-        }
-    }
-
-    fn on_writable(&mut self) {
-        let mut with =
-            Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
-        if lifecycle::on_writable(self.conn, self.books, &mut with) {
-            self.audience.resume(self.conn.id().into());
-        }
-    }
-
-    /// `count` bytes have arrived in `scratch`.
-    fn on_bytes(&mut self, count: usize) {
-        let (id, port, before) = (self.conn.id(), self.conn.port(), HeadState::of(self.conn));
-        let bytes = match self.books.origins.strip(id, self.scratch.get(..count).unwrap_or_default()) {
-            Preface::Wait => return,
-            Preface::Request(bytes) => bytes,
-            Preface::Malformed(why) => {
-                log::debug(format_args!("event=proxy_head conn={id} error={:?}", why.to_string()));
-                return self.books.close(self.conn, CloseReason::ProxyHead);
-            }
-        };
-        let (answer, surplus) = match self.conn.feed(&bytes) {
-            Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
-            Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
-            Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer), 0),
-            Step::Request { request, surplus } => {
-                let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
-                let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
-                let datagrams = || self.bus.datagrams();
-                let process = process(self.books, &datagrams, self.reactor, self.facts, self.is_draining);
-                let sources = Sources { audience: self.audience, process: &process, announced: self.announced };
-                (self.answers.answer(&request, asker, sources, self.buffer, self.now), surplus)
-            }
-        };
-        let written = write(self.conn, self.books, answer);
-        self.after_reply(written, surplus);
-    }
-
-    fn answer_unasked(&mut self, unasked: Unasked) {
-        let answer = match unasked {
-            Unasked::Nothing => return,
-            Unasked::RawStats => answers::raw_stats(),
-            Unasked::Timeout { is_head } => answers::refuse(Refusal::Timeout, is_head, self.buffer),
-        };
-        let written = write(self.conn, self.books, answer);
-        self.after_reply(written, 0);
-    }
-
-    /// Makes of the connection what its answer says.
-    fn after_reply(&mut self, written: Result<AfterReply, CloseReason>, surplus: u32) {
-        match written {
-            Ok(AfterReply::Stream(until)) => {
-                if lifecycle::begin_stream(self.conn, self.books, self.reactor, surplus, until) {
-                    self.audience.stall(self.conn.id().into());
-                }
-            }
-            Ok(AfterReply::Drain) => self.finish(None),
-            Ok(AfterReply::DrainPieces(cursor)) => {
-                self.conn.set_rest(Some(cursor));
-                self.finish(None);
-            }
-            Err(reason) => self.books.close(self.conn, reason),
-        }
-    }
-
-    fn finish(&mut self, last_words: Option<&[u8]>) {
-        let mut with =
-            Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
-        lifecycle::finish(self.conn, self.books, last_words, &mut with);
-    }
-}
-
-fn write(conn: &mut Conn, books: &mut Books, answer: Answer<'_>) -> Result<AfterReply, CloseReason> {
-    books.write(conn, answer.bytes)?;
-    Ok(answer.after)
-}
-
-/// What the process shows of itself, beside its audience.
-fn process<'a>(
-    books: &'a Books,
-    datagrams: &'a dyn Fn() -> Datagrams<'a>,
-    reactor: &'a Reactor,
-    facts: &Facts,
-    is_draining: bool,
-) -> Process<'a> {
-    let Facts { audience_port, descriptors_max, node_timeout, started_unix_s } = *facts;
-    Process {
-        connections: Connections {
-            open: books.open_counts(),
-            closed: books.closed_counts(),
-            heads_refused: books.heads_refused(),
-            sent_bytes: books.sent_bytes(),
-            timer_count: books.timer_count(),
-        },
-        datagrams,
-        descriptors_max,
-        turns: reactor.turns(),
-        audience_port,
-        node_timeout,
-        started_unix_s,
-        is_draining,
     }
 }

@@ -1,7 +1,7 @@
 //! The pages of the stats port about the cluster and this process.
 //!
 //! Owns what each page says, from the view that `figures` has of the process. The JSON is small, so each page is a value that
-//! is written in one go, its members in the order of their names; what is reported of namespaces is long, and written in
+//! is written in one go, its members in the order of their names. What is reported of namespaces is long, and written in
 //! pieces (`cursor`).
 //!
 //! Invariant: on the page of the metrics, this node's counters are the ones that it has announced.

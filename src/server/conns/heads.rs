@@ -4,7 +4,7 @@
 //! begins, grows and ends.
 //!
 //! An honest client's head arrives whole, with the accept or soon after. A head in pieces is a slow client's or an
-//! attacker's, and nothing shows which; so what all of them may cost together is bounded, and the newest is turned away,
+//! attacker's, and nothing shows which. So what all of them may cost together is bounded, and the newest is turned away,
 //! never one that has waited longer.
 //!
 //! Invariant: `count` and `held` are the sums over the connections of the port whose session is a head.

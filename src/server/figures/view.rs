@@ -44,13 +44,21 @@ pub(in crate::server) struct Process<'a> {
     pub(in crate::server) connections: Connections<'a>,
     /// Reads the numbers of the bus. The kernel is asked for one of them, so they are read for a view alone.
     pub(in crate::server) datagrams: &'a dyn Fn() -> Datagrams<'a>,
+    pub(in crate::server) turns: &'a Histogram,
+    pub(in crate::server) facts: Facts,
+    pub(in crate::server) is_draining: bool,
+}
+
+/// What was decided at start.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Facts {
+    /// The port where members join.
+    pub(in crate::server) audience_port: u16,
     /// The descriptors that the process may have.
     pub(in crate::server) descriptors_max: usize,
-    pub(in crate::server) turns: &'a Histogram,
-    pub(in crate::server) audience_port: u16,
+    /// The time after which another node counts as gone.
     pub(in crate::server) node_timeout: Duration,
     pub(in crate::server) started_unix_s: u64,
-    pub(in crate::server) is_draining: bool,
 }
 
 /// The connections, by the numbers that their table keeps.
@@ -111,6 +119,7 @@ impl<'a> Process<'a> {
         watcher_count: usize,
         now: Now,
     ) -> View<'a> {
+        let Facts { audience_port, descriptors_max, node_timeout, started_unix_s } = self.facts;
         let open = proc::open_descriptors().unwrap_or(self.connections.open_count() as u64);
         View {
             now,
@@ -118,12 +127,12 @@ impl<'a> Process<'a> {
             tally,
             connections: self.connections,
             datagrams: (self.datagrams)(),
-            descriptors: Descriptors { open, max: self.descriptors_max },
+            descriptors: Descriptors { open, max: descriptors_max },
             turns: self.turns,
-            audience_port: self.audience_port,
+            audience_port,
             watcher_count,
-            node_timeout: self.node_timeout,
-            started_unix_s: self.started_unix_s,
+            node_timeout,
+            started_unix_s,
             is_draining: self.is_draining,
         }
     }

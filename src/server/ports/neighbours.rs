@@ -13,7 +13,8 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::port::Port;
-use crate::config::{Config, Identity};
+use crate::config::Config;
+use crate::config::identity::Identity;
 use crate::meter::news::NodeId;
 use crate::reactor::proc;
 

@@ -99,12 +99,12 @@ fn what_happens_is_counted() {
 #[test]
 fn bytes_are_counted_as_clients_receive_them() {
     let daemon = Daemon::start(&["--enable-uuid"]);
-    let read = |target: &str, headers: &str, address| {
+    let read = |target: &str, address| {
         let mut socket = connect(address);
-        socket.write_all(request("GET", target, headers).as_bytes()).unwrap();
+        socket.write_all(request("GET", target, "Host: localhost\r\n").as_bytes()).unwrap();
         read_to_end(&mut socket)
     };
-    let scrape = || read("/metrics", "", daemon.stats_port());
+    let scrape = || read("/metrics", daemon.stats_port());
     let sent = |metrics: &[u8]| -> usize {
         let text = lossy(metrics);
         let line = text.lines().find(|line| line.starts_with("audience_meter_sent_bytes_total{")).unwrap();
@@ -122,14 +122,14 @@ fn bytes_are_counted_as_clients_receive_them() {
     let first = scrape();
     let received = [
         // A long reply, with a head and without one.
-        read("/", "", daemon.stats_port()),
+        read("/", daemon.stats_port()),
         {
             let mut silent = connect(daemon.stats_port());
             silent.shutdown(std::net::Shutdown::Write).unwrap();
             read_to_end(&mut silent)
         },
         // A short one; it ends the stream of the member that has claimed the uuid.
-        read("/ns/uuid", "", daemon.audience()),
+        read("/ns/uuid", daemon.audience()),
         // Last words, and all that has come before.
         read_to_end(&mut farewell),
     ];
