@@ -1,0 +1,5 @@
+//! What is read instead of run: the source, and the corpus of the fuzzers.
+
+mod corpus;
+mod layers;
+pub(crate) mod second_opinion;
