@@ -245,7 +245,7 @@ impl Conn {
             *slice = IoSlice::new(piece);
         }
         let written = took(torture::write_vectored(self.socket.source(), &slices))?;
-        outbox.note_written(written);
+        outbox.advance(written);
         let is_left = outbox.pieces().next().is_some();
         self.outbox = is_left.then_some(outbox);
         Ok(())

@@ -4,8 +4,6 @@ use std::fs;
 
 use audience_kit::source;
 
-use crate::house::second_opinion;
-
 /// Runs `target` on each file of its corpus.
 fn replay(name: &str, target: impl Fn(&[u8])) {
     let folder = source().join("fuzz/corpus").join(name);
@@ -22,25 +20,25 @@ fn replay(name: &str, target: impl Fn(&[u8])) {
 
 #[test]
 fn the_corpus_of_request_holds() {
-    replay("request", second_opinion::check_request);
+    replay("request", audience_kit::fuzzing::request);
 }
 
 #[test]
 fn the_corpus_of_report_holds() {
-    replay("report", audience_meter::fuzzing::report);
+    replay("report", audience_kit::fuzzing::report);
 }
 
 #[test]
 fn the_corpus_of_session_holds() {
-    replay("session", audience_meter::fuzzing::session);
+    replay("session", audience_kit::fuzzing::session);
 }
 
 #[test]
 fn the_corpus_of_meter_holds() {
-    replay("meter", audience_meter::fuzzing::meter);
+    replay("meter", audience_kit::fuzzing::meter);
 }
 
 #[test]
 fn the_corpus_of_proxy_holds() {
-    replay("proxy", audience_meter::fuzzing::proxy);
+    replay("proxy", audience_kit::fuzzing::proxy);
 }

@@ -2,4 +2,3 @@
 
 mod corpus;
 mod layers;
-pub(crate) mod second_opinion;

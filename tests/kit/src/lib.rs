@@ -9,6 +9,7 @@
 mod clock;
 mod daemon;
 mod exchange;
+pub mod fuzzing;
 pub mod manual;
 mod ports;
 mod process;

@@ -5,9 +5,9 @@
 //! Invariant: each goes through its real encoding.
 
 use super::{NAMESPACES, Node, Wanted, World};
-use crate::meter::Output;
-use crate::meter::news::{Datagram, Item, News};
-use crate::wire::report::{self, DATAGRAM_MAX, Scope};
+use audience_meter::meter::Output;
+use audience_meter::meter::news::{Datagram, Item, News};
+use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
 
 /// How many datagrams may be on their way; beyond, the oldest are lost.
 const IN_FLIGHT_MAX: usize = 256;

@@ -5,7 +5,7 @@
 //! Invariant: a node that is woken when it asks to be has nothing left undone.
 
 use super::{NAMESPACES, UUIDS, World, total_of};
-use crate::collections::tick::TICK_MS;
+use audience_meter::collections::tick::TICK_MS;
 
 /// Everybody is quiet for so long at the end: the node timeout for those who died, and as long again for what was lost.
 const QUIET_TICKS: u64 = 2 * 500 + 100;

@@ -1,7 +1,7 @@
 //! What the naive book knows of one member.
 
-use crate::collections::tick::Tick;
-use crate::meter::MemberId;
+use audience_meter::collections::tick::Tick;
+use audience_meter::meter::MemberId;
 
 /// A member that is there.
 #[derive(Clone, Copy, Debug)]

@@ -16,9 +16,9 @@ mod time;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::collections::tick::{Now, Tick};
-use crate::meter::news::NodeId;
-use crate::meter::{ClusterRules, MemberId, Meter, NAME_MAX, NotifyRule, Rules};
+use audience_meter::collections::tick::{Now, Tick};
+use audience_meter::meter::news::NodeId;
+use audience_meter::meter::{ClusterRules, MemberId, Meter, NAME_MAX, NotifyRule, Rules};
 use script::Script;
 use shadow::Book;
 use strangers::{STRANGERS, Stranger};

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use super::NAMESPACES;
 use super::present::Present;
-use crate::collections::tick::{Now, TICK_MS, Tick};
-use crate::meter::news::{Count, Datagram, Item, News, NodeId};
-use crate::meter::{Accounts, ClusterRules, Ending, MemberId, Meter, NamespaceId, Rules, STAY_BUCKETS, Stays, WalkId};
+use audience_meter::collections::tick::{Now, TICK_MS, Tick};
+use audience_meter::meter::news::{Count, Datagram, Item, News, NodeId};
+use audience_meter::meter::{
+    Accounts, ClusterRules, Ending, MemberId, Meter, NamespaceId, Rules, STAY_BUCKETS, Stays, WalkId,
+};
 
 /// A namespace, whether the meter remembers it or not.
 #[derive(Debug, Default)]

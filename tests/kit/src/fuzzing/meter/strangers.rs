@@ -7,7 +7,7 @@
 
 use super::script::Script;
 use super::{NAMESPACES, UUIDS};
-use crate::meter::news::{
+use audience_meter::meter::news::{
     Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Peak, Sums, Wanted,
 };
 

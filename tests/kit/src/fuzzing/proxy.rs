@@ -5,9 +5,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::config::Networks;
-use crate::wire::forwarded::{self, ITEMS_MAX};
-use crate::wire::proxy::{self, Found, HEAD_MAX};
+use audience_meter::config::Networks;
+use audience_meter::wire::forwarded::{self, ITEMS_MAX};
+use audience_meter::wire::proxy::{self, Found, HEAD_MAX};
 
 /// A proxy that is trusted, and somebody who is not.
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
