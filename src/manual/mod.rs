@@ -22,7 +22,7 @@ macro_rules! page {
         /// [restart]: crate::manual::operating#restart
         /// [restarts]: crate::manual::faults#restarts
         /// [tabs]: crate::manual::pages#one-person-in-several-tabs
-        /// [trust]: crate::manual::proxies#whom-the-daemon-believes
+        /// [trust]: crate::manual::proxies#which-proxies-the-daemon-believes
         /// [vanished]: crate::manual::faults#members-whose-machine-vanished
         /// [watching]: crate::manual::monitoring#watching-events
         ///

@@ -106,7 +106,7 @@ fn help_lists_every_option_with_its_default() {
     let mut entries = Vec::<String>::new();
     for line in help.lines() {
         match entries.last_mut() {
-            Some(entry) if !line.trim_start().starts_with('-') => *entry += line,
+            Some(entry) if !line.trim_start().starts_with('-') => *entry += &format!(" {}", line.trim_start()),
             _ => entries.push(line.trim_start().to_owned()),
         }
     }

@@ -7,24 +7,35 @@ use std::fs;
 
 use crate::program::source;
 
-/// The text of a fenced block, by its language and by how its first line begins.
+/// The text of a fenced block, by its language and its beginning.
 ///
 /// # Panics
 /// If no page has it, or if two pages differ in it.
 #[track_caller]
 pub fn block(language: &str, beginning: &str) -> String {
-    let fence = format!("\n```{language}\n{beginning}");
-    let found: BTreeSet<String> = pages().iter().flat_map(|page| blocks_of(page, &fence, beginning)).collect();
-    let mut found = found.into_iter();
+    let pages = pages();
+    let blocks = pages.iter().flat_map(|page| blocks_of(page));
+    let fits = blocks.filter(|(of, text)| *of == language && text.starts_with(beginning)).map(|(_, text)| text);
+    let mut found = fits.collect::<BTreeSet<_>>().into_iter();
     let (Some(block), None) = (found.next(), found.next()) else {
-        panic!("not one {fence:?} in README.md and src/manual");
+        panic!("not one block of {language} in README.md and src/manual that begins with {beginning:?}");
     };
     block
 }
 
-fn blocks_of(page: &str, fence: &str, beginning: &str) -> Vec<String> {
-    let ends = page.split(fence).skip(1).map(|rest| rest.split("\n```").next().unwrap());
-    ends.map(|rest| format!("{beginning}{rest}\n")).collect()
+/// All fenced blocks of a page, with their languages.
+fn blocks_of(page: &str) -> Vec<(&str, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(&str, String)> = None;
+    for line in page.lines() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(language), None) => open = Some((language, String::new())),
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (None, Some((_, text))) => *text += &format!("{line}\n"),
+            (None, None) => {}
+        }
+    }
+    blocks
 }
 
 /// README.md and every page of the manual.
