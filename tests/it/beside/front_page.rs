@@ -5,9 +5,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use audience_kit::{Daemon, Event, manual, program};
-
-use crate::cluster::hosts::{output, skip};
+use audience_kit::{Daemon, Event, ScratchFolder, manual, member, output, program, skip};
 
 /// A daemon with the options of a command line, on ports of its own.
 #[track_caller]
@@ -39,7 +37,7 @@ fn the_commands_of_the_front_page_show_a_count_the_figures_and_a_message() {
     let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
     assert_eq!(figures["test"]["members"], 1);
 
-    let (mut stream, _) = audience_kit::member(&daemon, "/my-event");
+    let (mut stream, _) = member(&daemon, "/my-event");
     output("sh", &["-c", &command(&daemon, "curl localhost:2442/")]).unwrap();
     stream.expect(&Event::Message("score=2:0".to_owned()));
     curl.kill().unwrap();
@@ -52,13 +50,11 @@ fn the_unit_of_the_manual_is_in_order_and_starts_a_daemon() {
     let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
     drop(start(started));
 
-    let folder = std::env::temp_dir().join(format!("audience-meter-unit-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("audience-meter.service");
+    let folder = ScratchFolder::create("unit");
+    let path = folder.file("audience-meter.service");
     std::fs::write(&path, unit.replace("/usr/local/bin/audience-meter", program())).unwrap();
     match output("sh", &["-c", "command -v systemd-analyze"]) {
         Ok(_) => drop(output("systemd-analyze", &["verify", path.to_str().unwrap()]).unwrap()),
-        Err(_) => skip("front_page::the_unit_of_the_manual", "there is no systemd-analyze"),
+        Err(_) => skip("there is no systemd-analyze"),
     }
-    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -31,7 +31,7 @@ fn blocks_of(page: &str) -> Vec<(&str, String)> {
         match (line.strip_prefix("```"), &mut open) {
             (Some(language), None) => open = Some((language, String::new())),
             (Some(_), Some(_)) => blocks.extend(open.take()),
-            (None, Some((_, text))) => *text += &format!("{line}\n"),
+            (None, Some((_, text))) => text.extend([line, "\n"]),
             (None, None) => {}
         }
     }
