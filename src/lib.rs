@@ -1,8 +1,13 @@
-//! Audience Meter: a daemon that tells, truthfully and at once, how many people are at a live event.
+//! Audience Meter counts the people at a live event and shows the number in their page, exactly and at once.
 //!
-//! A page opens an event stream to `http://server/<namespace>`; whoever has one open is a member of that namespace, and
-//! all members are told how many they are. This page is the architecture: where things are, what they may know of each
-//! other, and what never happens.
+//! This is a program. Install it with `cargo install --locked --path .` in a clone of the repository, run it with
+//! `audience-meter --port 8000`, and open <http://localhost:8080/test> in two browser windows. `audience-meter -h` prints
+//! the common options. The [manual] is how to use it, page by page: [in a page](manual::pages), [behind a
+//! proxy](manual::proxies), [monitoring](manual::monitoring), [operating](manual::operating), [several
+//! hosts](manual::cluster), [limits](manual::limits), [under fault](manual::faults), [changes](manual::changes).
+//!
+//! The library is the inside of the program and promises no stable API. The rest of this page is its architecture: where
+//! things are, what they may know of each other, and what never happens.
 //!
 //! # Bird's eye
 //!
@@ -125,6 +130,7 @@
 pub mod collections;
 pub mod config;
 pub mod log;
+pub mod manual;
 pub mod meter;
 pub mod reactor;
 pub mod reports;

@@ -1,4 +1,4 @@
-//! The daemon behind `nginx` and `haproxy`, as the README configures them.
+//! The daemon behind `nginx` and `haproxy`, as the manual configures them.
 
 mod promises;
 mod proxy;
