@@ -33,6 +33,7 @@
 //! | [`supervisor`] | looks after several such processes (`-w`) |
 //! | [`log`] | the only place that prints |
 //! | [`reports`] | the only place that writes to a file |
+//! | [`manual`] | how to use the daemon, page by page |
 //!
 //! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
 //! the very code that runs in the daemon.

@@ -17,13 +17,13 @@
 //! | `process` | child processes |
 //! | `program` | where the programs under test are, and the source that they were built from |
 //! | `quiet` | tests that judge time, kept apart from tests that take the machine for themselves |
-//! | `readme` | the blocks of README.md that tests run as they stand |
 //! | `refusal` | a daemon that ends by itself |
 //! | `scratch` | files and folders of a test's own, in the folder for temporary files |
 //! | `skip` | tests that are left out |
 //! | `stream` | one member |
 //! | `tool` | programs of others, run to their end |
 //! | `tracer` | strace at a process that runs already |
+//! | `manual` | the examples of README.md and of the manual, for tests that run them as they stand |
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 #![expect(clippy::missing_panics_doc, reason = "whatever is not as it should be fails the test, by a panic")]
 #![expect(clippy::must_use_candidate, reason = "tests also call these to wait, and drop what they return")]
