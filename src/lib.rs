@@ -29,6 +29,7 @@
 //! | [`config`] | turns arguments into validated settings |
 //! | [`supervisor`] | looks after several such processes (`-w`) |
 //! | [`log`] | the only place that prints |
+//! | [`manual`] | the documentation for users: pages without code |
 //! | [`reports`] | the only place that writes to a file |
 //!
 //! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
