@@ -32,7 +32,6 @@
 //! | [`config`] | turns arguments into validated settings |
 //! | [`supervisor`] | looks after several such processes (`-w`) |
 //! | [`log`] | the only place that prints |
-//! | [`manual`] | the documentation for users: pages without code |
 //! | [`reports`] | the only place that writes to a file |
 //! | [`manual`] | how to use the daemon, page by page |
 //!
