@@ -1,7 +1,4 @@
 //! Any bytes as a request head: `cargo +nightly fuzz run request`.
 #![no_main]
 
-#[path = "../../tests/it/second_opinion.rs"]
-mod second_opinion;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| second_opinion::check_request(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| audience_kit::fuzzing::request(bytes));

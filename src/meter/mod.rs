@@ -14,24 +14,9 @@
 #![warn(clippy::indexing_slicing)]
 
 mod accounts;
-mod changes;
-mod claims;
+mod book;
 mod cluster;
-mod digest;
-mod ending;
-mod history;
-mod inbox;
-mod invariants;
-mod journal;
-mod members;
-mod namespace;
-pub mod news;
-mod peers;
-mod standing;
-mod stays;
-mod walks;
 pub mod watches;
-mod window;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -43,24 +28,25 @@ use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use crate::collections::{Key, NONE};
 pub use accounts::Accounts;
-pub use changes::Changed;
-use changes::Changes;
-use claims::Claims;
+pub use accounts::ending::Ending;
+use accounts::history::Histories;
+pub use accounts::history::{HistoryCursor, Row};
+use accounts::stays::StaysTable;
+pub use accounts::stays::{STAY_BUCKETS, Stays};
+pub use book::changes::Changed;
+use book::changes::Changes;
+use book::claims::Claims;
+use book::journal::Subject;
+pub use book::members::Member;
+use book::members::{Members, Standing};
+pub use book::namespace::{Namespace, NotifyRule};
+pub use book::walks::WalkId;
+use book::walks::Walks;
 use cluster::Cluster;
+pub use cluster::digest::name_digest;
+pub use cluster::news;
+use cluster::news::{Datagram, NodeId};
 pub use cluster::{ClusterRules, NodeFigures, Rejection};
-pub use digest::name_digest;
-pub use ending::Ending;
-use history::Histories;
-pub use history::{HistoryCursor, Row};
-use journal::Subject;
-pub use members::Member;
-use members::{Members, Standing};
-pub use namespace::{Namespace, NotifyRule};
-use news::{Datagram, NodeId};
-use stays::StaysTable;
-pub use stays::{STAY_BUCKETS, Stays};
-pub use walks::WalkId;
-use walks::Walks;
 
 /// A member's key, chosen by the caller and unique among present members.
 pub type MemberId = Key;

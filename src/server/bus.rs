@@ -16,13 +16,13 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::rc::Rc;
 
-use super::torture;
 use crate::collections::tick::Now;
 use crate::config::{ClusterConfig, Config, KeySource};
 use crate::log;
 use crate::meter::news::{Datagram, NodeId};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
+use crate::server::conns::torture;
 use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Scope};
 
 /// What the datagrams may weigh that one turn takes from each of the two sockets, each its bytes and [`DATAGRAM_WEIGHT`]. A

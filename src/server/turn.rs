@@ -16,16 +16,6 @@ use std::error::Error;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 
-use super::bus::Bus;
-use super::clients::Clients;
-use super::conn::{ConnId, Port};
-use super::conns::Conns;
-use super::drain::Drain;
-use super::ending;
-use super::heartbeat::Heartbeat;
-use super::listeners::{FIRST_FREE_TOKEN, Listeners};
-use super::service::Service;
-use super::torture;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
@@ -34,6 +24,16 @@ use crate::meter::{MemberId, Output};
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Ready, Registered, Token};
 use crate::reports::ReportFile;
+use crate::server::audience::Service;
+use crate::server::bus::Bus;
+use crate::server::conns::Conns;
+use crate::server::conns::conn::{ConnId, Port};
+use crate::server::conns::origins::Clients;
+use crate::server::conns::torture;
+use crate::server::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
+use crate::server::shutdown::drain::Drain;
+use crate::server::shutdown::ending;
+use crate::server::shutdown::heartbeat::Heartbeat;
 use crate::wire::sse;
 
 /// How many deadlines of connections fire in one turn. The dearest is a head that is late: some 10 us for the answer, 0.2 ms.

@@ -46,7 +46,7 @@ export async function minifiedModule() {
 
 /**
  * A script of this source. The core comes last, and is the same text in all of them, byte for byte: the daemon has it once
- * (src/server/assets.rs).
+ * (src/server/answers/assets.rs).
  */
 async function classic(source) {
   const [start, core] = await Promise.all([

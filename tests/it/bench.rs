@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{BINARY, Daemon, Deadline, isolate, wait_for};
+use audience_kit::{Daemon, Deadline, isolate, program, source, wait_for};
 
 /// The instrument; cargo puts it beside the daemon.
 fn bench() -> PathBuf {
-    Path::new(BINARY).with_file_name("audience-bench")
+    Path::new(program()).with_file_name("audience-bench")
 }
 
 /// How long a run may take, with everything else that runs on the machine.
@@ -209,7 +209,7 @@ fn a_soak_that_is_told_to_end_takes_its_daemons_with_it() {
 
 #[test]
 fn the_picture_of_the_readme_is_drawn_from_the_figures_beside_it() {
-    let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/figures");
+    let figures = source().join("tests/figures");
     let drawn = run(&["plot", figures.join("growth.json").to_str().unwrap()]);
     let committed = std::fs::read_to_string(figures.join("growth.svg")).unwrap();
     assert!(

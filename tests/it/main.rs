@@ -6,32 +6,10 @@
 //! out ports.
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 
-mod accounts;
-mod admin;
+mod audience;
 mod bench;
-mod browser;
-mod cli;
+mod beside;
 mod cluster;
-mod container;
-mod corpus;
-mod dead;
-mod drain;
 mod faults;
-mod hosts;
-mod http;
-mod injected;
-mod layers;
-mod limits;
-mod metrics;
-mod proxies;
-mod rfc9112;
-mod rrd;
-mod second_opinion;
-mod simulation;
-mod slow;
-mod stream;
-mod supervisor;
-mod support;
-mod tools;
-mod torture;
-mod watching;
+mod house;
+mod operation;

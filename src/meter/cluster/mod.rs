@@ -15,20 +15,25 @@
 //!
 //! Invariant: names that are known only from others are never told as this node's own.
 
-mod hear;
-mod tell;
+mod announce;
+pub(super) mod digest;
+pub(super) mod inbox;
+pub mod news;
+pub(super) mod peers;
+mod receive;
+pub(super) mod window;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::journal::{Journal, Stretch};
-use super::news::{Alive, Echo, News, NodeId};
-use super::peers::{PeerId, Peers, Presence};
-use super::{Meter, NamespaceId};
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
+use crate::meter::book::journal::{Journal, Stretch};
+use crate::meter::cluster::news::{Alive, Echo, News, NodeId};
+use crate::meter::cluster::peers::{PeerId, Peers, Presence};
+use crate::meter::{Meter, NamespaceId};
 
 /// When messages and claims are told again.
 const COPIES_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
@@ -104,10 +109,10 @@ pub enum Rejection {
 }
 
 /// This node among the others.
-pub(super) struct Cluster {
-    pub(super) node: NodeId,
-    pub(super) journal: Journal,
-    pub(super) peers: Peers,
+pub(in crate::meter) struct Cluster {
+    pub(in crate::meter) node: NodeId,
+    pub(in crate::meter) journal: Journal,
+    pub(in crate::meter) peers: Peers,
     rules: ClusterRules,
     /// The number of the last datagram.
     number: u64,
@@ -142,7 +147,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(node: NodeId, rules: ClusterRules) -> Self {
+    pub(in crate::meter) fn new(node: NodeId, rules: ClusterRules) -> Self {
         Self {
             node,
             journal: Journal::default(),
@@ -171,7 +176,7 @@ impl Cluster {
     }
 
     /// When there is something to tell or to look at.
-    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+    pub(in crate::meter) fn poll_timeout(&self) -> Option<Tick> {
         if self.peers.is_burying() {
             return Some(Tick(0));
         }
@@ -185,7 +190,7 @@ impl Cluster {
     }
 
     /// The time of a claim that is made now: later than all that were heard of.
-    pub(super) fn claim_time_ms(&mut self, now: Now) -> u64 {
+    pub(in crate::meter) fn claim_time_ms(&mut self, now: Now) -> u64 {
         self.claim_time_ms = now.unix_ms.max(self.claim_time_ms + 1);
         self.claim_time_ms
     }
@@ -224,7 +229,7 @@ impl Cluster {
     }
 
     /// Forgets what everybody has counted in a namespace.
-    pub(super) fn forget_namespace(&mut self, id: NamespaceId, name_digest: u64) {
+    pub(in crate::meter) fn forget_namespace(&mut self, id: NamespaceId, name_digest: u64) {
         for peer in self.peers.forget_namespace(id, name_digest) {
             self.look_again(peer);
         }

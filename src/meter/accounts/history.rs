@@ -1,0 +1,613 @@
+//! How events went over time: a row a minute, for a day, of the largest.
+//!
+//! Owns a ring of rows for each of so many namespaces, by name, and the choice of which. A row is of the total as this node
+//! saw it: the least, the average over time and the most, and how many came and left. It is kept when the namespace is
+//! forgotten, for that is when people ask how it went, until nobody has been there for a day or a larger one takes its
+//! place.
+//!
+//! Each change costs O(1), and nothing is done in between: rows of minutes in which nothing changed are made up at the next
+//! change, at most a day of them. The least of those that are kept is known by what each was at most, a number that may be
+//! out of date: it only grows, so it is corrected when it comes to be the least, a few of them at a time.
+//!
+//! Minutes are those of the monotonic clock, shifted once so that they begin with those of the wall clock; that one says
+//! when they were only when somebody asks, and may be set in between.
+//!
+//! Invariant: `min <= average <= max` in each row, and members go from row to row as `joins` and `leaves` say.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
+
+use crate::collections::slab::Slab;
+use crate::collections::tick::{Now, TICK_MS, Tick};
+use crate::collections::{Key, NONE};
+
+/// The key of a ring, or `NONE`.
+pub(in crate::meter) type HistoryId = Key;
+
+/// How many rows a ring has at most: a day of them.
+const HISTORY_ROWS: usize = 24 * 60;
+
+const MINUTE_TICKS: u64 = 60_000 / TICK_MS;
+
+/// How many of those that may be the least are looked at for one that is to take the place, at some 0.2 us each.
+const LOOKS_PER_CHANGE: usize = 8;
+
+/// What happened in a minute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    /// The fewest who were there.
+    pub min: u32,
+    /// How many were there on average of time.
+    pub average: f32,
+    /// The most who were there.
+    pub max: u32,
+    /// How many came.
+    pub joins: u32,
+    /// How many left.
+    pub leaves: u32,
+}
+
+const _: () = assert!(size_of::<Row>() == 20);
+
+/// The minute that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    minute: u64,
+    /// When it began, or this ring.
+    since: Tick,
+    min: u64,
+    max: u64,
+    joins: u64,
+    leaves: u64,
+    /// The sum of member ticks up to `at`.
+    area: u64,
+    at: Tick,
+}
+
+#[derive(Debug)]
+struct Ring {
+    name: Rc<str>,
+    /// Tells it from others that were under this key before.
+    serial: u64,
+    rows: VecDeque<Row>,
+    open: Open,
+    total: u64,
+    /// The most who were ever there.
+    peak: u64,
+    /// What it is known by in `by_size`.
+    known: u64,
+    /// Since when nobody has been there.
+    empty_since: Tick,
+    /// Whether it is in `empty`.
+    is_in_line: bool,
+}
+
+/// Rings of the largest namespaces.
+pub(in crate::meter) struct Histories {
+    limit: usize,
+    rings: Slab<Ring>,
+    by_name: HashMap<Rc<str>, HistoryId>,
+    /// The rings by what each was at most when that was looked at last.
+    by_size: BTreeSet<(u64, HistoryId)>,
+    /// Rings in which nobody was left, by their serials, since when; and perhaps somebody has come since.
+    empty: VecDeque<(HistoryId, u64, Tick)>,
+    serial: u64,
+    /// What the clock on the wall was ahead of a full minute when this one was at zero, in ticks.
+    shift: Option<u64>,
+}
+
+/// Where a reader of a ring is: it may be read in pieces, and go on or be another's in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryCursor {
+    id: HistoryId,
+    serial: u64,
+    minute: u64,
+}
+
+impl Histories {
+    /// Keeps at most so many.
+    pub(in crate::meter) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            rings: Slab::default(),
+            by_name: HashMap::new(),
+            by_size: BTreeSet::new(),
+            empty: VecDeque::new(),
+            serial: 0,
+            shift: None,
+        }
+    }
+
+    /// The ring of a namespace that is made anew, if there is one of its name.
+    pub(in crate::meter) fn find(&self, name: &str) -> HistoryId {
+        if self.by_name.is_empty() { NONE } else { self.by_name.get(name).copied().unwrap_or(NONE) }
+    }
+
+    /// The total of a namespace has changed, so many having come. Returns its ring, if it has one.
+    ///
+    /// `id` is the ring that it had last; that may be another's by now.
+    pub(in crate::meter) fn note(
+        &mut self,
+        id: HistoryId,
+        name: &Rc<str>,
+        total: u64,
+        joins: u64,
+        now: Now,
+    ) -> HistoryId {
+        let is_its = self.rings.get(id).is_some_and(|ring| Rc::ptr_eq(&ring.name, name) || ring.name == *name);
+        let id = if is_its { id } else { self.begin(name, total.saturating_sub(joins), total, now) };
+        if id == NONE {
+            return NONE;
+        }
+        let minute = self.minute(now);
+        if let Some(ring) = self.rings.get_mut(id) {
+            ring.roll(minute, now.tick, self.shift.unwrap_or(0));
+            ring.change(total, joins, now.tick);
+            if total == 0 && !ring.is_in_line {
+                ring.is_in_line = true;
+                self.empty.push_back((id, ring.serial, now.tick));
+            }
+        }
+        id
+    }
+
+    /// Begins to read the ring of this name, from the oldest row on.
+    pub(in crate::meter) fn read(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
+        let id = self.by_name.get(name).copied()?;
+        let minute = self.minute(now);
+        let shift = self.shift.unwrap_or(0);
+        let ring = self.rings.get_mut(id)?;
+        ring.roll(minute, now.tick, shift);
+        Some(HistoryCursor { id, serial: ring.serial, minute: ring.first_minute() })
+    }
+
+    /// The next row, with when it began in seconds since 1970; the last is of the minute that goes on.
+    pub(in crate::meter) fn next_row(&self, cursor: &mut HistoryCursor, now: Now) -> Option<(u64, Row)> {
+        let ring = self.rings.get(cursor.id).filter(|ring| ring.serial == cursor.serial)?;
+        cursor.minute = cursor.minute.max(ring.first_minute());
+        let row = if cursor.minute == ring.open.minute {
+            ring.open.row(ring.total, now.tick)
+        } else {
+            *ring.rows.get(usize::try_from(cursor.minute - ring.first_minute()).ok()?)?
+        };
+        let shifted = now.tick.0 + self.shift.unwrap_or(0);
+        let ago_ms = shifted.saturating_sub(cursor.minute * MINUTE_TICKS) * TICK_MS;
+        // To the nearest minute: the clock on the wall may have been set since.
+        let unix_s = (now.unix_ms.saturating_sub(ago_ms) + 30_000) / 60_000 * 60;
+        cursor.minute += 1;
+        Some((unix_s, row))
+    }
+
+    /// The minute that this moment is in.
+    fn minute(&mut self, now: Now) -> u64 {
+        let shift = *self.shift.get_or_insert_with(|| {
+            let into_minute = now.unix_ms % 60_000 / TICK_MS;
+            (into_minute + MINUTE_TICKS - now.tick.0 % MINUTE_TICKS) % MINUTE_TICKS
+        });
+        (now.tick.0 + shift) / MINUTE_TICKS
+    }
+
+    /// A ring for a namespace that has none, if there is room, or if another is smaller.
+    fn begin(&mut self, name: &Rc<str>, before: u64, total: u64, now: Now) -> HistoryId {
+        if self.rings.len() >= self.limit && !self.make_room(total, now) {
+            return NONE;
+        }
+        if let Some(&id) = self.by_name.get(name) {
+            return id;
+        }
+        let minute = self.minute(now);
+        self.serial += 1;
+        let ring = Ring {
+            name: name.clone(),
+            serial: self.serial,
+            rows: VecDeque::new(),
+            open: Open::begin(minute, before, now.tick),
+            total: before,
+            peak: total,
+            known: total,
+            empty_since: now.tick,
+            is_in_line: false,
+        };
+        let id = self.rings.insert(ring);
+        self.by_name.insert(name.clone(), id);
+        self.by_size.insert((total, id));
+        id
+    }
+
+    /// Drops a ring in which nobody was for a day, or the smallest, if it is smaller than this.
+    fn make_room(&mut self, total: u64, now: Now) -> bool {
+        self.drop_empty(now) || self.drop_smaller(total)
+    }
+
+    fn drop_empty(&mut self, now: Now) -> bool {
+        let is_over = |since: Tick| now.tick.0 - since.0 >= HISTORY_ROWS as u64 * MINUTE_TICKS;
+        for _ in 0..LOOKS_PER_CHANGE {
+            let Some(&(id, serial, _)) = self.empty.front().filter(|&&(_, _, since)| is_over(since)) else { break };
+            self.empty.pop_front();
+            let Some(ring) = self.rings.get_mut(id).filter(|ring| ring.serial == serial) else { continue };
+            ring.is_in_line = ring.total == 0;
+            if ring.total == 0 && is_over(ring.empty_since) {
+                self.remove(id);
+                return true;
+            }
+            if ring.total == 0 {
+                self.empty.push_back((id, serial, ring.empty_since));
+            }
+        }
+        false
+    }
+
+    fn remove(&mut self, id: HistoryId) {
+        if let Some(ring) = self.rings.remove(id) {
+            self.by_name.remove(&ring.name);
+            self.by_size.remove(&(ring.known, id));
+        }
+    }
+
+    fn drop_smaller(&mut self, total: u64) -> bool {
+        for _ in 0..LOOKS_PER_CHANGE {
+            let Some(&(known, id)) = self.by_size.first().filter(|&&(known, _)| known < total) else { return false };
+            let Some(ring) = self.rings.get_mut(id) else { return false };
+            if ring.peak == known {
+                self.remove(id);
+                return true;
+            }
+            self.by_size.pop_first();
+            ring.known = ring.peak;
+            self.by_size.insert((ring.known, id));
+        }
+        false
+    }
+}
+
+impl Open {
+    fn begin(minute: u64, total: u64, now: Tick) -> Self {
+        Self { minute, since: now, min: total, max: total, joins: 0, leaves: 0, area: 0, at: now }
+    }
+
+    /// The row so far, of which the last part had this total.
+    fn row(&self, total: u64, now: Tick) -> Row {
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let area = self.area + total * (now.0 - self.at.0);
+        let ticks = now.0 - self.since.0;
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "7 digits are enough")]
+        let average = if ticks == 0 { total as f32 } else { (area as f64 / ticks as f64) as f32 };
+        let (min, max) = (small(self.min), small(self.max));
+        Row { min, average, max, joins: small(self.joins), leaves: small(self.leaves) }
+    }
+}
+
+impl Ring {
+    fn first_minute(&self) -> u64 {
+        self.open.minute - self.rows.len() as u64
+    }
+
+    /// Ends the minutes that are over.
+    fn roll(&mut self, minute: u64, now: Tick, shift: u64) {
+        if minute <= self.open.minute {
+            return;
+        }
+        let end = |minute: u64| Tick(((minute + 1) * MINUTE_TICKS).saturating_sub(shift));
+        self.push(self.open.row(self.total, end(self.open.minute)));
+        // Since then nothing has changed.
+        let total = self.total;
+        let quiet = Open::begin(0, total, Tick(0)).row(total, Tick(1));
+        let missed = minute - self.open.minute - 1;
+        for _ in 0..missed.min(HISTORY_ROWS as u64) {
+            self.push(quiet);
+        }
+        let begun = end(minute - 1).min(now);
+        self.open = Open::begin(minute, total, begun);
+    }
+
+    fn push(&mut self, row: Row) {
+        if self.rows.len() >= HISTORY_ROWS {
+            self.rows.pop_front();
+        }
+        self.rows.push_back(row);
+    }
+
+    fn change(&mut self, total: u64, joins: u64, now: Tick) {
+        let open = &mut self.open;
+        open.area += self.total * (now.0 - open.at.0);
+        open.at = now;
+        // Who comes back with a node that was taken for gone has come, too.
+        let joins = joins.max(total.saturating_sub(self.total));
+        open.joins += joins;
+        open.leaves += self.total + joins - total;
+        open.min = open.min.min(total);
+        open.max = open.max.max(total);
+        self.total = total;
+        self.peak = self.peak.max(total);
+        if total == 0 {
+            self.empty_since = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half a minute after a full one.
+    const START: Now = Now { tick: Tick(12_345), unix_ms: 1_700_000_010_000 };
+    const FIRST_MINUTE_S: u64 = 1_699_999_980;
+
+    fn at(seconds: u64) -> Now {
+        Now { tick: Tick(START.tick.0 + seconds * 100), unix_ms: START.unix_ms + seconds * 1_000 }
+    }
+
+    fn rows(histories: &mut Histories, name: &str, now: Now) -> Vec<(u64, Row)> {
+        let Some(mut cursor) = histories.read(name, now) else { return Vec::new() };
+        std::iter::from_fn(|| histories.next_row(&mut cursor, now)).collect()
+    }
+
+    fn row(min: u32, average: f32, max: u32, joins: u32, leaves: u32) -> Row {
+        Row { min, average, max, joins, leaves }
+    }
+
+    #[test]
+    fn minutes_are_those_of_the_clock_and_quiet_ones_are_there() {
+        let mut histories = Histories::new(1);
+        let name: Rc<str> = "a".into();
+        let mut id = NONE;
+        // (seconds, total, joins): one comes, 3 come and one leaves, and much later all leave.
+        for (seconds, total, joins) in [(0, 1, 1), (15, 3, 3), (30, 3, 0), (165, 0, 0)] {
+            id = histories.note(id, &name, total, joins, at(seconds));
+        }
+        let expected = [
+            (FIRST_MINUTE_S, row(0, 2.0, 3, 4, 1)),
+            (FIRST_MINUTE_S + 60, row(3, 3.0, 3, 0, 0)),
+            (FIRST_MINUTE_S + 120, row(3, 3.0, 3, 0, 0)),
+            (FIRST_MINUTE_S + 180, row(0, 1.5, 3, 0, 3)),
+        ];
+        assert_eq!(rows(&mut histories, "a", at(180)), expected);
+        // The clock on the wall is set: the rows are the same, and are of other minutes.
+        let mut later = at(200);
+        later.unix_ms += 3_600_000 - 15;
+        let moved: Vec<u64> = rows(&mut histories, "a", later).into_iter().map(|(minute, _)| minute).collect();
+        assert_eq!(moved, expected.map(|(minute, _)| minute + 3_600));
+        assert!(histories.read("b", at(180)).is_none());
+        // A process that has just begun.
+        let mut histories = Histories::new(1);
+        let young = Now { tick: Tick(0), ..START };
+        histories.note(NONE, &name, 1, 1, young);
+        assert_eq!(rows(&mut histories, "a", young), [(FIRST_MINUTE_S, row(0, 1.0, 1, 1, 0))]);
+    }
+
+    #[test]
+    fn a_ring_is_a_day_and_members_go_from_row_to_row() {
+        let mut histories = Histories::new(1);
+        let name: Rc<str> = "a".into();
+        let (mut id, mut total, mut random) = (NONE, 0_u64, 7_u64);
+        for step in 0..9_000_u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step | 1);
+            let joins = random >> 40 & 7;
+            total = (total + joins).saturating_sub(random >> 50 & 7);
+            id = histories.note(id, &name, total, joins, at(step * 17));
+        }
+        let now = at(9_000 * 17);
+        let rows = rows(&mut histories, "a", now);
+        assert_eq!(rows.len(), HISTORY_ROWS + 1);
+        let mut members = None;
+        for (index, (minute, row)) in rows.iter().enumerate() {
+            assert_eq!(*minute, rows[0].0 + index as u64 * 60);
+            let average = f64::from(row.average);
+            assert!(f64::from(row.min) <= average && average <= f64::from(row.max), "{row:?}");
+            if let Some(before) = members {
+                let after: i64 = before + i64::from(row.joins) - i64::from(row.leaves);
+                assert!((i64::from(row.min)..=i64::from(row.max)).contains(&before), "{row:?} begins with {before}");
+                assert!((i64::from(row.min)..=i64::from(row.max)).contains(&after), "{row:?} ends with {after}");
+                members = Some(after);
+            } else if row.min == row.max {
+                members = Some(row.min.into());
+            }
+        }
+    }
+
+    /// The names that have a ring.
+    fn kept(histories: &Histories) -> Vec<&str> {
+        let mut names: Vec<&str> = histories.by_name.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        assert_eq!((histories.rings.len(), histories.by_size.len()), (names.len(), names.len()));
+        names
+    }
+
+    #[test]
+    fn the_largest_keep_theirs() {
+        let mut histories = Histories::new(2);
+        let names: Vec<Rc<str>> = ["a", "b", "c", "d"].map(Rc::from).to_vec();
+        let mut ids = [NONE; 4];
+        let mut note = |histories: &mut Histories, which: usize, total, seconds| {
+            ids[which] = histories.note(ids[which], &names[which], total, 1, at(seconds));
+        };
+        note(&mut histories, 0, 5, 0);
+        note(&mut histories, 1, 7, 0);
+        note(&mut histories, 2, 5, 0);
+        assert_eq!(kept(&histories), ["a", "b"], "as large is not larger");
+        note(&mut histories, 2, 6, 1);
+        assert_eq!(kept(&histories), ["b", "c"]);
+        for total in 6..20 {
+            note(&mut histories, 1, total, 2);
+        }
+        // What was known of b is out of date.
+        note(&mut histories, 0, 7, 3);
+        assert_eq!(kept(&histories), ["a", "b"]);
+        note(&mut histories, 3, 15, 4);
+        note(&mut histories, 2, 16, 4);
+        assert_eq!(kept(&histories), ["b", "c"]);
+        // An hour after it is over it is still the largest, and after a day it is nothing.
+        note(&mut histories, 1, 0, 5);
+        note(&mut histories, 0, 1, 3_600);
+        assert_eq!(kept(&histories), ["b", "c"]);
+        note(&mut histories, 0, 1, 24 * 3_600 + 5);
+        assert_eq!(kept(&histories), ["a", "c"]);
+    }
+
+    /// What a ring is to say, kept naively: the total before it began, and what has changed when, by how many who came.
+    struct Twin {
+        before: u64,
+        changes: Vec<(Tick, u64, u64)>,
+    }
+
+    impl Twin {
+        fn total(&self) -> u64 {
+            self.changes.last().map_or(self.before, |change| change.1)
+        }
+
+        fn peak(&self) -> u64 {
+            self.changes.iter().map(|change| change.1).max().unwrap_or(0)
+        }
+
+        /// Whether nobody has been there for a day.
+        fn is_over(&self, now: Tick) -> bool {
+            let last = self.changes.iter().rposition(|change| change.1 > 0).map_or(0, |index| index + 1);
+            let left = self.changes.get(last).map_or(now, |change| change.0);
+            self.total() == 0 && now.0 - left.0 >= HISTORY_ROWS as u64 * MINUTE_TICKS
+        }
+
+        fn rows(&self, now: Tick, shift: u64) -> Vec<Row> {
+            let minute_of = |tick: Tick| (tick.0 + shift) / MINUTE_TICKS;
+            let (first, last) = (self.changes[0].0, minute_of(now));
+            let oldest = minute_of(first).max(last.saturating_sub(HISTORY_ROWS as u64));
+            (oldest..=last).map(|minute| self.row(minute, now, shift)).collect()
+        }
+
+        fn row(&self, minute: u64, now: Tick, shift: u64) -> Row {
+            let begin = (minute * MINUTE_TICKS).saturating_sub(shift).max(self.changes[0].0.0);
+            let end = ((minute + 1) * MINUTE_TICKS - shift).min(now.0);
+            let mut total = self.before;
+            let (mut totals, mut area, mut at, mut joins, mut leaves) = (Vec::new(), 0, begin, 0, 0);
+            for &(tick, after, came) in &self.changes {
+                if tick.0 >= begin && (tick.0 + shift) / MINUTE_TICKS == minute {
+                    totals.push(total);
+                    area += total * (tick.0 - at);
+                    at = tick.0;
+                    joins += came;
+                    leaves += total + came - after;
+                }
+                if tick.0 < begin || (tick.0 + shift) / MINUTE_TICKS == minute {
+                    total = after;
+                }
+            }
+            totals.push(total);
+            area += total * (end - at);
+            let small = |number: u64| u32::try_from(number).unwrap();
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "they are small")]
+            let average = if end == begin { total as f32 } else { (area as f64 / (end - begin) as f64) as f32 };
+            let (min, max) = (totals.iter().min().unwrap(), totals.iter().max().unwrap());
+            Row { min: small(*min), average, max: small(*max), joins: small(joins), leaves: small(leaves) }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_and_of_whom_is_what_a_naive_recorder_says() {
+        for seed in 0..30_u64 {
+            let mut random = seed;
+            let mut below = |limit: u64| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                usize::try_from((random >> 33) % limit).unwrap()
+            };
+            let mut histories = Histories::new(3);
+            let names: Vec<Rc<str>> = ["a", "b", "c", "d", "e", "f"].map(Rc::from).to_vec();
+            let (mut ids, mut totals) = ([NONE; 6], [0_u64; 6]);
+            let mut twins: HashMap<Rc<str>, Twin> = HashMap::new();
+            let mut now = START;
+            for step in 0..600 {
+                let ticks = [0, 0, 7, 700, 6_000, 30_000, 400_000, 8_700_000][below(8)];
+                (now.tick.0, now.unix_ms) = (now.tick.0 + ticks, now.unix_ms + ticks * TICK_MS);
+                let which = below(6);
+                let name = &names[which];
+                let (joins, leaves) = (below(4) as u64, below(5) as u64);
+                totals[which] = (totals[which] + joins).saturating_sub(leaves);
+                if below(9) == 0 {
+                    totals[which] = 0;
+                }
+                let total = totals[which];
+                // Of some it is not known that they came.
+                let joins = if below(9) == 0 { 0 } else { joins };
+                ids[which] = histories.note(ids[which], name, total, joins, now);
+                let kept: Vec<Rc<str>> = kept(&histories).into_iter().map(Rc::from).collect();
+                twins.retain(|gone, twin| {
+                    let is_kept = kept.contains(gone);
+                    assert!(
+                        is_kept || twin.is_over(now.tick) || twin.peak() < total,
+                        "{gone} is dropped in step {step}"
+                    );
+                    is_kept
+                });
+                let before = total.saturating_sub(joins);
+                if kept.contains(name) {
+                    let twin = twins.entry(name.clone()).or_insert(Twin { before, changes: Vec::new() });
+                    let joins = joins.max(total.saturating_sub(twin.total()));
+                    twin.changes.push((now.tick, total, joins));
+                } else {
+                    assert_eq!((ids[which], kept.len()), (NONE, 3));
+                    assert!(twins.values().all(|twin| twin.peak() >= total), "{name} is not kept in step {step}");
+                }
+                assert_eq!(twins.len(), kept.len());
+                if step % 20 == 0 {
+                    let shift = histories.shift.unwrap();
+                    for (name, twin) in &twins {
+                        let rows: Vec<Row> = rows(&mut histories, name, now).into_iter().map(|(_, row)| row).collect();
+                        assert_eq!(rows, twin.rows(now.tick, shift), "{name} of seed {seed} in step {step}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_left_once_keeps_its_place_until_it_was_left_for_a_day() {
+        let mut histories = Histories::new(1);
+        let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
+        let day = 24 * 3_600;
+        let mut id = NONE;
+        for (seconds, total, other) in [
+            (0, Some(5), "a"),
+            (10, Some(0), "a"),
+            (20, Some(5), "a"),
+            (30, Some(0), "a"),
+            // A day ago it was left, and then again.
+            (day + 20, None, "a"),
+            // A day ago it was left, and it is not now.
+            (day + 25, Some(5), "a"),
+            (day + 40, None, "a"),
+            (day + 50, Some(0), "a"),
+            (2 * day + 45, None, "a"),
+            (2 * day + 55, None, "b"),
+        ] {
+            if let Some(total) = total {
+                id = histories.note(id, &a, total, 0, at(seconds));
+            }
+            histories.note(NONE, &b, 1, 1, at(seconds + 1));
+            assert_eq!(kept(&histories), [other], "after {seconds} s");
+            assert!(histories.empty.len() <= 1, "{:?}", histories.empty);
+        }
+    }
+
+    #[test]
+    fn who_reads_in_pieces_loses_what_is_too_old_meanwhile_and_meets_nobody_else() {
+        let mut histories = Histories::new(1);
+        let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
+        let id = histories.note(NONE, &a, 1, 1, at(0));
+        let day = 24 * 3_600;
+        histories.note(id, &a, 2, 1, at(day));
+        let mut cursor = histories.read("a", at(day)).unwrap();
+        assert_eq!(histories.next_row(&mut cursor, at(day)).map(|(minute, _)| minute), Some(FIRST_MINUTE_S));
+        histories.note(id, &a, 3, 1, at(day + 600));
+        let next = histories.next_row(&mut cursor, at(day + 600));
+        assert_eq!(next.map(|(minute, row)| (minute, row.max)), Some((FIRST_MINUTE_S + 600, 1)));
+        // Its place, and its key, is somebody else's.
+        assert_eq!(histories.note(NONE, &b, 9, 9, at(day + 600)), id);
+        assert_eq!(histories.next_row(&mut cursor, at(day + 600)), None);
+    }
+
+    #[test]
+    fn without_room_nothing_is_kept() {
+        let mut histories = Histories::new(0);
+        assert_eq!(histories.note(NONE, &"a".into(), 1, 1, at(0)), NONE);
+        assert_eq!(histories.find("a"), NONE);
+        assert!(histories.read("a", at(0)).is_none());
+    }
+}

@@ -1,0 +1,135 @@
+//! What a request on the audience port asks for.
+//!
+//! Owns the order in which the possibilities are tried; pure. It does not answer.
+//!
+//! Invariant: every well-formed request has exactly one route.
+
+use crate::server::answers::assets::{self, Asset};
+use crate::wire::http::{Method, Request};
+use crate::wire::watch;
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum Route<'a> {
+    /// A browser asks what a page of another origin may do.
+    Preflight,
+    /// Flash asks whom its movies may talk to.
+    Policy,
+    /// To be a member.
+    Join { namespace: &'a str, uuid: Option<&'a str> },
+    /// To be told of many namespaces, and not be counted.
+    Watch,
+    /// The head that a join would get.
+    JoinHead,
+    /// A client script.
+    Script(&'static Asset),
+    /// The page that joined with this uuid says that it leaves.
+    Leave { namespace: &'a str, uuid: &'a str },
+    /// Nothing in particular.
+    Nothing,
+}
+
+impl<'a> Route<'a> {
+    /// Decides; `enable_uuid` says whether the second segment of a path is a uuid.
+    pub(in crate::server) fn of(request: &Request<'a>, enable_uuid: bool) -> Self {
+        if request.method == Method::Options {
+            return Self::Preflight;
+        }
+        if request.path == "/crossdomain.xml" {
+            return Self::Policy;
+        }
+        if request.path == "/" && watch::is_asked(request.query) {
+            return Self::Watch;
+        }
+        let named = split_namespace(request.path);
+        match named {
+            Some(_) if request.accepts_event_stream && request.method == Method::Head => return Self::JoinHead,
+            Some((namespace, rest)) if request.accepts_event_stream => {
+                return Self::Join { namespace, uuid: rest.filter(|_| enable_uuid) };
+            }
+            _ => {}
+        }
+        if let Some(script) = assets::script(request.path) {
+            return Self::Script(script);
+        }
+        match named {
+            Some((namespace, Some(uuid))) if enable_uuid => Self::Leave { namespace, uuid },
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// `^/([^/]+)(?:/([^/]+))?$`: the namespace, and what follows it.
+pub(in crate::server) fn split_namespace(path: &str) -> Option<(&str, Option<&str>)> {
+    let mut segments = path.strip_prefix('/')?.split('/');
+    let (namespace, rest, more) = (segments.next()?, segments.next(), segments.next());
+    (!namespace.is_empty() && rest != Some("") && more.is_none()).then_some((namespace, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(request_line: &str, accept: &str, enable_uuid: bool, expected: &Route<'_>) {
+        let head = format!("{request_line} HTTP/1.0\r\nAccept: {accept}\r\n\r\n");
+        let request = Request::parse(head.as_bytes()).unwrap();
+        assert_eq!(&Route::of(&request, enable_uuid), expected, "{request_line}");
+    }
+
+    #[test]
+    fn a_path_names_a_namespace_or_none() {
+        for (path, expected) in [
+            ("/ns", Some(("ns", None))),
+            ("/ns/x", Some(("ns", Some("x")))),
+            ("/constructor", Some(("constructor", None))),
+            ("/caf%C3%A9", Some(("caf%C3%A9", None))),
+            ("/", None),
+            ("/ns/", None),
+            ("/a/b/c", None),
+            ("/a/b/", None),
+            ("//x", None),
+            ("//", None),
+            ("*", None),
+        ] {
+            assert_eq!(split_namespace(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_join_is_any_method_that_accepts_an_event_stream() {
+        const STREAM: &str = "text/event-stream";
+        for method in ["GET", "POST", "PUT", "get"] {
+            let join = Route::Join { namespace: "a", uuid: None };
+            check(&format!("{method} /a"), STREAM, true, &join);
+            check(&format!("{method} /a/u"), STREAM, false, &join);
+            check(&format!("{method} /a/u"), STREAM, true, &Route::Join { namespace: "a", uuid: Some("u") });
+            check(&format!("{method} /a"), "*/*", true, &Route::Nothing);
+            check(&format!("{method} /a/u"), "*/*", true, &Route::Leave { namespace: "a", uuid: "u" });
+            check(&format!("{method} /a/u"), "*/*", false, &Route::Nothing);
+            check(&format!("{method} /a/"), STREAM, true, &Route::Nothing);
+        }
+        check("HEAD /a", STREAM, false, &Route::JoinHead);
+        check("OPTIONS /a", STREAM, false, &Route::Preflight);
+        check("OPTIONS *", "*/*", false, &Route::Preflight);
+        check("GET /crossdomain.xml", STREAM, false, &Route::Policy);
+    }
+
+    #[test]
+    fn to_watch_is_asked_for_where_no_namespace_is() {
+        check("GET /?watch=a,b", "text/event-stream", true, &Route::Watch);
+        check("GET /?watch", "*/*", true, &Route::Watch);
+        check("OPTIONS /?watch=a", "*/*", true, &Route::Preflight);
+        check("GET /?watched=a", "*/*", true, &Route::Nothing);
+        check("GET /a?watch=b", "text/event-stream", true, &Route::Join { namespace: "a", uuid: None });
+    }
+
+    #[test]
+    fn scripts_are_served_to_who_asks_for_no_stream() {
+        let script = assets::script("/client/audience.js").unwrap();
+        check("GET /client/audience.js?v=1", "*/*", true, &Route::Script(script));
+        let join = Route::Join { namespace: "client", uuid: None };
+        check("GET /client/audience.js", "text/event-stream", false, &join);
+        check("GET /client/other.js", "*/*", false, &Route::Nothing);
+    }
+}

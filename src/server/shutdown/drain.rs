@@ -1,0 +1,316 @@
+//! The end of the process, such that nobody who came in is lost and no crowd leaves at once.
+//!
+//! Owns the order and the pace. First the public ports are deaf: no new handshake begins here, and whoever asks again a
+//! second later is answered by a sibling. Those that are under way come to their end and are served, then all ports are
+//! closed. Meanwhile members are let go, evenly over `--drain-delay`, and the others hear of each as of anybody who leaves;
+//! messages reach those who are left. When that time is over everybody goes, and the goodbye is said when all are gone.
+//!
+//! It does not choose by when members came or by where they are: those of one event go as evenly as all do.
+//!
+//! Invariant: a port is closed with nobody waiting at it, unless there is no room for them.
+
+use std::time::Duration;
+
+use crate::collections::tick::{Now, Tick};
+use crate::log;
+use crate::server::conns::conn::{CloseReason, ConnId, Port};
+use crate::server::turn::{REAPS_PER_TURN, Server};
+use crate::wire::session::Session;
+
+/// How long handshakes that are under way may take: a round trip to anywhere, with some patience. Who was not heard asks
+/// again a second after the first time (RFC 6298 section 2.1), and then it is to be a sibling who hears.
+const HANDSHAKE: Duration = Duration::from_millis(500);
+
+/// How long the last words may take once everybody was to go.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How many places of the table one turn looks at for those who are to go: at up to 0.1 us, for they lie apart, 25 us.
+const PLACES_PER_TURN: usize = 256;
+
+/// The ports at which crowds arrive from afar.
+const PUBLIC: [Port; 2] = [Port::Audience, Port::Demo];
+
+/// The ports on loopback, where a handshake takes no time.
+const LOCAL: [Port; 2] = [Port::Stats, Port::Notification];
+
+/// A process that was told to end.
+#[derive(Debug)]
+pub(in crate::server) struct Drain {
+    begun: Tick,
+    /// When the last member has been let go.
+    end: Tick,
+    /// When the ports are closed.
+    close_at: Tick,
+    phase: Phase,
+    /// How many members were let go.
+    gone: usize,
+    walk: Walk,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Members are let go one after the other; who has come in may finish what it began.
+    Spread,
+    /// All go who are not being told their last words.
+    Sweep,
+    /// Those who were told their last words have to take them.
+    Linger,
+}
+
+impl Drain {
+    /// Begins now; all will have been let go after `delay`.
+    fn begin(delay: Duration, now: Tick) -> Self {
+        let end = now.after(delay);
+        let close_at = now.after(HANDSHAKE).min(end);
+        Self { begun: now, end, close_at, phase: Phase::Spread, gone: 0, walk: Walk::default() }
+    }
+
+    /// When there is something to do next, if so many members are left, and so many ports are open.
+    pub(in crate::server) fn next_deadline(&self, members: usize, ports: usize) -> Tick {
+        match self.phase {
+            Phase::Spread => {
+                let next = if members == 0 { self.end } else { self.next_due(members) };
+                if ports > 0 { next.min(self.close_at) } else { next }
+            }
+            Phase::Sweep => Tick(0),
+            Phase::Linger => self.end.after(GRACE),
+        }
+    }
+
+    /// How many of those who are left are to go now. Of n the k-th, counted from 0, goes after k/n of the time.
+    fn due(&self, left: usize, now: Tick) -> usize {
+        let (passed, all) = (now.0.saturating_sub(self.begun.0), self.end.0 - self.begun.0);
+        if passed >= all {
+            return left;
+        }
+        let planned = self.planned(left);
+        let due = u128::from(passed) * planned / u128::from(all) + 1;
+        usize::try_from(due).unwrap_or(usize::MAX).saturating_sub(self.gone).min(left)
+    }
+
+    /// When the next of those who are left is to go.
+    fn next_due(&self, left: usize) -> Tick {
+        let all = u128::from(self.end.0 - self.begun.0);
+        let wait = (self.gone as u128 * all).div_ceil(self.planned(left).max(1)).min(all);
+        Tick(self.begun.0 + u64::try_from(wait).unwrap_or(u64::MAX))
+    }
+
+    fn planned(&self, left: usize) -> u128 {
+        self.gone as u128 + left as u128
+    }
+}
+
+/// A walk over the places of a table, each once, with neighbours far apart in time.
+#[derive(Debug, Default)]
+struct Walk {
+    places: u64,
+    /// Has no divisor in common with `places`, so that multiples of it come to each place.
+    stride: u64,
+    next: u64,
+}
+
+impl Walk {
+    fn over(places: ConnId) -> Self {
+        let places = u64::from(places);
+        // By the golden ratio, every part of the table is met as evenly as can be.
+        let golden = places * 618 / 1000;
+        let stride = (golden.max(1)..=places.max(1)).find(|&stride| gcd(stride, places) <= 1).unwrap_or(1);
+        Self { places, stride, next: 0 }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = ConnId;
+
+    fn next(&mut self) -> Option<ConnId> {
+        if self.next >= self.places {
+            return None;
+        }
+        let place = self.next * self.stride % self.places;
+        self.next += 1;
+        ConnId::try_from(place).ok()
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl Server {
+    pub(in crate::server) fn on_signal(&mut self, now: Now) {
+        while let Some(signal) = self.signals.source().next() {
+            log::info(format_args!("event=signal number={signal} again={}", self.drain.is_some()));
+            // Who signals all processes signals a worker twice, the second time through its supervisor. When that one is
+            // told twice, it hangs up.
+            self.is_stopped |= self.drain.is_some() && !self.heartbeat.is_worker();
+            self.begin_drain(now);
+        }
+    }
+
+    /// Begins to end: nobody else comes in, and those who are there are let go.
+    pub(in crate::server) fn begin_drain(&mut self, now: Now) {
+        if self.drain.is_some() {
+            return;
+        }
+        self.listeners.deafen(&PUBLIC);
+        self.heartbeat.hasten(now.tick);
+        self.drain = Some(Drain::begin(self.service.config.drain_delay, now.tick));
+        log::info(format_args!("event=draining members={}", self.conns.streams()));
+    }
+
+    /// Does what is due of a drain, as much as fits into a turn.
+    pub(in crate::server) fn go_on_draining(&mut self, now: Now) {
+        let Some(drain) = &mut self.drain else { return };
+        let is_closing_time = drain.close_at <= now.tick && self.listeners.len() > 0;
+        if drain.phase == Phase::Spread && drain.end <= now.tick && self.listeners.len() == 0 {
+            drain.phase = Phase::Sweep;
+            drain.walk = Walk::over(self.conns.next_unused());
+        }
+        if is_closing_time {
+            self.close_ports(now);
+        }
+        // While others wait to be freed, who is marked is counted still.
+        if !self.conns.has_closing() {
+            self.let_go(now);
+        }
+    }
+
+    /// Closes the ports, once nobody waits there any more.
+    fn close_ports(&mut self, now: Now) {
+        self.listeners.deafen(&LOCAL);
+        let budgets = |index| self.listeners.accepts_per_turn(index);
+        let budgets: Vec<usize> = (0..self.listeners.len()).map(budgets).collect();
+        let mut is_empty = true;
+        for (index, budget) in budgets.into_iter().enumerate() {
+            is_empty &= self.on_listener(index, budget, now) < budget;
+        }
+        if is_empty {
+            self.listeners.close();
+        }
+    }
+
+    /// Lets those go who are due, as many as are freed in a turn.
+    fn let_go(&mut self, now: Now) {
+        let Some(drain) = &mut self.drain else { return };
+        let is_sweep = drain.phase == Phase::Sweep;
+        let due = match drain.phase {
+            Phase::Spread => drain.due(self.conns.streams(), now.tick),
+            Phase::Sweep => usize::MAX,
+            Phase::Linger => return,
+        };
+        let mut behind = Vec::new();
+        let mut left = due.min(REAPS_PER_TURN);
+        for _ in 0..PLACES_PER_TURN {
+            if left == 0 {
+                break;
+            }
+            let Some(id) = drain.walk.next() else {
+                if is_sweep {
+                    drain.phase = Phase::Linger;
+                    break;
+                }
+                // Who came after the walk began has a place that it had passed, or did not know.
+                drain.walk = Walk::over(self.conns.next_unused());
+                continue;
+            };
+            let Some(conn) = self.conns.get_open(id) else { continue };
+            let goes = match conn.session {
+                Session::Stream { .. } => true,
+                Session::Head(_) => is_sweep,
+                Session::Drain { .. } => false,
+            };
+            if goes {
+                if conn.is_behind() {
+                    behind.push(id);
+                } else {
+                    self.conns.close(id, CloseReason::Shutdown);
+                }
+                drain.gone += 1;
+                left -= 1;
+            }
+        }
+        // Whoever has not taken everything yet is not cut off in the middle of it.
+        for id in behind {
+            self.finish(id, None, now);
+        }
+    }
+
+    /// Whether nobody is left, or only those who do not take their last words.
+    pub(in crate::server) fn is_drained(&self, now: Now) -> bool {
+        let Some(drain) = &self.drain else { return false };
+        let is_late = drain.phase == Phase::Linger && drain.end.after(GRACE) <= now.tick && !self.conns.has_closing();
+        self.listeners.len() == 0 && (self.conns.len() == 0 || is_late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At which ticks members go, of whom so many are there at first; `change` says at each tick how many come or leave.
+    fn departures(members: usize, delay: Duration, mut change: impl FnMut(u64) -> isize) -> Vec<u64> {
+        let mut drain = Drain::begin(delay, Tick(1_000));
+        let mut left = members;
+        let mut went = Vec::new();
+        for tick in 0..=drain.end.0 - 1_000 {
+            left = left.saturating_add_signed(change(tick));
+            let due = drain.due(left, Tick(1_000 + tick));
+            let is_awake = left > 0 && drain.next_due(left) <= Tick(1_000 + tick);
+            assert_eq!(due > 0, is_awake, "{due} due at {tick}, {left} left, {drain:?}");
+            went.extend((0..due).map(|_| tick));
+            drain.gone += due;
+            left -= due;
+        }
+        assert_eq!(left, 0);
+        went
+    }
+
+    #[test]
+    fn members_go_evenly_and_the_first_at_once() {
+        assert_eq!(departures(0, Duration::from_secs(1), |_| 0), [0; 0]);
+        assert_eq!(departures(1, Duration::from_secs(1), |_| 0), [0]);
+        // A second is 101 ticks.
+        assert_eq!(departures(4, Duration::from_secs(1), |_| 0), [0, 26, 51, 76]);
+        let went = departures(10_000, Duration::from_secs(5), |_| 0);
+        for tick in 1..500 {
+            let now = went.iter().filter(|&&at| at == tick).count();
+            assert!((19..=21).contains(&now), "{now} at {tick}");
+        }
+        assert_eq!(departures(3, Duration::ZERO, |_| 0), [0, 0, 0]);
+    }
+
+    #[test]
+    fn who_comes_late_or_leaves_by_itself_changes_the_pace() {
+        // One comes at the last moment but one, and the other at the last.
+        assert_eq!(departures(1, Duration::from_secs(1), |tick| isize::from(tick >= 100)), [0, 100, 101]);
+        // Half of them leave by themselves, half way: the others are let go no faster for it.
+        let went = departures(100, Duration::from_secs(1), |tick| if tick == 50 { -25 } else { 0 });
+        assert_eq!(went.len(), 75);
+        assert!(went.windows(2).all(|two| two[1] - two[0] >= 1));
+    }
+
+    #[test]
+    fn a_drain_without_members_closes_the_ports_and_then_waits_for_its_end() {
+        let drain = Drain::begin(Duration::from_secs(5), Tick(0));
+        assert_eq!((drain.next_deadline(0, 4), drain.next_deadline(0, 0)), (Tick(51), Tick(501)));
+        assert_eq!(drain.next_deadline(9, 4), Tick(0));
+        let at_once = Drain::begin(Duration::ZERO, Tick(7));
+        assert_eq!((at_once.close_at, at_once.end), (Tick(7), Tick(7)));
+    }
+
+    #[test]
+    fn a_walk_comes_to_each_place_once_and_to_each_part_evenly() {
+        for places in (0..200).chain([1_000, 1_024, 9_973]) {
+            let mut met: Vec<ConnId> = Walk::over(places).collect();
+            met.sort_unstable();
+            assert!(met.into_iter().eq(0..places), "{places}");
+        }
+        // Of a tenth that lie side by side, every tenth of the walk meets a tenth, give or take a few.
+        let met: Vec<ConnId> = Walk::over(10_000).collect();
+        for part in met.chunks(1_000) {
+            let of_part = part.iter().filter(|&&place| (3_000..4_000).contains(&place)).count();
+            assert!((95..=105).contains(&of_part), "{of_part}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The end of the process, and its signs of life until then.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `drain` | the order and the pace in which members are let go |
+//! | `ending` | what is written down of events that are over, and the goodbye |
+//! | `heartbeat` | a worker's signs of life to its supervisor |
+
+pub(in crate::server) mod drain;
+pub(in crate::server) mod ending;
+pub(in crate::server) mod heartbeat;

@@ -1,0 +1,83 @@
+//! The daemon and its pages in a real browser: runs the tests of `tests/browser`, which Node.js drives, as one test.
+//!
+//! Owns the deadline, and the word on what is missing on this machine. What is tested stands in
+//! `tests/browser/*.test.mjs`; what went wrong there is printed whole. A machine without Node.js, the driver, Chromium or
+//! the Python client fails: nothing passes unseen.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use audience_kit::{program, source};
+
+/// For all files together, of which two run at a time. They take about two minutes on two cores.
+const DEADLINE: &str = "600";
+
+/// What coreutils' `timeout` exits with when it had to end the run, and with -KILL when that took force.
+const TIMED_OUT: [i32; 2] = [124, 137];
+
+#[test]
+fn pages_in_chromium() {
+    let folder = source().join("tests/browser");
+    assert_machine_has_all(&folder);
+
+    let files = test_files(&folder);
+    assert!(!files.is_empty(), "no tests in {}", folder.display());
+    let output = run(&folder, &files);
+
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let code = output.status.code();
+    assert!(!code.is_some_and(|code| TIMED_OUT.contains(&code)), "not done within {DEADLINE} s:\n{text}");
+    assert!(output.status.success(), "node ended with {}:\n{text}", output.status);
+    assert!(count(&text, "# pass ") >= files.len(), "fewer tests than files passed:\n{text}");
+    assert_eq!(count(&text, "# skipped "), 0, "tests were left out:\n{text}");
+}
+
+/// Says all that is missing at once, with how to get it.
+#[track_caller]
+pub(crate) fn assert_machine_has_all(folder: &Path) {
+    let mut missing = Vec::new();
+    if Command::new("node").arg("--version").output().is_err() {
+        missing.push("Node.js 18.19 or later: apt-get install nodejs npm".to_owned());
+    }
+    if !folder.join("node_modules/playwright-core").is_dir() {
+        missing.push(format!("the browser's driver: npm ci --prefix {}", folder.display()));
+    }
+    if !folder.join(".python/httpx_sse").is_dir() {
+        let path = folder.display();
+        missing.push(format!(
+            "httpx-sse: python3 -m pip install --target {path}/.python -r {path}/requirements.txt (of python3-pip)"
+        ));
+    }
+    let chromium = std::env::var_os("CHROMIUM").map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
+    if !chromium.exists() {
+        missing.push(format!("{}: apt-get install chromium, or name another in CHROMIUM", chromium.display()));
+    }
+    assert!(missing.is_empty(), "the tests in a browser need\n  {}", missing.join("\n  "));
+}
+
+/// By name, since what `node --test` makes of a folder differs between its versions.
+fn test_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("tests/browser is part of the source");
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// `timeout` puts all that it starts in a process group of its own and ends the group: no daemon outlives a late run.
+fn run(folder: &Path, files: &[PathBuf]) -> Output {
+    Command::new("timeout")
+        .args(["--kill-after=10", DEADLINE, "node", "--test", "--test-reporter=tap", "--test-concurrency=2"])
+        .args(files)
+        .current_dir(folder)
+        .env("METER_BIN", program())
+        .output()
+        .expect("coreutils' timeout")
+}
+
+/// The number in a line of the closing summary, `# pass 12`.
+fn count(text: &str, label: &str) -> usize {
+    text.lines().find_map(|line| line.strip_prefix(label)?.trim().parse().ok()).unwrap_or(0)
+}

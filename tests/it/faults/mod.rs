@@ -1,0 +1,7 @@
+//! Clients, kernels and clocks that misbehave.
+
+mod churn;
+mod dead;
+pub(crate) mod injected;
+pub(crate) mod slow;
+mod torture;

@@ -1,0 +1,44 @@
+//! The committed fuzz corpus, replayed without a fuzzer: what was once found stays found.
+
+use std::fs;
+
+use audience_kit::source;
+
+/// Runs `target` on each file of its corpus.
+fn replay(name: &str, target: impl Fn(&[u8])) {
+    let folder = source().join("fuzz/corpus").join(name);
+    let mut replayed = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&bytes)));
+        assert!(outcome.is_ok(), "{} fails", path.display());
+        replayed += 1;
+    }
+    assert!(replayed >= 20, "{} has only {replayed} files", folder.display());
+}
+
+#[test]
+fn the_corpus_of_request_holds() {
+    replay("request", audience_kit::fuzzing::request);
+}
+
+#[test]
+fn the_corpus_of_report_holds() {
+    replay("report", audience_kit::fuzzing::report);
+}
+
+#[test]
+fn the_corpus_of_session_holds() {
+    replay("session", audience_kit::fuzzing::session);
+}
+
+#[test]
+fn the_corpus_of_meter_holds() {
+    replay("meter", audience_kit::fuzzing::meter);
+}
+
+#[test]
+fn the_corpus_of_proxy_holds() {
+    replay("proxy", audience_kit::fuzzing::proxy);
+}

@@ -1,0 +1,52 @@
+//! Target `report`: datagrams of strangers, told to a node with two members.
+//!
+//! Owns the bounds that hold whatever others say: one form for each datagram, a bounded memory, and no more to do at a time than
+//! there is time.
+
+use std::time::Duration;
+
+use audience_meter::collections::tick::{Now, Tick};
+use audience_meter::meter::news::NodeId;
+use audience_meter::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
+use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
+
+/// Few, so that limits are reached.
+const NODES_MAX: usize = 3;
+const NAMESPACES_MAX: usize = 4;
+
+/// Target `report`: datagrams, each behind two bytes of its length, told to a node with two members.
+///
+/// # Panics
+/// If what is decoded is not encoded as the same bytes, or the node's book does not balance, or it remembers more nodes or
+/// namespaces than it may, or has more to do at a time than there is time.
+pub fn report(mut bytes: &[u8]) {
+    let scope = Scope { id: 0, key: None };
+    let delay = Duration::from_secs(1);
+    let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay };
+    let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay };
+    let cluster = ClusterRules { nodes_max: NODES_MAX, namespaces_max: NAMESPACES_MAX, ..ClusterRules::default() };
+    let mut meter = Meter::new(rules, NodeId(1), Some(cluster));
+    let mut now = Now { tick: Tick(100), unix_ms: 1_700_000_000_000 };
+    meter.join(1, "a", Some("u"), now);
+    meter.join(2, "b", None, now);
+    while let Some((&[low, high], rest)) = bytes.split_first_chunk() {
+        let length = usize::from(u16::from_le_bytes([low, high]));
+        // The top bits pass time, so that silence and questions come into it.
+        now.tick = Tick(now.tick.0 + (length >> 11) as u64 * 20);
+        let (datagram, rest) = rest.split_at_checked(length & 0x7ff).unwrap_or((rest, &[]));
+        bytes = rest;
+        if let Ok(heard) = report::decode(datagram, &scope) {
+            assert_eq!(report::encode(&heard, &scope), datagram, "there is one form");
+            let _ = meter.receive(&heard, now);
+        }
+        meter.handle_timeout(now, true);
+        assert!(meter.poll_timeout().is_none_or(|next| next > now.tick), "the shell would spin");
+        while let Some(output) = meter.poll_output() {
+            if let Output::Send(datagram) = output {
+                assert!(report::encode(&datagram, &scope).len() <= DATAGRAM_MAX);
+            }
+        }
+        assert!(meter.nodes(now).count() <= NODES_MAX);
+        assert!(meter.namespaces_from(0).count() <= 2 + NODES_MAX * 5 * NAMESPACES_MAX);
+    }
+}

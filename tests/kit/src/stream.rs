@@ -1,0 +1,232 @@
+//! One member: an open event stream, its head, and the blocks that arrive in it.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::exchange::read_some;
+use crate::{Daemon, Deadline, SOON, connect, contains, join_request, lossy};
+
+/// One block of an event stream, as old clients tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// `retry: <ms>`
+    Retry(u64),
+    /// `data: <integer>`
+    Count(u64),
+    /// `data: <anything else>`
+    Message(String),
+    /// What tells a superseded member to stay away.
+    Farewell,
+    /// A line that starts with a colon.
+    Comment,
+    /// The end of the body.
+    Closed,
+}
+
+/// A part of the body of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Lines, without the empty one that ends them.
+    Lines(String),
+    /// The end of the body.
+    End,
+}
+
+/// An open stream whose head has been read.
+pub struct Stream {
+    /// The connection, of which the head and some of the body have been read.
+    pub socket: TcpStream,
+    /// The head of the reply, without the empty line that ends it.
+    pub head: String,
+    pending: Vec<u8>,
+    closed: bool,
+}
+
+impl Stream {
+    /// Joins `target` as a page does.
+    #[track_caller]
+    pub fn join(address: SocketAddr, target: &str) -> Self {
+        Self::open(address, join_request(target, ""))
+    }
+
+    /// Sends a request that should open a stream, and reads the head.
+    #[track_caller]
+    pub fn open(address: SocketAddr, request: impl AsRef<[u8]>) -> Self {
+        let mut socket = connect(address);
+        socket.write_all(request.as_ref()).unwrap();
+        Self::over(socket)
+    }
+
+    /// Reads the head of a stream that was asked for on `socket`.
+    #[track_caller]
+    pub fn over(socket: TcpStream) -> Self {
+        let mut stream = Stream::of_body(socket);
+        let deadline = Deadline::after(SOON);
+        while !contains(&stream.pending, b"\r\n\r\n") {
+            let more = stream.fill(deadline);
+            assert!(more && !stream.closed, "no head of a stream: {:?}", lossy(&stream.pending));
+        }
+        let end = stream.pending.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        stream.head = lossy(&stream.pending[..end]);
+        stream.pending.drain(..end + 4);
+        assert!(stream.head.starts_with("HTTP/1.1 200 OK\r\n"), "{:?}", stream.head);
+        assert!(stream.head.contains("\r\nContent-Type: text/event-stream\r\n"), "{}", stream.head);
+        stream
+    }
+
+    /// A stream of which `socket` brings the body alone: somebody else has read the head.
+    pub fn of_body(socket: TcpStream) -> Self {
+        Stream { socket, head: String::new(), pending: Vec::new(), closed: false }
+    }
+
+    /// Takes in what comes until `deadline`; false if nothing did.
+    #[track_caller]
+    fn fill(&mut self, deadline: Deadline) -> bool {
+        let Some(bytes) = read_some(&mut self.socket, deadline) else {
+            return false;
+        };
+        self.closed |= bytes.is_empty();
+        self.pending.extend(bytes);
+        true
+    }
+
+    /// The next `count` bytes of the body.
+    #[track_caller]
+    pub fn take(&mut self, count: usize) -> Vec<u8> {
+        let deadline = Deadline::after(SOON);
+        while self.pending.len() < count {
+            let more = self.fill(deadline);
+            assert!(more && !self.closed, "{} of {count} bytes", self.pending.len());
+        }
+        self.pending.drain(..count).collect()
+    }
+
+    /// The next block, or nothing if none came `within` that time.
+    #[track_caller]
+    pub fn next(&mut self, within: Duration) -> Option<Event> {
+        Some(match self.next_block(within)? {
+            Block::Lines(block) => read_block(&block),
+            Block::End => Event::Closed,
+        })
+    }
+
+    /// The next block as it is, or nothing if none came `within` that time.
+    #[track_caller]
+    pub fn next_block(&mut self, within: Duration) -> Option<Block> {
+        let deadline = Deadline::after(within);
+        loop {
+            if let Some(end) = self.pending.windows(2).position(|two| two == b"\n\n") {
+                let block = self.pending.drain(..end + 2).take(end).collect::<Vec<_>>();
+                return Some(Block::Lines(lossy(&block)));
+            }
+            if self.closed {
+                assert!(self.pending.is_empty(), "half a block: {:?}", lossy(&self.pending));
+                return Some(Block::End);
+            }
+            if !self.fill(deadline) {
+                return None;
+            }
+        }
+    }
+
+    /// The next block that is neither `retry:` nor a comment.
+    #[track_caller]
+    pub fn next_event(&mut self, within: Duration) -> Option<Event> {
+        let deadline = Deadline::after(within);
+        loop {
+            let event = self.next(deadline.left().unwrap_or_default())?;
+            if !matches!(event, Event::Retry(_) | Event::Comment) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The next event, which must be a count and come `within` that time.
+    #[track_caller]
+    pub fn next_count(&mut self, within: Duration) -> u64 {
+        match self.next_event(within) {
+            Some(Event::Count(count)) => count,
+            other => panic!("wanted a count within {within:?}, got {other:?}"),
+        }
+    }
+
+    /// Fails unless the next event is this count.
+    #[track_caller]
+    pub fn expect_count(&mut self, count: u64) {
+        self.expect(&Event::Count(count));
+    }
+
+    /// Fails unless the next event is this one.
+    #[track_caller]
+    pub fn expect(&mut self, event: &Event) {
+        let next = self.next_event(SOON);
+        assert_eq!(next.as_ref(), Some(event), "within {SOON:?}");
+    }
+
+    /// Reads counts until this one comes.
+    #[track_caller]
+    pub fn wait_count(&mut self, count: u64) {
+        let deadline = Deadline::after(SOON);
+        while self.next_count(deadline.left().unwrap_or_default()) != count {}
+    }
+
+    /// Reads on through counts to the farewell and the end.
+    #[track_caller]
+    pub fn wait_farewell(&mut self) {
+        let deadline = Deadline::after(SOON);
+        loop {
+            match self.next_event(deadline.left().unwrap_or_default()) {
+                Some(Event::Count(_)) => {}
+                Some(Event::Farewell) => return self.expect_closed(),
+                other => panic!("wanted a farewell, got {other:?}"),
+            }
+        }
+    }
+
+    /// Fails unless the body ends now, without another event.
+    #[track_caller]
+    pub fn expect_closed(&mut self) {
+        self.expect(&Event::Closed);
+    }
+
+    /// Fails if an event or the end comes within `this_long`.
+    #[track_caller]
+    pub fn expect_silence(&mut self, this_long: Duration) {
+        let event = self.next_event(this_long);
+        assert_eq!(event, None, "in what should be {this_long:?} of silence");
+    }
+}
+
+#[track_caller]
+fn read_block(block: &str) -> Event {
+    if block == "id: farewell\nretry: -1" {
+        return Event::Farewell;
+    }
+    if block.starts_with(':') {
+        return Event::Comment;
+    }
+    assert!(!block.contains('\n'), "a block of more than one line: {block:?}");
+    match (block.strip_prefix("retry: "), block.strip_prefix("data: ")) {
+        (Some(retry), _) => Event::Retry(retry.parse().unwrap()),
+        (_, Some(data)) => match data.parse() {
+            Ok(count) if format!("{count}") == data => Event::Count(count),
+            _ => Event::Message(data.to_owned()),
+        },
+        _ => panic!("not a block of an event stream: {block:?}"),
+    }
+}
+
+/// A member of `target` that has heard its first count, and this count.
+#[track_caller]
+pub fn member(daemon: &Daemon, target: &str) -> (Stream, u64) {
+    let mut stream = Stream::join(daemon.audience(), target);
+    let first = stream.next_count(SOON);
+    (stream, first)
+}
+
+/// So many members of `target`, each of which has heard its first count.
+#[track_caller]
+pub fn members(daemon: &Daemon, target: &str, count: usize) -> Vec<Stream> {
+    (0..count).map(|_| member(daemon, target).0).collect()
+}
