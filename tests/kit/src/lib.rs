@@ -14,6 +14,7 @@ mod ports;
 mod process;
 mod program;
 mod readme;
+mod sockets;
 mod stream;
 mod torture;
 
@@ -26,5 +27,6 @@ pub use ports::{free_port, has_ipv6};
 pub use process::{children, end, is_there, isolate, show, tell};
 pub use program::{beside_this, program, source};
 pub use readme::readme_script;
+pub use sockets::{connect_from, reset_on_close};
 pub use stream::{Block, Event, Stream, member, members};
 pub use torture::is_tortured;

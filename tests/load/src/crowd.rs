@@ -13,7 +13,7 @@ use super::protocol::{Delivery, Received};
 use super::{Result, now, unix_ns};
 
 /// The token of the pipe with the orders; members have lesser ones.
-const ORDERS: usize = usize::MAX;
+const ORDERS: usize = usize::MAX - 1;
 
 /// Joins from one address of this machine, before it is the turn of the next: a fraction of its ports, for the port of a
 /// stream that was closed stays taken for a minute.

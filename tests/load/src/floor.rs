@@ -66,7 +66,7 @@ fn accept_all(
     streams: &mut Vec<Option<TcpStream>>,
     scratch: &mut [u8],
 ) -> Result<()> {
-    while let Some(stream) = accept(audience).map(TcpStream::from) {
+    while let Some(stream) = accept(audience) {
         let place = usize::try_from(stream.as_raw_fd())?;
         epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, place as u64))?;
         if place >= streams.len() {
@@ -90,7 +90,7 @@ fn answer(mut stream: &TcpStream, scratch: &mut [u8]) -> bool {
 
 /// Answers each request to the notification port after a message to all streams.
 fn send_all(notification: &TcpListener, streams: &[Option<TcpStream>], scratch: &mut [u8]) {
-    while let Some(mut request) = accept(notification).map(TcpStream::from) {
+    while let Some(mut request) = accept(notification) {
         if request.set_nonblocking(false).is_err() || request.read(scratch).is_err() {
             continue;
         }

@@ -11,7 +11,7 @@
 //! | `server`, `daemon`, `pages`, `process`, `floor` | the measured side: processes, their pages, what they have spent |
 //! | `parts`, `protocol`, `part` | the crowd, in several processes, and the lines by which they are ordered |
 //! | `crowd`, `member` | the streams that one of those processes holds |
-//! | `poll`, `sockets` | the instrument's own epoll and its sockets |
+//! | `poll`, `sockets` | the instrument's own epoll, and the floor's sockets |
 //! | `stream`, `watchers` | single streams beside the crowd, and streams that watch all events |
 //! | `figures`, `report`, `plot` | numbers, tables, JSON and the picture |
 //!

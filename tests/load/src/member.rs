@@ -7,9 +7,11 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use audience_kit::connect_from;
+
+use super::Result;
 use super::poll::Poll;
 use super::protocol::Received;
-use super::{Result, sockets};
 
 /// How long a connection may take: far more than a retransmission, which an overflowing backlog costs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,7 +74,7 @@ impl Member {
         namespace: &str,
     ) -> Result<Self> {
         let connected = match (source, audience) {
-            (Some(source), SocketAddr::V4(audience)) => sockets::connect(source, audience),
+            (Some(source), SocketAddr::V4(audience)) => connect_from(source, audience),
             _ => TcpStream::connect_timeout(&audience, CONNECT_TIMEOUT),
         };
         let stream = connected.map_err(|error| {

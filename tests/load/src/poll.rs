@@ -15,8 +15,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::Result;
 
-/// The token of the signals; sources have lesser ones.
-const SIGNALS: u64 = u64::MAX;
+/// The token of the signals, which no source may have.
+const SIGNALS: usize = usize::MAX;
 
 /// Events that one wait takes. A read is about 2 us, so a batch is over within 0.2 ms.
 const EVENTS_PER_WAIT: usize = 64;
@@ -37,12 +37,13 @@ impl Poll {
         mask.thread_block()?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
+        epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS as u64))?;
         Ok(Self { epoll, signals, events: [EpollEvent::empty(); EVENTS_PER_WAIT] })
     }
 
-    /// Watches a source for bytes to read, until its last descriptor is closed.
+    /// Watches a source for bytes to read, until its last descriptor is closed. The token is less than `usize::MAX`.
     pub(super) fn add(&self, source: impl AsFd, token: usize) -> Result<()> {
+        debug_assert_ne!(token, SIGNALS, "the signals have this token");
         Ok(self.epoll.add(source, EpollEvent::new(EpollFlags::EPOLLIN, token as u64))?)
     }
 
@@ -61,11 +62,12 @@ impl Poll {
             Err(error) => return Err(error.into()),
         };
         for event in &self.events[..count] {
-            if event.data() == SIGNALS {
+            let token = usize::try_from(event.data())?;
+            if token == SIGNALS {
                 let signal = self.signals.read_signal()?.map_or(0, |signal| signal.ssi_signo);
                 return Err(format!("ended by signal {signal}").into());
             }
-            ready.push(usize::try_from(event.data())?);
+            ready.push(token);
         }
         Ok(())
     }

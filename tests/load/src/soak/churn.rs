@@ -9,13 +9,15 @@ use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
+use audience_kit::connect_from;
+
 use super::chance::Chance;
 use super::visits::{Read, Visit, Visitor, Visits};
 use crate::crowd::{SCRATCH_BYTES, last_of_source};
 use crate::member::Member;
 use crate::poll::Poll;
 use crate::protocol::Received;
-use crate::{Result, now, sockets};
+use crate::{Result, now};
 
 /// Events that are there all the time; each has half as many members as the one before.
 pub(super) const EVENTS: usize = 8;
@@ -235,7 +237,7 @@ impl Churn {
             (false, false) => LONG,
         });
         let source = Ipv4Addr::new(127, 1, 0, last_of_source(self.happened.joins));
-        let begun = sockets::connect(source, self.audience)
+        let begun = connect_from(source, self.audience)
             .map_err(Into::into)
             .and_then(|stream| if is_half { self.send_half(stream) } else { self.join(stream) });
         match begun {

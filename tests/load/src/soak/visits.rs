@@ -9,12 +9,12 @@ use std::io::{ErrorKind, Read as _};
 use std::net::TcpStream;
 use std::time::Instant;
 
+use audience_kit::reset_on_close;
 use slab::Slab;
 
 use crate::Result;
 use crate::member::Member;
 use crate::protocol::Received;
-use crate::sockets::reset_on_close;
 
 /// All visits.
 #[derive(Default)]
