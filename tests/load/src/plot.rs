@@ -79,7 +79,7 @@ pub(super) fn svg(growth: &Growth) -> Result<String> {
         legend(&header, &rows)?;
         for (row, area) in rows.iter().zip(panels.split_evenly((2, 1))) {
             let (head, area) = area.split_vertically(ROW_HEAD_PX * UNIT);
-            head.draw(&text(&row.head, (28, 4), 14, INK))?;
+            head.draw(&heading(&row.head, (28, 4), 14))?;
             for (column, panel) in
                 area.margin(0, 0, 20 * UNIT, 20 * UNIT).split_evenly((1, KEYS.len())).iter().enumerate()
             {
@@ -118,6 +118,13 @@ fn text(words: &str, (x, y): (i32, i32), size_px: u32, color: RGBColor) -> Text<
     Text::new(words.to_owned(), (x * unit, y * unit), font(size_px, color))
 }
 
+/// The same in bold.
+fn heading(words: &str, (x, y): (i32, i32), size_px: u32) -> Text<'_, (i32, i32), String> {
+    let (unit, style) = (UNIT.cast_signed(), font(size_px, INK));
+    let style = TextStyle { font: style.font.style(FontStyle::Bold), ..style };
+    Text::new(words.to_owned(), (x * unit, y * unit), style)
+}
+
 fn font(size_px: u32, color: RGBColor) -> TextStyle<'static> {
     // plotters makes text smaller by this, as fonts have room above their letters.
     (FONT, f64::from(size_px * UNIT) * 1.24).into_font().color(&color)
@@ -125,7 +132,7 @@ fn font(size_px: u32, color: RGBColor) -> TextStyle<'static> {
 
 /// The title, and the meaning of the lines.
 fn legend(area: &Area<'_>, rows: &[Row]) -> Result<()> {
-    area.draw(&text(TITLE, (28, 22), 20, INK))?;
+    area.draw(&heading(TITLE, (28, 22), 20))?;
     let unit = UNIT.cast_signed();
     let mut x = 28;
     for side in [Side::Daemon, Side::Floor].into_iter().filter(|side| rows::has(rows, *side)) {
@@ -166,17 +173,17 @@ fn draw_panel(area: &Area<'_>, row: &Row, column: usize, most: f64) -> Result<()
     let mut chart = ChartBuilder::on(area)
         .caption(rows::caption(row, column), caption)
         .margin(6 * UNIT)
-        .x_label_area_size(38 * UNIT)
+        .x_label_area_size(34 * UNIT)
         .y_label_area_size(44 * UNIT)
         .build_cartesian_2d(range, 0.0..most * 1.08)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .light_line_style(PAPER)
+        .max_light_lines(0)
         .bold_line_style(GRID.stroke_width(UNIT))
         .axis_style(GRID.stroke_width(UNIT))
         .x_labels(row.amounts.len())
-        .y_labels(5)
+        .y_labels(7)
         .x_label_formatter(&|amount| rows::grouped(*amount, 0))
         .y_label_formatter(&|value| rows::axis_number(*value, most))
         .label_style(font(11, FAINT_INK))
