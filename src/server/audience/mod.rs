@@ -215,9 +215,9 @@ impl Service {
         };
         self.tally.joins += 1;
         let total = if is_counted {
-            self.meter.join(asker.id, namespace, uuid, now)
+            self.meter.join(asker.id.into(), namespace, uuid, now)
         } else {
-            self.meter.join_uncounted(asker.id, namespace, uuid, now)
+            self.meter.join_uncounted(asker.id.into(), namespace, uuid, now)
         };
         if let Some(total) = total {
             sse::push_count(&mut self.out, total);
@@ -260,15 +260,15 @@ impl Service {
 
     /// A connection is gone.
     pub(in crate::server) fn leave(&mut self, id: ConnId, now: Now) {
-        self.meter.leave(id, now);
-        self.watches.leave(id, &mut self.meter);
+        self.meter.leave(id.into(), now);
+        self.watches.leave(id.into(), &mut self.meter);
         self.release(id, now);
     }
 
     /// A member counts no more, so another of its address may.
     pub(in crate::server) fn release(&mut self, id: ConnId, now: Now) {
         if let Some(next) = self.addresses.as_mut().and_then(|addresses| addresses.leave(id)) {
-            self.meter.count(next, now);
+            self.meter.count(next.into(), now);
         }
     }
 
@@ -276,7 +276,7 @@ impl Service {
     /// is said, what is told until then would be one short.
     fn release_claimant(&mut self, namespace: &str, uuid: &str, now: Now) {
         if let Some(claimant) = self.meter.claimant(namespace, uuid) {
-            self.release(claimant, now);
+            self.release(claimant.into(), now);
         }
     }
 

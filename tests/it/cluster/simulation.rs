@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 use std::time::Duration;
 
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
 use audience_meter::meter::news::{Datagram, News, NodeId};
 use audience_meter::meter::{
@@ -262,7 +263,7 @@ impl World {
             clock_ms: if self.has_one_clock { 0 } else { i64::try_from(self.random.below(4_000)).unwrap() - 2_000 },
             members: BTreeMap::new(),
             uncounted: BTreeSet::new(),
-            next_member: 0,
+            next_member: MemberId::FIRST,
             busy_turns: 0,
             buffer: Vec::new(),
             heard: Vec::new(),
@@ -409,7 +410,7 @@ impl World {
         let node = &mut self.nodes[index];
         // One that is heard of again, after it was forgotten, is another.
         node.least.retain(|name, _| node.meter.find(name).is_some());
-        for (id, namespace) in node.meter.namespaces_from(0) {
+        for (id, namespace) in node.meter.namespaces() {
             assert!(namespace.total() < 1 << 32, "a count below zero");
             // Not at each tick: it would take most of the time.
             if !self.tick.is_multiple_of(16) {
@@ -467,7 +468,7 @@ impl World {
         if node.is_paused {
             return;
         }
-        node.next_member += 1;
+        node.next_member = node.next_member.next();
         node.members.insert(node.next_member, (name, None));
         node.uncounted.insert(node.next_member);
         node.meter.join_uncounted(node.next_member, name, None, now);
@@ -515,7 +516,7 @@ impl World {
             return;
         }
         *self.joined.entry(name).or_default() += 1;
-        node.next_member += 1;
+        node.next_member = node.next_member.next();
         node.members.insert(node.next_member, (name, uuid));
         let visit = Visit { came: self.tick, left: None };
         node.visits.entry(name).or_default().insert(node.next_member, visit);
@@ -621,7 +622,7 @@ impl World {
         for (index, node) in self.nodes.iter().enumerate() {
             let told: BTreeMap<&str, (u64, u64)> = node
                 .meter
-                .namespaces_from(0)
+                .namespaces()
                 .map(|(_, namespace)| (namespace.name(), (namespace.total(), namespace.uncounted())))
                 .filter(|&(_, told)| told != (0, 0))
                 .collect();
@@ -636,7 +637,7 @@ impl World {
                 .nodes
                 .iter()
                 .map(|node| {
-                    let namespace = node.meter.namespaces_from(0).find(|(_, namespace)| namespace.name() == name);
+                    let namespace = node.meter.namespaces().find(|(_, namespace)| namespace.name() == name);
                     namespace.map(|(_, namespace)| namespace.connections())
                 })
                 .collect();

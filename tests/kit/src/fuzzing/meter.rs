@@ -16,6 +16,7 @@ mod time;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::NodeId;
 use audience_meter::meter::{ClusterRules, MemberId, Meter, NAME_MAX, NotifyRule, Rules};
@@ -36,7 +37,7 @@ const UUIDS: [&str; 3] = ["u", "v", LONG];
 const OPERATIONS_MAX: usize = 1_500;
 
 /// How many members a node has at most, and how many walks go along them.
-const MEMBERS_MAX: MemberId = 48;
+const MEMBERS_MAX: u32 = 48;
 const WALKS_MAX: usize = 4;
 
 /// One node, and what must be true of it.
@@ -178,7 +179,7 @@ impl World<'_> {
         let now = self.now;
         let node = self.here();
         let is_free = |key: &MemberId| node.book.all().all(|(_, present)| present.member != *key);
-        let Some(member) = (0..MEMBERS_MAX).find(is_free) else { return };
+        let Some(member) = (0..MEMBERS_MAX).map(MemberId::new).find(is_free) else { return };
         let earlier = uuid.and_then(|uuid| node.book.holder(name, uuid)).map(|present| present.member);
         node.book.enter(member, name, uuid);
         let told = if is_to_be_counted {
@@ -226,7 +227,7 @@ impl World<'_> {
         let now = self.now;
         let node = self.here();
         let is_free = |key: &MemberId| node.book.all().all(|(_, present)| present.member != *key);
-        if let Some(member) = (0..=MEMBERS_MAX).find(is_free) {
+        if let Some(member) = (0..=MEMBERS_MAX).map(MemberId::new).find(is_free) {
             node.meter.leave(member, now);
             self.expect_no_farewell(self.at);
         }
@@ -299,7 +300,7 @@ impl World<'_> {
         let now = self.now;
         if is_polite {
             let node = self.here();
-            for member in 0..MEMBERS_MAX {
+            for member in (0..MEMBERS_MAX).map(MemberId::new) {
                 node.meter.leave(member, now);
                 node.book.leave(member, now.tick);
             }
@@ -317,7 +318,7 @@ impl World<'_> {
     fn check(&mut self) {
         for node in &mut self.nodes {
             node.book.check(&mut node.meter, self.now);
-            let totals: u64 = node.meter.namespaces_from(0).map(|(_, namespace)| namespace.total()).sum();
+            let totals: u64 = node.meter.namespaces().map(|(_, namespace)| namespace.total()).sum();
             let others: u64 = node.meter.nodes(self.now).map(|other| other.members).sum();
             // Those who are gone may still be on their way off the counts.
             assert!(totals >= node.meter.own_members() + others, "all totals are own members and those of others");

@@ -240,7 +240,7 @@ impl Book {
     /// Compares the books, after anything whatever.
     pub(super) fn check(&mut self, meter: &mut Meter, at: Now) {
         let now = at.tick;
-        let remembered: Vec<NamespaceId> = meter.namespaces_from(0).map(|(id, _)| id).collect();
+        let remembered: Vec<NamespaceId> = meter.namespaces().map(|(id, _)| id).collect();
         for (&name, page) in &mut self.pages {
             let found = meter.find(name);
             let has_walk = self.walks.iter().any(|walk| walk.name == name);
