@@ -5,20 +5,21 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
+use audience_kit::Chance as Sequence;
 
 /// A sequence of numbers.
-pub(super) struct Chance(Rng);
+pub(super) struct Chance(Sequence);
 
 impl Chance {
     /// One of the sequences of a seed.
     pub(super) fn new(seed: u64, sequence: u64) -> Self {
-        Self(Rng::with_seed(Rng::with_seed(seed).u64(..) ^ sequence))
+        Self(Sequence::new(Sequence::new(seed).draw() ^ sequence.wrapping_mul(0xd1b5_4a32_d192_ed03)))
     }
 
-    /// A number below `end`, which is not 0.
+    /// A number below `end`, which is not 0; small numbers are a bit likelier, which does not matter.
     pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0.usize(..end)
+        let end = u64::try_from(end).unwrap_or(u64::MAX);
+        usize::try_from(self.0.draw() % end).unwrap_or(0)
     }
 
     /// Whether the one case of `cases` is this one.
@@ -28,12 +29,13 @@ impl Chance {
 
     /// How many coins show heads before the first tails.
     pub(super) fn heads(&mut self) -> usize {
-        usize::try_from(self.0.u64(..).trailing_zeros()).unwrap_or(0)
+        usize::try_from(self.0.draw().trailing_zeros()).unwrap_or(0)
     }
 
-    /// A time from `least` to `most`.
+    /// A time from `least` to `most`, which is not less.
     pub(super) fn between(&mut self, (least, most): (Duration, Duration)) -> Duration {
-        least + most.saturating_sub(least).mul_f64(self.0.f64())
+        let span_us = u64::try_from(most.saturating_sub(least).as_micros()).unwrap_or(u64::MAX - 1);
+        least + Duration::from_micros(self.0.draw() % (span_us + 1))
     }
 }
 
