@@ -9,6 +9,10 @@
 //! who came and left when; without crashes every node has to come to the same, exactly, once all have left.
 //!
 //! `METER_SEED=<n>` runs one seed alone; a failing one is named by the panic. `METER_SEEDS=<n>` runs that many.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `endings` | the end of events |
 
 mod endings;
 
