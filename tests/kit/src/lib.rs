@@ -16,6 +16,7 @@ mod program;
 mod readme;
 mod stream;
 mod torture;
+pub mod world;
 
 pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
 pub use daemon::Daemon;
