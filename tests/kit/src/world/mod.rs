@@ -24,6 +24,7 @@ mod settle;
 mod strangers;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use audience_meter::collections::tick::Now;
 use audience_meter::meter::Rejection;
@@ -44,6 +45,10 @@ use strangers::{STRANGERS, Stranger};
 
 /// How many operations of a script are carried out: a seed makes about 1,400.
 const OPERATIONS_MAX: usize = 2_000;
+
+/// With a clean delay up to this, a node may forget an event in the very tick in which it receives that there was one: the event
+/// was left so long ago elsewhere.
+const SOON_FORGOTTEN: Duration = Duration::from_mins(1);
 
 /// Some nodes, a network between them, and an observer.
 pub struct World {
@@ -250,16 +255,21 @@ impl World {
         if self.nodes[index].is_paused {
             return;
         }
+        if self.nodes[index].buffer.is_empty() && self.nodes[index].due().is_none_or(|due| due > self.clock.tick) {
+            return;
+        }
         let (batch, has_heard_all) = self.nodes[index].take_batch();
         for (arrived_at, bytes) in &batch {
             self.receive_bytes(index, bytes, *arrived_at);
         }
-        let now = self.nodes[index].now(&self.clock);
-        if !batch.is_empty() {
-            // The book is to know of an event that is heard of now before it is forgotten, which may be in this tick.
-            self.nodes[index].check(now);
+        let node = &mut self.nodes[index];
+        let is_due = node.due().is_some_and(|due| due <= self.clock.tick);
+        // The book has to know of an event that this node has just received before the node forgets it, which may be in this
+        // tick.
+        if !is_due || self.setting.rules.namespace_clean_delay <= SOON_FORGOTTEN {
+            node.check(node.now(&self.clock));
         }
-        if self.nodes[index].due().is_some_and(|due| due <= self.clock.tick) {
+        if is_due {
             self.wake(index, has_heard_all);
         }
     }
