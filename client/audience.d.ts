@@ -17,7 +17,7 @@ export interface AudienceOptions {
   /** Leaves for good when it is aborted. */
   signal?: AbortSignal;
   /**
-   * A stream that has been silent for so long is joined anew; 0 to disable. Default 75,000: three times the daemon's
+   * The silence, in ms, after which a stream is joined anew; 0 to disable. Default 75,000: three times the daemon's
    * --notify-max-delay. Raise it where that is more than 25 s.
    */
   silenceMs?: number;
@@ -58,7 +58,7 @@ export type AudienceState = 'connecting' | 'open' | 'paused' | 'closed';
 export interface AudienceEventMap {
   /** Counted in: the first count after joining, or after coming back, has arrived. */
   open: CustomEvent<null>;
-  /** The total; told again now and then even when it is the same. */
+  /** The total; it is repeated now and then even when it is the same. */
   count: CustomEvent<number>;
   message: CustomEvent<AudienceMessage>;
   error: CustomEvent<AudienceError>;
@@ -70,7 +70,7 @@ export interface AudienceEventMap {
 /** A membership of one event. */
 export declare class Audience extends EventTarget implements AsyncIterable<number> {
   constructor(url: string | URL, options?: AudienceOptions);
-  /** The last total told, null before the first. */
+  /** The last total, null before the first. */
   readonly total: number | null;
   readonly state: AudienceState;
   /** Calls back with each total. Returns a function that ends this. */
@@ -108,11 +108,11 @@ export declare class Audience extends EventTarget implements AsyncIterable<numbe
 
 /**
  * Joins the event at `url`: `http://host/namespace`, or `http://host/namespace/uuid` for a daemon with --enable-uuid.
- * What can go wrong is told by `onError`; nothing is thrown.
+ * Failures go to `onError`; nothing is thrown.
  */
 export declare function audience(url: string | URL, options?: AudienceOptions): Audience;
 
-/** `<audience-meter src="..." shared uuid pause-when-hidden>`; its attribute `state` tells the state, for styles. */
+/** `<audience-meter src="..." shared uuid pause-when-hidden>`; its attribute `state` has the state, for styles. */
 export interface AudienceMeterElement extends HTMLElement {
   /** What is shown, null without `src` and outside of a document. */
   readonly audience: Audience | null;

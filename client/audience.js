@@ -1,18 +1,18 @@
-// audience.js: joins an event of an Audience Meter and tells how many are there. An ES module, no build step:
+// audience.js: joins an event of an Audience Meter and gives the number of viewers. An ES module, no build step:
 //
 //     import { audience } from 'http://YOUR-SERVER.COM/client/audience.js';
 //     const event = audience('http://YOUR-SERVER.COM/my-event');
 //     event.onCount((total) => { document.getElementById('total').textContent = total; });
 //
-// or, with no line of script of one's own, by the element that it defines:
+// or, without a line of your own script, by the element that it defines:
 //
 //     <script type="module" src="http://YOUR-SERVER.COM/client/audience.js"></script>
 //     <audience-meter src="http://YOUR-SERVER.COM/my-event">–</audience-meter>
 //
 // Three classes, each knows the next: Audience (what a page sees), Shared (one stream for all tabs), Stream (one
-// EventSource, and when to come back after it was lost). Whoever makes one of the last two is its `listener`, with
-//   isNew()               whether nothing was ever heard of the event: only then may its address be wrong
-//   hear(data)            for each line of the stream
+// EventSource, and when to come back after it was lost). The maker of one of the last two is its `listener`, with
+//   isNew()               whether no count has ever arrived: only then may its address be wrong
+//   receive(data)         for each line of the stream
 //   lose(message, final)  for each interruption; `final` when it will not come back
 //
 // Does not know: browsers without EventSource. `classic/` builds scripts for them out of this file.
@@ -30,10 +30,10 @@ const RETRY_MAX_MS = 60_000;
 /** Three times the delay after which a daemon repeats its count (`--notify-max-delay`, 25 s). */
 const SILENCE_MS = 75_000;
 
-/** How long a server may take to say why it refuses the stream. */
+/** The time that a server may take to say why it refuses the stream. */
 const REASON_MAX_MS = 10_000;
 
-/** How long the tab that holds the stream may take to answer another, before that takes the stream over. */
+/** The time in which the tab that holds the stream has to answer; past it, the asking tab takes the stream over. */
 const ANSWER_MAX_MS = 2_000;
 
 /** `readyState` of an EventSource that does not come back by itself. */
@@ -41,7 +41,7 @@ const CLOSED = 2;
 
 /**
  * Joins the event at `url`, which is `http://host/namespace` or, for a daemon with --enable-uuid,
- * `http://host/namespace/uuid`. What can go wrong is told by `onError`; nothing is thrown. Options: audience.d.ts.
+ * `http://host/namespace/uuid`. Failures go to `onError`; nothing is thrown. Options: audience.d.ts.
  */
 export function audience(url, options) {
   return new Audience(url, options);
@@ -50,14 +50,14 @@ export function audience(url, options) {
 /**
  * A membership of one event. Its events:
  *   open     counted in: the first count after joining, or after coming back, has arrived
- *   count    `detail` is the total, a number; told again now and then even when it is the same
+ *   count    `detail` is the total, a number; it is repeated now and then even when it is the same
  *   message  `detail` is {service, text}, both as they were sent: percent-encoding is not undone
  *   error    `detail` is {message, final}; when `final`, it does not come back
  *   state    `detail` is the new state
  *   close    it was closed, or ended by itself
  */
 export class Audience extends EventTarget {
-  /** The last total told, null before the first. */
+  /** The last total, null before the first. */
   total = null;
 
   /** 'connecting', 'open', 'paused' (the page is hidden, or kept for the way back) or 'closed', for good. */
@@ -65,7 +65,7 @@ export class Audience extends EventTarget {
 
   #url;
   #options;
-  /** The Stream or Shared that is listened to; null while paused or closed. */
+  /** The Stream or Shared in use; null while paused or closed. */
   #line = null;
   #left = false;
   #unlisten = [];
@@ -82,7 +82,7 @@ export class Audience extends EventTarget {
       this.#url = addressOf(url, options.uuid);
     } catch {
       this.state = 'closed';
-      setTimeout(() => this.#bury(`${url} is no address of an event`)); // there is nobody yet to hear it
+      setTimeout(() => this.#bury(`${url} is no address of an event`)); // no listener can be there yet
       return;
     }
     this.#on(signal, 'abort', () => this.close());
@@ -133,13 +133,13 @@ export class Audience extends EventTarget {
       const Line = this.#options.shared && canShare() ? Shared : Stream;
       this.#line = new Line(this.#url, this.#options, {
         isNew: () => this.total === null,
-        hear: (data) => this.#hear(data),
+        receive: (data) => this.#receive(data),
         lose: (message, final) => (final ? this.#bury(message) : this.#falter(message)),
       });
     }
   }
 
-  #hear(data) {
+  #receive(data) {
     const what = /^(?:(\d+)|([^=]+)=([^]*))$/.exec(data) || [];
     if (this.state === 'connecting') {
       this.#become('open');
@@ -222,7 +222,7 @@ class Stream {
     this.#options = options;
     this.#listener = listener;
     this.#unlisten = [
-      // Nothing tells a browser that the other end of a connection has become unreachable; this does.
+      // A browser does not notice that the other end of a connection has become unreachable; this timer does.
       listen(globalThis, 'offline', () => {
         if (this.#answered) this.#comeBack('this device is offline');
       }),
@@ -251,7 +251,7 @@ class Stream {
     source.onmessage = ({ data }) => {
       this.#failures = 0;
       this.#watch();
-      this.#listener.hear(data);
+      this.#listener.receive(data);
     };
     source.onerror = ({ code }) => this.#lost(source.readyState === CLOSED, code);
     this.#watch();
@@ -266,11 +266,11 @@ class Stream {
     this.#known = this.#answered = false;
   }
 
-  // Three ways back, by who knows best when. A stream that ends is left to the browser: it alone has read `retry:`,
-  // and it sends the Last-Event-ID by which the daemon knows whom it has sent away. When nobody answers, the browser
+  // Three ways back. A stream that ends is left to the browser: it alone has read `retry:`, and it sends the
+  // Last-Event-ID by which the daemon recognises a stream that it has sent away. When no server answers, the browser
   // would knock at the same pace for ever, so the page takes over with growing waits, never shorter than the
   // browser's last one. A status other than 200 closes an EventSource for good, so the page has to come back itself,
-  // unless it is not wanted.
+  // unless the daemon refuses it.
   #lost(closed, status) {
     const first = this.#firstAttempt && !this.#known && this.#listener.isNew();
     const gapMs = Date.now() - this.#lostAt;
@@ -304,7 +304,7 @@ class Stream {
     }
   }
 
-  /** Full jitter: those who were cut off together do not come back together. */
+  /** Full jitter: pages that were cut off together do not come back together. */
   #comeBack(message) {
     this.#disconnect();
     this.#connectIn(this.#floorMs + this.#drawMs());
@@ -331,9 +331,9 @@ class Stream {
 }
 
 /**
- * One stream for all tabs that share an address. Who holds the lock of its name has the stream and passes on what it
- * hears; the browser gives the lock to the next one when that tab is closed or dies. A tab that was put to sleep with
- * the lock in its hands does not answer the others, and has it taken from it.
+ * One stream for all tabs that share an address. The tab that holds the lock of its name has the stream and passes on
+ * each line; the browser gives the lock to the next tab when that one is closed or dies. A tab that was put to sleep
+ * with the lock does not answer the other tabs, and one of them takes the lock from it.
  */
 class Shared {
   #name;
@@ -356,7 +356,7 @@ class Shared {
     this.#name = `audience-meter ${url}`;
     this.#newStream = () => new Stream(url, options, {
       isNew: listener.isNew,
-      hear: (data) => this.#pass('hear', data),
+      receive: (data) => this.#pass('receive', data),
       lose: (message, final) => this.#pass('lose', message, final),
     });
     this.#options = options;
@@ -412,7 +412,7 @@ class Shared {
     this.#post(...what);
     const [kind, , final] = what;
     if (kind === 'lose' && final) {
-      // The others have to hear of it before the next in the queue would try it too.
+      // The other tabs have to know of it before the next one in the queue tries it too.
       const release = this.#release;
       this.#release = () => setTimeout(release, ANSWER_MAX_MS / 4);
     }
@@ -429,20 +429,20 @@ class Shared {
     if (kind === 'lose') {
       this.#last = null;
       this.#listener.lose(what, final);
-    } else if (kind === 'hear') {
+    } else if (kind === 'receive') {
       if (/^\d+$/.test(what)) this.#last = what;
-      this.#listener.hear(what);
+      this.#listener.receive(what);
     } else if (what !== null && what !== this.#last) {
       this.#last = what;
-      this.#listener.hear(what);
+      this.#listener.receive(what);
     }
   }
 
-  /** Asks who has the stream what the total is. */
+  /** Asks the tab that has the stream for the total. */
   #hail() {
     if (this.#stream) return;
     clearTimeout(this.#timer);
-    // Not all at once: who has taken over says so, and the others leave it at that.
+    // Not all at once: the tab that has taken over says so, and the others stop.
     this.#timer = setTimeout(() => this.#queue({ steal: true }), ANSWER_MAX_MS * (1 + Math.random() / 4));
     this.#post('hello');
   }
@@ -473,14 +473,14 @@ function addressOf(url, uuid) {
 
 let pageId;
 
-/** Who this browser is to this page's site: a random id, the same in all tabs and for as long as it keeps data. */
+/** This browser's name to this page's site: a random id, the same in all tabs while the browser keeps data. */
 function browserId() {
   try {
     pageId = localStorage.getItem('audience-meter') || pageId;
     pageId ||= randomId();
     localStorage.setItem('audience-meter', pageId);
   } catch {
-    pageId ||= randomId(); // nothing may be kept: at least it is one for this page
+    pageId ||= randomId(); // the browser keeps no data: then one id for this page
   }
   return pageId;
 }
@@ -494,13 +494,12 @@ function randomId() {
 }
 
 /**
- * Asks for the reason why the browser has given up a stream, which it does not tell the page. A join with the
- * farewell's id counts nobody: a daemon answers it 204. At first, where no daemon is expected, it goes without, for
- * across origins the browser would ask first whether it may, and a proxy without its daemon says no. Returns a function
- * that cancels.
+ * Asks for the reason why the browser has given up a stream, which the browser keeps from the page. A join with the
+ * farewell's id is not counted: a daemon answers it 204. The first attempt goes without the id: across origins the
+ * browser would send a preflight for it, and a proxy without its daemon refuses that. Returns a function that cancels.
  */
 function askWhy(url, first, status, answer) {
-  if (status || !globalThis.XMLHttpRequest) { // an EventSource outside of browsers tells it
+  if (status || !globalThis.XMLHttpRequest) { // an EventSource outside of browsers has the status
     answer(status || 0);
     return undefined;
   }
@@ -529,7 +528,7 @@ function listen(target, type, callback) {
   return () => target?.removeEventListener?.(type, callback);
 }
 
-/** The totals as an async iterator. As everywhere, who is slow gets the latest one, not the backlog. */
+/** The totals as an async iterator. A slow reader gets the latest one, not the backlog. */
 function totalsOf(member) {
   let latest = member.total;
   let failure = null;

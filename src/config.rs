@@ -1,7 +1,7 @@
 //! What the operator decided: arguments and environment to validated settings.
 //!
 //! Owns every option: its name, default, meaning and limits, and the usage text that says so. It parses, it does not act:
-//! whoever holds a [`Config`] need not check anything again.
+//! the holder of a [`Config`] need not check anything again.
 //!
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
 
@@ -36,7 +36,7 @@ const DURATION_MAX_S: u32 = 365 * 24 * 3600;
 /// More processes than a machine has cores are of no use.
 pub const WORKERS_MAX: usize = 1024;
 
-/// The environment variable in which a supervisor tells its workers its process id.
+/// The environment variable in which a supervisor passes its process id to its workers.
 pub const SUPERVISOR_VARIABLE: &str = "AUDIENCE_METER_WORKER";
 
 /// The environment variable that stands in for `--torture`, for all daemons that a test run starts.
@@ -53,7 +53,7 @@ pub enum Command {
     Version,
 }
 
-/// Who may embed the events.
+/// The origins whose pages may join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowOrigin {
     /// Pages of any origin.
@@ -71,7 +71,7 @@ pub struct Config {
     pub workers: usize,
     /// The process that looks after this one, if one does.
     pub supervisor: Option<u32>,
-    /// What a worker is told as well: all arguments but those for `workers` and `port`.
+    /// The arguments that a worker gets as well: all but those for `workers` and `port`.
     pub handed_on: Vec<OsString>,
     /// The audience port; 0 lets the kernel choose.
     pub port: u16,
@@ -83,7 +83,7 @@ pub struct Config {
     pub stats_port: Option<u16>,
     /// The notification port; `None` is disabled.
     pub notification_port: Option<u16>,
-    /// Where messages are taken, and from whom.
+    /// Where messages are taken, and what proves their sender.
     pub notification: NotificationConfig,
     /// How counting goes.
     pub rules: Rules,
@@ -95,19 +95,19 @@ pub struct Config {
     pub head_timeout: Duration,
     /// How much of everything there may be.
     pub limits: Limits,
-    /// The proxies whose word is taken for whom they connect.
+    /// The proxies that are trusted to name their clients.
     pub trust_proxy: Networks,
     /// After how long a peer that answers nothing is gone; `None` leaves it to the kernel.
     pub peer_timeout: Option<Duration>,
-    /// How long it takes to let all members go when the process is told to end.
+    /// The time over which members are let go when a signal ends the process.
     pub drain_delay: Duration,
-    /// Between which bounds a browser is told to wait before it comes back, in milliseconds.
+    /// The bounds of the `retry:` that a browser waits before it comes back, in milliseconds.
     pub retry_ms: RangeInclusive<u64>,
-    /// Who may embed the events.
+    /// The origins whose pages may join.
     pub allow_origin: AllowOrigin,
     /// What is kept and written down of events.
     pub accounts: AccountsConfig,
-    /// Who may watch many namespaces at once, and what they are told.
+    /// Where many namespaces may be watched at once, and which milestones are reported.
     pub watching: WatchConfig,
     /// How nodes find each other.
     pub cluster: ClusterConfig,
@@ -116,7 +116,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Each port has a number of its own: the kernel would let two share one, and mix up who answers.
+    /// Each port has a number of its own: the kernel would let two share one, and mix up their answers.
     fn refuse_equal_ports(&self) -> Result<(), UsageError> {
         let ports = [
             ("--port", Some(self.port).filter(|&port| port != 0)),
@@ -301,7 +301,7 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         Ok(ms(least)..=ms(most))
     }
 
-    /// Refuses what nobody has asked for.
+    /// Refuses arguments that no option has taken.
     fn finish(self) -> Result<(), UsageError> {
         let left = self.args.finish();
         let Some(first) = left.first() else { return Ok(()) };

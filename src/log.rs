@@ -1,12 +1,12 @@
 //! The only place that prints.
 //!
 //! Owns the form of log lines, `level=<level> event=<what> <key>=<value>...`, one line each on stderr, and what goes to
-//! stdout because it was asked for. It adds no time: whoever collects the lines (journald, a container) does.
+//! stdout because it was asked for. It adds no time: the collector of the lines (journald, a container) does.
 //!
-//! A value that a stranger chose is to be passed through `{:?}`, which quotes it, so that nobody can write a line of ours.
+//! A value that a stranger chose goes through `{:?}`, which quotes it, so that no stranger can write a line of ours.
 //!
-//! Invariant: no line is waited for. Who collects them may have stopped to: a terminal after ^S, a pipe that nobody reads,
-//! a full disk. What stderr does not take at once is lost, and once it takes lines again, the first says how many were.
+//! Invariant: no line is waited for. The collector may have stopped: a terminal after ^S, a pipe without a reader, a full
+//! disk. A line that stderr does not take at once is lost; once it takes lines again, the first one gives the number lost.
 
 use std::fmt::{Arguments, Display};
 use std::fs::{self, File, OpenOptions};
@@ -18,8 +18,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::reactor::sys;
 
-/// How long a line may be, in bytes: `PIPE_BUF`. A pipe takes as much as that whole or not at all, so that lines of several
-/// processes do not mix; and one that has room has room for as much.
+/// The longest line in bytes: `PIPE_BUF`. A pipe takes up to that whole or not at all, so that lines of several processes
+/// do not mix; and a pipe that has room has room for that.
 const LINE_MAX: usize = 4096;
 
 /// What a longer line ends with, in place of the rest.
@@ -44,7 +44,7 @@ pub fn warn(fields: Arguments<'_>) {
     line("warn", fields);
 }
 
-/// What helps to find out why.
+/// What helps to find a cause.
 pub fn debug(fields: Arguments<'_>) {
     if DEBUG.load(Ordering::Relaxed) {
         line("debug", fields);
@@ -56,7 +56,7 @@ pub fn fatal(error: &dyn Display) {
     print(format!("audience-meter: {error}"));
 }
 
-/// What was asked for on the command line, on stdout.
+/// What the command line asked for, on stdout.
 pub fn answer(text: &str) {
     // A closed pipe (`audience-meter --help | head`) is no reason to panic, as `print!` would.
     let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -70,11 +70,11 @@ fn print(line: String) {
     PRINTER.lock().unwrap_or_else(PoisonError::into_inner).print(line);
 }
 
-/// The terminal or the pipe that stderr is, opened once more: writes to it are never to wait, and the flag that says so
-/// would be everybody's who shares the one that was handed down.
+/// The terminal or the pipe that stderr is, opened once more: a write must never wait, and the flag for that would apply to
+/// every process that shares the inherited descriptor.
 ///
-/// `None` for a file, where a place of our own would be written over by who has the other, and nobody waits; for a socket;
-/// and where it is forbidden: another user's pipe, or no `/proc`.
+/// `None` for a file, where a write never waits and a second offset would overwrite other processes' lines; for a socket;
+/// and where opening is forbidden: another user's pipe, or no `/proc`.
 fn own_stderr() -> Option<File> {
     const STDERR: &str = "/proc/self/fd/2";
     let is_file = fs::metadata(STDERR).ok()?.is_file();
@@ -83,13 +83,13 @@ fn own_stderr() -> Option<File> {
     if is_file { None } else { options.open(STDERR).ok() }
 }
 
-/// The way of lines to stderr.
+/// Writes lines to stderr.
 struct Printer {
-    /// Where to write; `None` is the stderr that was handed down.
+    /// Where to write; `None` is the inherited stderr.
     own: Option<File>,
-    /// How many lines could not be written since the last that could.
+    /// Lines that could not be written since the last one that could.
     lost: u64,
-    /// Whether the last that was written is half a line.
+    /// Whether only half of the last line was written.
     is_torn: bool,
 }
 
@@ -98,7 +98,7 @@ impl Printer {
         Self { own, lost: 0, is_torn: false }
     }
 
-    /// Writes a line, and before it how many are missing there.
+    /// Writes a line, and before it the number of lines that are missing there.
     fn print(&mut self, line: String) {
         if self.lost > 0 && self.write(format!("level=warn event=log_lines_lost number={}", self.lost)) {
             self.lost = 0;
@@ -131,9 +131,9 @@ impl Printer {
     }
 }
 
-/// How many bytes were taken without waiting.
+/// The number of bytes that were taken without waiting.
 fn write_now(to: &mut (impl Write + AsRawFd), bytes: &[u8]) -> usize {
-    // All errors are alike: there is nobody to tell.
+    // All errors are alike: there is no other place to report them.
     if sys::has_room(to) { to.write(bytes).unwrap_or(0) } else { 0 }
 }
 

@@ -1,16 +1,16 @@
-//! The file to which it is appended what events came to (`--report-file`).
+//! The file of event reports (`--report-file`): a line for each event that is over.
 //!
-//! Owns the way of a line to the file. The file is opened for each few lines, so it may be moved away at any time, as
+//! Owns the way of a line to the file. The file is opened anew for every few lines, so it may be moved away at any time, as
 //! `logrotate` does; and several processes may append to it.
 //!
 //! - A line is there whole or not at all. It is one write at the end of the file (`O_APPEND`), under a lock that all our
-//!   processes take, into room that was allocated before (fallocate(2)), so that nobody who reads meanwhile sees a part of
-//!   it. Where a file system cannot do that, and the disk is full in the middle of a line, the file is cut back to where it
-//!   was. A pipe takes a line whole or not at all by itself (`PIPE_BUF`).
-//! - No line is waited for: not for the lock, not for room in a pipe. What cannot be written is kept, so many lines, and
-//!   tried again once a second; the log says when that begins, and how many were lost when it ends. What is written to a
-//!   file goes to the kernel's memory, and the disk is not waited for. But a disk that hangs, or a file server that does not
-//!   answer, may keep the kernel waiting, and us with it: where that may be, give a pipe (`mkfifo`), with a program at its
+//!   processes take, into room that was allocated before (fallocate(2)), so that no reader sees a part of it. Where a file
+//!   system cannot allocate, and the disk is full in the middle of a line, the file is cut back to its old length. A pipe
+//!   takes a line whole or not at all by itself (`PIPE_BUF`).
+//! - No line is waited for: not for the lock, not for room in a pipe. A line that cannot be written is kept, up to a bound,
+//!   and tried again once a second. The log says when that begins; when it ends, the log gives the number of lost lines.
+//! - A write to a file goes to the kernel's memory and does not wait for the disk. But a disk that hangs, or a file server
+//!   that does not answer, may keep the kernel waiting, and us with it. There, give a pipe (`mkfifo`), with a program at its
 //!   other end that waits in our place.
 //!
 //! Invariant: what becomes of the file has no effect on the count.
@@ -26,13 +26,13 @@ use crate::collections::tick::Tick;
 use crate::log;
 use crate::reactor::sys;
 
-/// How many lines wait at most: 400 kB of them.
+/// Most lines that wait: 400 kB of them.
 const WAITING_MAX: usize = 1024;
 
-/// How many lines are written in one turn, at some 5 us each: 0.1 ms.
+/// Lines written in one turn, at some 5 us each: 0.1 ms.
 const LINES_PER_TURN: usize = 16;
 
-/// When what cannot be written is tried again, and when what only somebody else was about to write.
+/// The delay until the next try after a failed write, and after another process held the lock.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_LOCKED: Duration = Duration::from_millis(10);
 
@@ -50,14 +50,14 @@ impl ReportFile {
     /// A file that can be written to now; it is made if there is none.
     ///
     /// # Errors
-    /// Why it cannot, as a line for a person.
+    /// The reason, as a line for a person.
     pub fn open(path: &Path) -> Result<Self, String> {
         open(path).map_err(|error| format!("--report-file {}: {error}", path.display()))?;
         let path = path.to_owned();
         Ok(Self { path, waiting: VecDeque::new(), retry_at: None, has_failed: false, lost: 0 })
     }
 
-    /// Puts a line in line, with its end.
+    /// Queues a line, its line end included.
     pub fn push(&mut self, line: Vec<u8>) {
         if self.waiting.len() < WAITING_MAX {
             self.waiting.push_back(line);
@@ -101,7 +101,7 @@ impl ReportFile {
         }
     }
 
-    /// How many lines have not been written and will not be, if this is the end.
+    /// The number of lines that are lost if the process ends now.
     #[must_use]
     pub fn unwritten(&self) -> u64 {
         self.lost + self.waiting.len() as u64
@@ -110,7 +110,7 @@ impl ReportFile {
     fn write_some(&mut self) -> io::Result<()> {
         let file = open(&self.path)?;
         let is_regular = file.metadata()?.is_file();
-        // A file system that knows no locks has to do without.
+        // A file system without locks has to do without.
         if is_regular && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -124,7 +124,7 @@ impl ReportFile {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // Without waiting for somebody who reads, if it is a pipe.
+    // Without waiting for a reader, if it is a pipe.
     OpenOptions::new().append(true).create(true).custom_flags(sys::O_NONBLOCK | sys::O_NOCTTY).open(path)
 }
 
@@ -132,7 +132,7 @@ fn append(mut file: &File, line: &[u8], is_regular: bool) -> io::Result<()> {
     if is_regular {
         sys::allocate(file, file.metadata()?.len(), line.len())?;
     } else if !sys::has_room(file) {
-        return Err(io::Error::other("nobody takes what is written"));
+        return Err(io::Error::other("the pipe is full or has no reader"));
     }
     let written = file.write(line)?;
     if written == line.len() {

@@ -1,13 +1,13 @@
 //! `-w N`: starts N copies of this program and sees to it that there are N that serve.
 //!
 //! Owns the worker processes: their start, the end of each, and the end of all. It judges a worker by two things: whether
-//! it is there, and whether it is heard, a byte each second through the pipe that is its standard output. It does not know
-//! what the workers serve; they find each other without it.
+//! the process exists, and whether it beats, a byte each second through the pipe that is its standard output. It does not
+//! know what the workers serve; they find each other without it.
 //!
-//! Time here is time in which this process was awake. A machine that was suspended, or a supervisor that was, has heard
-//! nothing of anybody for as long as it slept, and that says nothing about the workers.
+//! Time here is time in which this process was awake. A machine or a supervisor that was suspended has received no beat
+//! while it slept, and that says nothing about the workers.
 //!
-//! Invariant: no worker outlives the supervisor. It returns when all are gone; and if it is killed, the kernel tells them.
+//! Invariant: no worker outlives the supervisor. It returns when all are gone; if it is killed, the kernel signals them.
 
 mod child;
 mod launcher;
@@ -27,39 +27,39 @@ use child::Child;
 use launcher::Launcher;
 use time::{Awake, Backoff};
 
-/// How often the workers are listened to.
+/// The interval at which the workers' beats are read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a worker may be silent before it is taken to hang, and killed: its part of all who connect wait for ever.
+/// How long a worker may be silent before it counts as hung and is killed: its share of new connections would wait for ever.
 ///
-/// A worker beats each second and is heard each second, so a healthy one is silent for up to 2 s. Sleep in between adds
-/// [`time::AWAKE_MAX`]. That leaves 1.9 s in which a loop whose turns take some milliseconds has to get round once.
+/// A worker beats each second and its beats are read each second, so a healthy one is silent for up to 2 s. Sleep in between
+/// adds [`time::AWAKE_MAX`]. That leaves 1.9 s in which a loop whose turns take some milliseconds has to get round once.
 const HUNG_AFTER: Duration = Duration::from_secs(5);
 
-/// How long a worker may take to be ready. It takes a second at most, to hear what the others count; but the CPU may be
-/// busy, and who has not been ready yet is missed by few.
+/// How long a worker may take to be ready. Receiving the other nodes' state takes a second at most; but the CPU may be
+/// busy, and few clients miss a worker that has never been ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// How many may be starting at once. Each start takes some milliseconds of a CPU, from those who serve already too.
+/// Most workers that start at once. Each start takes some milliseconds of CPU from the workers that already serve.
 const STARTING_MAX: usize = 16;
 
-/// How many replacements in a row may end without ever having been ready. What they lack (a port, memory, descriptors)
-/// will not come by itself, and whoever started this has to know.
+/// Most replacements in a row that may end without ever having been ready. What they lack (a port, memory, descriptors)
+/// will not come by itself, and the operator has to know.
 const IN_VAIN_MAX: u32 = 5;
 
-/// How long all may take to end once their members have been let go. Each takes a second for its last words.
+/// How long all workers may take to end once their members have been let go. Each takes a second for its last words.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long they may take when they are to end now. They find out within a twentieth of it.
+/// How long the workers may take when they end at once. They notice within a twentieth of it.
 const STOP_NOW_WITHIN: Duration = Duration::from_secs(1);
 
 /// Posts have the tokens below.
 const SIGNALS_TOKEN: Token = Token(WORKERS_MAX);
 
-/// Serves by as many processes as the settings say, until a signal says to stop, or until they cannot be had.
+/// Serves with the number of workers that the settings ask for, until a signal stops it or no worker can start.
 ///
 /// # Errors
-/// What keeps this process itself from working. Why a worker does not, it has said itself; the code is its own.
+/// What keeps this process itself from working. A worker prints its own error; the exit code is then the worker's.
 pub fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     sys::raise_descriptor_limit()?;
     let launcher = Launcher::new(config)?;
@@ -70,36 +70,37 @@ pub fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
 struct Worker {
     child: Child,
     started: Tick,
-    /// When it was last heard; first when it became ready.
-    heard: Option<Tick>,
+    /// When its last beat was read; the first one says that it is ready.
+    last_beat: Option<Tick>,
     is_killed: bool,
 }
 
 impl Worker {
-    /// Whether it should have been heard by now.
+    /// Whether a beat is overdue.
     fn is_hung(&self, now: Tick) -> bool {
-        let patience = self.heard.map_or_else(|| self.started.after(READY_WITHIN), |heard| heard.after(HUNG_AFTER));
+        let patience =
+            self.last_beat.map_or_else(|| self.started.after(READY_WITHIN), |last_beat| last_beat.after(HUNG_AFTER));
         patience <= now
     }
 }
 
-/// The place of a worker, who may be replaced.
+/// The place of a worker; its worker may be replaced.
 #[derive(Default)]
 struct Post {
     worker: Option<Worker>,
     /// When the next one is started, if there is none.
     start_at: Tick,
     backoff: Backoff,
-    /// Whether there ever was one that became ready.
+    /// Whether a worker of this post has ever been ready.
     is_proven: bool,
 }
 
 /// How all this ends.
 struct Ending {
     code: u8,
-    /// When whoever is left is killed.
+    /// When the workers that are left are killed.
     by: Tick,
-    /// Whether a signal has asked for it. The next one is in a hurry.
+    /// Whether a signal has asked for it. A second signal ends the workers at once.
     is_asked_for: bool,
 }
 
@@ -107,14 +108,14 @@ struct Supervisor {
     reactor: Reactor,
     signals: Registered<Signals>,
     launcher: Launcher,
-    /// At first there is one alone, until it has shown that one can serve: if not, its error is printed once.
+    /// At first there is one post alone, until its worker has been ready: else each worker would print the same error.
     posts: Vec<Post>,
-    /// How many posts there shall be.
+    /// The number of posts once a worker has been ready.
     workers: usize,
     time: Awake,
-    /// When the workers are listened to next.
+    /// When the beats are read next.
     look_at: Tick,
-    /// How many replacements in a row have ended without ever having been ready.
+    /// Replacements in a row that have ended without ever having been ready.
     in_vain: u32,
     ending: Option<Ending>,
     /// How long the workers take to let their members go.
@@ -144,14 +145,14 @@ impl Supervisor {
             for ready in &ready {
                 match ready.token {
                     SIGNALS_TOKEN => self.on_signals(),
-                    Token(index) => self.hear(index),
+                    Token(index) => self.read_beats(index),
                 }
             }
             self.expire();
         }
     }
 
-    /// What to end with, when nobody is left.
+    /// The exit code, once no worker is left.
     fn exit_code(&self) -> Option<ExitCode> {
         let ending = self.ending.as_ref()?;
         self.posts.iter().all(|post| post.worker.is_none()).then(|| ExitCode::from(ending.code))
@@ -160,8 +161,8 @@ impl Supervisor {
     fn next_due(&self) -> Tick {
         let due = match &self.ending {
             Some(ending) => Some(ending.by),
-            // Who becomes ready, or ends, makes room for the next.
-            None if self.starting() >= STARTING_MAX => None,
+            // A worker that becomes ready, or ends, makes room for the next.
+            None if self.starting_count() >= STARTING_MAX => None,
             None => self.posts.iter().filter(|post| post.worker.is_none()).map(|post| post.start_at).min(),
         };
         due.map_or(self.look_at, |due| due.min(self.look_at))
@@ -170,7 +171,7 @@ impl Supervisor {
     fn on_signals(&mut self) {
         while let Some(signal) = self.signals.source().next() {
             if signal == sys::SIGCHLD {
-                self.bury_dead();
+                self.collect_ended();
                 continue;
             }
             let is_again = self.ending.as_ref().is_some_and(|ending| ending.is_asked_for);
@@ -190,7 +191,7 @@ impl Supervisor {
         self.ending.get_or_insert(Ending { code, by, is_asked_for: false })
     }
 
-    /// Has the workers end without further ado. They say goodbye first; who does not even do that is killed.
+    /// Orders the workers to end at once. They announce their departure first; one that hangs is killed.
     fn end_now(&mut self) {
         self.posts.iter_mut().filter_map(|post| post.worker.as_mut()).for_each(|worker| worker.child.hang_up());
         if let Some(ending) = &mut self.ending {
@@ -221,10 +222,10 @@ impl Supervisor {
         }
     }
 
-    /// Kills who is not heard any more.
+    /// Kills a worker whose beat is overdue.
     fn judge(&mut self, index: usize) {
-        // What was said while we slept is in the pipe.
-        self.hear(index);
+        // The beats of the time in which we slept are in the pipe.
+        self.read_beats(index);
         let Some(worker) = &mut self.posts[index].worker else { return };
         if !worker.is_killed && self.ending.is_none() && worker.is_hung(self.time.tick) {
             log::warn(format_args!("event=worker_hung pid={}", worker.child.id()));
@@ -233,16 +234,16 @@ impl Supervisor {
         }
     }
 
-    /// Listens to a worker. The first thing that it says is that it is ready.
-    fn hear(&mut self, index: usize) {
+    /// Reads a worker's beats. The first one says that it is ready.
+    fn read_beats(&mut self, index: usize) {
         let post = &mut self.posts[index];
         let Some(worker) = &mut post.worker else { return };
-        if !worker.child.hear() || worker.heard.replace(self.time.tick).is_some() {
+        if !worker.child.read_beats() || worker.last_beat.replace(self.time.tick).is_some() {
             return;
         }
         let pid = worker.child.id();
         log::info(format_args!("event=worker_started pid={pid}"));
-        // From now on a look each second will do; each of a thousand beats would be a turn.
+        // From now on one look a second is enough; otherwise each of a thousand beats would be a turn.
         if let Err(error) = worker.child.hush(&self.reactor, Token(index)) {
             log::warn(format_args!("event=worker_not_hushed pid={pid} error={:?}", error.to_string()));
         }
@@ -251,28 +252,29 @@ impl Supervisor {
         self.posts.resize_with(self.workers, Post::default);
     }
 
-    fn bury_dead(&mut self) {
+    fn collect_ended(&mut self) {
         for index in 0..self.posts.len() {
             let Some(worker) = &mut self.posts[index].worker else { continue };
             if let Some(status) = worker.child.try_wait() {
-                // It may have become ready since it was heard last.
-                self.hear(index);
-                self.bury(index, status);
+                // It may have become ready since its pipe was last read.
+                self.read_beats(index);
+                self.vacate(index, status);
             }
         }
     }
 
-    fn bury(&mut self, index: usize, status: ExitStatus) {
-        let Some(Worker { child, started, heard, .. }) = self.posts[index].worker.take() else { return };
+    /// Takes an ended worker from its post, and decides what follows.
+    fn vacate(&mut self, index: usize, status: ExitStatus) {
+        let Some(Worker { child, started, last_beat, .. }) = self.posts[index].worker.take() else { return };
         let (pid, text) = (child.id(), status.to_string());
         if self.ending.is_some() {
             log::info(format_args!("event=worker_stopped pid={pid} status={text:?}"));
-        } else if heard.is_some() || self.may_fail_again(index) {
+        } else if last_beat.is_some() || self.may_fail_again(index) {
             let lived = Duration::from_millis(self.time.tick.ms_since(started));
             let delay_ms = self.put_off(index, lived);
             log::warn(format_args!("event=worker_died pid={pid} status={text:?} restart_in_ms={delay_ms}"));
         } else if let Some(code) = status.code() {
-            // It has said why.
+            // It has printed its error.
             self.end(u8::try_from(code).unwrap_or(1), sys::SIGTERM);
         } else {
             log::fatal(&format_args!("a worker ended before it was ready ({text})"));
@@ -280,13 +282,13 @@ impl Supervisor {
         }
     }
 
-    /// Whether there is hope after a start that has come to nothing.
+    /// Counts a failed start, and returns whether another is worth trying.
     fn may_fail_again(&mut self, index: usize) -> bool {
         self.in_vain += 1;
         self.posts[index].is_proven && self.in_vain < IN_VAIN_MAX
     }
 
-    /// Sets the time of the next start, and says in how many milliseconds that is.
+    /// Sets the time of the next start; returns the milliseconds until then.
     fn put_off(&mut self, index: usize, lived: Duration) -> u128 {
         let post = &mut self.posts[index];
         let delay = post.backoff.next(lived);
@@ -294,13 +296,13 @@ impl Supervisor {
         delay.as_millis()
     }
 
-    /// How many workers are not ready yet.
-    fn starting(&self) -> usize {
-        self.posts.iter().filter(|post| post.worker.as_ref().is_some_and(|worker| worker.heard.is_none())).count()
+    /// The number of workers that are not ready yet.
+    fn starting_count(&self) -> usize {
+        self.posts.iter().filter(|post| post.worker.as_ref().is_some_and(|worker| worker.last_beat.is_none())).count()
     }
 
     fn start_due(&mut self) {
-        let mut room = STARTING_MAX.saturating_sub(self.starting());
+        let mut room = STARTING_MAX.saturating_sub(self.starting_count());
         for index in 0..self.posts.len() {
             let post = &self.posts[index];
             let is_due = post.worker.is_none() && post.start_at <= self.time.tick;
@@ -315,7 +317,7 @@ impl Supervisor {
         match Child::start(&self.reactor, Token(index), self.launcher.command()) {
             Ok(child) => {
                 let started = self.time.tick;
-                self.posts[index].worker = Some(Worker { child, started, heard: None, is_killed: false });
+                self.posts[index].worker = Some(Worker { child, started, last_beat: None, is_killed: false });
             }
             Err(error) if self.may_fail_again(index) => {
                 let (delay_ms, error) = (self.put_off(index, Duration::ZERO), error.to_string());

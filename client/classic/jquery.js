@@ -4,7 +4,7 @@
 //     var event = $.audience('http://YOUR-SERVER.COM/my-event').progress(function (data, parsed) { ... });
 //     event.close();
 //
-// progress is called with each thing told, a string as ever: '42' is a total, 'service=text' a message. New pages have
+// progress is called with each event, a string as ever: '42' is a total, 'service=text' a message. New pages have
 // it parsed as well: {total: 42} or {service: 'service', text: 'text'}, percent-encoding not undone. A second argument
 // of $.audience takes the options of the module.
 //
@@ -19,15 +19,15 @@ const $ = globalThis.jQuery;
 $.audience = (url, options) => {
   const deferred = $.Deferred();
   const member = audience(url, options);
-  let held = []; // calls for what was told before the document was there to show it; null from then on
+  let held = []; // calls that came before the document was parsed; null from then on
 
-  const tell = (data, parsed) => {
+  const notify = (data, parsed) => {
     const notify = () => deferred.notify(data, parsed);
     if (held) held.push(notify);
     else notify();
   };
-  member.onCount((total) => tell(String(total), { total }));
-  member.onMessage((message) => tell(`${message.service}=${message.text}`, message));
+  member.onCount((total) => notify(String(total), { total }));
+  member.onMessage((message) => notify(`${message.service}=${message.text}`, message));
   member.onError(({ message, final }) => final && deferred.reject(message));
   member.addEventListener('close', () => deferred.resolve()); // does nothing once rejected
 

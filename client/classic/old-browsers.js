@@ -58,7 +58,7 @@ class XhrEventSource {
   }
 
   #open() {
-    if (this.readyState === 1) return; // renewed: nobody needs to know
+    if (this.readyState === 1) return; // renewed: the page need not know
     this.readyState = 1;
     this.onopen({});
   }
@@ -77,7 +77,7 @@ class XhrEventSource {
     return offset;
   }
 
-  /** The leave and the join go out together: mostly they cancel each other before anybody is told of either. */
+  /** The leave and the join go out together: mostly they cancel each other before a count is pushed. */
   #renew() {
     this.#cut();
     this.#request();
@@ -116,7 +116,7 @@ class PlainEventTarget {
       try {
         listener.call(this, event);
       } catch (error) {
-        setTimeout(() => { throw error; }); // as an EventTarget does: the page hears of it, the others are told all the same
+        setTimeout(() => { throw error; }); // as an EventTarget does: the page gets the error, and the other listeners run all the same
       }
     });
   }

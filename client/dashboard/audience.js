@@ -10,8 +10,8 @@ import { Recorder, Trace } from './series.js';
 /** How long an empty namespace is shown, unless a page says that it is still known. */
 const EMPTY_S = 300;
 
-/** The name of everybody on the stream. */
-const EVERYBODY = '*';
+/** The name on the stream of all namespaces together. */
+const ALL = '*';
 
 /** The name of a namespace on the stream, where only a sum ends in a star. */
 const toldAs = (name) => name.replace(/\*$/, '%2A');
@@ -19,19 +19,19 @@ const toldAs = (name) => name.replace(/\*$/, '%2A');
 const NO_FIGURES = { created: 0, connections: NaN, uncounted: 0, peak: NaN, peakAt: 0, memberSeconds: 0, average: NaN, watch: NaN };
 
 export class Namespace {
-  /** What it is called on the pages. */
+  /** Its name on the pages. */
   sent;
   members = 0;
   emptySince;
   trace = new Trace();
-  /** Of the last minutes: pairs of time and average; `false` where there is none, `null` before anybody asked. */
+  /** Of the last minutes: pairs of time and average; `false` where there is none, `null` before they were asked for. */
   past = null;
   /** When a page was asked for it. */
   toldAt = -Infinity;
 
   constructor(name, seconds) {
     Object.assign(this, { name, sent: name, shown: readable(name), emptySince: seconds }, NO_FIGURES);
-    /** What it is searched and sorted by. */
+    /** The text by which it is searched and sorted. */
     this.key = this.shown.toLowerCase();
   }
 
@@ -40,7 +40,7 @@ export class Namespace {
     this.created = figures.created;
     this.connections = figures.connections;
     this.uncounted = figures.uncounted;
-    // The stream may have told of a later peak.
+    // The stream may have brought a later peak.
     if (!(figures.peak < this.peak)) [this.peak, this.peakAt] = [figures.peak, figures.peak_at];
     this.memberSeconds = figures.member_seconds;
     this.average = figures.average;
@@ -50,9 +50,9 @@ export class Namespace {
 
 export class Audience {
   namespaces = new Map();
-  /** Of everybody, live. */
+  /** The total of all namespaces, live. */
   recorder = new Recorder();
-  /** The most who were here while this page was open, and since when. */
+  /** The largest total while this page was open, and since when. */
   most = { peak: NaN, peakAt: 0 };
   total = null;
   sums = { occupied: 0, connections: 0, uncounted: 0, memberSeconds: 0, largest: null };
@@ -61,7 +61,7 @@ export class Audience {
   isStale = true;
   #occupied = 0;
 
-  /** The stream begins anew: what is known is forgotten when it has told the first counts. */
+  /** The stream begins anew: the old figures are forgotten when its first counts arrive. */
   open() {
     this.isStale = true;
   }
@@ -72,15 +72,15 @@ export class Audience {
     this.recorder.note(seconds, null);
   }
 
-  /** Takes in all that the stream has told since the last time: `counts` by name. Returns whether it began anew. */
-  tell(counts, seconds) {
+  /** Applies all counts that have arrived since the last time, by name. Returns whether it began anew. */
+  update(counts, seconds) {
     const began = this.isStale && counts.size > 0;
     if (began) {
       this.isStale = false;
       this.namespaces.clear();
     }
     for (const [name, members] of counts) {
-      if (name === EVERYBODY) {
+      if (name === ALL) {
         this.total = members;
         if (!(members <= this.most.peak)) this.most = { peak: members, peakAt: seconds };
         continue;
@@ -95,7 +95,7 @@ export class Audience {
     return began;
   }
 
-  /** Takes in the page of all namespaces, and forgets whom it does not know. */
+  /** Takes in the page of all namespaces, and forgets the namespaces that are not on it. */
   learnAll(all, seconds) {
     this.stays.fill(0);
     const known = new Set();
@@ -119,7 +119,7 @@ export class Audience {
     else if (this.namespaces.get(name)?.members === 0) this.namespaces.delete(name);
   }
 
-  /** Adds up, and forgets who has been empty for long. */
+  /** Adds up, and forgets namespaces that have been empty for long. */
   sum(seconds) {
     const sums = { occupied: 0, connections: 0, uncounted: 0, memberSeconds: 0, largest: null };
     for (const namespace of this.namespaces.values()) {

@@ -1,7 +1,7 @@
-// chart.js: the large chart: how a total went over time, its peak, and who came and left below.
+// chart.js: the large chart: how a total went over time, its peak, and arrivals and departures below.
 //
 // Owns the drawing and the cross-hair. A minute is drawn as a band from the least to the most and a line of the average,
-// the last minutes, where they were heard live, as they were. Does not know: whose total it is.
+// the last minutes, where the stream brought them live, exactly. Does not know: which total it is.
 
 import { at, element, say, svg } from './dom.js';
 import { FINE_S } from './series.js';
@@ -102,37 +102,37 @@ export class Chart {
     const hair = this.#hair;
     this.#tip.hidden = true;
     if (hair === null) return [];
-    let told;
+    let tip;
     if (hair >= fineFrom) {
       const [, value] = lines.flat().findLast(([seconds]) => seconds <= hair) ?? [];
       if (value === undefined) return [];
-      told = { at: hair, value, lines: [['h4', clockWithSeconds(hair)], ['b', countOf(value, 'member')]] };
+      tip = { at: hair, value, lines: [['h4', clockWithSeconds(hair)], ['b', countOf(value, 'member')]] };
     } else {
       const minute = minutes.findLast(({ start }) => start <= hair) ?? minutes[0];
       if (!minute) return [];
       const { start, end, least, average, most, joins, leaves } = minute;
-      told = { at: (start + end) / 2, value: average, lines: [
+      tip = { at: (start + end) / 2, value: average, lines: [
         ['h4', end - start > 60 ? `${clock(start)} – ${hourAndMinute(end)}` : clock(start)],
         ['b', countOf(average, 'member')], ['span', `${number(least)} to ${number(most)}`],
         ...(joins === null ? [] : [['span', `${number(joins)} came, ${number(leaves)} left`]]),
       ] };
     }
-    const left = x(told.at);
-    this.#tip.replaceChildren(...told.lines.map(([tag, textContent]) => element(tag, { textContent })));
+    const left = x(tip.at);
+    this.#tip.replaceChildren(...tip.lines.map(([tag, textContent]) => element(tag, { textContent })));
     this.#tip.hidden = false;
     const tipWidth = this.#tip.offsetWidth;
     // Not over the peak, if there is room beside it.
-    const isLeft = left + 14 + tipWidth > plot.width || (top.at > told.at && left - 14 - tipWidth > 0);
+    const isLeft = left + 14 + tipWidth > plot.width || (top.at > tip.at && left - 14 - tipWidth > 0);
     this.#tip.style.transform = `translate(${Math.max(isLeft ? left - 14 - tipWidth : left + 14, 0)}px, ${plot.top}px)`;
-    say(at('hair'), this.#svg.matches(':focus-visible') ? told.lines.map(([, text]) => text).join(', ') : '');
+    say(at('hair'), this.#svg.matches(':focus-visible') ? tip.lines.map(([, text]) => text).join(', ') : '');
     return [
       svg('line', { class: 'hair', x1: left, x2: left, y1: plot.top, y2: plot.height - MARGIN.bottom }),
-      svg('circle', { class: 'hair-at', cx: left, cy: y(told.value), r: 4 }),
+      svg('circle', { class: 'hair-at', cx: left, cy: y(tip.value), r: 4 }),
     ];
   }
 }
 
-/** Rows of a time, so many minutes of them as one, which begin where those of the clock do. The last one goes on. */
+/** Rows of a time, `minutes` of them as one; they begin at the clock's multiples. The last one goes on. */
 function mergedRows(rows, minutes, from, now) {
   const merged = [];
   const lengthS = minutes * 60;
@@ -153,7 +153,7 @@ function mergedRows(rows, minutes, from, now) {
   return merged;
 }
 
-/** What was heard live from a time on, in one go each: what lies between two losses. */
+/** The live values from a time on, one run for each stretch between two losses. */
 function linesOf(points, from, now) {
   const lines = [[]];
   for (const [index, [seconds, value]] of points.entries()) {
@@ -207,7 +207,7 @@ function peakParts(top, x, y, plot) {
 function bandParts(minutes, next, x, y, bottom) {
   const middle = ({ start, end }) => x((start + end) / 2).toFixed(1);
   const path = (value, all) => all.map((minute) => `${middle(minute)},${y(minute[value]).toFixed(1)}`).join('L');
-  // One each for what lies between two losses.
+  // One path for each stretch between two losses.
   const runs = [];
   for (const [index, minute] of minutes.entries()) {
     if (minute.start === minutes[index - 1]?.end) runs.at(-1).push(minute);
@@ -238,7 +238,7 @@ function lineParts(lines, x, y, bottom) {
   });
 }
 
-/** Who came above the middle, who left below. */
+/** Arrivals above the middle, departures below. */
 function barParts(minutes, x, middle) {
   const most = Math.max(1, ...minutes.map(({ joins, leaves }) => Math.max(joins, leaves)));
   const bars = (value, sign) => minutes.filter((minute) => minute[value] > 0).map((minute) => {

@@ -1,7 +1,7 @@
 // detail.js: the chosen namespace: its figures, its chart and how long people stayed.
 //
-// Owns what is kept of the chosen one alone: its recorder, its history and its page. Does not know: who chooses. Everybody
-// (`null`) is chosen like any other, and has no history.
+// Owns what is kept of the chosen one alone: its recorder, its history and its page. Does not know: how it was chosen. All
+// events together (`null`) are chosen like one namespace, and have no history.
 
 import { Chart } from './chart.js';
 import { at, element, say } from './dom.js';
@@ -57,13 +57,13 @@ export class Detail {
     this.renew();
   }
 
-  /** What was known of it is asked for again. */
+  /** Its figures are asked for again. */
   renew() {
     this.#askedAt = { page: -Infinity, history: -Infinity };
     this.#sayLinks();
   }
 
-  /** What the pages call it. */
+  /** Its name on the pages. */
   get #sent() {
     return this.#audience.namespaces.get(this.#name)?.sent ?? this.#name;
   }
@@ -72,7 +72,7 @@ export class Detail {
     if (this.#name !== null) this.#recorder.note(seconds, null);
   }
 
-  /** Takes in what was told, and asks for what is due. */
+  /** Takes in new counts, and asks for the pages that are due. */
   tick(seconds) {
     const name = this.#name;
     if (name === undefined) return;
@@ -127,7 +127,7 @@ export class Detail {
       return { ...known, stays: this.#page?.stays };
     }
     const watch = sums.memberSeconds / sums.connections;
-    return { shown: 'Everybody', members: total ?? NaN, ...most, average: NaN, watch, stays, ...sums };
+    return { shown: 'All events', members: total ?? NaN, ...most, average: NaN, watch, stays, ...sums };
   }
 
   #drawStays(stays = []) {
@@ -146,7 +146,7 @@ export class Detail {
       const title = `${range}: ${countOf(count, 'stay')}, ${share} %`;
       if (item.title !== title) item.title = item.ariaLabel = title;
     }
-    say(at('stayed'), sum ? `${sum === 1 ? '1 has left' : `${number(sum)} have left, half of them`} after ${boundOf(median)}${median < 15 ? ` to ${boundOf(median + 1)}` : ' or more'}` : 'Nobody has left yet');
+    say(at('stayed'), sum ? `${sum === 1 ? '1 has left' : `${number(sum)} have left, half of them`} after ${boundOf(median)}${median < 15 ? ` to ${boundOf(median + 1)}` : ' or more'}` : 'No departures yet');
   }
 
   #sayLinks() {
@@ -162,7 +162,7 @@ export class Detail {
   }
 }
 
-/** From how long on a stay is in this bucket. */
+/** The shortest stay of this bucket, in seconds. */
 function boundOf(bucket) {
   if (bucket === 0) return '0 s';
   const seconds = 2 ** (bucket - 1);

@@ -15,7 +15,7 @@ export function svg(tag, attributes, ...children) {
   return made;
 }
 
-/** Sets a text that may be the same: then nothing is to be drawn, or said by a screen reader. */
+/** Sets a text unless it is the same: then there is nothing to draw, or for a screen reader to say. */
 export function say(target, text, title) {
   if (target.textContent !== text) target.textContent = text;
   if (title !== undefined && target.title !== title) target.title = title;

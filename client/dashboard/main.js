@@ -1,7 +1,7 @@
-// main.js: joins the parts of the dashboard: what the stream tells goes to the audience, and once a frame to the screen.
+// main.js: joins the parts of the dashboard: the stream's events go to the audience, and once a frame to the screen.
 //
-// Owns the frame, the choice, which stands in the address, and what is asked for when. Keeps: however much the stream
-// tells, it is applied and drawn once a frame, and drawn at all only where somebody sees it.
+// Owns the frame, the choice, which stands in the address, and the times of requests. Keeps: however many events the
+// stream brings, they are applied and drawn once a frame, and drawn at all only while the page is visible.
 
 import { Audience } from './audience.js';
 import { Detail } from './detail.js';
@@ -23,10 +23,10 @@ const ALL_BYTES_PER_S = 25_000;
 const ALL_BYTES_MAX = 4e6;
 const STALE_S = 30;
 
-/** A screen reader is told the total this often, if it is another: it interrupts whatever is being read. */
+/** The total is announced to a screen reader this often, if it has changed: each time interrupts its reading. */
 const SAID_EVERY_MS = 60_000;
 
-/** For so long a lost stream is called reconnecting. */
+/** A lost stream is shown as reconnecting for this long. */
 const AWAY_MS = 8_000;
 
 const seconds = () => Date.now() / 1000;
@@ -60,7 +60,7 @@ follow('/?watch=*', {
       return [line.slice(0, end), Number(line.slice(end + 1))];
     });
     if (type === 'counts') for (const [name, count] of pairs) pending.set(name, count);
-    else feed.tell(type, pairs, seconds());
+    else feed.add(type, pairs, seconds());
     requestFrame();
   },
   lost(answer, until) {
@@ -91,7 +91,7 @@ function apply() {
   frame = 0;
   const counts = pending;
   pending = new Map();
-  const began = audience.tell(counts, seconds());
+  const began = audience.update(counts, seconds());
   if (began) {
     table.reset();
     feed.reset();
@@ -142,7 +142,7 @@ async function askAll() {
   else allTimer = setTimeout(askAll, waitMs);
 }
 
-/** For the rows in sight: the figures of those who came since, then the last minutes. */
+/** For the rows in sight: the figures of new namespaces, then the last minutes. */
 function nextForRows() {
   if (!isLive || !isAllTold || document.hidden) return null;
   const rows = table.visible;
@@ -184,7 +184,7 @@ function choose(name) {
   if (name === detail.name) return;
   detail.choose(name);
   feed.choose(name);
-  at('everybody').ariaPressed = name === null;
+  at('all').ariaPressed = name === null;
   requestFrame();
 }
 
@@ -201,7 +201,7 @@ addEventListener('hashchange', () => {
   if (matchMedia('(max-width: 60rem)').matches) at('detail').scrollIntoView();
 });
 
-/** Who comes without a choice sees what there is most of, and keeps that once all have been told. */
+/** Without a choice in the address, the largest namespace is chosen, and stays so once all counts have arrived. */
 function chooseLargest() {
   let largest = null;
   for (const namespace of audience.namespaces.values()) {
@@ -211,7 +211,7 @@ function chooseLargest() {
   choose(largest?.name ?? null);
 }
 
-at('everybody').addEventListener('click', () => { location.hash = hashOf(null); });
+at('all').addEventListener('click', () => { location.hash = hashOf(null); });
 
 // ---- What is said ----
 
@@ -227,7 +227,7 @@ function drawTotals() {
   const points = recorder.points.filter(([, value]) => value !== null).flat();
   sparkline(at('total-trend'), { trace: { points } }, Math.max(60, seconds() - points[0]));
   const isEmpty = namespaces.size === 0 && audience.total === 0;
-  at('nobody').hidden = !isEmpty;
+  at('empty').hidden = !isEmpty;
   at('grid').hidden = isEmpty;
   if (isEmpty) showWay();
 }

@@ -7,7 +7,7 @@
 const RUNNING_MAX = 2;
 const TIMEOUT_MS = 30_000;
 
-/** A browser that is too slow to speak is told the figures as they are, without HTTP, and has to ask again. */
+/** A browser that sends too late gets the figures without HTTP, and has to ask again. */
 const TRIES = 3;
 
 export class Requests {
@@ -20,7 +20,7 @@ export class Requests {
     this.#next = next;
   }
 
-  /** What is at `path`: `{ value, size }`, or `null` where there is nothing. Rejects when it cannot be told. */
+  /** What is at `path`: `{ value, size }`, or `null` where there is nothing. Rejects when there is no answer. */
   ask(path) {
     return new Promise((done, failed) => {
       this.#asked.push({ path, done, failed });
@@ -28,7 +28,7 @@ export class Requests {
     });
   }
 
-  /** Makes use of the room there is. */
+  /** Starts requests while there is room for them. */
   pump() {
     while (this.#running < RUNNING_MAX) {
       const request = this.#asked.shift() ?? this.#next();
@@ -50,7 +50,7 @@ export class Requests {
   }
 }
 
-/** Where the daemon tells of a namespace: it is named in the query if the browser would write its name otherwise in a path. */
+/** The address of a namespace's page: the query has the name if the browser would write it otherwise in a path. */
 export function pathTo(folder, name, ending = '') {
   const path = `/${folder}/${name}${ending}`;
   const { pathname } = new URL(path, location.origin);

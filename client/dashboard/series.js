@@ -1,4 +1,4 @@
-// series.js: what was heard live of a total over time.
+// series.js: a total over time, as the stream brought it.
 //
 // Owns two kinds of memory: a `Trace`, short and coarse, of any namespace, and a `Recorder`, long and fine, of the few that
 // a large chart may show. Times are seconds since 1970. Keeps: both are bounded, however long they are fed.
@@ -35,11 +35,11 @@ export class Trace {
   }
 }
 
-/** Each value of the last minutes, and the least, average and most of each minute before that was heard whole. */
+/** Each value of the last minutes, and the least, average and most of each whole minute before that. */
 export class Recorder {
   /** Pairs of time and value, which is `null` while nothing is known. */
   points = [];
-  /** As in a history: time, least, average, most, and who came and left, which nobody has told. */
+  /** As in a history: time, least, average, most; arrivals and departures are unknown here. */
   rows = [];
   #open = null;
 

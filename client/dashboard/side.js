@@ -11,13 +11,13 @@ export function drawNodes(cluster) {
   at('nodes').classList.toggle('away', !cluster);
   if (!cluster) return;
   const { node: own, members, silent, datagrams } = cluster;
-  // It says how many are silent: those who have been it for longest.
+  // The page has the number of silent nodes: they are the ones with the longest silence.
   const quietest = members.toSorted((a, b) => b.silent_ms - a.silent_ms).slice(0, silent.nodes);
   const most = Math.max(1, ...members.map((node) => node.members));
   const nodes = members.toSorted((a, b) => (a.node < b.node ? -1 : 1)).map((node) => {
     const isSilent = quietest.includes(node);
     const [state, className] = isSilent ? [`silent for ${number(node.silent_ms / 1000)} s`, 'silent']
-      : node.draining ? ['lets its members go', 'draining'] : node.node === own ? ['answers', 'own'] : ['heard', ''];
+      : node.draining ? ['lets its members go', 'draining'] : node.node === own ? ['answers', 'own'] : ['alive', ''];
     const item = element('li', { className },
       element('code', { textContent: node.node.slice(0, 8), title: node.node }),
       element('span', { textContent: state }),
@@ -36,7 +36,7 @@ export function drawNodes(cluster) {
 
 /** What an event of the stream says, and its sign. */
 const KINDS = {
-  occupied: ['M3 8h8M8 4l4 4-4 4', () => 'somebody came'],
+  occupied: ['M3 8h8M8 4l4 4-4 4', () => 'a first member'],
   vacated: ['M13 8H5M8 4L4 8l4 4', () => 'all have left'],
   peak: ['M2 12l4-7 3 4 2-3 3 6', (count) => `peak of ${number(count)}`],
   up: ['M8 13V4M4 8l4-4 4 4', (count, mark) => `reached ${number(mark)}`],
@@ -67,7 +67,7 @@ export class Feed {
   }
 
   /** Takes in an event of the stream; of many at once, the last ones. */
-  tell(type, pairs, seconds) {
+  add(type, pairs, seconds) {
     const mark = type.startsWith('crossed ') ? Number(type.slice(8)) : undefined;
     if (!Object.hasOwn(KINDS, type) && !(mark > 0)) return;
     const milestone = ([name, count]) => {
@@ -95,7 +95,7 @@ export class Feed {
 function feedItem(milestone) {
   const { name, count, mark, kind, seconds } = milestone;
   const [path, words] = KINDS[kind];
-  const shown = name === null ? 'Everybody' : readable(name);
+  const shown = name === null ? 'All events' : readable(name);
   return element('li', { milestone, className: kind },
     svg('svg', { viewBox: '0 0 16 16', 'aria-hidden': true }, svg('path', { d: path })),
     element('a', { href: hashOf(name), title: name ?? '' }, element('bdi', { textContent: shown })),

@@ -5,14 +5,14 @@ import { TRACE_S } from './series.js';
 const WIDTH = 96;
 const HEIGHT = 24;
 
-/** Draws what is known of a time into a path: averages of minutes first, then what was heard live. */
+/** Draws what is known of a time into a path: averages of minutes first, then the live values. */
 export function sparkline(path, { past, trace: { points } }, spanS = TRACE_S) {
   const now = Date.now() / 1000;
   const pairs = [...(past || []), ...points];
   const x = (seconds) => Math.max((seconds - now) / spanS + 1, 0) * (WIDTH - 3) + 1;
   const known = [];
   for (let place = 0; place < pairs.length; place += 2) {
-    // What was asked for later may tell of minutes that were heard live.
+    // A page that came later may have minutes that are here live.
     if (place < (past || []).length && pairs[place] >= points[0]) continue;
     if (pairs[place + 2] <= now - spanS) continue;
     known.push([x(pairs[place]), pairs[place + 1]]);

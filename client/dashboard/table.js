@@ -2,7 +2,7 @@
 //
 // Owns the order, the search, the cursor and the elements. Keeps: as many row elements as fit, however many namespaces, in
 // the document as they are seen, for that is how a screen reader reads them; a row does not move under a pointer that moves, or
-// by which somebody came, more often than once in `HELD_MS`.
+// on which the focus came to it, more often than once in `HELD_MS`.
 
 import { at, element, say, svg } from './dom.js';
 import { sparkline } from './sparkline.js';
@@ -19,7 +19,7 @@ const GLIDE_MS = 300;
 /** Sorting takes this part of the time at most. */
 const SORT_SHARE = 0.05;
 
-/** By the key of a column: what it sorts by. */
+/** The value that a column sorts by, by the column's key. */
 const VALUES = {
   members: (namespace) => namespace.members,
   peak: (namespace) => namespace.peak,
@@ -265,7 +265,7 @@ export class Table {
   }
 }
 
-/** Nobody is to find it until it is another's. */
+/** A search of the page must not find this row until it has a new namespace. */
 function retire(row) {
   row.hidden = true;
   row.index = undefined;

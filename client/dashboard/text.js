@@ -10,8 +10,8 @@ const ZONE = new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' });
 const DAY = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' });
 
 /**
- * What is not to be shown, for it does something or is nothing to see: control characters, those that turn the direction of what
- * follows, and those that are ignored. (But joiners and variants, which emoji and some scripts are made of.)
+ * Characters that are left out, since they act on other text or have no shape: control characters, direction marks, and
+ * ignored ones. (Joiners and variants stay: emoji and some scripts consist of them.)
  */
 const UNREADABLE = /[\p{Cc}\p{Zl}\p{Zp}\u2800\ufff9-\ufffb]|(?![\u200c\u200d\ufe00-\ufe0f\u{e0020}-\u{e007f}])\p{Default_Ignorable_Code_Point}/u;
 const VISIBLE = /[^\p{Z}\p{Default_Ignorable_Code_Point}]/u;
@@ -31,7 +31,7 @@ export function number(value) {
   return Number.isFinite(value) ? NUMBER.format(value) : '–';
 }
 
-/** So many of what this word says. */
+/** A number and its noun. */
 export function countOf(value, word) {
   return `${number(value)} ${word}${value === 1 ? '' : 's'}`;
 }
@@ -77,10 +77,10 @@ export function zone(seconds) {
 export const clockWithSeconds = (seconds) => clock(seconds, SECOND);
 export const hourAndMinute = (seconds) => MINUTE.format(seconds * 1000);
 
-/** Where the choice of a namespace stands: `#*` is everybody. */
+/** The hash of a choice: `#*` is all events. */
 export const hashOf = (name) => (name === null ? '#*' : `#/${encodeURIComponent(name)}`);
 
-/** The namespace that a hash names, `null` for everybody, `undefined` for neither. */
+/** The namespace that a hash names, `null` for all events, `undefined` for neither. */
 export function nameOf(hash) {
   if (hash === '#*') return null;
   if (!hash.startsWith('#/') || hash.length < 3) return undefined;

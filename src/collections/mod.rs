@@ -1,19 +1,26 @@
 //! Floor 0: structures that know no domain and no clock.
 //!
-//! Everything here is addressed by small integers instead of pointers, so that a table can be walked in slices, resumed
-//! later, and one day written out and read back. Time is a number of ticks that somebody else counts.
+//! A table is addressed by small integers instead of pointers, so a walk along it can stop and be resumed in a later turn.
+//! Each table has keys of its own type. Time is a number of ticks that the owner of a clock counts.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `dense` | one value for each key of another table |
+//! | `histogram` | durations, counted by powers of two |
+//! | `key` | the number behind every key |
+//! | `list` | the order of a table's elements, as links within them |
+//! | `shards` | a hash map that grows in small steps |
+//! | `slab` | a table that hands out its places |
+//! | `tick` | the length of a tick, and the rounding |
+//! | `wheel` | when each key is due |
 //!
 //! Invariant: nothing in this folder names a member, a socket or an instant.
 
+pub mod dense;
 pub mod histogram;
+pub mod key;
 pub mod list;
 pub mod shards;
 pub mod slab;
 pub mod tick;
 pub mod wheel;
-
-/// The place of a value in a table. `NONE` is no place.
-pub type Key = u32;
-
-/// No place: the end of a list, a value that is not there.
-pub const NONE: Key = Key::MAX;

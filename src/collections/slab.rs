@@ -1,14 +1,14 @@
-//! A table that hands out its places: O(1) insert and remove, freed places are used again, last freed first.
+//! A table that hands out its places: O(1) insert and remove. Freed places are used again, and the last freed comes first.
 //!
-//! Places lie in chunks, which never move: one table of 100,000 namespaces that doubles would be copied for 4 ms, and be
+//! Places lie in chunks, which never move: a table of 100,000 namespaces that doubled would be copied for 4 ms, and would be
 //! half empty afterwards.
 //!
-//! Owns its values. It keeps no generations: whoever holds a key knows when the value went (a connection is freed in one
-//! place, at the end of a turn, and nothing that names it survives the turn).
+//! Owns its values. It keeps no generations: the holder of a key knows when the value went. (A connection is freed in one
+//! place, at the end of a turn, and nothing that names it survives the turn.)
 //!
 //! Invariant: the vacant places form one chain from `free`, and `len` counts the others.
 
-use super::{Key, NONE};
+use super::key::Key;
 
 /// The places of a chunk, as a power of two: below that a chunk grows like any vector.
 const CHUNK_BITS: u32 = 10;
@@ -16,28 +16,29 @@ const CHUNK: usize = 1 << CHUNK_BITS;
 
 /// Values under keys that the table chose.
 #[derive(Debug)]
-pub struct Slab<T> {
+pub struct Slab<K, T> {
     /// All but the last are full.
-    chunks: Vec<Vec<Place<T>>>,
-    free: Key,
+    chunks: Vec<Vec<Place<K, T>>>,
+    /// The place that was freed last.
+    free: Option<K>,
     len: usize,
 }
 
 #[derive(Debug)]
-enum Place<T> {
-    Vacant { next_free: Key },
+enum Place<K, T> {
+    Vacant { next_free: Option<K> },
     Occupied(T),
 }
 
-impl<T> Default for Slab<T> {
+impl<K, T> Default for Slab<K, T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), free: NONE, len: 0 }
+        Self { chunks: Vec::new(), free: None, len: 0 }
     }
 }
 
-impl<T> Slab<T> {
+impl<K: Key, T> Slab<K, T> {
     /// The memory of one place in bytes.
-    pub const PLACE_BYTES: usize = size_of::<Place<T>>();
+    pub const PLACE_BYTES: usize = size_of::<Place<K, T>>();
 
     /// The number of values.
     #[must_use]
@@ -51,10 +52,10 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
-    /// The first key that was never used.
+    /// The number of places, vacant ones included: the index of the first key that was never used.
     #[must_use]
-    pub fn next_unused(&self) -> Key {
-        Key::try_from(self.places()).unwrap_or(NONE)
+    pub fn place_count(&self) -> usize {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     /// The key that the next value will be stored under.
@@ -62,21 +63,18 @@ impl<T> Slab<T> {
     /// # Panics
     /// At 2^32 - 1 values, which no process has the descriptors or the memory for.
     #[must_use]
-    pub fn next_key(&self) -> Key {
-        match self.free {
-            NONE => Key::try_from(self.places()).expect("a table has less than 2^32 places"),
-            free => free,
-        }
+    pub fn next_key(&self) -> K {
+        self.free.unwrap_or_else(|| K::from_index(self.place_count()).expect("a table has less than 2^32 - 1 places"))
     }
 
     /// Stores a value and returns its key.
     ///
     /// # Panics
     /// As [`next_key`](Self::next_key).
-    pub fn insert(&mut self, value: T) -> Key {
+    pub fn insert(&mut self, value: T) -> K {
         let key = self.next_key();
         self.len += 1;
-        if self.free == NONE {
+        if self.free.is_none() {
             self.push(Place::Occupied(value));
             return key;
         }
@@ -87,7 +85,7 @@ impl<T> Slab<T> {
     }
 
     /// Takes the value at `key` out, if there is one.
-    pub fn remove(&mut self, key: Key) -> Option<T> {
+    pub fn remove(&mut self, key: K) -> Option<T> {
         let next_free = self.free;
         let place = self.place_mut(key)?;
         if matches!(place, Place::Vacant { .. }) {
@@ -96,22 +94,23 @@ impl<T> Slab<T> {
         let Place::Occupied(value) = std::mem::replace(place, Place::Vacant { next_free }) else {
             unreachable!("seen to be occupied above")
         };
-        self.free = key;
+        self.free = Some(key);
         self.len -= 1;
         Some(value)
     }
 
     /// The value at `key`, if there is one.
     #[must_use]
-    pub fn get(&self, key: Key) -> Option<&T> {
-        match self.chunks.get(key as usize >> CHUNK_BITS)?.get(key as usize % CHUNK) {
+    pub fn get(&self, key: K) -> Option<&T> {
+        let index = key.index();
+        match self.chunks.get(index >> CHUNK_BITS)?.get(index % CHUNK) {
             Some(Place::Occupied(value)) => Some(value),
             _ => None,
         }
     }
 
     /// The value at `key`, if there is one, to change.
-    pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
         match self.place_mut(key) {
             Some(Place::Occupied(value)) => Some(value),
             _ => None,
@@ -123,7 +122,7 @@ impl<T> Slab<T> {
     /// # Panics
     /// If it names none.
     #[must_use]
-    pub fn at(&self, key: Key) -> &T {
+    pub fn at(&self, key: K) -> &T {
         self.get(key).expect("the key names a value")
     }
 
@@ -131,42 +130,39 @@ impl<T> Slab<T> {
     ///
     /// # Panics
     /// If it names none.
-    pub fn at_mut(&mut self, key: Key) -> &mut T {
+    pub fn at_mut(&mut self, key: K) -> &mut T {
         self.get_mut(key).expect("the key names a value")
     }
 
     /// All values from the key `from` on, in the order of their keys: a walk that can stop and be taken up again.
-    pub fn iter_from(&self, from: Key) -> impl Iterator<Item = (Key, &T)> {
-        let chunks = self.chunks.get(from as usize >> CHUNK_BITS..).unwrap_or_default();
-        (from..).zip(chunks.iter().flatten().skip(from as usize % CHUNK)).filter_map(|(key, place)| match place {
-            Place::Occupied(value) => Some((key, value)),
+    pub fn iter_from(&self, from: K) -> impl Iterator<Item = (K, &T)> {
+        let from = from.index();
+        let chunks = self.chunks.get(from >> CHUNK_BITS..).unwrap_or_default();
+        (from..).zip(chunks.iter().flatten().skip(from % CHUNK)).filter_map(|(index, place)| match place {
+            Place::Occupied(value) => Some((K::from_index(index)?, value)),
             Place::Vacant { .. } => None,
         })
     }
 
     /// All values, in the order of their keys, to change.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
-        (0..).zip(self.chunks.iter_mut().flatten()).filter_map(|(key, place)| match place {
-            Place::Occupied(value) => Some((key, value)),
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut T)> {
+        (0..).zip(self.chunks.iter_mut().flatten()).filter_map(|(index, place)| match place {
+            Place::Occupied(value) => Some((K::from_index(index)?, value)),
             Place::Vacant { .. } => None,
         })
     }
 
     /// All values, in the order of their keys.
-    pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        self.iter_from(0)
+    pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
+        self.iter_from(K::FIRST)
     }
 
-    /// The number of places, vacant ones included.
-    fn places(&self) -> usize {
-        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+    fn place_mut(&mut self, key: K) -> Option<&mut Place<K, T>> {
+        let index = key.index();
+        self.chunks.get_mut(index >> CHUNK_BITS)?.get_mut(index % CHUNK)
     }
 
-    fn place_mut(&mut self, key: Key) -> Option<&mut Place<T>> {
-        self.chunks.get_mut(key as usize >> CHUNK_BITS)?.get_mut(key as usize % CHUNK)
-    }
-
-    fn push(&mut self, place: Place<T>) {
+    fn push(&mut self, place: Place<K, T>) {
         match self.chunks.last_mut() {
             Some(last) if last.len() < CHUNK => last.push(place),
             // The first one may remain the only one.
@@ -183,55 +179,66 @@ impl<T> Slab<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_type;
+
+    key_type! {
+        /// A key of the table under test.
+        TestId
+    }
+
+    fn id(number: u32) -> TestId {
+        TestId::new(number)
+    }
 
     #[test]
     fn places_are_used_again_and_walks_skip_the_vacant_ones() {
         let mut slab = Slab::default();
-        let keys: Vec<Key> = "abcd".chars().map(|letter| slab.insert(letter)).collect();
-        assert_eq!(keys, [0, 1, 2, 3]);
-        assert_eq!(slab.remove(1), Some('b'));
-        assert_eq!(slab.remove(1), None, "a value leaves once");
-        assert_eq!(slab.remove(9), None);
-        assert_eq!(slab.remove(2), Some('c'));
+        let keys: Vec<TestId> = "abcd".chars().map(|letter| slab.insert(letter)).collect();
+        assert_eq!(keys, [0, 1, 2, 3].map(id));
+        assert_eq!(slab.remove(id(1)), Some('b'));
+        assert_eq!(slab.remove(id(1)), None, "a value leaves once");
+        assert_eq!(slab.remove(id(9)), None);
+        assert_eq!(slab.remove(id(2)), Some('c'));
         assert_eq!(slab.len(), 2);
-        assert_eq!(slab.iter().collect::<Vec<_>>(), [(0, &'a'), (3, &'d')]);
-        assert_eq!(slab.iter_from(1).collect::<Vec<_>>(), [(3, &'d')]);
-        assert_eq!(slab.iter_from(7).count(), 0);
-        assert_eq!(slab.next_key(), 2);
-        assert_eq!((slab.insert('e'), slab.insert('f'), slab.insert('g')), (2, 1, 4));
-        assert_eq!(*slab.at(2), 'e');
-        *slab.at_mut(2) = 'x';
-        assert_eq!(slab.get(2), Some(&'x'));
-        assert_eq!(slab.get_mut(17), None);
+        assert_eq!(slab.iter().collect::<Vec<_>>(), [(id(0), &'a'), (id(3), &'d')]);
+        assert_eq!(slab.iter_from(id(1)).collect::<Vec<_>>(), [(id(3), &'d')]);
+        assert_eq!(slab.iter_from(id(7)).count(), 0);
+        assert_eq!(slab.next_key(), id(2));
+        assert_eq!((slab.insert('e'), slab.insert('f'), slab.insert('g')), (id(2), id(1), id(4)));
+        assert_eq!(*slab.at(id(2)), 'e');
+        *slab.at_mut(id(2)) = 'x';
+        assert_eq!(slab.get(id(2)), Some(&'x'));
+        assert_eq!(slab.get_mut(id(17)), None);
         assert!(!slab.is_empty());
     }
 
     #[test]
     fn chunks_are_one_table() {
-        let places = Key::try_from(3 * CHUNK + 5).unwrap();
+        let places = 3 * CHUNK + 5;
+        let at = |index: usize| TestId::from_index(index).unwrap();
         let mut slab = Slab::default();
-        for key in 0..places {
-            assert_eq!(slab.next_unused(), key);
-            assert_eq!(slab.insert(u64::from(key)), key);
+        for index in 0..places {
+            assert_eq!(slab.place_count(), index);
+            assert_eq!(slab.insert(index), at(index));
         }
-        assert_eq!((slab.len(), slab.next_unused()), (3 * CHUNK + 5, places));
-        let edges =
-            [0, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK, 3 * CHUNK + 4].map(|key| Key::try_from(key).unwrap());
-        for key in edges {
-            assert_eq!(slab.get(key), Some(&u64::from(key)));
-            assert_eq!(slab.iter_from(key).count(), usize::try_from(places - key).unwrap());
-            assert_eq!(slab.iter_from(key).next(), Some((key, &u64::from(key))));
-            assert_eq!(slab.remove(key), Some(u64::from(key)));
+        assert_eq!((slab.len(), slab.place_count()), (places, places));
+        let edges = [0, CHUNK - 1, CHUNK, 2 * CHUNK - 1, 2 * CHUNK, 3 * CHUNK + 4];
+        for index in edges {
+            let key = at(index);
+            assert_eq!(slab.get(key), Some(&index));
+            assert_eq!(slab.iter_from(key).count(), places - index);
+            assert_eq!(slab.iter_from(key).next(), Some((key, &index)));
+            assert_eq!(slab.remove(key), Some(index));
             assert_ne!(slab.iter_from(key).next().map(|(next, _)| next), Some(key));
         }
         for (key, value) in slab.iter_mut() {
-            assert_eq!(u64::from(key), *value);
+            assert_eq!(key.index(), *value);
         }
         assert_eq!(slab.iter().count(), slab.len());
-        for key in edges.into_iter().rev() {
-            assert_eq!(slab.insert(7), key, "last freed first");
+        for index in edges.into_iter().rev() {
+            assert_eq!(slab.insert(7), at(index), "last freed first");
         }
-        assert_eq!(slab.insert(8), places);
-        assert!(slab.get(places + 1).is_none() && slab.iter_from(places + 1).next().is_none());
+        assert_eq!(slab.insert(8), at(places));
+        assert!(slab.get(at(places + 1)).is_none() && slab.iter_from(at(places + 1)).next().is_none());
     }
 }

@@ -13,9 +13,10 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "levels, slots and groups of 6 bits fit into any integer")]
 
+use super::dense::Dense;
+use super::key::{Index, Key};
 use super::list::{Link, Linked, List};
 use super::tick::Tick;
-use super::{Key, NONE};
 
 const LEVELS: usize = 4;
 const SLOT_BITS: u32 = 6;
@@ -25,36 +26,41 @@ const SLOTS: usize = 1 << SLOT_BITS;
 const UNARMED: u64 = u64::MAX;
 
 /// When each key is due.
-pub struct TimerWheel {
+pub struct TimerWheel<K> {
     /// Timers up to and including this tick have been moved to `due`.
     elapsed: u64,
-    levels: [Level; LEVELS],
+    levels: [Level<K>; LEVELS],
     /// Expired and not yet popped.
-    due: List,
-    timers: Vec<Timer>,
+    due: List<K>,
+    timers: Dense<K, Timer<K>>,
     armed: usize,
 }
 
-struct Level {
+struct Level<K> {
     /// Bit `s` is set exactly when slot `s` has a timer.
     occupied: u64,
-    slots: [List; SLOTS],
+    slots: [List<K>; SLOTS],
     /// At most the earliest deadline in the slot: exact until that timer is cancelled. It spares the owner the wake-ups
     /// that a cascade alone would need.
     earliest: [u64; SLOTS],
 }
 
-#[derive(Clone)]
-struct Timer {
-    link: Link,
+struct Timer<K> {
+    link: Link<K>,
     deadline: u64,
 }
 
-impl Linked for Timer {
-    fn link(&self) -> &Link {
+impl<K> Default for Timer<K> {
+    fn default() -> Self {
+        Self { link: Link::UNLINKED, deadline: UNARMED }
+    }
+}
+
+impl<K> Linked<K> for Timer<K> {
+    fn link(&self) -> &Link<K> {
         &self.link
     }
-    fn link_mut(&mut self) -> &mut Link {
+    fn link_mut(&mut self) -> &mut Link<K> {
         &mut self.link
     }
 }
@@ -65,21 +71,21 @@ enum Place {
     Slot { level: usize, slot: usize },
 }
 
-impl Default for TimerWheel {
+impl<K> Default for TimerWheel<K> {
     fn default() -> Self {
         Self {
             elapsed: 0,
             levels: std::array::from_fn(|_| Level { occupied: 0, slots: [List::EMPTY; SLOTS], earliest: [0; SLOTS] }),
             due: List::EMPTY,
-            timers: Vec::new(),
+            timers: Dense::default(),
             armed: 0,
         }
     }
 }
 
-impl TimerWheel {
+impl<K: Key> TimerWheel<K> {
     /// The memory of one timer in bytes, paid for each key up to the largest that ever had one.
-    pub const TIMER_BYTES: usize = size_of::<Timer>();
+    pub const TIMER_BYTES: usize = size_of::<Timer<K>>();
 
     /// The number of timers that are set, due ones included.
     #[must_use]
@@ -95,8 +101,8 @@ impl TimerWheel {
 
     /// When `key` is due, if it has a timer.
     #[must_use]
-    pub fn deadline(&self, key: Key) -> Option<Tick> {
-        let timer = self.timers.get(key as usize)?;
+    pub fn deadline(&self, key: K) -> Option<Tick> {
+        let timer = self.timers.get(key)?;
         (timer.deadline != UNARMED).then_some(Tick(timer.deadline))
     }
 
@@ -104,24 +110,20 @@ impl TimerWheel {
     ///
     /// A deadline that is not after the time of the last [`expire`](Self::expire) is moved to the tick after it: what
     /// fires again and again never does so twice at one time.
-    pub fn set(&mut self, key: Key, deadline: Tick) {
+    pub fn set(&mut self, key: K, deadline: Tick) {
         let deadline = deadline.0.clamp(self.elapsed + 1, UNARMED - 1);
-        let index = key as usize;
-        if index >= self.timers.len() {
-            self.timers.resize(index + 1, Timer { link: Link::UNLINKED, deadline: UNARMED });
-        }
-        if self.timers[index].deadline == deadline {
+        if self.timers.reach(key).deadline == deadline {
             return;
         }
         self.cancel(key);
-        self.timers[index].deadline = deadline;
+        self.timers.at_mut(key).deadline = deadline;
         self.armed += 1;
         self.place(key);
     }
 
     /// Takes the timer of `key` away, if it has one.
-    pub fn cancel(&mut self, key: Key) {
-        let Some(timer) = self.timers.get(key as usize) else {
+    pub fn cancel(&mut self, key: K) {
+        let Some(timer) = self.timers.get(key) else {
             return;
         };
         if timer.deadline == UNARMED {
@@ -137,7 +139,7 @@ impl TimerWheel {
                 }
             }
         }
-        self.timers[key as usize].deadline = UNARMED;
+        self.timers.at_mut(key).deadline = UNARMED;
         self.armed -= 1;
     }
 
@@ -164,9 +166,9 @@ impl TimerWheel {
     }
 
     /// Takes a key whose timer expired. Its timer is gone; it may be set again.
-    pub fn pop_due(&mut self) -> Option<Key> {
+    pub fn pop_due(&mut self) -> Option<K> {
         let key = self.due.pop_front(&mut self.timers)?;
-        self.timers[key as usize].deadline = UNARMED;
+        self.timers.at_mut(key).deadline = UNARMED;
         self.armed -= 1;
         Some(key)
     }
@@ -186,8 +188,8 @@ impl TimerWheel {
     }
 
     /// Puts a timer, which is in no list, where its deadline belongs.
-    fn place(&mut self, key: Key) {
-        let deadline = self.timers[key as usize].deadline;
+    fn place(&mut self, key: K) {
+        let deadline = self.timers.at(key).deadline;
         match self.place_of(deadline) {
             Place::Due => self.due.push_back(&mut self.timers, key),
             Place::Slot { level, slot } => {
@@ -232,26 +234,36 @@ fn group(ticks: u64, level: usize) -> usize {
     (ticks >> (SLOT_BITS as usize * level)) as usize % SLOTS
 }
 
-const _: () = assert!(NONE as usize > SLOTS && TimerWheel::TIMER_BYTES == 16);
+const _: () = assert!(size_of::<Timer<Index>>() == 16);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_type;
     use std::collections::BTreeMap;
     use std::hash::{BuildHasher, Hasher};
+
+    key_type! {
+        /// A key of the wheel under test.
+        TestId
+    }
+
+    fn id(number: u32) -> TestId {
+        TestId::new(number)
+    }
 
     /// What the wheel should be: a map, searched from end to end.
     #[derive(Default)]
     struct Naive {
         now: u64,
-        deadlines: BTreeMap<Key, u64>,
+        deadlines: BTreeMap<TestId, u64>,
     }
 
     impl Naive {
-        fn set(&mut self, key: Key, deadline: u64) {
+        fn set(&mut self, key: TestId, deadline: u64) {
             self.deadlines.insert(key, deadline.max(self.now + 1));
         }
-        fn expire(&mut self, now: u64) -> Vec<Key> {
+        fn expire(&mut self, now: u64) -> Vec<TestId> {
             self.now = now;
             let due = self.deadlines.iter().filter(|&(_, &at)| at <= now).map(|(&key, _)| key).collect();
             self.deadlines.retain(|_, at| *at > now);
@@ -259,8 +271,8 @@ mod tests {
         }
     }
 
-    fn pop_all(wheel: &mut TimerWheel) -> Vec<Key> {
-        let mut due: Vec<Key> = std::iter::from_fn(|| wheel.pop_due()).collect();
+    fn pop_all(wheel: &mut TimerWheel<TestId>) -> Vec<TestId> {
+        let mut due: Vec<TestId> = std::iter::from_fn(|| wheel.pop_due()).collect();
         due.sort_unstable();
         due
     }
@@ -271,11 +283,11 @@ mod tests {
             for delay in [1, 2, 63, 64, 65, 4095, 4096, 4097, 262_143, 262_144, (1 << 24) - 1, 1 << 24, 1 << 30] {
                 let mut wheel = TimerWheel::default();
                 wheel.expire(Tick(start));
-                wheel.set(7, Tick(start + delay));
+                wheel.set(id(7), Tick(start + delay));
                 wheel.expire(Tick(start + delay - 1));
                 assert_eq!(wheel.pop_due(), None, "start {start} delay {delay}");
                 wheel.expire(Tick(start + delay));
-                assert_eq!(wheel.pop_due(), Some(7), "start {start} delay {delay}");
+                assert_eq!(wheel.pop_due(), Some(id(7)), "start {start} delay {delay}");
                 assert!(wheel.is_empty());
                 assert_eq!(wheel.next_deadline(), None);
             }
@@ -286,12 +298,12 @@ mod tests {
     fn the_next_deadline_is_exact_without_cancels() {
         let mut wheel = TimerWheel::default();
         for (key, deadline) in [(0, 5_000), (1, 4_999), (2, 300_000), (3, 70)] {
-            wheel.set(key, Tick(deadline));
+            wheel.set(id(key), Tick(deadline));
         }
         for (deadline, key) in [(70, 3), (4_999, 1), (5_000, 0), (300_000, 2)] {
             assert_eq!(wheel.next_deadline(), Some(Tick(deadline)));
             wheel.expire(Tick(deadline));
-            assert_eq!(pop_all(&mut wheel), [key]);
+            assert_eq!(pop_all(&mut wheel), [id(key)]);
         }
     }
 
@@ -299,30 +311,30 @@ mod tests {
     fn what_is_set_in_the_past_fires_at_the_next_tick() {
         let mut wheel = TimerWheel::default();
         wheel.expire(Tick(100));
-        wheel.set(1, Tick(3));
-        assert_eq!(wheel.deadline(1), Some(Tick(101)));
+        wheel.set(id(1), Tick(3));
+        assert_eq!(wheel.deadline(id(1)), Some(Tick(101)));
         wheel.expire(Tick(100));
         assert_eq!(wheel.pop_due(), None);
         wheel.expire(Tick(101));
-        assert_eq!(wheel.pop_due(), Some(1));
-        assert_eq!(wheel.deadline(1), None);
+        assert_eq!(wheel.pop_due(), Some(id(1)));
+        assert_eq!(wheel.deadline(id(1)), None);
     }
 
     #[test]
     fn a_due_timer_can_still_be_cancelled_and_moved() {
         let mut wheel = TimerWheel::default();
-        wheel.set(1, Tick(10));
-        wheel.set(2, Tick(10));
-        wheel.set(3, Tick(10));
+        wheel.set(id(1), Tick(10));
+        wheel.set(id(2), Tick(10));
+        wheel.set(id(3), Tick(10));
         wheel.expire(Tick(10));
         assert_eq!(wheel.next_deadline(), Some(Tick(10)));
-        wheel.cancel(2);
-        wheel.set(3, Tick(11));
-        assert_eq!(pop_all(&mut wheel), [1]);
+        wheel.cancel(id(2));
+        wheel.set(id(3), Tick(11));
+        assert_eq!(pop_all(&mut wheel), [id(1)]);
         wheel.expire(Tick(11));
-        assert_eq!(pop_all(&mut wheel), [3]);
-        wheel.cancel(1);
-        wheel.cancel(99);
+        assert_eq!(pop_all(&mut wheel), [id(3)]);
+        wheel.cancel(id(1));
+        wheel.cancel(id(99));
     }
 
     #[test]
@@ -342,7 +354,7 @@ mod tests {
             wheel.expire(Tick(now));
             naive.expire(now);
             for step in 0..400 {
-                let key = Key::try_from(random(40)).unwrap();
+                let key = id(u32::try_from(random(40)).unwrap());
                 match random(4) {
                     0 => {
                         wheel.cancel(key);

@@ -1,4 +1,4 @@
-//! The options of the cluster: how nodes find each other, and whom they believe.
+//! The options of the cluster: how nodes find each other, and which datagrams they accept.
 //!
 //! Owns their names, defaults and limits.
 
@@ -12,7 +12,7 @@ use crate::meter::ClusterRules;
 /// Validated settings of the cluster.
 #[derive(Debug)]
 pub struct ClusterConfig {
-    /// What the nodes tell each other, and when.
+    /// What the nodes announce to each other, and when.
     pub rules: ClusterRules,
     /// The multicast group on the network; `None` is loopback alone.
     pub group: Option<SocketAddrV4>,
@@ -20,7 +20,7 @@ pub struct ClusterConfig {
     pub interface: Option<Ipv4Addr>,
     /// How many routers a multicast datagram may pass, plus one.
     pub ttl: u8,
-    /// Hosts that are told by unicast.
+    /// Hosts that are reached by unicast.
     pub peers: Vec<SocketAddr>,
     /// The key that all nodes share.
     pub key: Option<KeySource>,

@@ -1,6 +1,6 @@
 //! Secrets: the key that all nodes of an audience share, and what else is kept in a file.
 //!
-//! Owns where they come from, and refuses what is no secret. It never tells one.
+//! Owns where they come from, and refuses what is no secret. It never prints one.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +19,7 @@ const FILE_MAX: u64 = 4096;
 /// Where the key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// In a file that nobody else can read.
+    /// In a file that only its owner can read.
     Path(PathBuf),
     /// In the environment.
     Environment(Vec<u8>),
@@ -74,7 +74,7 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
     Ok(Some(KeySource::Environment(key)))
 }
 
-/// Who may do what with a file, and what is in it: both of the one that was opened.
+/// The permissions of a file and its content: both of the file that was opened.
 fn read_with_mode(path: &Path) -> io::Result<(u32, Vec<u8>)> {
     let file = fs::File::open(path)?;
     let mode = file.metadata()?.mode();

@@ -1,6 +1,6 @@
 //! How much of everything there may be.
 //!
-//! Owns the limits that have an option. What happens past each is told where it is enforced, and in the README.
+//! Owns the limits that have an option. What happens past each is said where it is enforced, and in the manual.
 
 use std::ffi::OsString;
 
@@ -10,11 +10,11 @@ use crate::meter::NAME_MAX;
 /// How much of everything there may be, in each process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Members; `None` is as many as there are descriptors for.
+    /// Members; `None` is the number that the descriptors allow.
     pub members: Option<usize>,
     /// Connections of the audience port whose head is not whole.
     pub heads: usize,
-    /// Namespaces, beside which nobody can make one more by joining it.
+    /// Namespaces; past it, a join that would create another is turned away.
     pub namespaces: usize,
     /// The length of a namespace's name and of a uuid, in bytes.
     pub name_length: usize,

@@ -1,7 +1,7 @@
 //! A list of networks: `10.0.0.0/8,::1,192.168.1.7`.
 //!
 //! Owns how they are written (RFC 4632 section 3.1, RFC 4291 section 2.3) and what is in them. An IPv4 address that is
-//! mapped into IPv6, as a socket that takes both tells of its peers, is the IPv4 address, on either side.
+//! mapped into IPv6, as a socket for both families reports its peers, is the IPv4 address, on either side.
 //!
 //! Invariant: a network's address has no bit set beyond its prefix.
 

@@ -1,7 +1,7 @@
-//! Who may send messages to the audience.
+//! Where messages to the audience are taken, and from which senders.
 //!
-//! Owns where messages are taken and what has to come with them. By default that is loopback, and nothing; whoever takes them
-//! from elsewhere asks for a token.
+//! Owns where messages are taken and what has to come with them: by default loopback, and nothing. Any other address needs a
+//! token.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::{Options, UsageError, key, parse_host};
 
-/// Where messages are taken, and from whom.
+/// Where messages are taken, and what proves their sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotificationConfig {
     /// The address of the notification port; `None` is loopback, IPv4 and IPv6.

@@ -1,4 +1,4 @@
-//! Who may watch many namespaces at once, and what they are told beside the counts.
+//! Where many namespaces may be watched at once, and what watchers receive beside the counts.
 //!
 //! Owns the names, defaults and limits of these options.
 
@@ -10,12 +10,12 @@ use crate::meter::watches::{THRESHOLDS_MAX, Thresholds};
 /// The powers of ten from 10 up to these zeros.
 const DEFAULT_ZEROS: u32 = 9;
 
-/// What watchers may do, and are told.
+/// What watchers may do, and what they receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchConfig {
     /// Whether the audience port takes watchers, too.
     pub is_public: bool,
-    /// The totals whose crossing is told.
+    /// The totals whose crossing is reported.
     pub thresholds: Thresholds,
 }
 

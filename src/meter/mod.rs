@@ -26,7 +26,6 @@ use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
-use crate::collections::{Key, NONE};
 pub use accounts::Accounts;
 pub use accounts::ending::Ending;
 use accounts::history::Histories;
@@ -37,9 +36,9 @@ pub use book::changes::Changed;
 use book::changes::Changes;
 use book::claims::Claims;
 use book::journal::Subject;
-pub use book::members::Member;
+pub use book::members::{Member, MemberId};
 use book::members::{Members, Standing};
-pub use book::namespace::{Namespace, NotifyRule};
+pub use book::namespace::{Namespace, NamespaceId, NotifyRule};
 pub use book::walks::WalkId;
 use book::walks::Walks;
 use cluster::Cluster;
@@ -47,18 +46,6 @@ pub use cluster::digest::name_digest;
 pub use cluster::news;
 use cluster::news::{Datagram, NodeId};
 pub use cluster::{ClusterRules, NodeFigures, Rejection};
-
-/// A member's key, chosen by the caller and unique among present members.
-pub type MemberId = Key;
-
-/// A namespace's key, valid until the namespace is forgotten.
-pub type NamespaceId = Key;
-
-/// A claim's key.
-type ClaimId = Key;
-
-/// The key of an item in the journal.
-type ItemId = Key;
 
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
@@ -120,7 +107,7 @@ pub struct Meter {
     cluster: Cluster,
     /// Whether there is a way to other nodes.
     is_clustered: bool,
-    namespaces: Slab<Namespace>,
+    namespaces: Slab<NamespaceId, Namespace>,
     by_name: ShardMap<Rc<str>, NamespaceId>,
     members: Members,
     claims: Claims,
@@ -130,9 +117,9 @@ pub struct Meter {
     histories: Histories,
     changes: Changes,
     /// Per namespace: when to repeat or tell its count, or, when it is empty, when to forget it.
-    timers: TimerWheel,
+    timers: TimerWheel<NamespaceId>,
     /// Per member: when it will have stayed long enough to be counted.
-    pending: TimerWheel,
+    pending: TimerWheel<MemberId>,
     /// Namespaces whose count is to be told in this turn.
     ready: VecDeque<NamespaceId>,
     outputs: VecDeque<Output>,
@@ -190,9 +177,9 @@ impl Meter {
 
     /// A stream is gone. A member that is not present is nobody: leaving twice is leaving once.
     pub fn leave(&mut self, member: MemberId, now: Now) {
-        let Some(&Member { namespace: id, claim, standing, .. }) = self.members.get(member) else { return };
+        let Some(&Member { namespace: Some(id), claim, standing, .. }) = self.members.get(member) else { return };
         self.pending.cancel(member);
-        if let Some(item) = self.claims.remove(claim) {
+        if let Some(item) = claim.and_then(|claim| self.claims.remove(claim)) {
             self.cluster.journal.remove(item);
         }
         let namespace = self.namespaces.at_mut(id);
@@ -298,7 +285,12 @@ impl Meter {
         self.namespaces.len()
     }
 
-    /// All namespaces from the key `from` on, in the order of their keys: a walk that can be taken up again.
+    /// All namespaces, in the order of their keys.
+    pub fn namespaces(&self) -> impl Iterator<Item = (NamespaceId, &Namespace)> {
+        self.namespaces.iter()
+    }
+
+    /// The namespaces from the key `from` on, in the order of their keys: a walk that can be taken up again.
     pub fn namespaces_from(&self, from: NamespaceId) -> impl Iterator<Item = (NamespaceId, &Namespace)> {
         self.namespaces.iter_from(from)
     }
@@ -317,10 +309,9 @@ impl Meter {
     /// This node's own count of a namespace has changed.
     fn touch_share(&mut self, id: NamespaceId) {
         let namespace = self.namespaces.at_mut(id);
-        if namespace.share == NONE {
-            namespace.share = self.cluster.journal.insert(Subject::Share(id));
-        } else {
-            self.cluster.journal.touch(namespace.share);
+        match namespace.share {
+            None => namespace.share = Some(self.cluster.journal.insert(Subject::Share(id))),
+            Some(share) => self.cluster.journal.touch(share),
         }
     }
 

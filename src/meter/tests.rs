@@ -3,6 +3,7 @@
 mod company;
 
 use super::*;
+use crate::collections::key::Key as _;
 use crate::collections::tick::TICK_MS;
 
 struct Scene {
@@ -26,16 +27,24 @@ impl Scene {
         Self { meter: Meter::new(rules, NodeId(1), None), now: Now { tick: Tick(1_000), unix_ms: 1_300_000_000_000 } }
     }
 
-    fn join(&mut self, member: MemberId, name: &str) -> Option<u64> {
-        self.meter.join(member, name, None, self.now)
+    fn join(&mut self, member: u32, name: &str) -> Option<u64> {
+        self.meter.join(MemberId::new(member), name, None, self.now)
     }
 
-    fn claim(&mut self, member: MemberId, name: &str, uuid: &str) -> Option<u64> {
-        self.meter.join(member, name, Some(uuid), self.now)
+    fn claim(&mut self, member: u32, name: &str, uuid: &str) -> Option<u64> {
+        self.meter.join(MemberId::new(member), name, Some(uuid), self.now)
     }
 
-    fn leave(&mut self, member: MemberId) {
-        self.meter.leave(member, self.now);
+    fn join_uncounted(&mut self, member: u32, name: &str) -> Option<u64> {
+        self.meter.join_uncounted(MemberId::new(member), name, None, self.now)
+    }
+
+    fn count(&mut self, member: u32) {
+        self.meter.count(MemberId::new(member), self.now);
+    }
+
+    fn leave(&mut self, member: u32) {
+        self.meter.leave(MemberId::new(member), self.now);
     }
 
     /// What the meter wants done now.
@@ -124,7 +133,7 @@ fn the_first_change_after_quiet_is_told_at_once_and_never_twice_within_the_minim
     scene.join(0, "a");
     scene.pass(10.0);
     scene.join(1, "a");
-    assert_eq!(scene.outputs(), [Output::Count { namespace: 0, total: 2, skip_newest: true }]);
+    assert_eq!(scene.outputs(), [Output::Count { namespace: NamespaceId::FIRST, total: 2, skip_newest: true }]);
     scene.join(2, "a");
     scene.join(3, "a");
     assert_eq!(scene.pass(2.5), [(2010, 4)], "gathered for the minimum");
@@ -158,7 +167,11 @@ fn a_newcomer_is_skipped_only_while_it_is_the_newest_and_right() {
     scene.join(1, "a");
     scene.join(2, "a");
     scene.leave(0);
-    assert_eq!(scene.outputs(), [Output::Count { namespace: 0, total: 2, skip_newest: false }], "2 heard 3");
+    assert_eq!(
+        scene.outputs(),
+        [Output::Count { namespace: NamespaceId::FIRST, total: 2, skip_newest: false }],
+        "2 heard 3"
+    );
     scene.pass(5.0);
     scene.join(3, "a");
     scene.leave(3);
@@ -215,21 +228,21 @@ fn a_pending_member_hears_but_counts_later_and_leaves_no_trace() {
 #[test]
 fn who_is_not_to_be_counted_hears_the_count_and_is_told_of_apart() {
     let mut scene = Scene::new(|_| {});
-    assert_eq!(scene.meter.join_uncounted(0, "a", None, scene.now), None, "0 is never told");
+    assert_eq!(scene.join_uncounted(0, "a"), None, "0 is never told");
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 1));
     scene.join(1, "a");
-    assert_eq!(scene.meter.join_uncounted(2, "a", None, scene.now), Some(1));
+    assert_eq!(scene.join_uncounted(2, "a"), Some(1));
     assert_eq!(scene.told(), [1], "who was alone hears it too");
-    scene.meter.count(2, scene.now);
-    scene.meter.count(2, scene.now);
+    scene.count(2);
+    scene.count(2);
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((2, 2)), 1));
     scene.leave(0);
     scene.leave(1);
     scene.leave(2);
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 2)), 0));
-    scene.meter.count(2, scene.now);
+    scene.count(2);
     assert_eq!(scene.members("a"), Some((0, 2)), "it is gone");
-    scene.meter.join_uncounted(3, "b", None, scene.now);
+    scene.join_uncounted(3, "b");
     scene.leave(3);
     assert_eq!(scene.members("b"), None, "it left no trace");
 }
@@ -237,9 +250,9 @@ fn who_is_not_to_be_counted_hears_the_count_and_is_told_of_apart() {
 #[test]
 fn who_is_counted_after_all_stays_for_the_increment_delay_first() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
-    scene.meter.join_uncounted(0, "a", None, scene.now);
+    scene.join_uncounted(0, "a");
     assert!(scene.pass(20.0).is_empty());
-    scene.meter.count(0, scene.now);
+    scene.count(0);
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 0));
     assert_eq!(scene.pass(20.0), [(5010, 1)], "deadlines round up");
 }
@@ -249,13 +262,13 @@ fn a_second_claim_ends_the_first_and_counts_once() {
     let mut scene = Scene::new(|_| {});
     assert_eq!(scene.claim(0, "a", "u"), Some(1));
     assert_eq!(scene.claim(1, "a", "u"), Some(1));
-    assert_eq!(scene.meter.poll_output(), Some(Output::Farewell(0)));
+    assert_eq!(scene.meter.poll_output(), Some(Output::Farewell(MemberId::new(0))));
     assert_eq!(scene.claim(2, "b", "u"), Some(1), "uuids are per namespace");
     assert_eq!(scene.meter.poll_output(), None);
     scene.leave(0);
     assert_eq!(scene.members("a"), Some((1, 2)), "a stream that was ended leaves once");
     scene.meter.end_claim("a", "u", scene.now);
-    assert_eq!(scene.meter.poll_output(), Some(Output::Farewell(1)));
+    assert_eq!(scene.meter.poll_output(), Some(Output::Farewell(MemberId::new(1))));
     assert_eq!(scene.members("a"), Some((0, 2)));
     scene.meter.end_claim("a", "u", scene.now);
     scene.meter.end_claim("nowhere", "u", scene.now);
@@ -268,7 +281,7 @@ fn a_second_claim_of_a_pending_member_keeps_the_namespace() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(1.0));
     scene.claim(0, "a", "u");
     scene.claim(1, "a", "u");
-    assert_eq!(scene.outputs(), [Output::Farewell(0)]);
+    assert_eq!(scene.outputs(), [Output::Farewell(MemberId::new(0))]);
     assert_eq!(scene.pass(1.5), [(1010, 1)]);
     assert_eq!(scene.members("a"), Some((1, 1)));
 }
@@ -289,7 +302,7 @@ fn names_that_killed_the_2011_daemon_are_names() {
 fn modified_is_when_a_count_was_last_told() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
     scene.join(0, "a");
-    let modified = |scene: &Scene| scene.meter.namespaces.at(0).modified_unix_s();
+    let modified = |scene: &Scene| scene.meter.namespaces.at(NamespaceId::FIRST).modified_unix_s();
     assert_eq!(modified(&scene), 0);
     scene.now.unix_ms += 7000;
     scene.now.tick = Tick(scene.now.tick.0 + 700);
@@ -317,8 +330,8 @@ impl Scene {
         self.meter.begin_walk(id, skip_newest)
     }
 
-    fn steps(&mut self, walk: WalkId, most: usize) -> Vec<MemberId> {
-        std::iter::from_fn(|| self.meter.step_walk(walk)).take(most).collect()
+    fn steps(&mut self, walk: WalkId, most: usize) -> Vec<u32> {
+        std::iter::from_fn(|| self.meter.step_walk(walk)).take(most).map(|member| member.place().get()).collect()
     }
 }
 
@@ -368,7 +381,7 @@ fn a_restarted_walk_meets_everybody_once_more_and_the_ones_ahead_first() {
         assert_eq!(scene.steps(walk, 3), [5, 4, 3]);
         scene.meter.restart_walk(walk);
         scene.leave(leaves);
-        let expected: Vec<MemberId> = [2, 1, 0, 5, 4, 3].into_iter().filter(|&member| member != leaves).collect();
+        let expected: Vec<u32> = [2, 1, 0, 5, 4, 3].into_iter().filter(|&member| member != leaves).collect();
         assert_eq!(scene.steps(walk, 9), expected, "{leaves} leaves");
     }
 }

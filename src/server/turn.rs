@@ -16,6 +16,7 @@ use std::error::Error;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 
+use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
@@ -244,7 +245,7 @@ impl Server {
                 is_bus_ready = true;
             } else if let Some(index) = Listeners::index_of(ready.token) {
                 self.on_listener(index, self.listeners.accepts_per_turn(index), now);
-            } else if let Ok(id) = ConnId::try_from(ready.token.0) {
+            } else if let Some(id) = ConnId::from_index(ready.token.0) {
                 self.on_conn(id, ready.is_writable, now);
             }
         }
@@ -288,24 +289,25 @@ impl Server {
                 Output::Ended(_) => REPORT_US,
             };
             left_us = left_us.saturating_sub(cost_us);
-            farewells.extend(self.carry_out(output));
+            farewells.extend(self.carry_out(output).map(ConnId::from));
         };
         let Service { meter, pushes, tally, .. } = &mut self.service;
         let (conns, reactor) = (&mut self.conns, &self.reactor);
         pushes.fan_out(meter, |member, kind, frame| {
-            let Some(conn) = conns.get_open(member) else { return };
+            let id = ConnId::from(member);
+            let Some(conn) = conns.get_open(id) else { return };
             tally.pushes[kind as usize] += 1;
             tally.bytes += frame.len() as u64;
-            let pushed = conn.push(kind, frame).and_then(|()| conn.watch(reactor, Conns::token(member)));
+            let pushed = conn.push(kind, frame).and_then(|()| conn.watch(reactor, Conns::token(id)));
             if let Err(reason) = pushed {
-                conns.close(member, reason);
+                conns.close(id, reason);
             }
         });
         self.tell_watchers(now);
-        for member in farewells {
+        for id in farewells {
             // It counts no more. (Who joins here with its uuid has released it already; elsewhere nobody can.)
-            self.service.release(member, now);
-            self.finish(member, Some(sse::FAREWELL), now);
+            self.service.release(id, now);
+            self.finish(id, Some(sse::FAREWELL), now);
         }
     }
 

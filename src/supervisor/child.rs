@@ -1,9 +1,9 @@
-//! A child process, and the pipe through which it is heard.
+//! A child process, and the pipe through which it beats.
 //!
-//! Owns the process until it has been waited for; until then its id is nobody else's, so a signal cannot hit a stranger.
-//! It does not know what the process does, nor what it means that it is silent.
+//! Owns the process until it has been waited for; until then the kernel gives its id to no other, so a signal cannot hit a
+//! stranger. It does not know what the process does, nor what its silence means.
 //!
-//! Invariant: hearing never blocks, and a child that has let go of its end of the pipe wakes nobody any more.
+//! Invariant: reading never blocks, and a child that has closed its end of the pipe causes no further wake-up.
 
 use std::io::{self, ErrorKind, PipeReader, Read as _};
 use std::os::unix::process::CommandExt as _;
@@ -18,19 +18,19 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts a process whose standard output is heard here. It gets no input, and a process group of its own: Ctrl-C is
-    /// for its parent to pass on, once.
+    /// Starts a process whose standard output is read here. It gets no input, and a process group of its own: its parent
+    /// passes Ctrl-C on, once.
     ///
-    /// The token is ready when it speaks, until it is [hushed](Self::hush), and when it ends.
+    /// The token is ready when it beats, until it is [hushed](Self::hush), and when it ends.
     ///
     /// # Errors
-    /// What the kernel says: the program is not there, or there is no room for a process or a descriptor.
+    /// The kernel's error: the program does not exist, or there is no room for a process or a descriptor.
     pub(super) fn start(reactor: &Reactor, token: Token, mut command: Command) -> io::Result<Self> {
-        let (heard, spoken) = sys::pipe()?;
-        let pipe = Registered::new(reactor, heard, token, Interest::Read)?;
-        // It has ended before it begins, like /dev/null, which there is not in every root.
+        let (own_end, child_end) = sys::pipe()?;
+        let pipe = Registered::new(reactor, own_end, token, Interest::Read)?;
+        // Its input is at its end from the start, as /dev/null is; but not every root has a /dev/null.
         let (no_input, _) = sys::pipe()?;
-        let process = command.stdin(no_input).stdout(spoken).process_group(0).spawn()?;
+        let process = command.stdin(no_input).stdout(child_end).process_group(0).spawn()?;
         Ok(Self { process, pipe: Some(pipe) })
     }
 
@@ -39,36 +39,36 @@ impl Child {
         self.process.id()
     }
 
-    /// Takes what it has said by now, and says whether that was something.
-    pub(super) fn hear(&mut self) -> bool {
+    /// Reads the beats that have arrived; returns whether there was one.
+    pub(super) fn read_beats(&mut self) -> bool {
         let Some(pipe) = &self.pipe else { return false };
-        let mut has_spoken = false;
+        let mut has_beaten = false;
         loop {
             match pipe.source().read(&mut [0; 4096]) {
                 Ok(0) => break self.pipe = None,
-                Ok(_) => has_spoken = true,
+                Ok(_) => has_beaten = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
-        has_spoken
+        has_beaten
     }
 
-    /// Has it wake nobody by speaking; what it says is kept.
+    /// Stops its beats from waking the loop; the pipe keeps them.
     ///
     /// # Errors
-    /// What the kernel says, for lack of memory.
+    /// The kernel's error, for lack of memory.
     pub(super) fn hush(&mut self, reactor: &Reactor, token: Token) -> io::Result<()> {
         self.pipe.as_mut().map_or(Ok(()), |pipe| pipe.set_interest(reactor, token, Interest::Nothing))
     }
 
     /// Sends it a signal, if it has not ended.
     pub(super) fn signal(&self, number: i32) {
-        // Nothing else can go wrong: it is there, and it is ours.
+        // Nothing else can go wrong: the process exists, and it is ours.
         let _ = sys::signal(&self.process, number);
     }
 
-    /// Listens to it no more. A child that speaks notices, and has nobody left to go on for.
+    /// Closes the pipe. The child notices at its next beat, and ends: its supervisor has left it.
     pub(super) fn hang_up(&mut self) {
         self.pipe = None;
     }
@@ -79,9 +79,9 @@ impl Child {
         let _ = self.process.kill();
     }
 
-    /// How it has ended, if it has.
+    /// Its exit status, once it has ended.
     pub(super) fn try_wait(&mut self) -> Option<ExitStatus> {
-        // It is waited for nowhere else, so there is something to know.
+        // It is waited for nowhere else, so its status is still there.
         self.process.try_wait().ok().flatten()
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     use crate::collections::tick::Tick;
 
     #[test]
-    fn a_child_is_heard_until_it_is_hushed_and_ends() {
+    fn a_child_wakes_the_loop_until_it_is_hushed_and_ends() {
         let mut reactor = Reactor::new().unwrap();
         let mut ready = Vec::new();
         let mut command = Command::new("sh");
@@ -100,17 +100,17 @@ mod tests {
         let mut child = Child::start(&reactor, Token(5), command).unwrap();
         reactor.wait(None, &mut ready).unwrap();
         assert_eq!(ready[0].token, Token(5));
-        assert!(child.hear());
-        assert!(!child.hear());
+        assert!(child.read_beats());
+        assert!(!child.read_beats());
         assert_eq!(child.try_wait(), None);
 
         child.hush(&reactor, Token(5)).unwrap();
-        // What it says now wakes nobody, that it ends does.
+        // Its beats wake the loop no more; its end does.
         child.signal(sys::SIGTERM);
         reactor.wait(None, &mut ready).unwrap();
-        assert!(child.hear());
+        assert!(child.read_beats());
         assert!(child.pipe.is_none());
-        // A process that another test starts just now has a copy of the pipe until it is what it is to be.
+        // A process that another test forks at this moment holds a copy of the pipe until its exec.
         let is_quiet = (0..100_000).any(|_| {
             reactor.wait(Some(Tick(0)), &mut ready).unwrap();
             ready.is_empty()
@@ -132,6 +132,6 @@ mod tests {
         let mut child = Child::start(&reactor, Token(0), command).unwrap();
         child.kill();
         reactor.wait(None, &mut Vec::new()).unwrap();
-        assert!(!child.hear());
+        assert!(!child.read_beats());
     }
 }

@@ -1,6 +1,6 @@
-//! How a worker is started: which program, with which arguments, and knowing whose worker it is.
+//! How a worker is started: its program, its arguments, and the id of its supervisor.
 //!
-//! Owns the port that all workers share when none was given: it is chosen here once, and held while they come and go.
+//! Owns the port that all workers share when none was given: the port is chosen here once, and held while workers come and go.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::reactor::sys;
 /// What makes a process a worker.
 pub(super) struct Launcher {
     program: OsString,
-    /// What it is called in a list of processes: as we are.
+    /// Its name in a list of processes: our own.
     name: OsString,
     args: Vec<OsString>,
     /// Keeps the audience port that was chosen for all of them.
@@ -30,7 +30,7 @@ impl Launcher {
         let mut args = ["-w", "1", "--port", &port.to_string()].map(OsString::from).to_vec();
         args.extend_from_slice(&config.handed_on);
         let name = std::env::args_os().next().unwrap_or_else(|| "audience-meter".into());
-        // The very file that runs here, also when another has been installed in its place. Without a /proc, by its name.
+        // The file that runs here, even when another has been installed in its place. Without a /proc, by its name.
         let own = Path::new("/proc/self/exe");
         let program = if own.exists() { own.into() } else { name.clone() };
         Ok(Self { program, name, args, _reserved: reserved })
@@ -43,7 +43,7 @@ impl Launcher {
     }
 }
 
-/// A socket on the address that the workers will listen on, and on a port that nobody else has.
+/// A socket on the address that the workers will listen on, and on a port that is free.
 fn reserve_port(config: &Config) -> Result<TcpListener, Box<dyn Error>> {
     let reserved = match config.host {
         Some(host) => sys::reserve((host, 0).into()),

@@ -1,7 +1,7 @@
 //! The supervisor's time: how much of it has passed, and how long to wait.
 //!
-//! Owns the difference between time and time awake. A supervisor that was stopped, or a machine that was suspended, has
-//! heard nothing of anybody for as long as it slept, and that says nothing about the workers.
+//! Owns the difference between time and time awake. A supervisor or a machine that was suspended has received no beat while
+//! it slept, and that says nothing about the workers.
 //!
 //! Invariant: from one turn to the next no more passes than the supervisor asked to sleep, whatever the clock says.
 

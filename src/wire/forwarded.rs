@@ -1,11 +1,11 @@
-//! Whom a chain of proxies stands for: `X-Forwarded-For`.
+//! The client behind a chain of proxies: `X-Forwarded-For`.
 //!
 //! Owns how the field is read. Each proxy appends the address from which it was called, so the list is true from the right
 //! as far as it was written by proxies that are trusted, and whatever stands further left may have been made up by the
 //! client. No standard has the field (RFC 7239 section 1 speaks of it, and section 7.4 of how far it can be relied on); it
 //! is a list as in RFC 9110 section 5.6.1, over one field line or several.
 //!
-//! It does not know who is trusted, nor that the peer is: nobody else is asked for this field.
+//! It does not know which proxies are trusted: the caller reads this field from trusted peers only.
 //!
 //! Invariant: what a client wrote is never taken for the word of a proxy.
 

@@ -1,7 +1,7 @@
 //! The HTTP/1.x request head (RFC 9112), judged byte by byte.
 //!
 //! Owns where a head ends ([`HeadScanner`]) and what it says ([`Request::parse`]). It keeps no header table: the few
-//! fields that anybody asks for are picked out as they go by, and the others are checked and forgotten. It is strict where
+//! fields that a caller asks for are picked out as they go by, and the others are checked and forgotten. It is strict where
 //! leniency would let two readers of the same bytes disagree.
 //!
 //! Invariant: what is accepted here is accepted by any conforming parser, with the same method, target and fields.
@@ -117,7 +117,7 @@ impl HeadScanner {
     }
 }
 
-/// The request method, as far as anybody cares.
+/// The request method, as far as it makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// `HEAD`: the same head as for `GET`, no body.
@@ -139,7 +139,7 @@ pub struct Request<'a> {
     pub query: Option<&'a str>,
     /// Whether an `Accept` field names `text/event-stream`.
     pub accepts_event_stream: bool,
-    /// Whom it is for: the host of a target in absolute form, else `Host`; with its port, if it has one.
+    /// The authority it asks for: the host of a target in absolute form, else `Host`; with its port, if it has one.
     pub host: Option<&'a str>,
     /// `Origin`.
     pub origin: Option<&'a [u8]>,
@@ -164,7 +164,7 @@ impl<'a> Request<'a> {
         Self::parse_first(head).map(|(request, _)| request)
     }
 
-    /// Reads the head that `bytes` begin with, and tells where it ends.
+    /// Reads the head that `bytes` begin with; returns also where it ends.
     ///
     /// A head that is accepted ends where [`HeadScanner`] finds its end, for no line may have a line end within it. A refusal
     /// is not the last word: more bytes may be needed, and a bare LF further on is refused first.
@@ -191,14 +191,14 @@ impl<'a> Request<'a> {
         let mut framing = Framing::default();
         while !rest.starts_with(b"\r\n") {
             let (field, after) = parse_field(rest)?;
-            request.note_field(&mut framing, field)?;
+            request.keep_field(&mut framing, field)?;
             rest = after;
         }
         framing.check(version)?;
         if version == Version::Http11 && request.host.is_none() {
             return Err(Refusal::Host);
         }
-        // In absolute form the target says whom the request is for, whatever `Host` says (RFC 9112 section 3.2.2).
+        // In absolute form the target names the authority, whatever `Host` says (RFC 9112 section 3.2.2).
         request.host = target.authority.or(request.host);
         let end = bytes.len() - rest.len() + 2;
         request.fields = bytes.get(bytes.len() - request.fields.len()..end).unwrap_or_default();
@@ -217,7 +217,7 @@ impl<'a> Request<'a> {
     }
 
     /// Keeps what is asked for later, by the length of the name first: most fields cost one comparison.
-    fn note_field(&mut self, framing: &mut Framing, field: Field<'a>) -> Result<(), Refusal> {
+    fn keep_field(&mut self, framing: &mut Framing, field: Field<'a>) -> Result<(), Refusal> {
         let Field { name, value } = field;
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
@@ -234,8 +234,8 @@ impl<'a> Request<'a> {
             13 if name.eq_ignore_ascii_case(b"last-event-id") => self.last_event_id = Some(value),
             13 if name.eq_ignore_ascii_case(b"authorization") => self.authorization = Some(value),
             14 if name.eq_ignore_ascii_case(b"sec-fetch-site") => self.sec_fetch_site = Some(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => framing.note_content_length(value)?,
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => framing.note_transfer_encoding(value)?,
+            14 if name.eq_ignore_ascii_case(b"content-length") => framing.add_content_length(value)?,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => framing.add_transfer_encoding(value)?,
             _ => {}
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Floor 2: bytes to values and back, pure.
 //!
 //! Owns what goes over a connection: the request head, the steps of a connection's life, event-stream frames, replies and
-//! what is still to be written; and what a proxy says of whom it stands for. It does not know what an audience is nor where
-//! bytes come from: fuzzers and tests drive it with slices.
+//! what is still unwritten; and what a proxy says of its client. It does not know what an audience is nor where bytes come
+//! from: fuzzers and tests drive it with slices.
 //!
 //! Invariant: no input panics, and the same bytes cut into any pieces give the same result.
 

@@ -1,25 +1,25 @@
-//! What is still to be written to one peer that did not take everything at once.
+//! The unwritten bytes of one peer that did not take everything at once.
 //!
-//! Owns at most: what was cut by a short write, a few messages, and the latest count. Counts conflate: a peer that lags
-//! behind is told the newest one when it can hear again, not the backlog. Messages do not; past their bound the peer is
-//! too slow. So the memory of a member is a constant, whatever the others do.
+//! Owns at most: the rest of a short write, a few messages, and the latest count. Counts conflate: a peer that lags behind
+//! gets the newest one when its socket takes bytes again, not the backlog. Messages do not; past their bound the peer is
+//! too slow. So the memory of a member is a constant, whatever the other members do.
 //!
-//! Invariant: frames are never interleaved: what was begun is finished first.
+//! Invariant: frames are never interleaved: a frame that was begun is finished first.
 
 use std::collections::VecDeque;
 
 use super::sse::Frame;
 
-/// How many messages may wait for one member: as many as one namespace may have on their way at once, for they may all come
+/// Most messages that wait for one member: the most that one namespace may have on their way at once. All of them may come
 /// within one round trip to the member, while the kernel takes no more than a few. A peer that is further behind will not
-/// catch up. They are shared: what waits for any member is among the last of its namespace.
+/// catch up. They are shared: the messages that wait for a member are among the last of its namespace.
 pub const MESSAGES_MAX: usize = 64;
 
-/// How many frames are written in one go. What waits for a round trip goes out with the next, in one piece: the kernel
-/// accounts a kilobyte for each write, however short, and would take but some six of them.
+/// Most frames in one write. Frames that wait for a round trip go out in one piece: the kernel accounts a kilobyte for each
+/// write, however short, and would take only six or so.
 pub const GATHER_MAX: usize = 32;
 
-/// What is still to be written, in order.
+/// The unwritten bytes, in order.
 #[derive(Debug, Default)]
 pub struct Outbox {
     current: Current,
@@ -79,14 +79,14 @@ impl Outbox {
         self.messages.push_back(bytes.into());
     }
 
-    /// What is to be written next, piece by piece; nothing when all is written.
+    /// The unwritten pieces in order; none when all is written.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let waiting = self.messages.iter().chain(&self.count).map(|frame| &**frame);
         std::iter::once(self.unwritten()).chain(waiting).filter(|bytes| !bytes.is_empty()).take(GATHER_MAX)
     }
 
     /// Takes note that this many bytes of [`pieces`](Self::pieces) were written.
-    pub fn note_written(&mut self, count: usize) {
+    pub fn advance(&mut self, count: usize) {
         let mut count = count;
         loop {
             let left = self.unwritten().len();
@@ -127,7 +127,7 @@ mod tests {
             }
             let count = bytes.len().min(step);
             written.extend_from_slice(&bytes[..count]);
-            outbox.note_written(count);
+            outbox.advance(count);
         }
         String::from_utf8(written).unwrap()
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn what_was_begun_is_finished_before_the_farewell() {
         let mut outbox = Outbox::with_bytes(b"whole".to_vec());
-        outbox.note_written(2);
+        outbox.advance(2);
         outbox.put_count(sse::count(1));
         outbox.put_message(sse::message("s=a")).unwrap();
         outbox.end_with(sse::FAREWELL);
@@ -162,8 +162,8 @@ mod tests {
         outbox.put_count(sse::count(11));
         let pieces: Vec<&[u8]> = outbox.pieces().collect();
         assert_eq!(pieces, [&b": 10\n\n"[..], b"data: s=a\n\n", b"data: 11\n\n"]);
-        // All of the message, and the first byte of the count, which is told whole then.
-        outbox.note_written(6 + 11 + 1);
+        // All of the message, and the first byte of the count, which is then sent whole.
+        outbox.advance(6 + 11 + 1);
         outbox.put_count(sse::count(12));
         assert_eq!(drain(&mut outbox, 1000), "ata: 11\n\ndata: 12\n\n");
         for _ in 0..MESSAGES_MAX {

@@ -1,8 +1,8 @@
-//! The head by which a proxy says, before all else, for whom it connects: the PROXY protocol, versions 1 and 2.
+//! The head by which a proxy names its client before all else: the PROXY protocol, versions 1 and 2.
 //!
 //! Owns where that head ends and what it says, judged by `HAProxy`'s `proxy-protocol.txt` ("The PROXY protocol, Versions 1 &
-//! 2"), whose sections are named. It does not know whose word is taken: the caller asks only about peers that are known to
-//! be proxies, for "only trusted proxies are allowed to use this protocol" (section 2).
+//! 2"), whose sections are named. It does not know which proxies are trusted: the caller asks only about peers that are known
+//! to be proxies, for "only trusted proxies are allowed to use this protocol" (section 2).
 //!
 //! A head is looked for in the first bytes of a connection, shown again from the beginning when more have arrived: there
 //! are at most [`HEAD_MAX`] of them, and usually they come at once.
@@ -39,7 +39,7 @@ pub enum Found {
     Head {
         /// How many bytes it has.
         length: usize,
-        /// For whom the proxy connects; `None` for itself (`LOCAL`), or if it does not say (`UNKNOWN`, `AF_UNSPEC`, `AF_UNIX`).
+        /// The client's address; `None` for the proxy itself (`LOCAL`), or an unnamed client (`UNKNOWN`, `AF_UNSPEC`, `AF_UNIX`).
         source: Option<IpAddr>,
     },
     /// They begin like a head and are none.

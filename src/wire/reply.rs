@@ -6,13 +6,13 @@
 
 use super::sse;
 
-/// Who may read an answer from another origin, as a browser is told (Fetch standard, section 3.2 "CORS protocol").
+/// The origins whose pages may read an answer (Fetch standard, section 3.2 "CORS protocol").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cors<'a> {
     /// No cross-origin page.
-    Nobody,
+    None,
     /// Any page: `Access-Control-Allow-Origin: *`.
-    Anybody,
+    Any,
     /// Pages of this origin only, so a cache must keep answers apart by origin.
     Origin(&'a str),
 }
@@ -26,7 +26,7 @@ pub struct Reply<'a> {
     pub content_type: Option<&'static str>,
     /// Further header lines, each ended by CRLF.
     pub fields: &'static str,
-    /// Who may read it.
+    /// The origins whose pages may read it.
     pub cors: Cors<'a>,
     /// The body.
     pub body: &'a [u8],
@@ -41,7 +41,7 @@ impl Reply<'_> {
     /// An answer without body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, content_type: None, fields: "", cors: Cors::Nobody, body: &[] }
+        Self { status, content_type: None, fields: "", cors: Cors::None, body: &[] }
     }
 
     /// Appends the answer; to `HEAD`, without its body.
@@ -70,7 +70,7 @@ pub fn push_stream_head(out: &mut Vec<u8>, cors: Cors<'_>) {
     push_status_line(out, 200);
     out.extend_from_slice(b"Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n");
     push_cors(out, cors);
-    // nginx holds a stream back until its buffer is full, unless it is told not to.
+    // nginx holds a stream back until its buffer is full, unless this field forbids that.
     out.extend_from_slice(b"Connection: close\r\nX-Accel-Buffering: no\r\n\r\n");
 }
 
@@ -91,8 +91,8 @@ fn push_status_line(out: &mut Vec<u8>, status: u16) {
 
 fn push_cors(out: &mut Vec<u8>, cors: Cors<'_>) {
     match cors {
-        Cors::Nobody => {}
-        Cors::Anybody => push_field(out, "Access-Control-Allow-Origin", "*"),
+        Cors::None => {}
+        Cors::Any => push_field(out, "Access-Control-Allow-Origin", "*"),
         Cors::Origin(origin) => {
             push_field(out, "Access-Control-Allow-Origin", origin);
             push_field(out, "Vary", "Origin");
@@ -138,8 +138,7 @@ mod tests {
     #[test]
     fn replies_are_exact() {
         check(Reply::empty(200), false, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        let xml =
-            Reply { content_type: Some("application/xml"), cors: Cors::Anybody, body: b"<a/>", ..Reply::empty(200) };
+        let xml = Reply { content_type: Some("application/xml"), cors: Cors::Any, body: b"<a/>", ..Reply::empty(200) };
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: 4\r\n\
             Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n";
         check(xml, false, &format!("{head}<a/>"));
@@ -161,7 +160,7 @@ mod tests {
         };
         let expected = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\
             Access-Control-Allow-Origin: *\r\nConnection: close\r\nX-Accel-Buffering: no\r\n\r\n";
-        assert_eq!(head(Cors::Anybody), expected);
+        assert_eq!(head(Cors::Any), expected);
         assert_eq!(
             head(Cors::Origin("https://a.example")),
             expected.replace("Origin: *\r\n", "Origin: https://a.example\r\nVary: Origin\r\n")

@@ -1,4 +1,4 @@
-//! The seal of a datagram: what only those can make who have the key.
+//! The seal of a datagram: only a holder of the key can make it.
 //!
 //! Owns the choice of the function, which another crate computes. It compares nothing.
 

@@ -1,7 +1,7 @@
 //! The life of a connection on the reading side: `Head -> Stream -> Drain`.
 //!
-//! Owns what has arrived of a head that is not whole yet, and how much a peer may still say once nobody listens. It does
-//! not know what a request means: it hands it up, and is told what the connection becomes.
+//! Owns what has arrived of a head that is not whole yet, and how much a peer may still send once its bytes are dropped. It
+//! does not know what a request means: it hands the request up, and the caller says what the connection becomes.
 //!
 //! Invariant: the same bytes, cut into any pieces, give the same steps; and a connection whose head comes in one piece
 //! allocates nothing here.

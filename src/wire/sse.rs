@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-/// Blocks that are sent to many: built once, shared by all who still have to send them.
+/// Blocks that many connections send: built once, and shared by all of them.
 pub type Frame = Rc<[u8]>;
 
 /// The id that the farewell leaves with the page; a browser that comes back by itself sends it as `Last-Event-ID`.

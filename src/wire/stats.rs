@@ -9,7 +9,7 @@ use super::json;
 use super::sse::push_decimal;
 use crate::meter::{Accounts, Ending};
 
-/// What is told of a namespace.
+/// The figures of a namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures<'a> {
     /// Its name, as it was sent.
@@ -18,7 +18,7 @@ pub struct Figures<'a> {
     pub created_unix_s: u64,
     /// How many are there now.
     pub members: u64,
-    /// When a count was last told, in seconds since 1970; 0 before.
+    /// When a count was last pushed, in seconds since 1970; 0 before.
     pub modified_unix_s: u64,
     /// How many are served now without being counted.
     pub uncounted: u64,
@@ -48,7 +48,7 @@ impl StatsWriter {
     }
 }
 
-/// Appends what is told of a namespace, but its name.
+/// Appends the figures of a namespace, without its name.
 pub fn push_object(out: &mut Vec<u8>, figures: &Figures<'_>) {
     let fields = [
         ("{\"created\":", figures.created_unix_s),

@@ -1,4 +1,4 @@
-//! What a watcher asks for, and what it is told.
+//! What a watcher asks for, and what it receives.
 //!
 //! Owns the form of the `watch` parameter, and of the events that only watchers are sent. A page's old client takes every event
 //! without a type for a count, so each of these has one.
@@ -19,14 +19,14 @@ use crate::meter::watches::{Milestone, Pattern, Piece};
 /// How many patterns a watcher may ask for.
 pub const PATTERNS_PER_WATCHER: usize = 64;
 
-/// The parameter that says what is to be watched.
+/// The query parameter that lists what a client wants to watch.
 const PARAMETER: &str = "watch";
 
 /// How many names may be in the lists, with those that are there twice or are empty: a head has room for 8,000 separators, which
 /// would take 0.8 ms.
 const TEXTS_MAX: usize = 4 * PATTERNS_PER_WATCHER;
 
-/// What is told when there is nothing to tell: a comment (HTML standard, section 9.2.6).
+/// The heartbeat of a stream without news: a comment (HTML standard, section 9.2.6).
 const BEAT: &[u8] = b":\n\n";
 
 /// Why a watcher is refused.
@@ -91,7 +91,7 @@ fn split_encoded(text: &str) -> impl Iterator<Item = &str> {
     text.split("%2C").flat_map(|text| text.split("%2c"))
 }
 
-/// Appends what a watcher is told: an event for the counts, and one for each kind of milestone.
+/// Appends an update for a watcher: an event for the counts, and one for each kind of milestone.
 ///
 /// Each has a line `data: <name>=<number>` for each of the namespaces and prefixes that it is about. What a number is, is behind
 /// the last `=`.

@@ -27,7 +27,7 @@ test('who joins is on the page, and who leaves is off it', async (t) => {
   const meter = await Meter.start(t, ...ALONE);
   const page = await openDashboard(t, meter);
   await shows(page, '#total', '0');
-  await page.waitForSelector('#nobody');
+  await page.waitForSelector('#empty');
   await shows(page, '#command', `curl -N -H 'Accept: text/event-stream' ${meter.url('audience', '/my-event')}`);
   const [member] = await gather(t, meter, ['here']);
   await shows(page, '#total', '1');
@@ -60,8 +60,8 @@ test('totals, figures and stays are those of the daemon', async (t) => {
   assert.equal(stays.length, 16);
   assert.equal(stays[0], 'below 1 s: 1 stay, 100 %');
   assert.equal(stays[10], '8 min to 17 min: 0 stays, 0 %');
-  await page.click('#everybody');
-  await shows(page, '#chosen', 'Everybody');
+  await page.click('#all');
+  await shows(page, '#chosen', 'All events');
   await shows(page, '#joined', '4');
   await shows(page, '#note', 'Live, since this page was opened');
   assert.ok(await page.locator('#links').isHidden());
@@ -240,7 +240,7 @@ test('by touch a row is chosen, the table scrolls, and the chart tells what it i
   await tip.waitFor({ state: 'hidden' });
 });
 
-test('where no history is kept, the chart is of what is heard, and says so', async (t) => {
+test('where no history is kept, the chart is of what is live, and says so', async (t) => {
   const meter = await Meter.start(t, ...KEPT, '--history-namespaces', '0');
   await gather(t, meter, ['quiet']);
   const page = await openDashboard(t, meter, '#/quiet');
@@ -341,7 +341,7 @@ test('the choice is in the address, and all of it is done by keyboard', async (t
     await page.keyboard.press('Tab');
     reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.value || document.activeElement.textContent.trim()));
   }
-  for (const stop of ['theme', 'search', 'everybody', 'grid', 'Members', '1h', 'chart', 'History, CSV', 'only', 'feed']) {
+  for (const stop of ['theme', 'search', 'all', 'grid', 'Members', '1h', 'chart', 'History, CSV', 'only', 'feed']) {
     assert.ok(reached.includes(stop), `${stop} is not among ${reached}`);
   }
 });
@@ -399,7 +399,7 @@ test('milestones are told, the last fifty, and those of the chosen one alone', a
   const milestone = (text) => until(text, async () => (await feed(page)).includes(text));
   await milestone('chosen reached 10');
   await milestone('chosen peak of 11');
-  await milestone('Everybody reached 10');
+  await milestone('All events reached 10');
   const others = await gather(t, meter, Array.from({ length: 60 }, (_, number) => `other-${number}`));
   await until('fifty', async () => await page.locator('#feed li').count() === 50);
   for (const member of others) member.destroy();
@@ -622,7 +622,7 @@ test('what is remembered is bounded, however long it is told', () => {
   recorder.note(200_000, 7);
   recorder.note(500_000, 8);
   assert.ok(recorder.rows.length <= 1_440);
-  assert.equal(recorder.rows.at(-1)[0], 99_900, 'of a minute that was not heard whole');
+  assert.equal(recorder.rows.at(-1)[0], 99_900, 'of a minute that was not seen whole');
 });
 
 test('a name is shown as it is read, and comes back from the address as it was sent', () => {

@@ -21,7 +21,7 @@ use crate::meter::book::namespace::Namespace;
 use crate::meter::cluster::digest::{mix, name_digest};
 use crate::meter::cluster::news::NodeId;
 use crate::meter::cluster::peers::Presence;
-use crate::meter::{Accounts, Meter, NONE, NamespaceId, Output};
+use crate::meter::{Accounts, Meter, NamespaceId, Output};
 
 /// What an event came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl Meter {
             self.by_name.remove(&namespace.name);
             self.note_forgotten(&namespace.name);
             self.cluster.forget_namespace(id, name_digest(&namespace.name));
-            if namespace.share != NONE {
-                self.cluster.journal.remove(namespace.share);
+            if let Some(share) = namespace.share {
+                self.cluster.journal.remove(share);
             }
             self.stays.remove(namespace.stays);
             self.stays.remove(namespace.stays_elsewhere);
@@ -96,7 +96,7 @@ impl Meter {
             has_other |= had_members;
             is_first_with_members &= !(had_members && is_before);
         }
-        if namespace.share == NONE {
+        if namespace.share.is_none() {
             !has_other && is_first_of_all && !namespace.is_hearsay
         } else {
             is_first_with_members

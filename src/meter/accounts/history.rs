@@ -19,10 +19,12 @@ use std::rc::Rc;
 
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
-use crate::collections::{Key, NONE};
+use crate::key_type;
 
-/// The key of a ring, or `NONE`.
-pub(in crate::meter) type HistoryId = Key;
+key_type! {
+    /// The key of a ring.
+    pub(in crate::meter) HistoryId
+}
 
 /// How many rows a ring has at most: a day of them.
 const HISTORY_ROWS: usize = 24 * 60;
@@ -85,7 +87,7 @@ struct Ring {
 /// Rings of the largest namespaces.
 pub(in crate::meter) struct Histories {
     limit: usize,
-    rings: Slab<Ring>,
+    rings: Slab<HistoryId, Ring>,
     by_name: HashMap<Rc<str>, HistoryId>,
     /// The rings by what each was at most when that was looked at last.
     by_size: BTreeSet<(u64, HistoryId)>,
@@ -119,8 +121,8 @@ impl Histories {
     }
 
     /// The ring of a namespace that is made anew, if there is one of its name.
-    pub(in crate::meter) fn find(&self, name: &str) -> HistoryId {
-        if self.by_name.is_empty() { NONE } else { self.by_name.get(name).copied().unwrap_or(NONE) }
+    pub(in crate::meter) fn find(&self, name: &str) -> Option<HistoryId> {
+        if self.by_name.is_empty() { None } else { self.by_name.get(name).copied() }
     }
 
     /// The total of a namespace has changed, so many having come. Returns its ring, if it has one.
@@ -128,17 +130,15 @@ impl Histories {
     /// `id` is the ring that it had last; that may be another's by now.
     pub(in crate::meter) fn note(
         &mut self,
-        id: HistoryId,
+        id: Option<HistoryId>,
         name: &Rc<str>,
         total: u64,
         joins: u64,
         now: Now,
-    ) -> HistoryId {
-        let is_its = self.rings.get(id).is_some_and(|ring| Rc::ptr_eq(&ring.name, name) || ring.name == *name);
-        let id = if is_its { id } else { self.begin(name, total.saturating_sub(joins), total, now) };
-        if id == NONE {
-            return NONE;
-        }
+    ) -> Option<HistoryId> {
+        let is_its = |ring: &Ring| Rc::ptr_eq(&ring.name, name) || ring.name == *name;
+        let id = id.filter(|&id| self.rings.get(id).is_some_and(is_its));
+        let id = id.or_else(|| self.begin(name, total.saturating_sub(joins), total, now))?;
         let minute = self.minute(now);
         if let Some(ring) = self.rings.get_mut(id) {
             ring.roll(minute, now.tick, self.shift.unwrap_or(0));
@@ -148,7 +148,7 @@ impl Histories {
                 self.empty.push_back((id, ring.serial, now.tick));
             }
         }
-        id
+        Some(id)
     }
 
     /// Begins to read the ring of this name, from the oldest row on.
@@ -188,12 +188,12 @@ impl Histories {
     }
 
     /// A ring for a namespace that has none, if there is room, or if another is smaller.
-    fn begin(&mut self, name: &Rc<str>, before: u64, total: u64, now: Now) -> HistoryId {
+    fn begin(&mut self, name: &Rc<str>, before: u64, total: u64, now: Now) -> Option<HistoryId> {
         if self.rings.len() >= self.limit && !self.make_room(total, now) {
-            return NONE;
+            return None;
         }
         if let Some(&id) = self.by_name.get(name) {
-            return id;
+            return Some(id);
         }
         let minute = self.minute(now);
         self.serial += 1;
@@ -211,7 +211,7 @@ impl Histories {
         let id = self.rings.insert(ring);
         self.by_name.insert(name.clone(), id);
         self.by_size.insert((total, id));
-        id
+        Some(id)
     }
 
     /// Drops a ring in which nobody was for a day, or the smallest, if it is smaller than this.
@@ -350,7 +350,7 @@ mod tests {
     fn minutes_are_those_of_the_clock_and_quiet_ones_are_there() {
         let mut histories = Histories::new(1);
         let name: Rc<str> = "a".into();
-        let mut id = NONE;
+        let mut id = None;
         // (seconds, total, joins): one comes, 3 come and one leaves, and much later all leave.
         for (seconds, total, joins) in [(0, 1, 1), (15, 3, 3), (30, 3, 0), (165, 0, 0)] {
             id = histories.note(id, &name, total, joins, at(seconds));
@@ -371,7 +371,7 @@ mod tests {
         // A process that has just begun.
         let mut histories = Histories::new(1);
         let young = Now { tick: Tick(0), ..START };
-        histories.note(NONE, &name, 1, 1, young);
+        histories.note(None, &name, 1, 1, young);
         assert_eq!(rows(&mut histories, "a", young), [(FIRST_MINUTE_S, row(0, 1.0, 1, 1, 0))]);
     }
 
@@ -379,7 +379,7 @@ mod tests {
     fn a_ring_is_a_day_and_members_go_from_row_to_row() {
         let mut histories = Histories::new(1);
         let name: Rc<str> = "a".into();
-        let (mut id, mut total, mut random) = (NONE, 0_u64, 7_u64);
+        let (mut id, mut total, mut random) = (None, 0_u64, 7_u64);
         for step in 0..9_000_u64 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step | 1);
             let joins = random >> 40 & 7;
@@ -417,7 +417,7 @@ mod tests {
     fn the_largest_keep_theirs() {
         let mut histories = Histories::new(2);
         let names: Vec<Rc<str>> = ["a", "b", "c", "d"].map(Rc::from).to_vec();
-        let mut ids = [NONE; 4];
+        let mut ids = [None; 4];
         let mut note = |histories: &mut Histories, which: usize, total, seconds| {
             ids[which] = histories.note(ids[which], &names[which], total, 1, at(seconds));
         };
@@ -510,7 +510,7 @@ mod tests {
             };
             let mut histories = Histories::new(3);
             let names: Vec<Rc<str>> = ["a", "b", "c", "d", "e", "f"].map(Rc::from).to_vec();
-            let (mut ids, mut totals) = ([NONE; 6], [0_u64; 6]);
+            let (mut ids, mut totals) = ([None; 6], [0_u64; 6]);
             let mut twins: HashMap<Rc<str>, Twin> = HashMap::new();
             let mut now = START;
             for step in 0..600 {
@@ -542,7 +542,7 @@ mod tests {
                     let joins = joins.max(total.saturating_sub(twin.total()));
                     twin.changes.push((now.tick, total, joins));
                 } else {
-                    assert_eq!((ids[which], kept.len()), (NONE, 3));
+                    assert_eq!((ids[which], kept.len()), (None, 3));
                     assert!(twins.values().all(|twin| twin.peak() >= total), "{name} is not kept in step {step}");
                 }
                 assert_eq!(twins.len(), kept.len());
@@ -562,7 +562,7 @@ mod tests {
         let mut histories = Histories::new(1);
         let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
         let day = 24 * 3_600;
-        let mut id = NONE;
+        let mut id = None;
         for (seconds, total, other) in [
             (0, Some(5), "a"),
             (10, Some(0), "a"),
@@ -580,7 +580,7 @@ mod tests {
             if let Some(total) = total {
                 id = histories.note(id, &a, total, 0, at(seconds));
             }
-            histories.note(NONE, &b, 1, 1, at(seconds + 1));
+            histories.note(None, &b, 1, 1, at(seconds + 1));
             assert_eq!(kept(&histories), [other], "after {seconds} s");
             assert!(histories.empty.len() <= 1, "{:?}", histories.empty);
         }
@@ -590,7 +590,7 @@ mod tests {
     fn who_reads_in_pieces_loses_what_is_too_old_meanwhile_and_meets_nobody_else() {
         let mut histories = Histories::new(1);
         let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
-        let id = histories.note(NONE, &a, 1, 1, at(0));
+        let id = histories.note(None, &a, 1, 1, at(0));
         let day = 24 * 3_600;
         histories.note(id, &a, 2, 1, at(day));
         let mut cursor = histories.read("a", at(day)).unwrap();
@@ -599,15 +599,15 @@ mod tests {
         let next = histories.next_row(&mut cursor, at(day + 600));
         assert_eq!(next.map(|(minute, row)| (minute, row.max)), Some((FIRST_MINUTE_S + 600, 1)));
         // Its place, and its key, is somebody else's.
-        assert_eq!(histories.note(NONE, &b, 9, 9, at(day + 600)), id);
+        assert_eq!(histories.note(None, &b, 9, 9, at(day + 600)), id);
         assert_eq!(histories.next_row(&mut cursor, at(day + 600)), None);
     }
 
     #[test]
     fn without_room_nothing_is_kept() {
         let mut histories = Histories::new(0);
-        assert_eq!(histories.note(NONE, &"a".into(), 1, 1, at(0)), NONE);
-        assert_eq!(histories.find("a"), NONE);
+        assert_eq!(histories.note(None, &"a".into(), 1, 1, at(0)), None);
+        assert_eq!(histories.find("a"), None);
         assert!(histories.read("a", at(0)).is_none());
     }
 }

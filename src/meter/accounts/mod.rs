@@ -18,7 +18,7 @@ use crate::meter::accounts::history::{Histories, HistoryCursor, Row};
 use crate::meter::accounts::stays::{Stays, bucket_of};
 use crate::meter::cluster::news::{Age, Peak};
 use crate::meter::cluster::peers::Change;
-use crate::meter::{Meter, NONE, NamespaceId};
+use crate::meter::{Meter, NamespaceId};
 
 /// What an event has come to so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Meter {
     pub(in crate::meter) fn note_total(&mut self, id: NamespaceId, joins: u64, now: Now) -> bool {
         let namespace = self.namespaces.at_mut(id);
         namespace.history = self.histories.note(namespace.history, &namespace.name, namespace.total(), joins, now);
-        let is_peak = namespace.is_at_its_peak() && namespace.share != NONE;
+        let is_peak = namespace.is_at_its_peak() && namespace.share.is_some();
         if is_peak {
             namespace.merge_peak(Peak { members: namespace.total(), at_unix_s: now.unix_s() });
         }

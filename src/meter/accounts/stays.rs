@@ -6,8 +6,9 @@
 //!
 //! Invariant: a bucket never falls.
 
-use crate::collections::Key;
+use crate::collections::key::Key;
 use crate::collections::slab::Slab;
+use crate::key_type;
 
 /// In how many buckets stays are counted.
 pub const STAY_BUCKETS: usize = 16;
@@ -26,18 +27,23 @@ pub(in crate::meter) fn bucket_of(stay_ms: u64) -> usize {
 
 /// A histogram's key; it changes with the histogram. Its two highest bits say what the others are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::meter) struct StaysId(Key);
+pub(in crate::meter) struct StaysId(u32);
 
-const KIND: Key = 0b11 << 30;
+key_type! {
+    /// The key of a histogram in a table.
+    HistogramId
+}
+
+const KIND: u32 = 0b11 << 30;
 
 /// The key of a small histogram.
-const SMALL: Key = 0b00 << 30;
+const SMALL: u32 = 0b00 << 30;
 
 /// The key of a large one.
-const LARGE: Key = 0b01 << 30;
+const LARGE: u32 = 0b01 << 30;
 
 /// The buckets of a few stays, four bits for each from the lowest on, and above those how many they are.
-const FEW: Key = 0b10 << 30;
+const FEW: u32 = 0b10 << 30;
 const FEW_MAX: u32 = 6;
 const FEW_COUNT_SHIFT: u32 = 4 * FEW_MAX;
 
@@ -49,6 +55,15 @@ impl StaysId {
     #[cfg(any(test, debug_assertions))]
     pub(in crate::meter) fn has_place(self) -> bool {
         self.0 & KIND != FEW
+    }
+
+    fn with_place(place: HistogramId, kind: u32) -> Self {
+        Self(place.place().get() | kind)
+    }
+
+    /// Its place in the table of its kind.
+    fn place(self) -> HistogramId {
+        HistogramId::new(self.0 & !KIND)
     }
 
     fn few(self) -> u32 {
@@ -65,16 +80,16 @@ impl Default for StaysId {
 /// Histograms.
 #[derive(Default)]
 pub(in crate::meter) struct StaysTable {
-    small: Slab<[u8; STAY_BUCKETS]>,
-    large: Slab<Stays>,
+    small: Slab<HistogramId, [u8; STAY_BUCKETS]>,
+    large: Slab<HistogramId, Stays>,
 }
 
 impl StaysTable {
     /// What a histogram says.
     pub(in crate::meter) fn get(&self, id: StaysId) -> Stays {
         match id.0 & KIND {
-            SMALL => self.small.at(id.0).map(u64::from),
-            LARGE => *self.large.at(id.0 & !KIND),
+            SMALL => self.small.at(id.place()).map(u64::from),
+            LARGE => *self.large.at(id.place()),
             _ => {
                 let mut stays = Stays::default();
                 for place in 0..id.few() {
@@ -91,15 +106,15 @@ impl StaysTable {
         let few = id.few();
         match id.0 & KIND {
             SMALL => {
-                let count = self.small.at_mut(id.0).get_mut(bucket).filter(|count| **count < u8::MAX);
+                let count = self.small.at_mut(id.place()).get_mut(bucket).filter(|count| **count < u8::MAX);
                 if let Some(count) = count {
                     *count += 1;
                     return;
                 }
             }
-            LARGE => return add_at(self.large.at_mut(id.0 & !KIND), bucket, 1),
+            LARGE => return add_at(self.large.at_mut(id.place()), bucket, 1),
             _ if few < FEW_MAX => {
-                let place = Key::try_from(bucket).unwrap_or(0) << (4 * few);
+                let place = u32::try_from(bucket).unwrap_or(0) << (4 * few);
                 id.0 = (id.0 | place) + (1 << FEW_COUNT_SHIFT);
                 return;
             }
@@ -133,8 +148,8 @@ impl StaysTable {
     /// Forgets a histogram.
     pub(in crate::meter) fn remove(&mut self, id: StaysId) {
         match id.0 & KIND {
-            SMALL => drop(self.small.remove(id.0)),
-            LARGE => drop(self.large.remove(id.0 & !KIND)),
+            SMALL => drop(self.small.remove(id.place())),
+            LARGE => drop(self.large.remove(id.place())),
             _ => {}
         }
     }
@@ -148,15 +163,15 @@ impl StaysTable {
     /// Replaces a histogram by one in which no bucket is less.
     fn put(&mut self, id: &mut StaysId, stays: Stays) {
         if id.0 & KIND == LARGE {
-            *self.large.at_mut(id.0 & !KIND) = stays;
+            *self.large.at_mut(id.place()) = stays;
         } else if stays.iter().any(|&count| count > u64::from(u8::MAX)) {
             self.remove(*id);
-            *id = StaysId(self.large.insert(stays) | LARGE);
+            *id = StaysId::with_place(self.large.insert(stays), LARGE);
         } else if id.0 & KIND == SMALL {
-            *self.small.at_mut(id.0) = stays.map(|count| u8::try_from(count).unwrap_or(u8::MAX));
+            *self.small.at_mut(id.place()) = stays.map(|count| u8::try_from(count).unwrap_or(u8::MAX));
         } else if stays.iter().sum::<u64>() > u64::from(FEW_MAX) {
             let small = stays.map(|count| u8::try_from(count).unwrap_or(u8::MAX));
-            *id = StaysId(self.small.insert(small) | SMALL);
+            *id = StaysId::with_place(self.small.insert(small), SMALL);
         } else {
             *id = StaysId::EMPTY;
             for (bucket, &count) in stays.iter().enumerate() {

@@ -8,12 +8,18 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::collections::NONE;
 use crate::collections::slab::Slab;
 use crate::collections::tick::Now;
+use crate::key_type;
+use crate::meter::book::journal::ItemId;
 use crate::meter::book::journal::Subject;
 use crate::meter::cluster::news::{self, News};
-use crate::meter::{ClaimId, ItemId, MemberId, Meter, NAME_MAX, NamespaceId, Output};
+use crate::meter::{MemberId, Meter, NAME_MAX, NamespaceId, Output};
+
+key_type! {
+    /// A claim's key.
+    pub(in crate::meter) ClaimId
+}
 
 #[derive(Debug)]
 struct Claim {
@@ -22,14 +28,14 @@ struct Claim {
     member: MemberId,
     /// When it was made, in milliseconds since 1970, but later than all claims that this node had heard of.
     time_ms: u64,
-    /// The claim in the journal.
-    item: ItemId,
+    /// The claim in the journal; `None` until it is entered there.
+    item: Option<ItemId>,
 }
 
 /// All claims of all namespaces.
 #[derive(Default)]
 pub(in crate::meter) struct Claims {
-    claims: Slab<Claim>,
+    claims: Slab<ClaimId, Claim>,
     by_uuid: HashMap<NamespaceId, HashMap<Rc<str>, ClaimId>>,
 }
 
@@ -55,7 +61,7 @@ impl Claims {
         time_ms: u64,
     ) -> ClaimId {
         let uuid: Rc<str> = uuid.into();
-        let id = self.claims.insert(Claim { namespace, uuid: uuid.clone(), member, time_ms, item: NONE });
+        let id = self.claims.insert(Claim { namespace, uuid: uuid.clone(), member, time_ms, item: None });
         let earlier = self.by_uuid.entry(namespace).or_default().insert(uuid, id);
         debug_assert!(earlier.is_none(), "a uuid is held once");
         id
@@ -63,7 +69,7 @@ impl Claims {
 
     /// Takes note of where a claim is in the journal.
     pub(in crate::meter) fn note_item(&mut self, id: ClaimId, item: ItemId) {
-        self.claims.at_mut(id).item = item;
+        self.claims.at_mut(id).item = Some(item);
     }
 
     /// What is told of a claim.
@@ -81,7 +87,7 @@ impl Claims {
                 self.by_uuid.remove(&namespace);
             }
         }
-        Some(item)
+        item
     }
 
     /// The member that made a claim.
@@ -133,7 +139,7 @@ impl Meter {
     pub(in crate::meter) fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) {
         let time_ms = self.cluster.claim_time_ms(now);
         let claim = self.claims.insert(id, uuid, member, time_ms);
-        self.members.get_mut(member).claim = claim;
+        self.members.get_mut(member).claim = Some(claim);
         self.claims.note_item(claim, self.cluster.journal.insert(Subject::Claim(claim)));
         if self.is_clustered {
             let namespaces = &self.namespaces;

@@ -2,8 +2,6 @@
 //!
 //! Owns no state. What is checked here is what everybody else relies on.
 
-#[cfg(any(test, debug_assertions))]
-use crate::collections::NONE;
 use crate::meter::Meter;
 #[cfg(any(test, debug_assertions))]
 use crate::meter::{Standing, book::namespace::Present};
@@ -26,14 +24,14 @@ impl Meter {
             assert_eq!(self.by_name.get(&namespace.name), Some(&id), "a namespace is found by its name");
             let mut present = Present::default();
             for (key, member) in self.members.of(namespace) {
-                assert_eq!(member.namespace, id, "a member is in its namespace's list");
+                assert_eq!(member.namespace, Some(id), "a member is in its namespace's list");
                 let is_timed = self.pending.deadline(key).is_some();
                 assert_eq!(member.standing == Standing::Pending, is_timed, "who is pending will be counted");
                 present.counted += u32::from(member.standing == Standing::Counted);
                 present.uncounted += u32::from(member.standing == Standing::Uncounted);
-                if member.claim != NONE {
+                if let Some(claim) = member.claim {
                     claims += 1;
-                    assert_eq!(self.claims.member_of(member.claim), Some(key), "a claim names its member");
+                    assert_eq!(self.claims.member_of(claim), Some(key), "a claim names its member");
                 }
             }
             assert_eq!(namespace.present(), present, "what is told is what is there");
@@ -43,7 +41,7 @@ impl Meter {
             assert_eq!((namespace.total(), namespace.uncounted()), totals, "a total is who is here and elsewhere");
             assert_eq!(namespace.member_ticks_elsewhere(), others.member_ticks, "how long they were elsewhere");
             assert_eq!(self.stays.get(namespace.stays_elsewhere), others.stays, "how long they stayed elsewhere");
-            let has_seen = namespace.share == NONE || !namespace.is_at_its_peak();
+            let has_seen = namespace.share.is_none() || !namespace.is_at_its_peak();
             assert!(has_seen, "{:?} is less than {}", namespace.peak(), namespace.total());
             histograms += [namespace.stays, namespace.stays_elsewhere].iter().filter(|id| id.has_place()).count();
             let is_watched = namespace.ready || self.timers.deadline(id).is_some();

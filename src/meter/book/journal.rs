@@ -8,10 +8,16 @@
 //!
 //! Invariant: versions ascend along the list, and a telling's cursor is the first item after its `at`.
 
-use crate::collections::NONE;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::slab::Slab;
-use crate::meter::{ClaimId, ItemId, NamespaceId};
+use crate::key_type;
+use crate::meter::NamespaceId;
+use crate::meter::book::claims::ClaimId;
+
+key_type! {
+    /// The key of an item in the journal.
+    pub(in crate::meter) ItemId
+}
 
 /// What an item is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +30,16 @@ pub(in crate::meter) enum Subject {
 
 #[derive(Debug)]
 struct Entry {
-    link: Link,
+    link: Link<ItemId>,
     version: u64,
     subject: Subject,
 }
 
-impl Linked for Entry {
-    fn link(&self) -> &Link {
+impl Linked<ItemId> for Entry {
+    fn link(&self) -> &Link<ItemId> {
         &self.link
     }
-    fn link_mut(&mut self) -> &mut Link {
+    fn link_mut(&mut self) -> &mut Link<ItemId> {
         &mut self.link
     }
 }
@@ -42,7 +48,7 @@ impl Linked for Entry {
 #[derive(Clone, Copy, Debug)]
 struct Telling {
     at: u64,
-    cursor: ItemId,
+    cursor: Option<ItemId>,
 }
 
 /// Which stretch.
@@ -60,8 +66,8 @@ const SEEK_MAX: usize = 8192;
 /// The journal.
 #[derive(Debug)]
 pub(in crate::meter) struct Journal {
-    entries: Slab<Entry>,
-    order: List,
+    entries: Slab<ItemId, Entry>,
+    order: List<ItemId>,
     version: u64,
     /// The version of the last change that is not told any more.
     horizon: u64,
@@ -71,7 +77,7 @@ pub(in crate::meter) struct Journal {
 
 impl Default for Journal {
     fn default() -> Self {
-        let fresh = Telling { at: 0, cursor: NONE };
+        let fresh = Telling { at: 0, cursor: None };
         Self { entries: Slab::default(), order: List::EMPTY, version: 0, horizon: 0, fresh, repair: None }
     }
 }
@@ -135,17 +141,17 @@ impl Journal {
         }
         // A newcomer's stretch begins at the head. A lost report is near the tail, or just before what is told again already.
         let from_head = Telling { at: 0, cursor: self.order.head() };
-        let near = self.repair.map_or(NONE, |repair| repair.cursor);
+        let near = self.repair.and_then(|repair| repair.cursor);
         let from_near_end = if since == 0 { None } else { self.seek_back(near, since) };
         self.repair = Some(from_near_end.unwrap_or(from_head));
     }
 
-    /// The stretch after `since`, looked for backwards from an item that belongs to it, or (`NONE`) from the end; unless that
+    /// The stretch after `since`, looked for backwards from an item that belongs to it, or (`None`) from the end; unless that
     /// is too far: who has missed so much may be told all.
-    fn seek_back(&self, mut cursor: ItemId, since: u64) -> Option<Telling> {
+    fn seek_back(&self, mut cursor: Option<ItemId>, since: u64) -> Option<Telling> {
         for _ in 0..SEEK_MAX {
-            let before = if cursor == NONE { self.order.tail() } else { List::prev(&self.entries, cursor) };
-            if before == NONE || self.entries.at(before).version <= since {
+            let before = cursor.map_or(self.order.tail(), |cursor| List::prev(&self.entries, cursor));
+            if before.is_none_or(|before| self.entries.at(before).version <= since) {
                 return Some(Telling { at: since, cursor });
             }
             cursor = before;
@@ -166,7 +172,8 @@ impl Journal {
         };
         let from = telling.at;
         let is_whole = loop {
-            let Some(entry) = self.entries.get(telling.cursor).filter(|entry| entry.version <= limit) else {
+            let next = telling.cursor.map(|cursor| (cursor, self.entries.at(cursor)));
+            let Some((cursor, entry)) = next.filter(|(_, entry)| entry.version <= limit) else {
                 telling.at = limit;
                 break true;
             };
@@ -174,7 +181,7 @@ impl Journal {
                 break false;
             }
             telling.at = entry.version;
-            telling.cursor = List::next(&self.entries, telling.cursor);
+            telling.cursor = List::next(&self.entries, cursor);
         };
         match stretch {
             Stretch::Fresh => self.fresh = telling,
@@ -187,7 +194,7 @@ impl Journal {
     fn detach(&mut self, id: ItemId) {
         let next = List::next(&self.entries, id);
         for telling in self.tellings().into_iter().flatten() {
-            if telling.cursor == id {
+            if telling.cursor == Some(id) {
                 telling.cursor = next;
             }
         }
@@ -204,8 +211,8 @@ impl Journal {
         self.entries.at_mut(id).version = self.version;
         self.order.push_back(&mut self.entries, id);
         for telling in self.tellings().into_iter().flatten() {
-            if telling.cursor == NONE {
-                telling.cursor = id;
+            if telling.cursor.is_none() {
+                telling.cursor = Some(id);
             }
         }
     }
@@ -214,15 +221,20 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collections::key::Key as _;
+
+    fn share(namespace: u32) -> Subject {
+        Subject::Share(NamespaceId::new(namespace))
+    }
 
     /// Tells at most `most` items; returns the range and the namespaces.
-    fn tell(journal: &mut Journal, stretch: Stretch, most: usize) -> Option<(u64, u64, Vec<NamespaceId>)> {
+    fn tell(journal: &mut Journal, stretch: Stretch, most: usize) -> Option<(u64, u64, Vec<u32>)> {
         let mut told = Vec::new();
         let range = journal.tell(stretch, |subject| {
             let Subject::Share(id) = subject else { panic!("only shares here") };
             let fits = told.len() < most;
             if fits {
-                told.push(id);
+                told.push(id.place().get());
             }
             fits
         });
@@ -233,7 +245,7 @@ mod tests {
     fn what_is_new_is_told_once_in_the_order_of_its_last_change() {
         let mut journal = Journal::default();
         assert!(!journal.has(Stretch::Fresh));
-        let ids: Vec<ItemId> = (10..14).map(|namespace| journal.insert(Subject::Share(namespace))).collect();
+        let ids: Vec<ItemId> = (10..14).map(|namespace| journal.insert(share(namespace))).collect();
         journal.touch(ids[1]);
         assert_eq!(tell(&mut journal, Stretch::Fresh, 2), Some((0, 3, vec![10, 12])));
         journal.touch(ids[0]);
@@ -251,7 +263,7 @@ mod tests {
     #[test]
     fn what_was_missed_is_told_again_and_no_more() {
         let mut journal = Journal::default();
-        let ids: Vec<ItemId> = (10..16).map(|namespace| journal.insert(Subject::Share(namespace))).collect();
+        let ids: Vec<ItemId> = (10..16).map(|namespace| journal.insert(share(namespace))).collect();
         journal.repair_since(0);
         assert!(!journal.has(Stretch::Repair), "nothing was told yet, so nothing was missed");
         tell(&mut journal, Stretch::Fresh, 9);
@@ -272,15 +284,15 @@ mod tests {
         let mut journal = Journal::default();
         let items = u64::try_from(SEEK_MAX).unwrap() + 10;
         for namespace in 0..items {
-            journal.insert(Subject::Share(NamespaceId::try_from(namespace).unwrap()));
+            journal.insert(share(u32::try_from(namespace).unwrap()));
         }
         tell(&mut journal, Stretch::Fresh, usize::MAX);
         let mut first = |since| {
             journal.repair_since(since);
             tell(&mut journal, Stretch::Repair, 1).map(|(from, to, told)| (from, to, told[0]))
         };
-        assert_eq!(first(items - 5), Some((items - 5, items - 4, NamespaceId::try_from(items - 5).unwrap())));
-        assert_eq!(first(items - 9), Some((items - 9, items - 8, NamespaceId::try_from(items - 9).unwrap())));
+        assert_eq!(first(items - 5), Some((items - 5, items - 4, u32::try_from(items - 5).unwrap())));
+        assert_eq!(first(items - 9), Some((items - 9, items - 8, u32::try_from(items - 9).unwrap())));
         assert_eq!(first(20), Some((20, 21, 20)), "not far from what is told again already");
         assert_eq!(first(19), Some((19, 20, 19)));
         tell(&mut journal, Stretch::Repair, usize::MAX);
@@ -293,7 +305,7 @@ mod tests {
     #[test]
     fn a_repair_tells_what_was_told_freshly_while_it_waited() {
         let mut journal = Journal::default();
-        let id = journal.insert(Subject::Share(10));
+        let id = journal.insert(share(10));
         tell(&mut journal, Stretch::Fresh, 9);
         journal.repair_since(0);
         journal.touch(id);

@@ -5,10 +5,17 @@
 //!
 //! Invariant: a present member is in exactly its namespace's list, newest first.
 
-use crate::collections::NONE;
+use crate::collections::dense::Dense;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::tick::Tick;
-use crate::meter::{ClaimId, MemberId, Namespace, NamespaceId};
+use crate::key_type;
+use crate::meter::book::claims::ClaimId;
+use crate::meter::{Namespace, NamespaceId};
+
+key_type! {
+    /// A member's key, chosen by the caller and unique among present members.
+    pub MemberId
+}
 
 /// Whether a member is in the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +31,11 @@ pub(in crate::meter) enum Standing {
 /// One open stream in a namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
-    link: Link,
-    /// The namespace it is in; `NONE` when nobody is present under this key.
-    pub(in crate::meter) namespace: NamespaceId,
-    /// The claim that its uuid makes, or `NONE`.
-    pub(in crate::meter) claim: ClaimId,
+    link: Link<MemberId>,
+    /// The namespace that it is in; `None` while there is no member under this key.
+    pub(in crate::meter) namespace: Option<NamespaceId>,
+    /// The claim that its uuid makes.
+    pub(in crate::meter) claim: Option<ClaimId>,
     pub(in crate::meter) standing: Standing,
     /// The telling of its namespace before which it came.
     telling: u16,
@@ -42,19 +49,25 @@ impl Member {
 
     const ABSENT: Self = Self {
         link: Link::UNLINKED,
-        namespace: NONE,
-        claim: NONE,
+        namespace: None,
+        claim: None,
         standing: Standing::Pending,
         telling: 0,
         counted_at: 0,
     };
 }
 
-impl Linked for Member {
-    fn link(&self) -> &Link {
+impl Default for Member {
+    fn default() -> Self {
+        Self::ABSENT
+    }
+}
+
+impl Linked<MemberId> for Member {
+    fn link(&self) -> &Link<MemberId> {
         &self.link
     }
-    fn link_mut(&mut self) -> &mut Link {
+    fn link_mut(&mut self) -> &mut Link<MemberId> {
         &mut self.link
     }
 }
@@ -62,7 +75,7 @@ impl Linked for Member {
 /// All members of all namespaces.
 #[derive(Default)]
 pub(in crate::meter) struct Members {
-    table: Vec<Member>,
+    table: Dense<MemberId, Member>,
     /// How many are counted.
     counted: u64,
 }
@@ -70,7 +83,7 @@ pub(in crate::meter) struct Members {
 impl Members {
     /// The member present under this key.
     pub(in crate::meter) fn get(&self, member: MemberId) -> Option<&Member> {
-        self.table.get(member as usize).filter(|member| member.namespace != NONE)
+        self.table.get(member).filter(|member| member.namespace.is_some())
     }
 
     /// The member present under this key, to change.
@@ -78,7 +91,7 @@ impl Members {
     /// # Panics
     /// If nobody is present under it.
     pub(in crate::meter) fn get_mut(&mut self, member: MemberId) -> &mut Member {
-        self.table.get_mut(member as usize).filter(|member| member.namespace != NONE).expect("the member is present")
+        self.table.get_mut(member).filter(|member| member.namespace.is_some()).expect("the member is present")
     }
 
     /// Puts a new member in front of all others of its namespace.
@@ -91,14 +104,9 @@ impl Members {
         now: Tick,
     ) {
         assert!(self.get(member).is_none(), "a member joins once");
-        let index = member as usize;
-        if index >= self.table.len() {
-            self.table.resize(index + 1, Member::ABSENT);
-        }
-        if let Some(place) = self.table.get_mut(index) {
-            let telling = namespace.note_arrival();
-            *place = Member { namespace: id, standing, telling, counted_at: low_bits(now), ..Member::ABSENT };
-        }
+        let telling = namespace.note_arrival();
+        *self.table.reach(member) =
+            Member { namespace: Some(id), standing, telling, counted_at: low_bits(now), ..Member::ABSENT };
         namespace.list.push_front(&mut self.table, member);
         self.count(standing, namespace, now);
     }
@@ -159,7 +167,7 @@ impl Members {
 
     /// The member that joined the same namespace just before this present one.
     pub(in crate::meter) fn next(&self, member: MemberId) -> Option<MemberId> {
-        Some(List::next(&self.table, member)).filter(|&next| next != NONE)
+        List::next(&self.table, member)
     }
 
     /// The members of a namespace, newest first.

@@ -8,15 +8,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::collections::NONE;
 use crate::collections::list::List;
 use crate::collections::tick::{Now, Tick};
+use crate::key_type;
 use crate::meter::accounts::history::HistoryId;
 use crate::meter::accounts::stays::{StaysId, StaysTable};
+use crate::meter::book::journal::ItemId;
 use crate::meter::book::members::Members;
 use crate::meter::cluster::news::{Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
 use crate::meter::cluster::peers::Change;
-use crate::meter::{ItemId, MemberId, WalkId};
+use crate::meter::{MemberId, WalkId};
 
 /// When a count is told to those who have heard another.
 #[derive(Clone, Copy, Debug)]
@@ -50,12 +51,17 @@ pub(in crate::meter) struct Present {
     pub(in crate::meter) uncounted: u32,
 }
 
+key_type! {
+    /// A namespace's key, valid until the namespace is forgotten.
+    pub NamespaceId
+}
+
 /// One event and its audience.
 #[derive(Debug)]
 pub struct Namespace {
     pub(in crate::meter) name: Rc<str>,
     /// Its members, newest first: a count that is being told moves towards the older ones and never meets a newcomer.
-    pub(in crate::meter) list: List,
+    pub(in crate::meter) list: List<MemberId>,
     /// The walks along its members that have not ended.
     pub(in crate::meter) walks: Vec<WalkId>,
     /// Marked to be told in this turn.
@@ -82,12 +88,12 @@ pub struct Namespace {
     /// The same of other nodes.
     pub(in crate::meter) stays_elsewhere: StaysId,
     peak: Peak,
-    /// Its ring of rows, or `NONE`; it may be another's by now.
-    pub(in crate::meter) history: HistoryId,
+    /// Its ring of rows; it may be another's by now.
+    pub(in crate::meter) history: Option<HistoryId>,
     /// Whether it is known only by what others say of nodes that are gone: it may have been forgotten here before.
     pub(in crate::meter) is_hearsay: bool,
-    /// This node's share in the journal, or `NONE` if it never had one.
-    pub(in crate::meter) share: ItemId,
+    /// This node's share in the journal; `None` if it never had one.
+    pub(in crate::meter) share: Option<ItemId>,
     created_unix_s: u64,
     modified_unix_s: u64,
     /// The number last told; 0 before, and again once nobody is counted.
@@ -107,7 +113,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    pub(in crate::meter) fn new(name: Rc<str>, history: HistoryId, now: Now) -> Self {
+    pub(in crate::meter) fn new(name: Rc<str>, history: Option<HistoryId>, now: Now) -> Self {
         Self {
             name,
             list: List::EMPTY,
@@ -127,7 +133,7 @@ impl Namespace {
             peak: Peak::default(),
             history,
             is_hearsay: false,
-            share: NONE,
+            share: None,
             created_unix_s: now.unix_s(),
             modified_unix_s: 0,
             told: 0,
@@ -279,7 +285,8 @@ impl Namespace {
         let (least, largest) = self.newcomers_heard;
         self.newcomers_heard =
             if self.newcomers == 1 { (total, total) } else { (least.min(total), largest.max(total)) };
-        if total > 0 && members.next(self.list.head()).is_none() {
+        let is_alone = self.list.head().is_none_or(|newest| members.next(newest).is_none());
+        if total > 0 && is_alone {
             self.note_told(total, now);
         }
     }
@@ -295,7 +302,7 @@ impl Namespace {
         if telling == self.telling {
             self.newcomers = self.newcomers.saturating_sub(1);
         }
-        if self.list.head() == member {
+        if self.list.head() == Some(member) {
             self.newest_heard = 0;
         }
     }

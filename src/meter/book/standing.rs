@@ -31,7 +31,7 @@ impl Meter {
 
     /// The present member has this standing from now on.
     pub(in crate::meter) fn set_standing(&mut self, member: MemberId, standing: Standing, now: Now) {
-        let id = self.members.get_mut(member).namespace;
+        let Some(id) = self.members.get(member).and_then(|member| member.namespace) else { return };
         self.members.set_standing(member, standing, self.namespaces.at_mut(id), now.tick);
         if standing == Standing::Pending {
             self.wait_to_count(member, now);

@@ -7,18 +7,20 @@
 //! enter in front, behind the walk, for they have heard all there is.
 
 use crate::collections::slab::Slab;
-use crate::collections::{Key, NONE};
+use crate::key_type;
 use crate::meter::book::namespace::Namespace;
 use crate::meter::{MemberId, Members, NamespaceId};
 
-/// A walk's key, valid until the walk has ended.
-pub type WalkId = Key;
+key_type! {
+    /// A walk's key, valid until the walk has ended.
+    pub WalkId
+}
 
 #[derive(Debug)]
 struct Walk {
     namespace: NamespaceId,
-    /// Whom it visits next, or `NONE` at the end of the list.
-    cursor: MemberId,
+    /// The member that it visits next; `None` at the end of the list.
+    cursor: Option<MemberId>,
     /// After the end of the list, whether it begins again at the newest member, and before whom it then ends.
     lap: Lap,
 }
@@ -29,15 +31,15 @@ enum Lap {
     /// The walk ends with the list.
     Last,
     /// The walk goes on from the newest member, and ends before this one.
-    OnceMore { until: MemberId },
+    OnceMore { until: Option<MemberId> },
     /// It has done so, and ends before this member.
-    EndsBefore(MemberId),
+    EndsBefore(Option<MemberId>),
 }
 
 /// All walks.
 #[derive(Default)]
 pub(in crate::meter) struct Walks {
-    walks: Slab<Walk>,
+    walks: Slab<WalkId, Walk>,
 }
 
 impl Walks {
@@ -50,7 +52,7 @@ impl Walks {
         members: &Members,
     ) -> WalkId {
         let newest = namespace.list.head();
-        let cursor = if skip_newest && newest != NONE { members.next(newest).unwrap_or(NONE) } else { newest };
+        let cursor = if skip_newest { newest.and_then(|newest| members.next(newest)) } else { newest };
         let walk = self.walks.insert(Walk { namespace: id, cursor, lap: Lap::Last });
         namespace.walks.push(walk);
         walk
@@ -75,35 +77,34 @@ impl Walks {
         members: &Members,
     ) -> Option<MemberId> {
         let walk = self.walks.at_mut(id);
-        if let (NONE, Lap::OnceMore { until }, Some(namespace)) = (walk.cursor, walk.lap, &namespace) {
+        if let (None, Lap::OnceMore { until }, Some(namespace)) = (walk.cursor, walk.lap, &namespace) {
             walk.cursor = namespace.list.head();
             walk.lap = Lap::EndsBefore(until);
         }
-        let member = walk.cursor;
-        if member == NONE || walk.lap == Lap::EndsBefore(member) {
+        let Some(member) = walk.cursor.filter(|&member| walk.lap != Lap::EndsBefore(Some(member))) else {
             self.walks.remove(id);
             if let Some(namespace) = namespace {
                 namespace.walks.retain(|&other| other != id);
             }
             return None;
-        }
-        walk.cursor = members.next(member).unwrap_or(NONE);
+        };
+        walk.cursor = members.next(member);
         Some(member)
     }
 
     /// Moves the walks of a namespace off a member that is about to leave its list.
     pub(in crate::meter) fn step_over(&mut self, member: MemberId, namespace: &Namespace, members: &Members) {
         for &id in &namespace.walks {
-            let next = members.next(member).unwrap_or(NONE);
+            let next = members.next(member);
             let walk = self.walks.at_mut(id);
-            if walk.cursor == member {
+            if walk.cursor == Some(member) {
                 walk.cursor = next;
             }
             // `until` moves back to an older member, which the walk has visited as well; at the end of the list there is
             // none, and the lap ends with the list.
             walk.lap = match walk.lap {
-                Lap::OnceMore { until } if until == member => Lap::OnceMore { until: next },
-                Lap::EndsBefore(until) if until == member => Lap::EndsBefore(next),
+                Lap::OnceMore { until } if until == Some(member) => Lap::OnceMore { until: next },
+                Lap::EndsBefore(until) if until == Some(member) => Lap::EndsBefore(next),
                 lap => lap,
             };
         }

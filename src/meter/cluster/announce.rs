@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{ALIVE_GAP_MIN, ANSWER_TIME};
-use crate::collections::NONE;
+use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
+use crate::meter::book::journal::ItemId;
 use crate::meter::book::journal::{Stretch, Subject};
 use crate::meter::cluster::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
 use crate::meter::cluster::peers::{Peer, PeerId, Presence};
-use crate::meter::{COUNTERS_MAX, ItemId, Meter, NAME_MAX, Output};
+use crate::meter::{COUNTERS_MAX, Meter, NAME_MAX, NamespaceId, Output};
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 const ITEMS_WEIGHT_MAX: usize = 1_100;
@@ -75,8 +76,8 @@ impl Meter {
     }
 
     /// When the others, if there are any, are told the last change of this node's own count; `None` if they have been.
-    pub(in crate::meter) fn untold_until(&self, share: ItemId) -> Option<Tick> {
-        let is_to_be_told = self.is_clustered && share != NONE && !self.cluster.journal.is_told(share);
+    pub(in crate::meter) fn untold_until(&self, share: Option<ItemId>) -> Option<Tick> {
+        let is_to_be_told = self.is_clustered && share.is_some_and(|share| !self.cluster.journal.is_told(share));
         (is_to_be_told && !self.cluster.peers.is_alone()).then_some(self.cluster.fresh_at)
     }
 
@@ -225,7 +226,7 @@ impl Meter {
 
     /// Has it told what those who are gone had counted, from the beginning.
     pub(in crate::meter) fn dig_up_graves(&mut self) {
-        self.cluster.graves_to_tell.get_or_insert((0, 0));
+        self.cluster.graves_to_tell.get_or_insert((PeerId::FIRST, NamespaceId::FIRST));
     }
 
     /// Sends one datagram of what those who are gone had counted, or at least looks for it; returns whether there was
@@ -236,15 +237,15 @@ impl Meter {
         let mut room = ITEMS_WEIGHT_MAX;
         let mut is_done = false;
         for _ in 0..GRAVES_PER_DATAGRAM {
-            if namespace >= self.namespaces.next_unused() {
-                (id, namespace) = (id + 1, 0);
+            if namespace.index() >= self.namespaces.place_count() {
+                (id, namespace) = (id.next(), NamespaceId::FIRST);
             }
             let Some((found, peer)) = self.cluster.peers.next_remembered(id) else {
                 is_done = true;
                 break;
             };
             if found != id {
-                (id, namespace) = (found, 0);
+                (id, namespace) = (found, NamespaceId::FIRST);
             }
             if let Some(sums) = self.cluster.peers.sums_of(peer, namespace) {
                 let entry = self.namespaces.at(namespace);
@@ -254,7 +255,7 @@ impl Meter {
                 room = left;
                 graves.push(grave);
             }
-            namespace += 1;
+            namespace = namespace.next();
         }
         self.cluster.graves_to_tell = Some((id, namespace)).filter(|_| !is_done);
         if !graves.is_empty() {

@@ -118,7 +118,7 @@ pub(in crate::meter) struct Cluster {
     number: u64,
     draws: u64,
     /// When to look at a peer: it may be silent, or has to be asked, or holds messages back.
-    alarms: TimerWheel,
+    alarms: TimerWheel<PeerId>,
     /// What answers to the first question repeat, and until when that counts.
     hello: Option<(u64, Tick)>,
     /// Since when fresh news may be told.

@@ -16,10 +16,11 @@ mod pairs;
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::collections::Key;
+use crate::collections::key::Key as _;
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
+use crate::key_type;
 use crate::meter::accounts::stays::StaysTable;
 use crate::meter::cluster::inbox::Inbox;
 use crate::meter::cluster::news::NodeId;
@@ -27,8 +28,10 @@ use crate::meter::cluster::window::Window;
 use crate::meter::{COUNTERS_MAX, NamespaceId};
 pub(in crate::meter) use pairs::{Change, Pair};
 
-/// A peer's key.
-pub(in crate::meter) type PeerId = Key;
+key_type! {
+    /// A peer's key.
+    pub(in crate::meter) PeerId
+}
 
 /// Whether a peer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +100,7 @@ pub(in crate::meter) struct Peer {
 /// All other nodes.
 #[derive(Default)]
 pub(in crate::meter) struct Peers {
-    table: Slab<Peer>,
+    table: Slab<PeerId, Peer>,
     by_node: HashMap<NodeId, PeerId>,
     /// How many are there, or may be.
     company: usize,
@@ -235,7 +238,7 @@ impl Peers {
         let peer = self.table.at_mut(id);
         // Should it come back it is asked for everything.
         peer.known = 0;
-        peer.burial = Some(0);
+        peer.burial = Some(NamespaceId::FIRST);
         self.burials.push_back(id);
     }
 
@@ -369,6 +372,15 @@ mod tests {
     use crate::meter::cluster::news::Sums;
     use crate::meter::name_digest;
 
+    fn id(namespace: u32) -> NamespaceId {
+        NamespaceId::new(namespace)
+    }
+
+    /// A digest of a name that no namespace of these tests has.
+    fn digest_of(namespace: NamespaceId) -> u64 {
+        namespace.index() as u64
+    }
+
     fn sums(connections: u64, member_ticks: u64) -> Sums {
         Sums { connections, member_ticks, ..Sums::default() }
     }
@@ -377,9 +389,9 @@ mod tests {
     fn sums_that_differ_do_not_make_up_for_each_other() {
         let digest = |counts: [u64; 2]| {
             let mut peers = Peers::default();
-            let id = peers.insert(NodeId(7), GONE, Tick(0));
+            let peer = peers.insert(NodeId(7), GONE, Tick(0));
             for (namespace, count) in (0_u32..).zip(counts) {
-                peers.raise(id, namespace, name_digest(&format!("ns{namespace}")), &sums(count, 64 - count));
+                peers.raise(peer, id(namespace), name_digest(&format!("ns{namespace}")), &sums(count, 64 - count));
             }
             peers.graves()
         };
@@ -394,22 +406,22 @@ mod tests {
         let mut digests = Vec::new();
         for order in [[0, 1, 2], [2, 0, 1]] {
             let mut peers = Peers::default();
-            let id = peers.insert(NodeId(7), GONE, Tick(0));
+            let peer = peers.insert(NodeId(7), GONE, Tick(0));
             for namespace in order {
-                peers.raise(id, namespace, u64::from(namespace), &sums(5, 50));
+                peers.raise(peer, id(namespace), u64::from(namespace), &sums(5, 50));
             }
             for (connections, member_ticks, bucket) in [(9, 10, 1), (3, 80, 2), (1, 1, 1)] {
                 let mut sums = sums(connections, member_ticks);
                 sums.stays[bucket] = connections;
-                peers.raise(id, 1, 1, &sums);
+                peers.raise(peer, id(1), 1, &sums);
             }
             digests.push(peers.graves());
-            peers.check(u64::from);
+            peers.check(digest_of);
             for namespace in order {
-                peers.forget_namespace(namespace, u64::from(namespace));
+                peers.forget_namespace(id(namespace), u64::from(namespace));
             }
             assert_eq!(peers.graves(), 0);
-            peers.check(u64::from);
+            peers.check(digest_of);
         }
         assert_eq!(digests[0], digests[1]);
     }
@@ -417,26 +429,26 @@ mod tests {
     #[test]
     fn what_a_node_that_is_gone_had_counted_ends_when_it_was_last_heard_by_its_own_clock() {
         let mut peers = Peers::default();
-        let id = peers.insert(NodeId(7), Presence::Away { nonce: Some(1) }, Tick(0));
-        peers.set_presence(id, Presence::Living);
-        peers.at_mut(id).set_clock(90, Tick(1_000));
+        let peer = peers.insert(NodeId(7), Presence::Away { nonce: Some(1) }, Tick(0));
+        peers.set_presence(peer, Presence::Living);
+        peers.at_mut(peer).set_clock(90, Tick(1_000));
         // At its 100, 3 members have been there for 20 in all.
-        let change = peers.hear(id, 5, 5, (1, 100), Present { counted: 3, uncounted: 0 }, &sums(4, 20));
+        let change = peers.hear(peer, id(5), 5, (1, 100), Present { counted: 3, uncounted: 0 }, &sums(4, 20));
         let present = (change.before.counted, change.after.counted);
         assert_eq!((present, change.connections, change.joins), ((0, 3), 4, 3));
         let at = |ticks: u64| change.member_ticks.wrapping_add(3 * ticks);
         assert_eq!((at(1_010), at(1_020)), (20, 50), "its 100 is 1,010 here");
-        peers.at_mut(id).clock = 104;
-        peers.bury(id);
-        assert_eq!(peers.next_lost(&mut 5, u64::from), None, "it is in the sixth");
-        let (namespace, lost) = peers.next_lost(&mut 5, u64::from).unwrap();
-        assert_eq!((namespace, lost.before.counted, lost.after), (5, 3, Present::default()));
+        peers.at_mut(peer).clock = 104;
+        peers.bury(peer);
+        assert_eq!(peers.next_lost(&mut 5, digest_of), None, "it is in the sixth");
+        let (namespace, lost) = peers.next_lost(&mut 5, digest_of).unwrap();
+        assert_eq!((namespace, lost.before.counted, lost.after), (id(5), 3, Present::default()));
         assert_eq!(change.member_ticks.wrapping_add(lost.member_ticks), 32, "3 members for 4 ticks more");
-        assert_eq!(peers.next_lost(&mut 5, u64::from), None);
-        peers.check(u64::from);
-        let told = peers.sums_of(peers.at(id), 5).unwrap();
+        assert_eq!(peers.next_lost(&mut 5, digest_of), None);
+        peers.check(digest_of);
+        let told = peers.sums_of(peers.at(peer), id(5)).unwrap();
         assert_eq!((told.connections, told.member_ticks), (4, 32));
-        assert_eq!(peers.raise(id, 5, 5, &sums(3, 31)).member_ticks, 0, "another has heard less of it");
-        assert_eq!(peers.raise(id, 5, 5, &sums(3, 33)).member_ticks, 1);
+        assert_eq!(peers.raise(peer, id(5), 5, &sums(3, 31)).member_ticks, 0, "another has heard less of it");
+        assert_eq!(peers.raise(peer, id(5), 5, &sums(3, 33)).member_ticks, 1);
     }
 }

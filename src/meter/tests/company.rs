@@ -116,7 +116,7 @@ impl Scene {
     }
 
     fn totals(&self) -> Vec<u64> {
-        self.meter.namespaces_from(0).map(|(_, namespace)| namespace.total()).collect()
+        self.meter.namespaces().map(|(_, namespace)| namespace.total()).collect()
     }
 }
 
@@ -185,7 +185,7 @@ fn what_is_forgotten_or_left_while_a_node_is_buried_is_counted_right() {
 #[test]
 fn a_turn_does_a_bounded_number_of_things_that_are_due_at_once() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(1.0));
-    let all = MemberId::try_from(3 * TIMEOUTS_PER_TURN).unwrap();
+    let all = u32::try_from(3 * TIMEOUTS_PER_TURN).unwrap();
     for member in 0..all {
         scene.join(member, &format!("name {member}"));
     }

@@ -24,16 +24,19 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::{Meter, NamespaceId};
-use crate::collections::Key;
+use crate::collections::key::Key as _;
 use crate::collections::shards::BuildKeyHasher;
 use crate::collections::tick::{Now, Tick};
+use crate::key_type;
 pub use milestones::{Milestone, THRESHOLDS_MAX, Thresholds};
 use subjects::{Subject, Subjects};
 pub use watcher::{Pattern, Piece};
 use watcher::{Progress, Watcher};
 
-/// A watcher's key, chosen by the caller and unique among those who watch.
-pub type WatcherId = Key;
+key_type! {
+    /// A watcher's key, chosen by the caller and unique among watchers.
+    pub WatcherId
+}
 
 /// The least time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -170,7 +173,7 @@ impl Watches {
         }
         if self.stage == Stage::Idle {
             meter.keep_changes(true);
-            self.stage = Stage::Find(0);
+            self.stage = Stage::Find(NamespaceId::FIRST);
             self.round = 1;
             self.heard_by_all = 0;
             self.beat_at = now.tick.after(self.beat_after);

@@ -12,12 +12,14 @@ use std::rc::Rc;
 
 use super::milestones::{Figures, Thresholds};
 use super::sums::{PrefixId, Reach, Sums};
-use crate::collections::Key;
 use crate::collections::slab::Slab;
+use crate::key_type;
 use crate::meter::Changed;
 
-/// The key of a name.
-pub(super) type NameId = Key;
+key_type! {
+    /// The key of a name.
+    pub(super) NameId
+}
 
 /// What somebody watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(super) struct Name {
 #[derive(Debug)]
 pub(super) struct Subjects {
     pub(super) thresholds: Thresholds,
-    names: Slab<Name>,
+    names: Slab<NameId, Name>,
     /// All of them.
     pub(super) by_name: Ordered,
     /// Those that have changed in this round, if somebody watches a prefix of them.

@@ -14,11 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::milestones::{Figures, Thresholds};
-use crate::collections::Key;
+use crate::collections::key::Key as _;
 use crate::collections::slab::Slab;
+use crate::key_type;
 
-/// The key of a prefix.
-pub(super) type PrefixId = Key;
+key_type! {
+    /// The key of a prefix.
+    pub(super) PrefixId
+}
 
 #[derive(Debug)]
 pub(super) struct Prefix {
@@ -40,16 +43,29 @@ pub(super) struct Prefix {
 /// All prefixes that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    prefixes: Slab<Prefix>,
+    prefixes: Slab<PrefixId, Prefix>,
     by_text: BTreeMap<Rc<str>, PrefixId>,
     /// How many prefixes there are of each length.
     lengths: Vec<u32>,
     /// Prefixes that have not been summed.
     unsummed: BTreeSet<PrefixId>,
-    /// The one that was gone on with last, and the last name that is in its sum.
-    under_way: (PrefixId, Option<Rc<str>>),
+    under_way: UnderWay,
     /// Prefixes whose sums have changed in this round, some of them perhaps gone.
     touched: Vec<PrefixId>,
+}
+
+/// The prefix whose sum grew last.
+#[derive(Debug)]
+struct UnderWay {
+    id: PrefixId,
+    /// The last name that is in its sum.
+    last: Option<Rc<str>>,
+}
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        Self { id: PrefixId::FIRST, last: None }
+    }
 }
 
 /// What a change was to the prefixes of its name.
@@ -96,7 +112,7 @@ impl Sums {
             if !std::mem::replace(&mut prefix.is_touched, true) {
                 self.touched.push(id);
             }
-            let (under_way, last) = &self.under_way;
+            let UnderWay { id: under_way, last } = &self.under_way;
             if prefix.is_summed || (*under_way == id && last.as_deref().is_some_and(|last| name <= last)) {
                 prefix.sum = prefix.sum - before + after;
             }
@@ -124,7 +140,7 @@ impl Sums {
 
     /// Whose sum to go on with, and after which name.
     pub(super) fn next(&self) -> Option<(PrefixId, Option<Rc<str>>)> {
-        let (under_way, last) = &self.under_way;
+        let UnderWay { id: under_way, last } = &self.under_way;
         let &id = self.unsummed.range(under_way..).next().or_else(|| self.unsummed.first())?;
         Some((id, last.clone().filter(|_| id == *under_way)))
     }
@@ -132,7 +148,7 @@ impl Sums {
     /// Names up to this one, which have so many together, are in the sum now, too.
     pub(super) fn go_on(&mut self, id: PrefixId, last: Option<Rc<str>>, total: u64) {
         self.prefixes.at_mut(id).sum += total;
-        self.under_way = (id, last);
+        self.under_way = UnderWay { id, last };
     }
 
     /// All names are in the sum.
@@ -172,8 +188,8 @@ impl Sums {
             *count -= 1;
         }
         self.unsummed.remove(&id);
-        if self.under_way.0 == id {
-            self.under_way.1 = None;
+        if self.under_way.id == id {
+            self.under_way.last = None;
         }
     }
 
@@ -184,7 +200,7 @@ impl Sums {
         assert_eq!(self.lengths.iter().sum::<u32>() as usize, self.prefixes.len());
         for (id, prefix) in self.prefixes.iter() {
             assert_eq!(prefix.is_summed, !self.unsummed.contains(&id), "{}", prefix.pattern);
-            let last = self.under_way.1.as_deref().filter(|_| self.under_way.0 == id);
+            let last = self.under_way.last.as_deref().filter(|_| self.under_way.id == id);
             let is_in_sum = |name: &str| prefix.is_summed || last.is_some_and(|last| name <= last);
             let of_it = totals.iter().filter(|(name, _)| name.starts_with(&*prefix.text) && is_in_sum(name));
             assert_eq!(prefix.sum, of_it.map(|(_, total)| total).sum::<u64>(), "{}", prefix.pattern);

@@ -18,8 +18,8 @@ struct World {
     meter: Meter,
     watches: Watches,
     now: Now,
-    there: BTreeSet<MemberId>,
-    clients: BTreeMap<WatcherId, Client>,
+    there: BTreeSet<u32>,
+    clients: BTreeMap<u32, Client>,
     beats: usize,
     /// Whether a telling may be so cut that rounds pass in the middle of it.
     is_cut: bool,
@@ -57,33 +57,33 @@ impl World {
         }
     }
 
-    fn join(&mut self, member: MemberId, name: &str) {
-        self.meter.join(member, name, None, self.now);
+    fn join(&mut self, member: u32, name: &str) {
+        self.meter.join(MemberId::new(member), name, None, self.now);
     }
 
-    fn leave(&mut self, member: MemberId) {
-        self.meter.leave(member, self.now);
+    fn leave(&mut self, member: u32) {
+        self.meter.leave(MemberId::new(member), self.now);
     }
 
-    fn enter(&mut self, id: WatcherId, patterns: &[&str]) {
+    fn enter(&mut self, id: u32, patterns: &[&str]) {
         let all: Vec<Pattern> = patterns.iter().map(|text| pattern(text)).collect();
-        self.watches.enter(id, &all, 0, &mut self.meter, self.now).unwrap();
+        self.watches.enter(WatcherId::new(id), &all, 0, &mut self.meter, self.now).unwrap();
         let patterns = patterns.iter().map(|&text| text.to_owned()).collect();
         self.clients.insert(id, Client { patterns, ..Client::default() });
     }
 
-    fn go(&mut self, id: WatcherId) {
-        self.watches.leave(id, &mut self.meter);
+    fn go(&mut self, id: u32) {
+        self.watches.leave(WatcherId::new(id), &mut self.meter);
         self.clients.remove(&id);
     }
 
     /// Lets a client take so many pieces, or all of them.
-    fn let_take(&mut self, id: WatcherId, takes: Option<usize>) {
+    fn let_take(&mut self, id: u32, takes: Option<usize>) {
         let client = self.clients.get_mut(&id).unwrap();
         client.takes = takes;
         client.has_stalled |= takes.is_some();
         if takes != Some(0) {
-            self.watches.resume(id);
+            self.watches.resume(WatcherId::new(id));
         }
     }
 
@@ -95,7 +95,7 @@ impl World {
         let mut piece = Piece::default();
         for _ in 0..pieces {
             let Some(id) = self.watches.tell(&mut piece) else { break };
-            self.hear(id, &piece);
+            self.hear(id.place().get(), &piece);
         }
         self.watches.subjects.check_invariants();
     }
@@ -117,7 +117,7 @@ impl World {
         panic!("there is always something to do");
     }
 
-    fn hear(&mut self, id: WatcherId, piece: &Piece) {
+    fn hear(&mut self, id: u32, piece: &Piece) {
         self.beats += usize::from(piece.is_beat);
         let client = self.clients.get_mut(&id).expect("who left is told nothing");
         for (name, total) in &piece.counts {
@@ -131,7 +131,7 @@ impl World {
         if let Some(takes) = &mut client.takes {
             *takes = takes.saturating_sub(1);
             if *takes == 0 {
-                self.watches.stall(id);
+                self.watches.stall(WatcherId::new(id));
             }
         }
     }
@@ -147,7 +147,7 @@ impl World {
     /// What everybody knows is what there is.
     fn check(&self) {
         let totals: BTreeMap<&str, u64> =
-            self.meter.namespaces_from(0).map(|(_, namespace)| (namespace.name(), namespace.total())).collect();
+            self.meter.namespaces().map(|(_, namespace)| (namespace.name(), namespace.total())).collect();
         for (id, client) in &self.clients {
             let mut expected: BTreeMap<String, u64> = BTreeMap::new();
             for text in &client.patterns {
@@ -294,7 +294,7 @@ fn who_does_not_take_it_is_told_the_newest_when_it_can_hear_and_sent_away_if_it_
     world.enter(1, &["*"]);
     world.settle();
     world.let_take(0, Some(0));
-    world.watches.stall(0);
+    world.watches.stall(WatcherId::new(0));
     for member in 0..900 {
         world.join(member, &format!("n-{member}"));
     }
@@ -311,12 +311,12 @@ fn who_does_not_take_it_is_told_the_newest_when_it_can_hear_and_sent_away_if_it_
     world.pass(Duration::from_secs(3));
     world.check();
     world.let_take(0, Some(0));
-    world.watches.stall(0);
+    world.watches.stall(WatcherId::new(0));
     for member in 1000..1100 {
         world.join(member, "busy");
         world.pass(Duration::from_secs(1));
         if let Some(late) = world.watches.pop_late() {
-            assert_eq!(late, 0);
+            assert_eq!(late, WatcherId::new(0));
             assert!((member - 1000).abs_diff(LAG_MAX) <= 2, "after {} rounds", member - 1000);
             return;
         }
@@ -370,12 +370,14 @@ fn there_is_an_end_to_what_may_be_watched() {
     let mut world = World::new();
     let names: Vec<String> = (0..PATTERNS_MAX).map(|number| number.to_string()).collect();
     let patterns: Vec<Pattern> = names.iter().map(|name| Pattern::Name(name)).collect();
-    let mut enter =
-        |id, count, reserved| world.watches.enter(id, &patterns[..count], reserved, &mut world.meter, world.now);
+    let mut enter = |id, count, reserved| {
+        let id = WatcherId::new(id);
+        world.watches.enter(id, &patterns[..count], reserved, &mut world.meter, world.now)
+    };
     assert_eq!(enter(0, PATTERNS_MAX, 1), Err(Full));
     assert_eq!(enter(0, PATTERNS_MAX, 0), Ok(()));
     assert_eq!(enter(1, 1, 0), Err(Full));
-    world.watches.leave(0, &mut world.meter);
+    world.watches.leave(WatcherId::new(0), &mut world.meter);
     assert!(world.watches.is_empty());
     world.enter(1, &["*"]);
     world.settle();

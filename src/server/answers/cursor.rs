@@ -4,6 +4,7 @@
 //!
 //! Invariant: a piece takes less than 20 us, however long the reply.
 
+use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
 use crate::meter::{HistoryCursor, Meter, Namespace, NamespaceId};
 use crate::server::audience::Service;
@@ -49,7 +50,7 @@ pub(in crate::server) fn figures_of<'a>(
 impl Cursor {
     /// The stats from the beginning.
     pub(in crate::server) fn stats() -> Self {
-        Self::Stats { from: 0, writer: StatsWriter::default() }
+        Self::Stats { from: NamespaceId::FIRST, writer: StatsWriter::default() }
     }
 }
 

@@ -32,7 +32,7 @@ impl Service {
         let is_head = request.method == Method::Head;
         match request.path {
             _ if !admin::is_local(request) => self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
-            "/" if watch::is_asked(request.query) => return self.watch(request, Cors::Nobody, asker, now),
+            "/" if watch::is_asked(request.query) => return self.watch(request, Cors::None, asker, now),
             "/" if is_for_browser(request) => self.reply_dashboard(is_head),
             "/" => return self.reply_stats(is_head, now),
             "/healthz" => self.reply_text(200, "alive", is_head),

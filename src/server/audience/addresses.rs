@@ -10,10 +10,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::collections::dense::Dense;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
-use crate::collections::{Key, NONE};
+use crate::key_type;
 use crate::server::conns::conn::ConnId;
 
 /// In how many parts addresses are looked up, so that none takes long to grow.
@@ -45,23 +46,28 @@ struct Entry {
     address: Address,
     counted: usize,
     /// Those who are not counted, in the order in which they came.
-    uncounted: List,
+    uncounted: List<ConnId>,
+}
+
+key_type! {
+    /// The key of an address that has members.
+    EntryId
 }
 
 /// A member's place at its address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    link: Link,
-    /// Its address; `NONE` if nobody is there under this key.
-    entry: Key,
+    link: Link<ConnId>,
+    /// Its address; `None` while there is no member under this key.
+    entry: Option<EntryId>,
     is_counted: bool,
 }
 
-impl Linked for Place {
-    fn link(&self) -> &Link {
+impl Linked<ConnId> for Place {
+    fn link(&self) -> &Link<ConnId> {
         &self.link
     }
-    fn link_mut(&mut self) -> &mut Link {
+    fn link_mut(&mut self) -> &mut Link<ConnId> {
         &mut self.link
     }
 }
@@ -70,16 +76,16 @@ impl Linked for Place {
 pub(in crate::server) struct Addresses {
     /// How many of each are counted.
     counted_max: usize,
-    by_address: ShardMap<Address, Key>,
-    entries: Slab<Entry>,
-    places: Vec<Place>,
+    by_address: ShardMap<Address, EntryId>,
+    entries: Slab<EntryId, Entry>,
+    places: Dense<ConnId, Place>,
 }
 
 impl Addresses {
     /// Nobody is there, and of each address so many are to be counted.
     pub(in crate::server) fn new(counted_max: usize) -> Self {
         let by_address = ShardMap::new(ADDRESS_SHARDS);
-        Self { counted_max, by_address, entries: Slab::default(), places: Vec::new() }
+        Self { counted_max, by_address, entries: Slab::default(), places: Dense::default() }
     }
 
     /// A member of this address comes. Returns whether it is counted.
@@ -90,13 +96,9 @@ impl Addresses {
             self.by_address.insert(address, key);
             key
         });
-        let index = id as usize;
-        if index >= self.places.len() {
-            self.places.resize(index + 1, Place { link: Link::UNLINKED, entry: NONE, is_counted: false });
-        }
         let entry = self.entries.at_mut(key);
         let is_counted = entry.counted < self.counted_max;
-        self.places[index] = Place { link: Link::UNLINKED, entry: key, is_counted };
+        *self.places.reach(id) = Place { link: Link::UNLINKED, entry: Some(key), is_counted };
         if is_counted {
             entry.counted += 1;
         } else {
@@ -107,17 +109,15 @@ impl Addresses {
 
     /// A member is gone, or counts no more. Returns who is counted in its place. Leaving twice is leaving once.
     pub(in crate::server) fn leave(&mut self, id: ConnId) -> Option<ConnId> {
-        let place = self.places.get_mut(id as usize).filter(|place| place.entry != NONE)?;
-        let (key, was_counted) = (std::mem::replace(&mut place.entry, NONE), place.is_counted);
+        let place = self.places.get_mut(id)?;
+        let (key, was_counted) = (place.entry.take()?, place.is_counted);
         let entry = self.entries.at_mut(key);
         if !was_counted {
             entry.uncounted.remove(&mut self.places, id);
             return None;
         }
-        let next = entry.uncounted.head();
-        if next != NONE {
-            entry.uncounted.remove(&mut self.places, next);
-            self.places[next as usize].is_counted = true;
+        if let Some(next) = entry.uncounted.pop_front(&mut self.places) {
+            self.places.at_mut(next).is_counted = true;
             return Some(next);
         }
         entry.counted -= 1;
@@ -138,9 +138,14 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collections::key::Key as _;
 
-    fn enter(addresses: &mut Addresses, id: ConnId, address: &str) -> bool {
-        addresses.enter(id, address.parse().unwrap())
+    fn leave(addresses: &mut Addresses, id: u32) -> Option<u32> {
+        addresses.leave(ConnId::new(id)).map(|next| next.place().get())
+    }
+
+    fn enter(addresses: &mut Addresses, id: u32, address: &str) -> bool {
+        addresses.enter(ConnId::new(id), address.parse().unwrap())
     }
 
     #[test]
@@ -149,12 +154,12 @@ mod tests {
         let counted: Vec<bool> = (0..5).map(|id| enter(&mut addresses, id, "192.0.2.1")).collect();
         assert_eq!(counted, [true, true, false, false, false]);
         assert!(enter(&mut addresses, 9, "192.0.2.2"), "another address");
-        assert_eq!(addresses.leave(3), None, "it was not counted");
-        assert_eq!(addresses.leave(0), Some(2), "the one that has waited longest");
-        assert_eq!(addresses.leave(0), None, "leaving twice is leaving once");
-        assert_eq!(addresses.leave(2), Some(4));
-        assert_eq!((addresses.leave(4), addresses.leave(1)), (None, None));
-        assert_eq!(addresses.leave(7), None, "nobody was there");
+        assert_eq!(leave(&mut addresses, 3), None, "it was not counted");
+        assert_eq!(leave(&mut addresses, 0), Some(2), "the one that has waited longest");
+        assert_eq!(leave(&mut addresses, 0), None, "leaving twice is leaving once");
+        assert_eq!(leave(&mut addresses, 2), Some(4));
+        assert_eq!((leave(&mut addresses, 4), leave(&mut addresses, 1)), (None, None));
+        assert_eq!(leave(&mut addresses, 7), None, "nobody was there");
         assert_eq!((addresses.by_address.len(), addresses.entries.len()), (1, 1));
         assert!(enter(&mut addresses, 0, "192.0.2.1"), "a place is free again");
     }
@@ -180,12 +185,12 @@ mod tests {
         for round in 0..3_u32 {
             for id in 0..1_000 {
                 let [a, b, c, d] = (id % 100 + round).to_be_bytes();
-                addresses.enter(id, IpAddr::from([a, b, c, d]));
+                addresses.enter(ConnId::new(id), IpAddr::from([a, b, c, d]));
             }
-            let counted = addresses.places.iter().filter(|place| place.is_counted).count();
+            let counted = (0..1_000).filter(|&id| addresses.places.at(ConnId::new(id)).is_counted).count();
             assert_eq!(counted, 300);
             for id in (0..1_000).rev() {
-                addresses.leave(id);
+                leave(&mut addresses, id);
             }
             assert!(addresses.is_empty());
         }

@@ -11,8 +11,9 @@
 
 use std::collections::VecDeque;
 
+use crate::collections::dense::Dense;
 use crate::collections::slab::Slab;
-use crate::collections::{Key, NONE};
+use crate::key_type;
 use crate::meter::{MemberId, Meter, NamespaceId, WalkId};
 use crate::server::conns::conn::Kind;
 use crate::wire::sse::Frame;
@@ -29,10 +30,15 @@ const MESSAGES_PENDING_MAX: usize = 64;
 /// What is being told.
 #[derive(Default)]
 pub(in crate::server) struct Pushes {
-    pending: Slab<Pending>,
-    /// By a namespace's key: where it is in `pending`, or `NONE`.
-    places: Vec<Key>,
+    pending: Slab<PendingId, Pending>,
+    /// By a namespace's key: where it is in `pending`.
+    places: Dense<NamespaceId, Option<PendingId>>,
     order: VecDeque<NamespaceId>,
+}
+
+key_type! {
+    /// The key of what one namespace has to push.
+    PendingId
 }
 
 /// What one namespace has to tell.
@@ -95,12 +101,14 @@ impl Pushes {
         let mut budget = PUSHES_PER_TURN;
         while budget > 0 {
             let Some(namespace) = self.order.pop_front() else { break };
-            let Some(place) = self.places.get_mut(namespace as usize) else { continue };
-            let Some(pending) = self.pending.get_mut(*place) else { continue };
+            let Some(place) = self.places.get_mut(namespace) else { continue };
+            let Some(id) = *place else { continue };
+            let pending = self.pending.at_mut(id);
             // A slice that finds nobody costs one push all the same, or 10,000 empty ones would be free.
             budget = budget.saturating_sub(pending.slice(meter, budget.min(PUSHES_PER_SLICE), &mut push).max(1));
             if pending.is_done() {
-                self.pending.remove(std::mem::replace(place, NONE));
+                *place = None;
+                self.pending.remove(id);
             } else {
                 self.order.push_back(namespace);
             }
@@ -108,16 +116,12 @@ impl Pushes {
     }
 
     fn enlist(&mut self, namespace: NamespaceId) -> &mut Pending {
-        let index = namespace as usize;
-        if index >= self.places.len() {
-            self.places.resize(index + 1, NONE);
-        }
-        let place = &mut self.places[index];
-        if *place == NONE {
-            *place = self.pending.insert(Pending::default());
+        let place = self.places.reach(namespace);
+        let id = *place.get_or_insert_with(|| {
             self.order.push_back(namespace);
-        }
-        self.pending.at_mut(*place)
+            self.pending.insert(Pending::default())
+        });
+        self.pending.at_mut(id)
     }
 }
 
@@ -151,12 +155,13 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collections::key::Key as _;
     use crate::collections::tick::Now;
     use crate::meter::{NotifyRule, Rules};
     use crate::wire::sse;
     use std::time::Duration;
 
-    fn meter(members: impl IntoIterator<Item = (MemberId, &'static str)>) -> Meter {
+    fn meter(members: impl IntoIterator<Item = (u32, &'static str)>) -> Meter {
         let notify = NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX };
         let delays = Duration::ZERO;
         let mut meter = Meter::new(
@@ -165,17 +170,17 @@ mod tests {
             None,
         );
         for (member, name) in members {
-            meter.join(member, name, None, Now::default());
+            meter.join(MemberId::new(member), name, None, Now::default());
         }
         meter
     }
 
     /// One turn's pushes, as (member, text).
-    fn turn(pushes: &mut Pushes, meter: &mut Meter) -> Vec<(MemberId, String)> {
+    fn turn(pushes: &mut Pushes, meter: &mut Meter) -> Vec<(u32, String)> {
         let mut made = Vec::new();
         pushes.fan_out(meter, |member, _, frame| {
             let text = std::str::from_utf8(frame).unwrap();
-            made.push((member, text.trim().trim_start_matches("data: ").to_owned()));
+            made.push((member.place().get(), text.trim().trim_start_matches("data: ").to_owned()));
         });
         made
     }
@@ -203,24 +208,24 @@ mod tests {
     fn a_newer_count_replaces_the_one_on_its_way() {
         let mut meter = meter((0..100).map(|member| (member, "a")));
         let mut pushes = Pushes::default();
-        pushes.tell_count(&mut meter, 0, sse::count(100), false);
+        pushes.tell_count(&mut meter, NamespaceId::FIRST, sse::count(100), false);
         assert_eq!(turn(&mut pushes, &mut meter).len(), PUSHES_PER_TURN);
-        pushes.tell_count(&mut meter, 0, sse::count(101), false);
+        pushes.tell_count(&mut meter, NamespaceId::FIRST, sse::count(101), false);
         let made: Vec<_> = std::iter::from_fn(|| Some(turn(&mut pushes, &mut meter)).filter(|made| !made.is_empty()))
             .flatten()
             .collect();
         assert_eq!(made.len(), 100);
         assert!(made.iter().all(|(_, text)| text == "101"));
-        assert_eq!(made[0].0, 99 - MemberId::try_from(PUSHES_PER_TURN).unwrap(), "the ones ahead first");
+        assert_eq!(made[0].0, 99 - u32::try_from(PUSHES_PER_TURN).unwrap(), "the ones ahead first");
     }
 
     #[test]
     fn a_newer_count_is_told_even_if_the_older_one_has_just_come_to_its_end() {
-        let everybody = MemberId::try_from(PUSHES_PER_TURN).unwrap();
+        let everybody = u32::try_from(PUSHES_PER_TURN).unwrap();
         let mut meter = meter((0..everybody).map(|member| (member, "a")));
         let mut pushes = Pushes::default();
         for total in [2, 1] {
-            pushes.tell_count(&mut meter, 0, sse::count(total), false);
+            pushes.tell_count(&mut meter, NamespaceId::FIRST, sse::count(total), false);
             assert_eq!(turn(&mut pushes, &mut meter).len(), PUSHES_PER_TURN, "all hear {total}");
         }
     }
@@ -230,16 +235,16 @@ mod tests {
         let mut meter = meter([(0, "a"), (1, "a")]);
         let mut pushes = Pushes::default();
         for number in 0..MESSAGES_PENDING_MAX {
-            pushes.tell_message(&mut meter, 0, sse::message(&format!("s={number}"))).unwrap();
+            pushes.tell_message(&mut meter, NamespaceId::FIRST, sse::message(&format!("s={number}"))).unwrap();
         }
-        assert!(pushes.tell_message(&mut meter, 0, sse::message("s=too-many")).is_err());
-        meter.join(2, "a", None, Now::default());
+        assert!(pushes.tell_message(&mut meter, NamespaceId::FIRST, sse::message("s=too-many")).is_err());
+        meter.join(MemberId::new(2), "a", None, Now::default());
         let made = turn(&mut pushes, &mut meter);
         let heard: Vec<String> = made.into_iter().filter(|&(member, _)| member == 0).map(|(_, text)| text).collect();
         let expected: Vec<String> = (0..PUSHES_PER_SLICE / 2).map(|number| format!("s={number}")).collect();
         assert_eq!(heard[..expected.len()], expected);
         let mut pushes = Pushes::default();
-        pushes.tell_message(&mut meter, 0, sse::message("s=x")).unwrap();
+        pushes.tell_message(&mut meter, NamespaceId::FIRST, sse::message("s=x")).unwrap();
         assert_eq!(turn(&mut pushes, &mut meter).len(), 3);
         assert!(pushes.is_idle());
     }

@@ -215,9 +215,9 @@ impl Service {
         };
         self.tally.joins += 1;
         let total = if is_counted {
-            self.meter.join(asker.id, namespace, uuid, now)
+            self.meter.join(asker.id.into(), namespace, uuid, now)
         } else {
-            self.meter.join_uncounted(asker.id, namespace, uuid, now)
+            self.meter.join_uncounted(asker.id.into(), namespace, uuid, now)
         };
         if let Some(total) = total {
             sse::push_count(&mut self.out, total);
@@ -260,15 +260,15 @@ impl Service {
 
     /// A connection is gone.
     pub(in crate::server) fn leave(&mut self, id: ConnId, now: Now) {
-        self.meter.leave(id, now);
-        self.watches.leave(id, &mut self.meter);
+        self.meter.leave(id.into(), now);
+        self.watches.leave(id.into(), &mut self.meter);
         self.release(id, now);
     }
 
     /// A member counts no more, so another of its address may.
     pub(in crate::server) fn release(&mut self, id: ConnId, now: Now) {
         if let Some(next) = self.addresses.as_mut().and_then(|addresses| addresses.leave(id)) {
-            self.meter.count(next, now);
+            self.meter.count(next.into(), now);
         }
     }
 
@@ -276,7 +276,7 @@ impl Service {
     /// is said, what is told until then would be one short.
     fn release_claimant(&mut self, namespace: &str, uuid: &str, now: Now) {
         if let Some(claimant) = self.meter.claimant(namespace, uuid) {
-            self.release(claimant, now);
+            self.release(claimant.into(), now);
         }
     }
 
@@ -330,8 +330,8 @@ impl Service {
     /// What a page of the request's origin is allowed; `None` is not to join.
     fn cors<'a>(&self, request: &Request<'a>) -> Option<Cors<'a>> {
         match (&self.config.allow_origin, request.origin) {
-            (AllowOrigin::Any, _) => Some(Cors::Anybody),
-            (AllowOrigin::Listed(_), None) => Some(Cors::Nobody),
+            (AllowOrigin::Any, _) => Some(Cors::Any),
+            (AllowOrigin::Listed(_), None) => Some(Cors::None),
             (AllowOrigin::Listed(origins), Some(origin)) => {
                 let is_listed = origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin));
                 str::from_utf8(origin).ok().filter(|_| is_listed).map(Cors::Origin)
@@ -340,7 +340,7 @@ impl Service {
     }
 
     fn reply_cors(&mut self, request: &Request<'_>, reply: Reply<'_>) {
-        let cors = self.cors(request).unwrap_or(Cors::Nobody);
+        let cors = self.cors(request).unwrap_or(Cors::None);
         Reply { cors, ..reply }.write(&mut self.out, request.method == Method::Head);
     }
 
@@ -348,7 +348,7 @@ impl Service {
         // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
         let fields = "Cache-Control: max-age=300\r\n";
         let (content_type, text) = (Some(asset.content_type), asset.text());
-        let reply = Reply { content_type, fields, cors: Cors::Anybody, body: text.as_bytes(), ..Reply::empty(200) };
+        let reply = Reply { content_type, fields, cors: Cors::Any, body: text.as_bytes(), ..Reply::empty(200) };
         reply.write(&mut self.out, is_head);
     }
 

@@ -39,7 +39,7 @@ impl Service {
             return Then::Drain;
         }
         let reserved = if asker.port == Port::Audience { PATTERNS_FOR_STATS } else { 0 };
-        if !asker.has_room || self.watches.enter(asker.id, &patterns, reserved, &mut self.meter, now).is_err() {
+        if !asker.has_room || self.watches.enter(asker.id.into(), &patterns, reserved, &mut self.meter, now).is_err() {
             self.turned_away.watchers += 1;
             match asker.port {
                 Port::Audience => self.send_away(cors),
@@ -65,19 +65,19 @@ impl Server {
         let mut piece = Piece::default();
         for _ in 0..PIECES_PER_TURN {
             let Some(id) = self.service.watches.tell(&mut piece) else { break };
-            self.tell_watcher(id, &piece);
+            self.tell_watcher(id.into(), &piece);
         }
         while let Some(id) = self.service.watches.pop_late() {
             log::debug(format_args!("event=watcher_late conn={id}"));
-            self.conns.close(id, CloseReason::TooSlow);
+            self.conns.close(id.into(), CloseReason::TooSlow);
         }
     }
 
     fn tell_watcher(&mut self, id: ConnId, piece: &Piece) {
         let Service { watches, out, tally, .. } = &mut self.service;
-        let Some(conn) = self.conns.get_open(id) else { return watches.stall(id) };
+        let Some(conn) = self.conns.get_open(id) else { return watches.stall(id.into()) };
         if !matches!(conn.session, Session::Stream { .. }) {
-            return watches.stall(id);
+            return watches.stall(id.into());
         }
         debug_assert!(!conn.is_behind(), "who does not take it is not told more");
         out.clear();
@@ -85,7 +85,7 @@ impl Server {
         tally.bytes += out.len() as u64;
         let written = conn.write(out).and_then(|()| conn.watch(&self.reactor, Conns::token(id)));
         if conn.is_behind() {
-            watches.stall(id);
+            watches.stall(id.into());
         }
         if let Err(reason) = written {
             self.conns.close(id, reason);

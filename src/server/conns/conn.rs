@@ -9,7 +9,10 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, TcpStream};
 
-use crate::collections::Key;
+use crate::collections::key::Key as _;
+use crate::key_type;
+use crate::meter::MemberId;
+use crate::meter::watches::WatcherId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::server::answers::cursor::Cursor;
 use crate::server::conns::torture;
@@ -17,8 +20,34 @@ use crate::wire::outbox::{GATHER_MAX, Outbox};
 use crate::wire::session::Session;
 use crate::wire::sse::Frame;
 
-/// A connection's key. A member has the same one in the meter.
-pub(in crate::server) type ConnId = Key;
+key_type! {
+    /// A connection's key. A member and a watcher have the same one in the meter.
+    pub(in crate::server) ConnId
+}
+
+impl From<ConnId> for MemberId {
+    fn from(id: ConnId) -> Self {
+        Self::of(id.place())
+    }
+}
+
+impl From<MemberId> for ConnId {
+    fn from(id: MemberId) -> Self {
+        Self::of(id.place())
+    }
+}
+
+impl From<ConnId> for WatcherId {
+    fn from(id: ConnId) -> Self {
+        Self::of(id.place())
+    }
+}
+
+impl From<WatcherId> for ConnId {
+    fn from(id: WatcherId) -> Self {
+        Self::of(id.place())
+    }
+}
 
 /// The port that a connection came in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,7 +274,7 @@ impl Conn {
             *slice = IoSlice::new(piece);
         }
         let written = took(torture::write_vectored(self.socket.source(), &slices))?;
-        outbox.note_written(written);
+        outbox.advance(written);
         let is_left = outbox.pieces().next().is_some();
         self.outbox = is_left.then_some(outbox);
         Ok(())

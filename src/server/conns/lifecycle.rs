@@ -88,7 +88,7 @@ impl Server {
             (Ok(()), Then::Stream(until)) => {
                 let watched = conn.watch(&self.reactor, Conns::token(id));
                 if conn.is_behind() {
-                    self.service.watches.stall(id);
+                    self.service.watches.stall(id.into());
                 }
                 self.conns.stream(id, surplus);
                 self.conns.set_deadline(id, until);
@@ -149,7 +149,7 @@ impl Server {
         }
         let flushed = conn.flush().and_then(|()| conn.watch(&self.reactor, Conns::token(id)));
         if !conn.is_behind() {
-            self.service.watches.resume(id);
+            self.service.watches.resume(id.into());
         }
         if let Err(reason) = flushed {
             self.conns.close(id, reason);

@@ -14,6 +14,7 @@ pub(in crate::server) mod torture;
 use std::collections::VecDeque;
 use std::net::TcpStream;
 
+use crate::collections::key::Key as _;
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
 use crate::collections::wheel::TimerWheel;
@@ -25,8 +26,8 @@ use crate::wire::session::Session;
 /// All connections.
 #[derive(Default)]
 pub(in crate::server) struct Conns {
-    slab: Slab<Conn>,
-    deadlines: TimerWheel,
+    slab: Slab<ConnId, Conn>,
+    deadlines: TimerWheel<ConnId>,
     closing: VecDeque<ConnId>,
     /// How many came in on each port.
     by_port: [usize; Port::COUNT],
@@ -60,7 +61,7 @@ impl Conns {
 
     /// The name of a connection with the reactor.
     pub(in crate::server) fn token(id: ConnId) -> Token {
-        Token(id as usize)
+        Token(id.index())
     }
 
     /// The connection, unless it is closing.
@@ -78,9 +79,9 @@ impl Conns {
         self.deadlines.len()
     }
 
-    /// The first key that was never used: all connections have lesser ones.
-    pub(in crate::server) fn next_unused(&self) -> ConnId {
-        self.slab.next_unused()
+    /// The number of places: all connections have keys with a lesser index.
+    pub(in crate::server) fn place_count(&self) -> usize {
+        self.slab.place_count()
     }
 
     /// The number of connections that came in on a port.

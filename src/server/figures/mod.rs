@@ -5,7 +5,9 @@
 
 pub(in crate::server) mod metrics;
 
+use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
+use crate::meter::NamespaceId;
 use crate::meter::news::NodeId;
 use crate::reactor::proc;
 use crate::server::answers::admin::{self, Page};
@@ -88,7 +90,7 @@ impl Server {
         }
         service.out.extend_from_slice(text.as_bytes());
         let largest = Largest::new(service.config.accounts.metrics_namespaces);
-        Then::DrainPieces(Box::new(Cursor::Metrics { from: 0, largest }))
+        Then::DrainPieces(Box::new(Cursor::Metrics { from: NamespaceId::FIRST, largest }))
     }
 
     /// This node's counters, in the order of the metrics.
@@ -130,7 +132,7 @@ impl Server {
 
 impl Service {
     /// Looks at the next namespaces, and when there are no more appends the largest of them.
-    pub(in crate::server) fn push_largest(&mut self, from: &mut u32, largest: &mut Largest) -> bool {
+    pub(in crate::server) fn push_largest(&mut self, from: &mut NamespaceId, largest: &mut Largest) -> bool {
         let mut namespaces = self.meter.namespaces_from(*from);
         for (_, namespace) in namespaces.by_ref().take(NAMESPACES_SEEN_PER_PIECE) {
             largest.see(namespace.name(), namespace.total());

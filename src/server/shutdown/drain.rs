@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::log;
 use crate::server::conns::conn::{CloseReason, ConnId, Port};
@@ -111,8 +112,8 @@ struct Walk {
 }
 
 impl Walk {
-    fn over(places: ConnId) -> Self {
-        let places = u64::from(places);
+    fn over(places: usize) -> Self {
+        let places = places as u64;
         // By the golden ratio, every part of the table is met as evenly as can be.
         let golden = places * 618 / 1000;
         let stride = (golden.max(1)..=places.max(1)).find(|&stride| gcd(stride, places) <= 1).unwrap_or(1);
@@ -129,7 +130,7 @@ impl Iterator for Walk {
         }
         let place = self.next * self.stride % self.places;
         self.next += 1;
-        ConnId::try_from(place).ok()
+        ConnId::from_index(usize::try_from(place).ok()?)
     }
 }
 
@@ -165,7 +166,7 @@ impl Server {
         let is_closing_time = drain.close_at <= now.tick && self.listeners.len() > 0;
         if drain.phase == Phase::Spread && drain.end <= now.tick && self.listeners.len() == 0 {
             drain.phase = Phase::Sweep;
-            drain.walk = Walk::over(self.conns.next_unused());
+            drain.walk = Walk::over(self.conns.place_count());
         }
         if is_closing_time {
             self.close_ports(now);
@@ -211,7 +212,7 @@ impl Server {
                     break;
                 }
                 // Who came after the walk began has a place that it had passed, or did not know.
-                drain.walk = Walk::over(self.conns.next_unused());
+                drain.walk = Walk::over(self.conns.place_count());
                 continue;
             };
             let Some(conn) = self.conns.get_open(id) else { continue };
@@ -302,12 +303,12 @@ mod tests {
     #[test]
     fn a_walk_comes_to_each_place_once_and_to_each_part_evenly() {
         for places in (0..200).chain([1_000, 1_024, 9_973]) {
-            let mut met: Vec<ConnId> = Walk::over(places).collect();
+            let mut met: Vec<usize> = Walk::over(places).map(ConnId::index).collect();
             met.sort_unstable();
             assert!(met.into_iter().eq(0..places), "{places}");
         }
         // Of a tenth that lie side by side, every tenth of the walk meets a tenth, give or take a few.
-        let met: Vec<ConnId> = Walk::over(10_000).collect();
+        let met: Vec<usize> = Walk::over(10_000).map(ConnId::index).collect();
         for part in met.chunks(1_000) {
             let of_part = part.iter().filter(|&&place| (3_000..4_000).contains(&place)).count();
             assert!((95..=105).contains(&of_part), "{of_part}");

@@ -5,8 +5,9 @@
 //!
 //! Invariant: what an event came to is told to the log, whatever becomes of the file.
 
+use crate::collections::key::Key as _;
 use crate::log;
-use crate::meter::{Ending, Output};
+use crate::meter::{Ending, MemberId, Output};
 use crate::reports::ReportFile;
 use crate::server::turn::Server;
 use crate::wire::stats;
@@ -29,7 +30,7 @@ impl Server {
     pub(in crate::server) fn say_goodbye(&mut self) {
         let now = self.reactor.now();
         // Who is there still, for it was told twice to end, leaves now: how long they stayed is known.
-        for member in 0..self.conns.next_unused() {
+        for member in (0..self.conns.place_count()).filter_map(MemberId::from_index) {
             self.service.meter.leave(member, now);
         }
         self.service.meter.say_goodbye(now);

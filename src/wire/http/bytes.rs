@@ -1,4 +1,4 @@
-//! Bytes, told apart by class and searched for eight at a time.
+//! Bytes, sorted into classes, and searched for eight at a time.
 //!
 //! Owns how to search; it does not know what for. Most of what a head costs is in these loops.
 //!

@@ -16,7 +16,7 @@ pub(super) struct Framing {
 
 impl Framing {
     /// `Content-Length = 1*DIGIT`; a list of equal values is as good as one (RFC 9110 section 8.6).
-    pub(super) fn note_content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn add_content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for item in value.split(|&byte| byte == b',').map(trim_ows) {
             if item.is_empty() || !item.iter().all(u8::is_ascii_digit) {
                 return Err(Refusal::ContentLength);
@@ -32,7 +32,7 @@ impl Framing {
     }
 
     /// `chunked` has to be the last coding, and to be there once (RFC 9112 section 6.1).
-    pub(super) fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn add_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for coding in value.split(|&byte| byte == b',').map(trim_ows) {
             if self.is_chunked || coding.is_empty() || !TOKEN.has_all(coding) {
                 return Err(Refusal::TransferEncoding);

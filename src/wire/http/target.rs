@@ -7,14 +7,14 @@ use core::net::Ipv6Addr;
 use super::Refusal;
 use super::bytes::{Class, is_graphic};
 
-/// A request target, as far as anybody cares.
+/// The parts of a request target that make a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     /// Without query, not decoded. `*` in asterisk form.
     pub(super) path: &'a str,
     /// What follows the first `?`, if there is one.
     pub(super) query: Option<&'a str>,
-    /// Whom it is for, in absolute form.
+    /// The authority of a target in absolute form.
     pub(super) authority: Option<&'a str>,
 }
 

@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         Err(Dropped::Malformed)
     }
 
-    /// Visible ASCII, so that nothing that is told can break out of where it is written.
+    /// Visible ASCII, so that no received text can break out of the place where it is written.
     fn text(&mut self, longest: usize) -> Result<&'a str, Dropped> {
         let length = usize::try_from(self.number()?).map_err(|_| Dropped::Malformed)?;
         let (text, rest) = self.0.split_at_checked(length).ok_or(Dropped::Malformed)?;

@@ -68,11 +68,11 @@ fn all_news() -> Vec<News<Rc<str>>> {
 fn every_kind_comes_back_as_it_was_told() {
     for key in [None, Some("a key of 16 bytes")] {
         for news in all_news() {
-            let told = datagram(news);
-            let bytes = encode(&told, &scope(key));
-            let heard = decode(&bytes, &scope(key)).unwrap();
-            // Told and heard names differ in type only.
-            assert_eq!(format!("{heard:?}"), format!("{told:?}"));
+            let sent = datagram(news);
+            let bytes = encode(&sent, &scope(key));
+            let received = decode(&bytes, &scope(key)).unwrap();
+            // Names that are sent and received differ in type only.
+            assert_eq!(format!("{received:?}"), format!("{sent:?}"));
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::NodeId;
-use audience_meter::meter::{Meter, NotifyRule, Rules};
+use audience_meter::meter::{MemberId, Meter, NotifyRule, Rules};
 use criterion::{BatchSize, BenchmarkId, Criterion};
 
 use crate::scatter::Scatter;
@@ -31,7 +32,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("join, leave and tell", count), |b| {
             b.iter_batched_ref(&mut name, |name| bench.join_and_leave(name), NAMES);
         });
-        assert_eq!(bench.meter.namespaces_from(0).count(), count as usize, "each benchmark leaves what it found");
+        assert_eq!(bench.meter.namespaces().count(), count as usize, "each benchmark leaves what it found");
     }
     group.finish();
 }
@@ -44,7 +45,7 @@ fn name_of(index: u32) -> String {
 struct Bench {
     meter: Meter,
     now: Now,
-    newcomer: u32,
+    newcomer: MemberId,
 }
 
 impl Bench {
@@ -53,9 +54,9 @@ impl Bench {
         let notify = NotifyRule { delta_ratio: 0.1, min_delay, max_delay: NEVER };
         let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: NEVER };
         let now = Now { tick: Tick(1), unix_ms: 1_700_000_000_000 };
-        let mut bench = Self { meter: Meter::new(rules, NodeId(1), None), now, newcomer: count };
+        let mut bench = Self { meter: Meter::new(rules, NodeId(1), None), now, newcomer: MemberId::new(count) };
         for member in 0..count {
-            bench.meter.join(member, &name_of(member), None, now);
+            bench.meter.join(MemberId::new(member), &name_of(member), None, now);
             bench.tell();
         }
         bench

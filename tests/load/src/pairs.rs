@@ -46,7 +46,7 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
     let is_known = |(_, namespace): (_, &audience_meter::meter::Namespace)| {
         namespace.connections() == NODES_BEFORE + NODES_MEASURED
     };
-    let known = meter.namespaces_from(0).filter(|&entry| is_known(entry)).count();
+    let known = meter.namespaces().filter(|&entry| is_known(entry)).count();
     if known != namespaces {
         return Err(format!("memory: a meter knows {known} names in full, and was told {namespaces}").into());
     }

@@ -12,6 +12,7 @@
 //! Invariant: what a change says is what the sums over all pairs change by.
 
 use super::{Peer, PeerId, Peers, Presence};
+use crate::collections::key::Key as _;
 use crate::meter::NamespaceId;
 use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
 use crate::meter::book::namespace::Present;
@@ -143,7 +144,8 @@ impl Peers {
                 continue;
             };
             let mut visited = 0;
-            let found = (first..).take(*budget).find_map(|namespace| {
+            let slice = (first.index()..).take(*budget).map_while(NamespaceId::from_index);
+            let found = slice.into_iter().find_map(|namespace| {
                 visited += 1;
                 let is_lost = |pair: &&Pair| pair.members > 0 || peer.uncounted_in(namespace) > 0;
                 let pair = peer.pairs.get(&namespace).filter(is_lost)?;
@@ -151,7 +153,7 @@ impl Peers {
             });
             *budget -= visited;
             if let Some(peer) = self.table.get_mut(id) {
-                peer.burial = Some(first + NamespaceId::try_from(visited).unwrap_or(0));
+                peer.burial = NamespaceId::from_index(first.index() + visited);
             }
             let (namespace, pair) = found?;
             return Some((namespace, self.replace(id, namespace, digest_of(namespace), (pair, 0), &Stays::default())));

@@ -121,7 +121,7 @@ fn stays_at_other_nodes_are_stays() {
 #[test]
 fn what_nobody_was_counted_in_has_no_end() {
     let mut scene = Scene::new(|_| {});
-    scene.meter.join_uncounted(0, "a", None, scene.now);
+    scene.join_uncounted(0, "a");
     scene.join(1, "b");
     scene.leave(0);
     scene.leave(1);
@@ -198,13 +198,13 @@ fn who_is_not_counted_has_not_come() {
     scene.meet(1);
     scene.join(0, "a");
     scene.wait(4.0);
-    scene.meter.join_uncounted(1, "a", None, scene.now);
+    scene.join_uncounted(1, "a");
     let mut cursor = scene.meter.read_history("a", scene.now).unwrap();
     let rows = std::iter::from_fn(|| scene.meter.next_history_row(&mut cursor, scene.now));
     assert_eq!(rows.map(|(_, row)| (row.joins, row.leaves)).collect::<Vec<_>>(), [(1, 0)]);
     // It waits to be counted then, and is uncounted nowhere.
     scene.wait(0.5);
-    scene.meter.count(1, scene.now);
+    scene.count(1);
     let count = told_count(scene.wait(0.5));
     assert_eq!((count.members, count.uncounted), (1, 0));
 }

@@ -51,7 +51,7 @@ impl World {
 
     /// All take what they are told, and in the end everybody knows what there is.
     fn end(&mut self) {
-        let all: Vec<WatcherId> = self.clients.keys().copied().collect();
+        let all: Vec<u32> = self.clients.keys().copied().collect();
         for id in all {
             self.let_take(id, None);
         }

@@ -30,13 +30,13 @@ fn who_can_hear_again_before_its_turn_comes_is_in_step() {
     (0..3).for_each(|id| world.enter(id, &["a"]));
     world.join(0, "a");
     world.settle();
-    world.watches.stall(0);
+    world.watches.stall(WatcherId::new(0));
     world.join(1, "a");
     world.now.tick = world.now.tick.after(ROUND);
     while world.clients[&2].milestones.is_empty() {
         world.turn(1);
     }
-    world.watches.resume(0);
+    world.watches.resume(WatcherId::new(0));
     world.settle();
     assert_eq!(world.clients[&0].milestones, ["a peak 2"]);
 }
@@ -47,18 +47,18 @@ fn who_has_missed_its_turn_is_in_step_until_the_next_round() {
     (0..2).for_each(|id| world.enter(id, &["a", "*"]));
     world.join(0, "b");
     world.settle();
-    world.watches.stall(0);
+    world.watches.stall(WatcherId::new(0));
     world.join(1, "a");
     world.pass(ROUND);
-    world.watches.resume(0);
+    world.watches.resume(WatcherId::new(0));
     world.settle();
     assert_eq!(world.clients[&0].milestones, ["a occupied 1", "* peak 2"]);
-    world.watches.stall(0);
+    world.watches.stall(WatcherId::new(0));
     for member in 2..4 {
         world.join(member, "a");
         world.pass(ROUND);
     }
-    world.watches.resume(0);
+    world.watches.resume(WatcherId::new(0));
     world.settle();
     assert_eq!(world.clients[&0].milestones.len(), 2, "a round was missed");
     world.check();

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::NodeId;
-use audience_meter::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
+use audience_meter::meter::{ClusterRules, MemberId, Meter, NotifyRule, Output, Rules};
 use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
 
 /// Few, so that limits are reached.
@@ -27,8 +28,8 @@ pub fn report(mut bytes: &[u8]) {
     let cluster = ClusterRules { nodes_max: NODES_MAX, namespaces_max: NAMESPACES_MAX, ..ClusterRules::default() };
     let mut meter = Meter::new(rules, NodeId(1), Some(cluster));
     let mut now = Now { tick: Tick(100), unix_ms: 1_700_000_000_000 };
-    meter.join(1, "a", Some("u"), now);
-    meter.join(2, "b", None, now);
+    meter.join(MemberId::new(1), "a", Some("u"), now);
+    meter.join(MemberId::new(2), "b", None, now);
     while let Some((&[low, high], rest)) = bytes.split_first_chunk() {
         let length = usize::from(u16::from_le_bytes([low, high]));
         // The top bits pass time, so that silence and questions come into it.
@@ -47,6 +48,6 @@ pub fn report(mut bytes: &[u8]) {
             }
         }
         assert!(meter.nodes(now).count() <= NODES_MAX);
-        assert!(meter.namespaces_from(0).count() <= 2 + NODES_MAX * 5 * NAMESPACES_MAX);
+        assert!(meter.namespaces().count() <= 2 + NODES_MAX * 5 * NAMESPACES_MAX);
     }
 }

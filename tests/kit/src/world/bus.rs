@@ -78,7 +78,7 @@ impl Bus {
                     continue;
                 }
                 let at = tick + chance.below(weather.delay_ticks_max + 1);
-                self.in_flight.insert((at, chance.next()), (road.to, bytes.clone()));
+                self.in_flight.insert((at, chance.draw()), (road.to, bytes.clone()));
             }
         }
     }

@@ -14,11 +14,11 @@ impl Chance {
 
     /// The numbers of one place: a run that is shortened keeps its chance at all places that are left.
     pub fn at(seed: u64, place: &[u64]) -> Self {
-        place.iter().fold(Self(seed), |mut chance, part| Self(chance.next() ^ part))
+        place.iter().fold(Self(seed), |mut chance, part| Self(chance.draw() ^ part))
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ impl Chance {
 
     /// A number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.draw() % limit
     }
 
     /// True in `percent` of a hundred cases.

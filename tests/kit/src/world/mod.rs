@@ -34,8 +34,8 @@ use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
 use bus::{Bus, Flight, Road};
 pub use chance::Chance;
 use clock::{Clock, Offset};
-pub use node::Node;
 use node::Done;
+pub use node::Node;
 use observer::Observer;
 use script::Script;
 pub use seeds::{Scene, ending_of, script_of};
@@ -119,7 +119,7 @@ impl World {
     fn check_here(&mut self) {
         let clock = self.clock;
         let node = self.here();
-        node.check(node.now(&clock));
+        node.check(node.now(clock));
     }
 
     /// Another process begins, at an address of its own.
@@ -136,7 +136,7 @@ impl World {
             return Node::new(&self.setting, NodeId(self.born), address, Offset::default());
         }
         let mut chance = Chance::at(self.setting.chance, &[self.born]);
-        let id = NodeId(chance.next());
+        let id = NodeId(chance.draw());
         let offset = Offset::draw(&mut chance, self.setting.has_one_clock);
         let mut node = Node::new(&self.setting, id, address, offset);
         node.side = self.is_cut && chance.is_hit(50);
@@ -149,7 +149,7 @@ impl World {
         if node.is_paused {
             return;
         }
-        let now = node.now(&self.clock);
+        let now = node.now(self.clock);
         let done = act(node, now);
         node.check(now);
         self.post(index, done);
@@ -190,7 +190,7 @@ impl World {
         let number = part.map(|part| part.number);
         let received = self.receive(index, &datagram);
         let node = &mut self.nodes[index];
-        let now = node.now(&self.clock);
+        let now = node.now(self.clock);
         node.ledger.meet(node.meter.nodes(now).map(|other| other.node), self.clock.tick);
         if let (Ok(()), Some(number)) = (received, number) {
             node.ledger.take_part((datagram.sender, number), &self.observer.sayings, arrived_at, has_namespace);
@@ -200,7 +200,7 @@ impl World {
     /// A node takes a datagram in.
     fn receive(&mut self, index: usize, datagram: &Datagram<&str>) -> Result<(), Rejection> {
         let node = &mut self.nodes[index];
-        let (received, done) = node.receive(datagram, node.now(&self.clock));
+        let (received, done) = node.receive(datagram, node.now(self.clock));
         self.post(index, done);
         received
     }
@@ -210,7 +210,7 @@ impl World {
         let Some(index) = self.nodes.iter().position(|node| node.address == *to) else { return };
         if !self.nodes[index].is_paused {
             self.receive_bytes(index, bytes, self.clock.tick);
-            let now = self.nodes[index].now(&self.clock);
+            let now = self.nodes[index].now(self.clock);
             self.nodes[index].check(now);
         }
     }
@@ -227,7 +227,7 @@ impl World {
         }
         self.clock.tick = end;
         for node in self.nodes.iter_mut().filter(|node| !node.is_paused) {
-            let now = node.now(&self.clock);
+            let now = node.now(self.clock);
             node.check(now);
             node.check_nothing_is_due(now);
         }
@@ -267,7 +267,7 @@ impl World {
         // The book has to know of an event that this node has just received before the node forgets it, which may be in this
         // tick.
         if !is_due || self.setting.rules.namespace_clean_delay <= SOON_FORGOTTEN {
-            node.check(node.now(&self.clock));
+            node.check(node.now(self.clock));
         }
         if is_due {
             self.wake(index, has_heard_all);
@@ -277,7 +277,7 @@ impl World {
     fn wake(&mut self, index: usize, has_heard_all: bool) {
         let node = &mut self.nodes[index];
         if !node.is_paused {
-            let done = node.wake(node.now(&self.clock), has_heard_all);
+            let done = node.wake(node.now(self.clock), has_heard_all);
             self.post(index, done);
         }
     }
@@ -296,7 +296,7 @@ impl World {
     }
 
     fn depart(&mut self, node: Node) {
-        let now = node.now(&self.clock);
+        let now = node.now(self.clock);
         self.observer.departed.push(node.book.closed(now.tick));
         self.observer.departures.push(self.clock.tick);
     }

@@ -17,7 +17,7 @@ use super::observer::{Book, Ledger};
 use super::setting::Setting;
 
 /// How many members a node has at most, and how many walks go along them.
-const MEMBERS_MAX: MemberId = 256;
+const MEMBERS_MAX: usize = 256;
 const WALKS_MAX: usize = 4;
 
 /// How many turns in a row may leave something to do where a turn takes few namespaces off the counts: some nodes depart at
@@ -26,6 +26,9 @@ const BUSY_TURNS_MAX: usize = 50;
 
 /// How many datagrams a turn receives; what is left keeps others from being taken for silent.
 const DATAGRAMS_PER_TURN: usize = 50;
+
+/// A datagram that has arrived: when, and its bytes.
+pub(super) type Arrival = (u64, Rc<[u8]>);
 
 /// One process.
 pub struct Node {
@@ -40,7 +43,7 @@ pub struct Node {
     pub(super) is_paused: bool,
     pub(super) offset: Offset,
     /// Datagrams that wait in its receive buffer, and since when.
-    pub(super) buffer: VecDeque<(u64, Rc<[u8]>)>,
+    pub(super) buffer: VecDeque<Arrival>,
     busy_turns: usize,
     busy_turns_max: usize,
 }
@@ -83,7 +86,7 @@ impl Node {
     }
 
     /// Its time.
-    pub(super) fn now(&self, clock: &Clock) -> Now {
+    pub(super) fn now(&self, clock: Clock) -> Now {
         clock.now(self.offset)
     }
 
@@ -132,10 +135,10 @@ impl Node {
 
     pub(super) fn leave_all(&mut self, now: Now) -> Done {
         let members: Vec<MemberId> = self.book.all().map(|(_, present)| present.member).collect();
-        members.into_iter().for_each(|member| {
+        for member in members {
             self.meter.leave(member, now);
             self.book.leave(member, now.tick);
-        });
+        }
         self.quiet_outputs(now)
     }
 
@@ -203,7 +206,7 @@ impl Node {
     }
 
     /// The datagrams of one turn, and whether there are no more.
-    pub(super) fn take_batch(&mut self) -> (Vec<(u64, Rc<[u8]>)>, bool) {
+    pub(super) fn take_batch(&mut self) -> (Vec<Arrival>, bool) {
         let count = self.buffer.len().min(DATAGRAMS_PER_TURN);
         (self.buffer.drain(..count).collect(), self.buffer.is_empty())
     }

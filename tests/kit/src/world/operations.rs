@@ -153,8 +153,9 @@ fn set_clock(world: &mut World, script: &mut Script) {
 }
 
 fn deliver(world: &mut World, script: &mut Script) {
-    let flight = world.bus.take(script.below(16));
-    flight.iter().for_each(|flight| world.deliver(flight));
+    if let Some(flight) = world.bus.take(script.below(16)) {
+        world.deliver(&flight);
+    }
 }
 
 fn double(world: &mut World, script: &mut Script) {
@@ -173,7 +174,7 @@ fn flush(world: &mut World) {
 fn invent(world: &mut World, script: &mut Script) {
     let pick = script.below(STRANGERS);
     let node = &world.nodes[world.at];
-    let (listener, unix_ms) = ((node.address, node.meter.node()), node.now(&world.clock).unix_ms);
+    let (listener, unix_ms) = ((node.address, node.meter.node()), node.now(world.clock).unix_ms);
     let is_deaf = node.is_paused || world.setting.cluster.is_none();
     let datagram = world.strangers[pick].speak(listener, script, &world.setting.names, unix_ms);
     if !is_deaf {

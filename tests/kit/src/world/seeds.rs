@@ -152,7 +152,9 @@ impl Writer {
     fn operation(&mut self, letter: u8, limits: &[u64]) {
         self.pass();
         self.bytes.push(letter);
-        limits.iter().for_each(|&limit| self.drawn(limit));
+        for &limit in limits {
+            self.drawn(limit);
+        }
     }
 
     fn pass(&mut self) {

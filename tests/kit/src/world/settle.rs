@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use audience_meter::collections::tick::TICK_MS;
+use audience_meter::collections::tick::{TICK_MS, Tick};
 use audience_meter::meter::{Accounts, Ending};
 use audience_meter::wire::report;
 
@@ -97,8 +97,8 @@ fn agree(world: &mut World) {
 fn forget(world: &mut World) {
     resume(world);
     operations::leave_all(world);
-    let clean_ticks = world.setting.rules.namespace_clean_delay.as_millis() as u64 / TICK_MS;
-    world.pass(clean_ticks + FORGETTING_TICKS);
+    let cleaned = Tick(FORGETTING_TICKS).after(world.setting.rules.namespace_clean_delay);
+    world.pass(cleaned.0);
     check_reports(world);
 }
 
@@ -128,7 +128,7 @@ fn end_together(world: &mut World) {
 
 fn read_last_words(world: &mut World, index: usize) {
     let node = &mut world.nodes[index];
-    let now = node.now(&world.clock);
+    let now = node.now(world.clock);
     for (_, bytes) in std::mem::take(&mut node.buffer) {
         let datagram = report::decode(&bytes, &world.scope).expect("what a node sends is understood");
         let _ = node.meter.receive(&datagram, now);
@@ -148,7 +148,7 @@ fn check_truth(world: &World) {
         assert!(is_alone, "{:?} of {name} survives twice", present.uuid);
     }
     for (index, node) in world.nodes.iter().enumerate() {
-        let namespaces = node.meter.namespaces_from(0).map(|(_, namespace)| namespace);
+        let namespaces = node.meter.namespaces().map(|(_, namespace)| namespace);
         let told = namespaces.map(|namespace| (namespace.name(), (namespace.total(), namespace.uncounted())));
         let told: BTreeMap<&str, (u64, u64)> = told.filter(|&(_, told)| told != (0, 0)).collect();
         assert_eq!(told, truth, "node {index} of {}", world.nodes.len());
@@ -164,10 +164,10 @@ fn check_traffic(world: &World, sent: u64) {
 
 /// What the members of all nodes came to in a namespace: of those that are there, and of all.
 fn recorded(world: &World, name: &str) -> (Recorded, Recorded) {
-    let living = world.nodes.iter().map(|node| node.book.recorded(name, node.now(&world.clock).tick));
+    let living = world.nodes.iter().map(|node| node.book.recorded(name, node.now(world.clock).tick));
     let living = living.fold(Recorded::default(), |sum, of| sum.with(&of));
     // All their members have left, so the time is of no account.
-    let gone = world.observer.departed.iter().map(|book| book.recorded(name, Default::default()));
+    let gone = world.observer.departed.iter().map(|book| book.recorded(name, Tick::default()));
     (living, gone.fold(living, |sum, of| sum.with(&of)))
 }
 
@@ -253,14 +253,14 @@ fn check_time(world: &World, accounts: &Accounts, between: (&Recorded, &Recorded
 
 fn accounts_of(world: &World, node: &super::Node, name: &str) -> Accounts {
     let id = node.meter.find(name).unwrap_or_else(|| panic!("{name} is forgotten"));
-    node.meter.accounts(id, node.now(&world.clock))
+    node.meter.accounts(id, node.now(world.clock))
 }
 
 /// Whatever a node has received, in whatever order: members that came to an event and those that left it make those that are
 /// there.
 fn check_histories(world: &mut World) {
     for node in &mut world.nodes {
-        let now = node.now(&world.clock);
+        let now = node.now(world.clock);
         for &name in &world.setting.names {
             let Some(mut cursor) = node.meter.read_history(name, now) else { continue };
             let (mut members, mut last) = (0, 0);

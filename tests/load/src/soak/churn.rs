@@ -11,10 +11,11 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-use audience_meter::collections::Key;
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::slab::Slab;
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
 use audience_meter::collections::wheel::TimerWheel;
+use audience_meter::key_type;
 use audience_meter::reactor::sys::{self, Signals};
 use audience_meter::reactor::{Interest, Reactor, Ready, Registered, Token};
 
@@ -75,9 +76,9 @@ pub(super) struct Churn {
     random: Random,
     /// How many are there at most.
     size: usize,
-    visits: Slab<Visit>,
+    visits: Slab<VisitId, Visit>,
     /// When each visit is over.
-    ends: TimerWheel,
+    ends: TimerWheel<VisitId>,
     /// How many are to be there, and until when.
     trend: (usize, Tick),
     /// When joins were made last; how many more may be made, in thousandths.
@@ -93,6 +94,11 @@ pub(super) struct Churn {
     lost: Option<String>,
     pub(super) heard: Heard,
     pub(super) happened: Happened,
+}
+
+key_type! {
+    /// The key of a visit.
+    VisitId
 }
 
 struct Visit {
@@ -145,7 +151,7 @@ impl Churn {
                 let signal = self.signals.source().next().unwrap_or_default();
                 return Err(format!("ended by signal {signal}").into());
             }
-            self.hear(Key::try_from(token.0)?)?;
+            self.hear(VisitId::from_index(token.0).ok_or("no visit has this token")?)?;
         }
         self.ready = ready;
         if self.goes_on {
@@ -176,7 +182,7 @@ impl Churn {
 
     /// Everybody leaves, in one way or the other.
     pub(super) fn leave_all(&mut self) {
-        let keys: Vec<Key> = self.visits.iter().map(|(key, _)| key).collect();
+        let keys: Vec<VisitId> = self.visits.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.leave(key);
         }
@@ -279,7 +285,7 @@ impl Churn {
         Ok(())
     }
 
-    fn join(&mut self, stream: TcpStream, key: Key) -> Result<Stream> {
+    fn join(&mut self, stream: TcpStream, key: VisitId) -> Result<Stream> {
         let (event, uuid) = self.choose();
         let path = uuid.map_or_else(|| name(event), |uuid| format!("{}/uuid{uuid}", name(event)));
         if let Some(uuid) = uuid {
@@ -287,16 +293,16 @@ impl Churn {
         }
         self.happened.joins += 1;
         let audience = SocketAddr::V4(self.audience);
-        let member = Member::ask(&self.reactor, Token(usize::try_from(key)?), stream, audience, event, &path)?;
+        let member = Member::ask(&self.reactor, Token(key.index()), stream, audience, event, &path)?;
         self.waiting += 1;
         Ok(Stream::Member { member, uuid })
     }
 
-    fn send_half(&mut self, mut stream: TcpStream, key: Key) -> Result<Stream> {
+    fn send_half(&mut self, mut stream: TcpStream, key: VisitId) -> Result<Stream> {
         self.happened.halves += 1;
         stream.write_all(b"GET /soak0 HTTP/1.1\r\nAccept: text/event-stream\r\nUser-Age")?;
         stream.set_nonblocking(true)?;
-        Ok(Stream::Half(Registered::new(&self.reactor, stream, Token(usize::try_from(key)?), Interest::Read)?))
+        Ok(Stream::Half(Registered::new(&self.reactor, stream, Token(key.index()), Interest::Read)?))
     }
 
     /// At which event the next one joins, and with which uuid.
@@ -311,7 +317,7 @@ impl Churn {
         (halvings.min(EVENTS - 1), uuid)
     }
 
-    fn hear(&mut self, key: Key) -> Result<()> {
+    fn hear(&mut self, key: VisitId) -> Result<()> {
         let Some(visit) = self.visits.get_mut(key) else { return Ok(()) };
         match &mut visit.stream {
             Stream::Half(socket) => {
@@ -354,7 +360,7 @@ impl Churn {
     }
 
     /// A visit is over by the visitor's will.
-    fn leave(&mut self, key: Key) {
+    fn leave(&mut self, key: VisitId) {
         let Some(visit) = self.end(key) else { return };
         let stream = match &visit.stream {
             Stream::Member { member, .. } => member.stream(),
@@ -369,7 +375,7 @@ impl Churn {
         }
     }
 
-    fn end(&mut self, key: Key) -> Option<Visit> {
+    fn end(&mut self, key: VisitId) -> Option<Visit> {
         self.ends.cancel(key);
         let visit = self.visits.remove(key)?;
         self.waiting -=

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::{Count, Datagram, Item, News, NodeId};
 use audience_meter::meter::{ClusterRules, Ending, MemberId, Meter, Rules, WalkId};
@@ -89,9 +90,9 @@ impl Book {
         Some(all[pick.checked_rem(all.len())?].member)
     }
 
-    /// The least key below `limit` that no member has.
-    pub(crate) fn free_member(&self, limit: MemberId) -> Option<MemberId> {
-        (0..limit).find(|key| self.all().all(|(_, present)| present.member != *key))
+    /// The first key below `limit` that no member has.
+    pub(crate) fn free_member(&self, limit: usize) -> Option<MemberId> {
+        (0..limit).filter_map(MemberId::from_index).find(|key| self.all().all(|(_, present)| present.member != *key))
     }
 
     /// What this node's members have come to in a namespace, in all.
@@ -144,7 +145,9 @@ impl Book {
     /// The book of a node that has departed: all its members have left.
     pub(crate) fn closed(mut self, now: Tick) -> Self {
         let members: Vec<MemberId> = self.all().map(|(_, present)| present.member).collect();
-        members.into_iter().for_each(|member| self.leave(member, now));
+        for member in members {
+            self.leave(member, now);
+        }
         self
     }
 
@@ -256,8 +259,8 @@ impl Book {
         let counted = self.pages.values().map(|page| page.counted().count() as u64).sum::<u64>();
         assert_eq!(meter.own_members(), counted, "this node's members");
         let named = self.pages.values().filter(|page| page.is_remembered).count();
-        assert_eq!(named, meter.namespaces_from(0).count(), "a namespace that no node has named");
-        let totals: u64 = meter.namespaces_from(0).map(|(_, namespace)| namespace.total()).sum();
+        assert_eq!(named, meter.namespaces().count(), "a namespace that no node has named");
+        let totals: u64 = meter.namespaces().map(|(_, namespace)| namespace.total()).sum();
         let others: u64 = meter.nodes(at).map(|other| other.members).sum();
         // Members of departed nodes may still be on their way off the counts.
         assert!(totals >= counted + others, "all totals are own members and those of others");

@@ -61,7 +61,8 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// The node knows these others to be there.
     pub(crate) fn meet(&mut self, known: impl Iterator<Item = NodeId>, tick: u64) {
-        let since = |other: NodeId| self.acquainted.iter().find(|(of, _)| *of == other).map_or(tick, |(_, since)| *since);
+        let since =
+            |other: NodeId| self.acquainted.iter().find(|(of, _)| *of == other).map_or(tick, |(_, since)| *since);
         self.acquainted = known.map(|other| (other, since(other))).collect();
     }
 
@@ -78,7 +79,8 @@ impl Ledger {
     /// A message is delivered once, as it was said, and not after a later one of its sender. What invented nodes say is
     /// nothing but `x`.
     pub(crate) fn deliver(&mut self, namespace: &str, text: &str, sayings: &Sayings) {
-        let number = text.strip_prefix('m').and_then(|text| text.split_once('-')).and_then(|(number, _)| number.parse().ok());
+        let number =
+            text.strip_prefix('m').and_then(|text| text.split_once('-')).and_then(|(number, _)| number.parse().ok());
         let Some(index) = number.filter(|&index: &usize| index < sayings.all.len()) else {
             assert!(text.bytes().all(|byte| byte == b'x'), "no node has said {text}");
             return;

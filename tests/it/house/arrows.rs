@@ -1,0 +1,167 @@
+//! The arrows inside the floors: which room may name which, no circle of files, and a struct's methods in its own file.
+//!
+//! Owns the reading of the arrows. Between the floors, `layers` judges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::{Arrow, Crate};
+use super::source::Role;
+use super::{File, same};
+
+/// The rooms of a floor: each, with those that it may name.
+type Rooms<'a> = &'a [(&'a str, &'a [&'a str])];
+
+/// Every offence of a crate: arrows that no table of a floor's rooms allows, impls away from home, circles.
+fn offences_of(folder: &str, files: &[File], floors: &[(&str, Rooms)]) -> Vec<String> {
+    let read = Crate::read(folder, files);
+    let arrows = read.arrows();
+    let strange = floors.iter().flat_map(|(floor, rooms)| strange_arrows(&arrows, floor, rooms));
+    strange.chain(impls_away_from_home(&arrows)).chain(circles(&arrows)).collect()
+}
+
+/// The first arrow of each file of the floor to each room that its own may not name.
+fn strange_arrows(arrows: &[Arrow], floor: &str, rooms: Rooms) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut offences = Vec::new();
+    for arrow in arrows {
+        let (Some(from), Some(to)) = (room_of(floor, arrow.from.path), room_of(floor, arrow.to.path)) else { continue };
+        let allowed = rooms.iter().any(|(room, below)| *room == from && (from == to || below.contains(&to)));
+        if !allowed && seen.insert((arrow.from.path, to)) {
+            let what = format!("{from} may not name {}, which is of {to}", arrow.name.text());
+            offences.push(arrow.from.offence(arrow.line, &what));
+        }
+    }
+    offences
+}
+
+/// The first part of the path below the floor, `mod` for the floor's own file.
+fn room_of<'a>(floor: &str, path: &'a str) -> Option<&'a str> {
+    let below = path.strip_prefix("src/")?.strip_prefix(floor)?.strip_prefix('/')?;
+    Some(below.split('/').next()?.trim_end_matches(".rs"))
+}
+
+fn impls_away_from_home(arrows: &[Arrow]) -> Vec<String> {
+    let impls = arrows.iter().filter(|arrow| arrow.name.role == Role::Impl);
+    let offence = |arrow: &Arrow| {
+        arrow
+            .from
+            .offence(arrow.line, &format!("methods of {}, which is defined in {}", arrow.name.text(), arrow.to.path))
+    };
+    impls.map(offence).collect()
+}
+
+/// Files that reach each other, each circle with one arrow of each file to each other.
+fn circles(arrows: &[Arrow]) -> Vec<String> {
+    let mut next = BTreeMap::<&str, BTreeMap<&str, &Arrow>>::new();
+    for arrow in arrows {
+        next.entry(arrow.from.path).or_default().entry(arrow.to.path).or_insert(arrow);
+    }
+    let reached = next.keys().map(|file| (*file, reach(file, &next))).collect::<BTreeMap<_, _>>();
+    let circle_of = |file: &str| {
+        let comes_back = |to: &&&str| reached.get(**to).is_some_and(|back| back.contains(file));
+        reached[file].iter().filter(comes_back).copied().collect::<BTreeSet<_>>()
+    };
+    let circles = next.keys().map(|file| circle_of(file)).collect::<BTreeSet<_>>();
+    let describe = |circle: &BTreeSet<&str>| {
+        let inner = circle.iter().flat_map(|file| &next[file]).filter(|(to, _)| circle.contains(*to));
+        let inner = inner.map(|(_, arrow)| arrow.from.offence(arrow.line, &arrow.name.text()));
+        let files = circle.iter().copied().collect::<Vec<_>>().join(", ");
+        format!("a circle of {} files, {files}: {}", circle.len(), inner.collect::<Vec<_>>().join("; "))
+    };
+    circles.iter().filter(|circle| !circle.is_empty()).map(describe).collect()
+}
+
+/// All files that arrows lead to from this one.
+fn reach<'a>(from: &'a str, next: &BTreeMap<&'a str, BTreeMap<&'a str, &Arrow>>) -> BTreeSet<&'a str> {
+    let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
+    while let Some(file) = open.pop() {
+        let files = next.get(file).into_iter().flat_map(BTreeMap::keys);
+        open.extend(files.filter(|file| reached.insert(**file)));
+    }
+    reached
+}
+
+/// Fails unless a crate of these files has exactly these offences, each given by a part of it.
+#[track_caller]
+fn crate_has(files: &[(&str, &str)], parts: &[&str]) {
+    let file = |(path, text): &(&str, &str)| File { path: (*path).to_owned(), text: (*text).to_owned() };
+    let files = files.iter().map(file).collect::<Vec<_>>();
+    same(
+        &offences_of("src", &files, &[("server", &[("turn", &["conns", "bus"]), ("conns", &[]), ("bus", &[])])]),
+        parts,
+    );
+}
+
+#[test]
+fn an_arrow_that_the_table_of_the_rooms_does_not_allow_is_found() {
+    let conns = ("src/server/conns/mod.rs", "mod heads;\npub struct Conn;");
+    let heads = ("src/server/conns/heads.rs", "use super::Conn;");
+    let turn = ("src/server/turn.rs", "use super::conns::Conn;\nuse super::bus;\nuse crate::meter::Meter;");
+    crate_has(&[conns, heads, turn, ("src/server/bus.rs", ""), ("src/meter/mod.rs", "pub struct Meter;")], &[]);
+    let bus = ("src/server/bus.rs", "use crate::server::conns::Conn;\nfn f(a: Conn, b: super::conns::heads::B) {}");
+    crate_has(
+        &[conns, heads, bus],
+        &["src/server/bus.rs:1: bus may not name crate::server::conns::Conn, which is of conns"],
+    );
+    // A room without a row may name nothing.
+    crate_has(&[conns, ("src/server/ports.rs", "use super::conns;")], &["ports may not name super::conns"]);
+}
+
+#[test]
+fn methods_of_a_struct_of_another_file_are_found() {
+    let home = ("src/meter/a.rs", "pub struct A;\nimpl A {}\nimpl Clone for A {}");
+    crate_has(
+        &[home, ("src/meter/b.rs", "use super::a::A;\nimpl A {}")],
+        &["src/meter/b.rs:2: methods of A, which is defined in src/meter/a.rs"],
+    );
+    crate_has(&[home, ("src/meter/b.rs", "impl crate::meter::a::A {}")], &["b.rs:1: methods"]);
+    // Through a facade that hands the struct on, under another name.
+    let facade = ("src/meter/mod.rs", "mod a;\nmod b;\npub use a::A as Fine;");
+    crate_has(&[home, facade, ("src/meter/b.rs", "use super::Fine;\nimpl Fine {}")], &["b.rs:2: methods of Fine"]);
+    crate_has(&[home, ("src/meter/b.rs", "use super::a::A;\nimpl From<A> for u8 {}\nimpl B for A {}")], &[]);
+    crate_has(&[home, ("src/meter/b.rs", "#[cfg(test)]\nmod tests { use crate::meter::a::A; impl A {} }")], &[]);
+}
+
+#[test]
+fn files_that_name_each_other_in_a_circle_are_found() {
+    let circle = [
+        ("src/m/a.rs", "use super::b::B;"),
+        ("src/m/b.rs", "fn f() { super::c::g() }"),
+        ("src/m/c.rs", "use crate::m::a;"),
+    ];
+    crate_has(&circle[..2], &[]);
+    crate_has(
+        &circle,
+        &[
+            "a circle of 3 files, src/m/a.rs, src/m/b.rs, src/m/c.rs: src/m/a.rs:1: super::b::B; src/m/b.rs:1: super::c::g",
+        ],
+    );
+    crate_has(
+        &[("src/m/mod.rs", "mod a;\nfn f() { a::g() }"), ("src/m/a.rs", "use super::f;")],
+        &["a circle of 2 files"],
+    );
+    crate_has(&[("src/m/mod.rs", "mod a;\nuse a::A;"), ("src/m/a.rs", "type A = super::B;")], &["a circle of 2 files"]);
+    crate_has(
+        &[("src/m/a.rs", "use super::b;"), ("src/m/b.rs", "fn f() { assert!(super::a::X > 0) }")],
+        &["a circle of 2 files"],
+    );
+}
+
+#[test]
+fn a_parent_that_declares_and_hands_on_draws_no_arrow() {
+    let parent =
+        ("src/m/mod.rs", "mod a;\npub mod b;\npub use a::A;\npub(crate) use b::{B, B as C};\npub const D: u8 = 1;");
+    crate_has(&[parent, ("src/m/a.rs", "use super::D;\nuse super::B;"), ("src/m/b.rs", "use super::D;")], &[]);
+    crate_has(
+        &[parent, ("src/m/a.rs", "use super::C;"), ("src/m/b.rs", "use crate::m::A;")],
+        &["a circle of 2 files, src/m/a.rs, src/m/b.rs"],
+    );
+    crate_has(
+        &[
+            parent,
+            ("src/m/a.rs", "pub(super) struct A;"),
+            ("src/m/b.rs", "#[cfg(test)]\nmod tests { use crate::m::a::A; }"),
+        ],
+        &[],
+    );
+}
