@@ -3,6 +3,17 @@
 //! Owns every option: its name, default, meaning and limits, and the usage text that says so. It parses, it does not act:
 //! the holder of a [`Config`] need not check anything again.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `usage` | the text of `--help` |
+//! | `limits` | how much of everything there may be |
+//! | `networks` | lists of networks |
+//! | `cluster` | how nodes find each other, and which they believe |
+//! | `key` | secrets from files and from the environment |
+//! | `notification` | who may send messages to the audience |
+//! | `watching` | who may watch many namespaces |
+//! | `accounts` | what is kept and written down of events |
+//!
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
 
 mod accounts;

@@ -7,7 +7,7 @@
 //! # Bird's eye
 //!
 //! One process, one thread, one loop over epoll; no async runtime, no locks. A folder is a floor, and a floor imports only
-//! from the floors below it (`tests/it/house/layers.rs` reads the sources and fails on an import that runs up):
+//! from the floors below it (`tests/it/house` reads the sources and fails on an import that runs up):
 //!
 //! | floor | folder | what it is | what it never names |
 //! |---|---|---|---|
@@ -17,8 +17,14 @@
 //! | 1 | [`meter`] | the audience: who is where, whom to tell what, when | sockets, bytes, a clock |
 //! | 0 | [`collections`] | slab, index list, timer wheel, ticks | everything else |
 //!
-//! Beside the floors: [`config`] turns arguments into validated settings, [`supervisor`] looks after several such processes
-//! (`-w`), [`log`] is the only place that prints, and [`reports`] the only one that writes to a file.
+//! Beside the floors:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`config`] | turns arguments into validated settings |
+//! | [`supervisor`] | looks after several such processes (`-w`) |
+//! | [`log`] | the only place that prints |
+//! | [`reports`] | the only place that writes to a file |
 //!
 //! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
 //! the very code that runs in the daemon.

@@ -7,6 +7,12 @@
 //! Time here is time in which this process was awake. A machine or a supervisor that was suspended has received no beat
 //! while it slept, and that says nothing about the workers.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `launcher` | how a worker is started |
+//! | `child` | a child process, and the pipe that its beats come through |
+//! | `time` | time awake, and how long to wait |
+//!
 //! Invariant: no worker outlives the supervisor. It returns when all are gone; if it is killed, the kernel signals them.
 
 mod child;

@@ -6,6 +6,14 @@
 //! Level mode always. `polling`'s default is one-shot, which costs an `epoll_ctl` per event; and in edge mode a bounded
 //! number of reads per turn would lose what was left.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `clock` | the only readings of the clock |
+//! | `listening` | sockets that connections come in by, and the options of each connection |
+//! | `proc` | what the kernel says in `/proc` |
+//! | `registered` | sources that the kernel watches while they live |
+//! | `sys` | the system calls that std has no safe name for |
+//!
 //! Invariant: a turn has one time, read after the wait. The clock is read once more when the turn is over, to know how long
 //! it was.
 

@@ -31,6 +31,7 @@ use crate::server::conns::Conns;
 use crate::server::conns::conn::{ConnId, Port};
 use crate::server::conns::origins::Clients;
 use crate::server::conns::torture;
+use crate::server::figures::announced::Announced;
 use crate::server::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use crate::server::shutdown::drain::Drain;
 use crate::server::shutdown::ending;
@@ -95,8 +96,7 @@ pub struct Server {
     pub(super) scratch: Box<[u8]>,
     /// Until when to wait for what the others count, before the ports are opened.
     opening: Option<Tick>,
-    /// What the other nodes were last told of this one.
-    pub(super) told_counters: Option<Vec<u64>>,
+    pub(super) announced: Announced,
     pub(super) started_unix_s: u64,
     /// Set by the first signal.
     pub(super) drain: Option<Drain>,
@@ -142,7 +142,7 @@ impl Server {
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
             opening: None,
-            told_counters: None,
+            announced: Announced::default(),
             started_unix_s,
             drain: None,
             is_stopped: false,
@@ -261,7 +261,7 @@ impl Server {
         }
         if !self.has_outputs {
             self.go_on_draining(now);
-            self.tell_counters(now);
+            self.announce_counters(now);
             self.service.meter.handle_timeout(now, self.has_heard_all);
         }
         if let Some(reports) = &mut self.reports {
@@ -296,8 +296,7 @@ impl Server {
         pushes.fan_out(meter, |member, kind, frame| {
             let id = ConnId::from(member);
             let Some(conn) = conns.get_open(id) else { return };
-            tally.pushes[kind as usize] += 1;
-            tally.bytes += frame.len() as u64;
+            tally.record_push(kind, frame.len());
             let pushed = conn.push(kind, frame).and_then(|()| conn.watch(reactor, Conns::token(id)));
             if let Err(reason) = pushed {
                 conns.close(id, reason);
@@ -321,7 +320,7 @@ impl Server {
             Output::Message { namespace, text } => {
                 let told = meter.find(&namespace).map(|id| pushes.tell_message(meter, id, sse::message(&text)));
                 match told {
-                    Some(Ok(())) => tally.messages += 1,
+                    Some(Ok(())) => tally.record_message(),
                     Some(Err(_)) => log::warn(format_args!("event=message_dropped reason=busy")),
                     None => {}
                 }

@@ -4,82 +4,27 @@
 //! fields that a caller asks for are picked out as they go by, and the others are checked and forgotten. It is strict where
 //! leniency would let two readers of the same bytes disagree.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `bytes` | bytes, sorted into classes, and searched for eight at a time |
+//! | `target` | the target and the host of a request |
+//! | `framing` | the version, and what a head says about the length of its body |
+//! | `refusal` | why a request is refused |
+//!
 //! Invariant: what is accepted here is accepted by any conforming parser, with the same method, target and fields.
 
 mod bytes;
 mod framing;
+mod refusal;
 mod target;
 
-use std::fmt;
-
-use bytes::{Class, find, find_control};
-use framing::Framing;
+use bytes::{TOKEN, find, find_control, trim_ows};
+use framing::{Framing, Version};
+pub use refusal::Refusal;
 use target::{Target, parse_host, parse_target};
 
 /// The longest head in bytes, its last CRLF included. Browsers send 0.5 to 2 KiB, cookies included.
 pub const HEAD_MAX: usize = 8 * 1024;
-
-/// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A line ends in LF alone (RFC 9112 section 2.2).
-    BareLf,
-    /// The request line is not `method SP target SP version` (RFC 9112 section 3).
-    RequestLine,
-    /// The target has a byte outside visible ASCII, is in neither origin, absolute nor asterisk form, or its host is none
-    /// (section 3.2).
-    Target,
-    /// The version is well-formed and not 1.0 or 1.1 (RFC 9110 section 15.6.6).
-    Version,
-    /// A field line begins with white space (obsolete folding, RFC 9112 section 5.2).
-    Folded,
-    /// A field name is empty, has a byte that is no token, or white space follows it (section 5.1).
-    FieldName,
-    /// A field value has a control byte: NUL, a bare CR or another (RFC 9110 section 5.5).
-    FieldValue,
-    /// `Host` is missing in HTTP/1.1, is there twice, or is no host (RFC 9112 section 3.2).
-    Host,
-    /// `Content-Length` is no number, or two of them differ (section 6.3).
-    ContentLength,
-    /// `Transfer-Encoding` is not a final `chunked`, is there in HTTP/1.0 or beside a `Content-Length` (section 6.1).
-    TransferEncoding,
-    /// The head has no end within [`HEAD_MAX`] bytes (RFC 6585 section 5).
-    TooLarge,
-    /// The head did not arrive in time (RFC 9110 section 15.5.9).
-    Timeout,
-}
-
-impl Refusal {
-    /// The status code that says so.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        match self {
-            Self::Timeout => 408,
-            Self::TooLarge => 431,
-            Self::Version => 505,
-            _ => 400,
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BareLf => "a line ends in LF without CR",
-            Self::RequestLine => "the request line is malformed",
-            Self::Target => "the request target is malformed",
-            Self::Version => "the HTTP version is neither 1.0 nor 1.1",
-            Self::Folded => "a header field is folded",
-            Self::FieldName => "a header field name is malformed",
-            Self::FieldValue => "a header field value has a control byte",
-            Self::Host => "the Host field is missing, doubled or malformed",
-            Self::ContentLength => "the Content-Length fields are malformed or differ",
-            Self::TransferEncoding => "the Transfer-Encoding is not one final chunked",
-            Self::TooLarge => "the request head is too large",
-            Self::Timeout => "the request head did not arrive in time",
-        })
-    }
-}
 
 /// Finds the end of a head that arrives piece by piece, looking at each byte once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -242,12 +187,6 @@ impl<'a> Request<'a> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
-    Http10,
-    Http11,
-}
-
 /// `request-line = method SP request-target SP HTTP-version` (RFC 9112 section 3)
 fn parse_request_line(line: &[u8]) -> Result<(Method, Target<'_>, Version), Refusal> {
     let (method, rest) = split_at(line, b' ').ok_or(Refusal::RequestLine)?;
@@ -301,14 +240,6 @@ fn parse_field(lines: &[u8]) -> Result<(Field<'_>, &[u8]), Refusal> {
     Ok((Field { name, value: trim_ows(value) }, after))
 }
 
-/// Without the white space around it: `OWS = *( SP / HTAB )`.
-fn trim_ows(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
 pub(crate) fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
@@ -318,9 +249,6 @@ fn split_at(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let (before, [_, after @ ..]) = bytes.split_at_checked(find(bytes, separator)?)? else { return None };
     Some((before, after))
 }
-
-/// `tchar` (RFC 9110 section 5.6.2)
-static TOKEN: Class = Class::alphanumeric_and(b"!#$%&'*+-.^_`|~");
 
 #[cfg(test)]
 mod tests;

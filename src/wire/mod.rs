@@ -4,6 +4,23 @@
 //! what is still unwritten; and what a proxy says of its client. It does not know what an audience is nor where bytes come
 //! from: fuzzers and tests drive it with slices.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `http` | the request head |
+//! | `session` | the steps of a connection's life |
+//! | `query` | the parameters of a query |
+//! | `proxy` | the head of the PROXY protocol |
+//! | `forwarded` | the chain of `X-Forwarded-For` |
+//! | `reply` | response heads |
+//! | `sse` | event-stream frames |
+//! | `watch` | the query of a watcher, and its frames |
+//! | `outbox` | bytes that a peer has not taken yet |
+//! | `json` | texts and numbers of JSON |
+//! | `stats` | the JSON of the stats port, and of an event that is over |
+//! | `history` | rows of history, as JSON and as CSV |
+//! | `report` | datagrams between nodes |
+//! | `seal` | the seal of a datagram |
+//!
 //! Invariant: no input panics, and the same bytes cut into any pieces give the same result.
 
 #![warn(clippy::indexing_slicing)]

@@ -9,13 +9,23 @@
 //! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its
 //! length and its bytes, which are visible ASCII. `scope` names the audience; `flags` is 1 with a seal and 0 without.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `writer` | values to bytes |
+//! | `reader` | bytes to values, and what is well-formed |
+//! | `kind` | the bytes that say what follows |
+//! | `format` | the limits that both keep, and why a datagram is dropped |
+//!
 //! Invariant: whatever arrives is one well-formed datagram, or it is dropped for a reason; nothing is guessed.
 
+mod format;
+mod kind;
 mod reader;
 mod writer;
 
 use super::seal::{SEAL_BYTES, seal_of};
 use crate::meter::news::{Datagram, NodeId};
+pub use format::Dropped;
 use reader::Reader;
 use writer::Writer;
 
@@ -28,27 +38,6 @@ pub const KEY_MIN: usize = 16;
 const MAGIC: [u8; 2] = *b"AM";
 const VERSION: u8 = 3;
 const SEALED: u8 = 1;
-
-/// The bits of a number that is not fixed.
-const NUMBER_BITS: u32 = 56;
-
-/// The longest part of a message, in bytes.
-const TEXT_MAX: usize = 1_000;
-
-/// Why a datagram is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Dropped {
-    /// It is no datagram of ours, or not well-formed.
-    Malformed,
-    /// It is of another version of this format.
-    ForeignVersion,
-    /// It is of another audience.
-    ForeignScope,
-    /// It has no seal, and this node has a key.
-    Unkeyed,
-    /// It has a seal, and this node has no key; or the seal is not of this node's key.
-    Forged,
-}
 
 /// What all nodes of an audience share.
 #[derive(Clone, Debug)]
@@ -121,21 +110,6 @@ fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, key: Option<&[u8]
     // All bytes are compared, whatever the first ones are, so that the time says nothing about the right seal.
     let difference = expected.iter().zip(seal).fold(0, |difference, (a, b)| difference | (a ^ b));
     if difference == 0 { Ok(body) } else { Err(Dropped::Forged) }
-}
-
-/// The bytes that say what follows.
-mod kind {
-    pub(super) const ALIVE: u8 = 1;
-    pub(super) const ASK: u8 = 2;
-    pub(super) const REPORT: u8 = 3;
-    pub(super) const GRAVES: u8 = 4;
-    pub(super) const MESSAGE: u8 = 5;
-    pub(super) const CLAIMED: u8 = 6;
-    pub(super) const GIVEN_UP: u8 = 7;
-    pub(super) const BYE: u8 = 8;
-    pub(super) const COUNTERS: u8 = 9;
-    pub(super) const ITEM_COUNT: u8 = 1;
-    pub(super) const ITEM_CLAIM: u8 = 2;
 }
 
 #[cfg(test)]

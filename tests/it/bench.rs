@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use audience_kit::{Daemon, Deadline, isolate, program, source, wait_for};
+use audience_kit::*;
 
 /// The instrument; cargo puts it beside the daemon.
 fn bench() -> PathBuf {

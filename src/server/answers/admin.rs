@@ -7,18 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::collections::histogram::Histogram;
-use crate::collections::tick::{Now, Tick};
+use crate::collections::tick::Tick;
+use crate::meter::NodeFigures;
 use crate::meter::news::NodeId;
-use crate::meter::{Meter, NodeFigures};
 use crate::server::answers::assets::{self, Asset};
 use crate::server::answers::route::split_namespace;
-use crate::server::audience::Service;
-use crate::server::bus::Bus;
-use crate::server::conns::Conns;
-use crate::server::figures::metrics;
+use crate::server::figures::metrics::Metrics;
+use crate::server::figures::tally::NoRoom;
+use crate::server::figures::view::View;
 use crate::wire::http::Request;
 use crate::wire::json::{self, Object};
 
@@ -95,37 +93,15 @@ impl Page {
     }
 }
 
-/// Whether nothing was heard of a node for so long.
-pub(in crate::server) fn is_silent(node: &NodeFigures, silent_after: Duration) -> bool {
-    Duration::from_millis(node.silent_ms) > silent_after
-}
-
-/// What an operator wants to know of the cluster: who is there, who may not be or is about to go, and what became of the
-/// datagrams.
-pub(in crate::server) fn push_cluster(
-    out: &mut Vec<u8>,
-    meter: &Meter,
-    bus: &Bus,
-    silent_after: Duration,
-    is_draining: bool,
-    now: Now,
-) {
-    let others_drain =
-        meter.counters().filter(|(_, counters)| metrics::are_of_draining(counters)).map(|(node, _)| node);
-    let own_drains = Some(meter.node()).filter(|_| is_draining);
-    let draining: BTreeSet<NodeId> = others_drain.chain(own_drains).collect();
-    let others: Vec<NodeFigures> = meter.nodes(now).collect();
-    let silent = || others.iter().filter(|node| is_silent(node, silent_after));
+/// Appends the page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
+pub(in crate::server) fn push_cluster(out: &mut Vec<u8>, metrics: &Metrics, view: &View<'_>) {
+    let meter = view.meter;
     let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
+    let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
+    let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
+    let draining = draining_nodes(metrics, view);
     let mut all = Object::begin(out);
-    {
-        let mut datagrams = all.object("datagrams");
-        let counters = &bus.counters;
-        datagrams.numbers([("bytes_received", counters.bytes_received), ("bytes_sent", counters.bytes_sent)]);
-        datagrams.object("dropped").numbers(counters.dropped.iter().map(|(&reason, &count)| (reason, count)));
-        datagrams.numbers([("overflowed", bus.overflowed()), ("received", counters.received)]);
-        datagrams.numbers([("send_errors", counters.send_errors), ("sent", counters.sent)]);
-    }
+    push_datagrams(&mut all.object("datagrams"), view);
     json::push_array(all.member("members"), std::iter::once(&own).chain(&others), |item, node| {
         let drains: &[u8] = if draining.contains(&node.node) { b"true" } else { b"false" };
         item.member("draining").extend_from_slice(drains);
@@ -135,46 +111,51 @@ pub(in crate::server) fn push_cluster(
     });
     all.string("node", &meter.node().to_string());
     all.number("nodes", others.len() as u64 + 1);
-    let silent_members = silent().map(|node| node.members).sum();
-    all.object("silent").numbers([("members", silent_members), ("nodes", silent().count() as u64)]);
+    let silent_members = silent.iter().map(|node| node.members).sum();
+    all.object("silent").numbers([("members", silent_members), ("nodes", silent.len() as u64)]);
 }
 
-/// What an operator wants to know of this process: how full it is, why connections ended, and how long it keeps others
-/// waiting.
-pub(in crate::server) fn push_process(
-    out: &mut Vec<u8>,
-    service: &Service,
-    conns: &Conns,
-    turns: &Histogram,
-    now: Now,
-) {
-    let Service { meter, watches, turned_away, .. } = service;
-    let closed: BTreeMap<&str, u64> = conns.closed().collect();
+fn push_datagrams(object: &mut Object<'_>, view: &View<'_>) {
+    let datagrams = &view.datagrams;
+    object.numbers([("bytes_received", datagrams.bytes_received), ("bytes_sent", datagrams.bytes_sent)]);
+    object.object("dropped").numbers(datagrams.dropped.iter().map(|(&reason, &count)| (reason, count)));
+    object.numbers([("overflowed", datagrams.overflowed), ("received", datagrams.received)]);
+    object.numbers([("send_errors", datagrams.send_errors), ("sent", datagrams.sent)]);
+}
+
+/// The nodes that are letting their members go, this one included.
+fn draining_nodes(metrics: &Metrics, view: &View<'_>) -> BTreeSet<NodeId> {
+    let others = view.meter.counters().filter(|(_, counters)| metrics.are_draining(counters));
+    let own = Some(view.meter.node()).filter(|_| view.is_draining);
+    others.map(|(node, _)| node).chain(own).collect()
+}
+
+/// Appends the page of this process: how full it is, why connections ended, and how long its turns were.
+pub(in crate::server) fn push_process(out: &mut Vec<u8>, metrics: &Metrics, view: &View<'_>) {
+    let (meter, connections) = (view.meter, &view.connections);
+    let closed: BTreeMap<&str, u64> = metrics.closed(view).collect();
     let mut all = Object::begin(out);
-    all.number("audience_port", service.audience_port.into());
+    all.number("audience_port", view.audience_port.into());
     all.object("closed").numbers(closed);
     all.number("members", meter.own_members());
     all.string("node", &meter.node().to_string());
-    all.numbers([("open", conns.len() as u64), ("pid", std::process::id().into())]);
-    all.object("refused").numbers([
-        ("heads", conns.heads_refused()),
-        ("members", turned_away.members),
-        ("namespaces", turned_away.namespaces),
-        ("watchers", turned_away.watchers),
-    ]);
-    {
-        let mut figures = all.object("turns");
-        figures.number("count", turns.count());
-        json::push_array(figures.member("histogram"), turns.buckets(), |item, (below_us, turns)| {
-            match below_us {
-                Some(below_us) => item.number("below_us", below_us),
-                None => item.member("below_us").extend_from_slice(b"null"),
-            }
-            item.number("turns", turns);
-        });
-        figures.number("longest_us", turns.longest_us());
-    }
-    all.numbers([("uptime_s", now.tick.ms_since(Tick(0)) / 1000), ("watchers", watches.len() as u64)]);
+    all.numbers([("open", connections.open_count() as u64), ("pid", std::process::id().into())]);
+    let refused = NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts());
+    all.object("refused").numbers([("heads", connections.heads_refused)].into_iter().chain(refused));
+    push_turns(&mut all.object("turns"), view.turns);
+    all.numbers([("uptime_s", view.now.tick.ms_since(Tick(0)) / 1000), ("watchers", view.watcher_count as u64)]);
+}
+
+fn push_turns(object: &mut Object<'_>, turns: &Histogram) {
+    object.number("count", turns.count());
+    json::push_array(object.member("histogram"), turns.buckets(), |item, (below_us, turns)| {
+        match below_us {
+            Some(below_us) => item.number("below_us", below_us),
+            None => item.member("below_us").extend_from_slice(b"null"),
+        }
+        item.number("turns", turns);
+    });
+    object.number("longest_us", turns.longest_us());
 }
 
 /// Whether a request brings this token (RFC 6750 section 2.1). How long that takes to tell does not depend on how much of

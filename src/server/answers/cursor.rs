@@ -8,7 +8,7 @@ use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
 use crate::meter::{HistoryCursor, Meter, Namespace, NamespaceId};
 use crate::server::audience::Service;
-use crate::server::figures::metrics::Largest;
+use crate::server::figures::largest::Largest;
 use crate::wire::history::{Format, HistoryWriter};
 use crate::wire::reply;
 use crate::wire::stats::{Figures, StatsWriter};
@@ -18,6 +18,9 @@ const NAMESPACES_PER_PIECE: usize = 32;
 
 /// How many rows a piece of a history tells: some 14 KB, about 14 us.
 const ROWS_PER_PIECE: usize = 512;
+
+/// How many namespaces a piece of the metrics looks at: at 20 to 50 ns each, 0.2 ms.
+const NAMESPACES_SEEN_PER_PIECE: usize = 4096;
 
 /// Where a reply goes on.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +87,22 @@ impl Service {
             None => writer.finish(&mut self.out),
         }
         next.is_some()
+    }
+
+    /// Looks at the next namespaces, and when there are no more appends the largest of them.
+    fn push_largest(&mut self, from: &mut NamespaceId, largest: &mut Largest) -> bool {
+        let mut namespaces = self.meter.namespaces_from(*from);
+        for (_, namespace) in namespaces.by_ref().take(NAMESPACES_SEEN_PER_PIECE) {
+            largest.see(namespace.name(), namespace.total());
+        }
+        if let Some((next, _)) = namespaces.next() {
+            *from = next;
+            return true;
+        }
+        let mut text = String::new();
+        largest.push(&mut text);
+        self.out.extend_from_slice(text.as_bytes());
+        false
     }
 
     fn push_history(&mut self, from: &mut HistoryCursor, writer: &mut HistoryWriter, now: Now) -> bool {

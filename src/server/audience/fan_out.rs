@@ -15,7 +15,7 @@ use crate::collections::dense::Dense;
 use crate::collections::slab::Slab;
 use crate::key_type;
 use crate::meter::{MemberId, Meter, NamespaceId, WalkId};
-use crate::server::conns::conn::Kind;
+use crate::server::figures::tally::PushKind;
 use crate::wire::sse::Frame;
 
 /// How many members are told something in one turn: at 9 us each, 0.4 ms.
@@ -97,7 +97,7 @@ impl Pushes {
     }
 
     /// Makes this turn's pushes.
-    pub(in crate::server) fn fan_out(&mut self, meter: &mut Meter, mut push: impl FnMut(MemberId, Kind, &Frame)) {
+    pub(in crate::server) fn fan_out(&mut self, meter: &mut Meter, mut push: impl FnMut(MemberId, PushKind, &Frame)) {
         let mut budget = PUSHES_PER_TURN;
         while budget > 0 {
             let Some(namespace) = self.order.pop_front() else { break };
@@ -127,18 +127,18 @@ impl Pushes {
 
 impl Pending {
     /// Makes at most `budget` pushes, messages first; returns how many.
-    fn slice(&mut self, meter: &mut Meter, budget: usize, push: &mut impl FnMut(MemberId, Kind, &Frame)) -> usize {
+    fn slice(&mut self, meter: &mut Meter, budget: usize, push: &mut impl FnMut(MemberId, PushKind, &Frame)) -> usize {
         let mut made = 0;
         while made < budget {
             let (telling, kind) = match (self.messages.front(), &self.count) {
-                (Some(telling), _) => (telling, Kind::Message),
-                (None, Some(telling)) => (telling, Kind::Count),
+                (Some(telling), _) => (telling, PushKind::Message),
+                (None, Some(telling)) => (telling, PushKind::Count),
                 (None, None) => break,
             };
             if let Some(member) = meter.step_walk(telling.walk) {
                 push(member, kind, &telling.frame);
                 made += 1;
-            } else if kind == Kind::Message {
+            } else if kind == PushKind::Message {
                 self.messages.pop_front();
             } else {
                 self.count = None;

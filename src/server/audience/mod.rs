@@ -25,7 +25,7 @@ use crate::server::audience::addresses::Addresses;
 use crate::server::audience::fan_out::{Busy, Pushes};
 use crate::server::audience::jitter::Jitter;
 use crate::server::conns::conn::{ConnId, Port};
-use crate::server::figures::Tally;
+use crate::server::figures::tally::{NoRoom, Tally};
 use crate::wire::http::{Method, Refusal, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
@@ -54,23 +54,11 @@ pub(in crate::server) struct Service {
     jitter: Jitter,
     /// Who comes from where, if it matters.
     addresses: Option<Addresses>,
-    pub(in crate::server) turned_away: TurnedAway,
     pub(in crate::server) tally: Tally,
     /// What has to come with a message, if anything has to.
     notification_token: Option<Vec<u8>>,
     /// The answer's bytes.
     pub(in crate::server) out: Vec<u8>,
-}
-
-/// How many streams got the answer that there is no room.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::server) struct TurnedAway {
-    /// There were as many members as there may be.
-    pub(in crate::server) members: u64,
-    /// There were as many namespaces, and it asked for another.
-    pub(in crate::server) namespaces: u64,
-    /// There were as many who watch, or as many patterns.
-    pub(in crate::server) watchers: u64,
 }
 
 /// What becomes of the connection once `out` is written.
@@ -118,7 +106,6 @@ impl Service {
             audience_port,
             jitter: Jitter::default(),
             addresses: config.limits.per_address.map(Addresses::new),
-            turned_away: TurnedAway::default(),
             tally: Tally::default(),
             notification_token: config.notification.read_token()?,
             out: Vec::with_capacity(4096),
@@ -213,7 +200,7 @@ impl Service {
             (Some(addresses), Some(address)) => addresses.enter(asker.id, address),
             _ => true,
         };
-        self.tally.joins += 1;
+        self.tally.record_join();
         let total = if is_counted {
             self.meter.join(asker.id.into(), namespace, uuid, now)
         } else {
@@ -247,12 +234,12 @@ impl Service {
     /// Whether one more may join this namespace. The newest is turned away, nobody who is there.
     fn has_room_for(&mut self, asker: Asker, namespace: &str) -> bool {
         if !asker.has_room {
-            self.turned_away.members += 1;
+            self.tally.record_refusal(NoRoom::Members);
             return false;
         }
         let is_full = self.meter.namespace_count() >= self.config.limits.namespaces;
         if is_full && self.meter.find(namespace).is_none() {
-            self.turned_away.namespaces += 1;
+            self.tally.record_refusal(NoRoom::Namespaces);
             return false;
         }
         true
@@ -321,7 +308,9 @@ impl Service {
             Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) },
         };
         if told.is_ok() {
-            self.tally.messages += u64::from(self.meter.find(namespace).is_some());
+            if self.meter.find(namespace).is_some() {
+                self.tally.record_message();
+            }
             self.meter.tell_others(namespace, &message, now);
         }
         reply.write(&mut self.out, false);

@@ -11,6 +11,7 @@ use crate::meter::watches::Piece;
 use crate::server::audience::{Asker, Service, Then};
 use crate::server::conns::Conns;
 use crate::server::conns::conn::{CloseReason, ConnId, Port};
+use crate::server::figures::tally::NoRoom;
 use crate::server::turn::Server;
 use crate::wire::http::{Method, Request};
 use crate::wire::reply::{self, Cors};
@@ -40,7 +41,7 @@ impl Service {
         }
         let reserved = if asker.port == Port::Audience { PATTERNS_FOR_STATS } else { 0 };
         if !asker.has_room || self.watches.enter(asker.id.into(), &patterns, reserved, &mut self.meter, now).is_err() {
-            self.turned_away.watchers += 1;
+            self.tally.record_refusal(NoRoom::Watchers);
             match asker.port {
                 Port::Audience => self.send_away(cors),
                 _ => self.reply_text(503, "as many watch here as may; end another, or ask again later", false),
@@ -82,7 +83,7 @@ impl Server {
         debug_assert!(!conn.is_behind(), "who does not take it is not told more");
         out.clear();
         watch::push_piece(out, piece);
-        tally.bytes += out.len() as u64;
+        tally.record_sent(out.len());
         let written = conn.write(out).and_then(|()| conn.watch(&self.reactor, Conns::token(id)));
         if conn.is_behind() {
             watches.stall(id.into());

@@ -16,6 +16,7 @@ use crate::meter::watches::WatcherId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::server::answers::cursor::Cursor;
 use crate::server::conns::torture;
+use crate::server::figures::tally::PushKind;
 use crate::wire::outbox::{GATHER_MAX, Outbox};
 use crate::wire::session::Session;
 use crate::wire::sse::Frame;
@@ -151,15 +152,6 @@ impl CloseReason {
     }
 }
 
-/// What is being pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum Kind {
-    /// A count, of which only the latest matters.
-    Count,
-    /// A message, of which each matters.
-    Message,
-}
-
 /// One connection.
 #[derive(Debug)]
 pub(in crate::server) struct Conn {
@@ -242,11 +234,11 @@ impl Conn {
     }
 
     /// Tells a member something: at once if it keeps up, else when it can hear again.
-    pub(in crate::server) fn push(&mut self, kind: Kind, frame: &Frame) -> Result<(), CloseReason> {
+    pub(in crate::server) fn push(&mut self, kind: PushKind, frame: &Frame) -> Result<(), CloseReason> {
         if let Some(outbox) = &mut self.outbox {
             match kind {
-                Kind::Count => outbox.put_count(frame.clone()),
-                Kind::Message => outbox.put_message(frame.clone()).map_err(|_| CloseReason::TooSlow)?,
+                PushKind::Count => outbox.put_count(frame.clone()),
+                PushKind::Message => outbox.put_message(frame.clone()).map_err(|_| CloseReason::TooSlow)?,
             }
             return Ok(());
         }

@@ -82,7 +82,7 @@ impl Server {
     fn after_answer(&mut self, id: ConnId, surplus: u32, then: Then, now: Now) {
         let Some(conn) = self.conns.get_open(id) else { return };
         let written = conn.write(&self.service.out);
-        self.service.tally.bytes += self.service.out.len() as u64;
+        self.service.tally.record_sent(self.service.out.len());
         match (written, then) {
             (Err(reason), _) => self.conns.close(id, reason),
             (Ok(()), Then::Stream(until)) => {

@@ -84,6 +84,11 @@ impl Conns {
         self.slab.place_count()
     }
 
+    /// The numbers of connections, in the order of the ports.
+    pub(in crate::server) fn open_by_port(&self) -> &[usize] {
+        &self.by_port
+    }
+
     /// The number of connections that came in on a port.
     pub(in crate::server) fn on_port(&self, port: Port) -> usize {
         self.by_port[port as usize]
@@ -179,9 +184,9 @@ impl Conns {
         Some((id, conn))
     }
 
-    /// The name of each reason to close, and how many connections were freed for it.
-    pub(in crate::server) fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        CloseReason::NAMES.into_iter().zip(self.closed)
+    /// The numbers of connections that were freed, in the order of the reasons.
+    pub(in crate::server) fn closed_by_reason(&self) -> &[u64] {
+        &self.closed
     }
 
     /// Whether some are still to be freed.

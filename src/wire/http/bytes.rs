@@ -33,6 +33,17 @@ impl Class {
     }
 }
 
+/// `tchar` (RFC 9110 section 5.6.2)
+pub(super) static TOKEN: Class = Class::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
+/// Without the white space around it: `OWS = *( SP / HTAB )`.
+pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 /// Whether all bytes are `VCHAR`. It looks at all of them, whatever it finds, for so the compiler takes many at a time.
 pub(super) fn is_graphic(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |is_graphic, byte| is_graphic & byte.is_ascii_graphic())

@@ -5,7 +5,15 @@
 //!
 //! Invariant: what is accepted here has one length, or is chunked, to every reader.
 
-use super::{Refusal, TOKEN, Version, trim_ows};
+use super::bytes::{TOKEN, trim_ows};
+use super::refusal::Refusal;
+
+/// The versions that are understood: 1.0 has no transfer codings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Http10,
+    Http11,
+}
 
 /// The fields that were seen so far.
 #[derive(Default)]

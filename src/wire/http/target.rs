@@ -4,8 +4,8 @@
 
 use core::net::Ipv6Addr;
 
-use super::Refusal;
 use super::bytes::{Class, is_graphic};
+use super::refusal::Refusal;
 
 /// The parts of a request target that make a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

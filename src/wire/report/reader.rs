@@ -4,7 +4,8 @@
 //!
 //! Invariant: a value has one form, so that what is read is written as the same bytes ([`writer`](super::writer)).
 
-use super::{Dropped, NUMBER_BITS, TEXT_MAX, kind};
+use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
+use super::kind;
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Sums, Wanted,
 };

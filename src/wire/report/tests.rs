@@ -1,5 +1,6 @@
 //! Datagrams there and back, and all that is none.
 
+use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Sums, Wanted,

@@ -1,20 +1,16 @@
-//! The audience port, one request at a time: what joins and what does not, how targets are read, which
-//! reply everything else gets, and what is late or too long. Nobody is counted by a request that was refused,
-//! and nothing that follows a request on its connection is ever read as another. (What is malformed: `rfc9112`.)
+//! The audience port, one request at a time: what joins, what does not, and how targets are read.
+//!
+//! Nobody is counted by a request that was refused, and nothing that follows a request on its connection is ever read as
+//! another. (What is malformed: `rfc9112`.)
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
 
-use audience_kit::{
-    ACCEPT, Daemon, Deadline, Event, Reply, SOON, Stream, TICK, connect, contains, exchange, get, has_ipv6,
-    join_request, lossy, member, ms, now, read_to_end, request,
-};
+use audience_kit::*;
 
 /// Fails unless `request` joins and is counted.
 #[track_caller]
-fn joins(daemon: &Daemon, request: impl AsRef<[u8]>) -> Stream {
+pub(super) fn joins(daemon: &Daemon, request: impl AsRef<[u8]>) -> Stream {
     let mut stream = Stream::open(daemon.audience(), &request);
     let count = stream.next_count(SOON);
     assert_eq!(count, 1, "{}", lossy(request.as_ref()));
@@ -260,151 +256,4 @@ fn the_client_scripts_are_on_the_audience_port() {
     let script = get(daemon.audience(), "/client/jquery.audience.js").body;
     assert!(script.contains("audience"), "{script}");
     assert_eq!(daemon.namespaces(), Vec::<String>::new());
-}
-
-// ---------------------------------------------------------------------------------------------
-// What is refused
-// ---------------------------------------------------------------------------------------------
-
-#[test]
-fn a_name_may_have_255_bytes_and_past_that_is_414() {
-    let daemon = Daemon::start(&["--enable-uuid"]);
-    let (longest, too_long) = ("n".repeat(255), "n".repeat(256));
-    for target in [format!("/{too_long}"), format!("/ns/{too_long}")] {
-        let reply = exchange(daemon.audience(), join_request(&target, ""));
-        assert_eq!(reply.status, 414, "{reply:?}");
-    }
-    assert_eq!(daemon.namespaces(), Vec::<String>::new());
-    let stream = joins(&daemon, join_request(&format!("/{longest}/{longest}"), ""));
-    assert_eq!(daemon.namespaces(), [longest]);
-    drop(stream);
-}
-
-#[test]
-fn a_refusal_arrives_whole_while_the_client_still_sends() {
-    let daemon = Daemon::start(&[]);
-    // Below the 64 KiB that the daemon reads and drops after a head.
-    let rest = vec![b'x'; 48 * 1024];
-    let heads = [
-        (431, "X".repeat(8_193)),
-        (400, "GET /x\r\n\r\n".to_owned()),
-        (505, "GET /x HTTP/2.0\r\n\r\n".to_owned()),
-        (200, request("POST", "/x", "Host: h\r\nContent-Length: 70000\r\n")),
-    ];
-    for (status, head) in heads {
-        let mut socket = connect(daemon.audience());
-        socket.write_all(head.as_bytes()).unwrap();
-        socket.write_all(&rest).unwrap();
-        // Another exchange: the daemon has answered the first head, and still gets bytes.
-        get(daemon.audience(), "/").expect_empty();
-        socket.write_all(b"the last of it").unwrap();
-        let reply = Reply::parse(&read_to_end(&mut socket));
-        assert_eq!(reply.status, status, "{reply:?}");
-    }
-    assert_eq!(daemon.namespaces(), Vec::<String>::new());
-}
-
-#[test]
-fn a_head_that_is_not_sent_in_time_is_408_however_it_trickles() {
-    let daemon = Daemon::start(&["--head-timeout", "0.4"]);
-    let begun = now();
-    let starts = ["", "\r\n", "GET /late HTTP/1.1\r\nHost: h\r\n"];
-    let sockets = starts.map(|start| {
-        let mut socket = connect(daemon.audience());
-        socket.write_all(start.as_bytes()).unwrap();
-        socket
-    });
-    for (mut socket, start) in sockets.into_iter().zip(starts) {
-        let reply = Reply::parse(&read_to_end(&mut socket));
-        assert_eq!(reply.status, 408, "{start:?} got {reply:?}");
-        assert_eq!(reply.header("Connection"), Some("close"), "{reply:?}");
-        assert!(begun.elapsed() + TICK >= ms(400), "too early: {:?}", begun.elapsed());
-    }
-
-    let begun = now();
-    let mut socket = connect(daemon.audience());
-    socket.write_all(b"GET /trickle HTTP/1.1\r\nX: ").unwrap();
-    let mut trickle = socket.try_clone().unwrap();
-    let answered = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let stop = Deadline::after(SOON);
-            while !answered.load(Relaxed) && stop.left().is_some() && trickle.write_all(b"x").is_ok() {
-                thread::park_timeout(ms(20));
-            }
-        });
-        let reply = Reply::parse(&read_head(&mut socket));
-        answered.store(true, Relaxed);
-        assert_eq!(reply.status, 408, "{reply:?}");
-    });
-    assert!(begun.elapsed() < ms(2_000), "the trickle has extended it: {:?}", begun.elapsed());
-    assert_eq!(daemon.namespaces(), Vec::<String>::new());
-}
-
-/// Reads one reply head; the rest of the connection is the trickle's.
-#[track_caller]
-fn read_head(socket: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    socket.set_read_timeout(Some(SOON)).unwrap();
-    while !contains(&bytes, b"\r\n\r\n") {
-        let mut buffer = [0; 1024];
-        let count = socket.read(&mut buffer).unwrap();
-        assert!(count > 0, "closed after {:?}", lossy(&bytes));
-        bytes.extend(&buffer[..count]);
-    }
-    bytes
-}
-
-#[test]
-fn the_head_timeout_ends_with_the_head() {
-    let daemon = Daemon::start(&["--head-timeout", "0.2", "--notify-max-delay", "600"]);
-    let (mut stream, _) = member(&daemon, "/stays");
-    stream.expect_silence(ms(400));
-    assert_eq!(daemon.stat("stays", "members"), Some(1));
-}
-
-// ---------------------------------------------------------------------------------------------
-// Who may ask
-// ---------------------------------------------------------------------------------------------
-
-#[test]
-fn a_listed_origin_is_echoed_an_unlisted_one_refused_and_none_let_in() {
-    let list = "https://a.example,https://b.example";
-    let daemon = Daemon::start(&["--allow-origin", list]);
-    let address = daemon.audience();
-    for origin in list.split(',') {
-        let header = format!("Origin: {origin}\r\n");
-        let stream = joins(&daemon, join_request(&format!("/{}", &origin[8..9]), &header));
-        let expected = format!("\r\nAccess-Control-Allow-Origin: {origin}\r\n");
-        assert!(stream.head.contains(&expected), "{:?}", stream.head);
-        assert!(stream.head.contains("\r\nVary: Origin"), "{:?}", stream.head);
-    }
-    for origin in [
-        "https://c.example",
-        "http://a.example",
-        "https://a.example:444",
-        "https://a.example.evil",
-        "https://xa.example",
-        "a.example",
-        "null",
-        list,
-    ] {
-        let header = format!("Origin: {origin}\r\n");
-        let reply = exchange(address, join_request("/refused", &header));
-        assert_eq!(reply.status, 403, "{origin}: {reply:?}");
-    }
-    let stream = joins(&daemon, join_request("/none", ""));
-    drop(stream);
-    assert_eq!(daemon.namespaces(), ["a", "b", "none"]);
-}
-
-#[test]
-fn by_default_any_page_may_join_whatever_its_host_and_origin() {
-    let daemon = Daemon::start(&[]);
-    let foreign = "Origin: https://page.example\r\nSec-Fetch-Site: cross-site\r\n";
-    let mut stream = joins(&daemon, join_request("/open", foreign));
-    assert!(stream.head.contains("\r\nAccess-Control-Allow-Origin: *\r\n"), "{:?}", stream.head);
-    assert_eq!(stream.next(ms(1)), None::<Event>);
-    let script = request("GET", "/client/audience.js", &format!("Host: page.example\r\n{foreign}"));
-    assert_eq!(exchange(daemon.audience(), script).status, 200);
 }

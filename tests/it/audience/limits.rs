@@ -7,7 +7,6 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::process::Command;
 
 use audience_meter::reactor::sys;
-use serde_json::Value;
 
 use audience_kit::*;
 
@@ -66,10 +65,6 @@ fn wait_present(daemon: &Daemon, namespace: &str, present: (u64, u64)) {
     });
 }
 
-fn process(daemon: &Daemon) -> Value {
-    serde_json::from_str(&daemon.stats_page("/process").body).unwrap()
-}
-
 #[test]
 fn past_max_connections_the_newest_is_turned_away() {
     let daemon = start(&["--max-connections", "3"]);
@@ -79,7 +74,7 @@ fn past_max_connections_the_newest_is_turned_away() {
     is_turned_away(&daemon, "/ns");
     is_turned_away(&daemon, "/other");
     assert_eq!(daemon.stat("ns", "members"), Some(3));
-    assert_eq!(process(&daemon)["refused"]["members"], 2);
+    assert_eq!(process_page(&daemon)["refused"]["members"], 2);
     inside.pop();
     daemon.wait_members("ns", 2);
     assert_eq!(member(&daemon, "/ns").1, 3);
@@ -110,7 +105,7 @@ fn past_max_namespaces_nobody_makes_another_and_those_there_are_go_on() {
     is_turned_away(&daemon, "/c");
     assert_eq!(member(&daemon, "/a").1, 2);
     assert_eq!(daemon.namespaces(), ["a", "b"]);
-    assert_eq!(process(&daemon)["refused"]["namespaces"], 1);
+    assert_eq!(process_page(&daemon)["refused"]["namespaces"], 1);
     drop(b);
     wait_until("that one is forgotten", || daemon.namespaces() == ["a"]);
     assert_eq!(member(&daemon, "/c").1, 1);
@@ -214,7 +209,7 @@ fn members_of_an_address_come_and_go_by_the_hundred_and_nothing_of_them_is_left(
     drop(crowd);
     wait_present(&daemon, "ns", (0, 0));
     // The daemon looks itself, when nobody is there, whether something is left of somebody; and once more at its end.
-    wait_until("that only who asks is there", || process(&daemon)["open"] == 1);
+    wait_until("that only who asks is there", || process_page(&daemon)["open"] == 1);
     let _inside: Vec<Stream> = (0..9).map(|_| join_with(&daemon, PROXY, head, "/ns", "")).collect();
     let mut begun = connect_from(PROXY, daemon.audience());
     begun.write_all(&head[..9]).unwrap();
@@ -268,7 +263,7 @@ fn a_proxy_head_may_come_in_pieces_and_a_wrong_one_ends_the_connection() {
         let (first, rest) = whole.as_bytes().split_at(cut);
         socket.write_all(first).unwrap();
         // It has been read once the next one, which comes later, is in.
-        let open = || process(&daemon)["open"].as_u64().unwrap();
+        let open = || process_page(&daemon)["open"].as_u64().unwrap();
         wait_until("that it is there", || open() >= 2);
         socket.write_all(rest).unwrap();
         let mut stream = Stream::over(socket);
@@ -283,7 +278,7 @@ fn a_proxy_head_may_come_in_pieces_and_a_wrong_one_ends_the_connection() {
         socket.write_all(wrong.as_bytes()).unwrap();
         assert_eq!(lossy(&read_to_end(&mut socket)), "", "{wrong:?}");
     }
-    wait_until("that they are counted", || process(&daemon)["closed"]["proxy_head"] == 3);
+    wait_until("that they are counted", || process_page(&daemon)["closed"]["proxy_head"] == 3);
 }
 
 #[test]

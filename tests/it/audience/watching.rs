@@ -1,90 +1,12 @@
-//! Listening without being counted: what a watcher is told, at which port, how often, and what becomes of one that does not
-//! take it; and the pages of the stats port that go with it.
+//! Listening without being counted: what a watcher is told, at which port, and how often; and the pages of the stats port that
+//! go with it.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use crate::faults::slow::{figure, process};
-use audience_kit::{
-    Block, Daemon, Deadline, SOON, Stream, exchange, get, join_request, member, members, ms, now, readme_script,
-    request, wait_until,
-};
-
-/// A request of somebody on this machine.
-fn ask(method: &str, target: &str, fields: &str) -> String {
-    request(method, target, &format!("Host: localhost\r\n{fields}"))
-}
-
-/// A stream of counts of many namespaces, and what was heard of it.
-struct Watcher {
-    stream: Stream,
-    known: BTreeMap<String, u64>,
-    /// How many events told of counts.
-    tellings: usize,
-    milestones: Vec<String>,
-}
-
-impl Watcher {
-    #[track_caller]
-    fn of(address: SocketAddr, list: &str) -> Self {
-        let stream = Stream::open(address, ask("GET", &format!("/?watch={list}"), ""));
-        Self { stream, known: BTreeMap::new(), tellings: 0, milestones: Vec::new() }
-    }
-
-    /// Takes in one block; false if none came `within` that time.
-    #[track_caller]
-    fn hear(&mut self, within: Duration) -> bool {
-        let Some(block) = self.stream.next_block(within) else { return false };
-        let Block::Lines(block) = block else { panic!("the stream has ended") };
-        let mut lines = block.lines();
-        let first = lines.next().unwrap();
-        if first.starts_with("retry: ") || first == ":" {
-            return true;
-        }
-        let kind = first.strip_prefix("event: ").unwrap_or_else(|| panic!("an event without a type: {block:?}"));
-        let pairs = lines.map(|line| line.strip_prefix("data: ").and_then(|pair| pair.rsplit_once('=')));
-        let pairs: Vec<(&str, u64)> = pairs.map(Option::unwrap).map(|(name, n)| (name, n.parse().unwrap())).collect();
-        assert!(!pairs.is_empty(), "{block:?}");
-        if kind == "counts" {
-            self.tellings += 1;
-            self.known.extend(pairs.into_iter().map(|(name, total)| (name.to_owned(), total)));
-        } else {
-            self.milestones.extend(pairs.into_iter().map(|(name, number)| format!("{kind}: {name}={number}")));
-        }
-        true
-    }
-
-    /// Listens until this is known.
-    #[track_caller]
-    fn wait(&mut self, name: &str, total: u64) {
-        let deadline = Deadline::after(SOON);
-        while self.known.get(name) != Some(&total) {
-            let heard = self.hear(deadline.left().unwrap_or_default());
-            assert!(heard, "{name} is not {total} within {SOON:?}: {:?}", self.known);
-        }
-    }
-
-    /// Listens until all of these milestones were heard, in any order.
-    #[track_caller]
-    fn wait_milestones(&mut self, expected: &[&str]) {
-        let deadline = Deadline::after(SOON);
-        while self.milestones.len() < expected.len() {
-            let heard = self.hear(deadline.left().unwrap_or_default());
-            assert!(heard, "wanted {expected:?}, heard {:?}", self.milestones);
-        }
-        let mut heard = std::mem::take(&mut self.milestones);
-        heard.sort();
-        assert_eq!(heard, expected);
-    }
-
-    fn known(&self) -> Vec<(&str, u64)> {
-        self.known.iter().map(|(name, &total)| (name.as_str(), total)).collect()
-    }
-}
+use super::watcher::*;
+use audience_kit::*;
 
 #[test]
 fn a_watcher_hears_of_all_it_asked_for_and_is_counted_nowhere() {
@@ -101,10 +23,10 @@ fn a_watcher_hears_of_all_it_asked_for_and_is_counted_nowhere() {
     watcher.wait("sport-*", 3);
     drop(one_more);
     watcher.wait("*", 3);
-    let heard = watcher.known.len();
+    let heard = watcher.known().len();
     let new = member(&daemon, "/new");
     watcher.wait("new", 1);
-    assert_eq!(watcher.known.len(), heard + 1);
+    assert_eq!(watcher.known().len(), heard + 1);
     drop(new);
     watcher.wait("new", 0);
 
@@ -194,7 +116,7 @@ fn names_are_told_as_they_were_sent() {
     for name in names {
         watcher.wait(name, 1);
     }
-    assert_eq!(watcher.known.len(), names.len());
+    assert_eq!(watcher.known().len(), names.len());
 }
 
 #[test]
@@ -272,105 +194,6 @@ fn quiet_is_broken_by_a_comment() {
         assert!(watcher.hear(deadline.left().unwrap_or_default()), "a comment within {SOON:?}");
     }
     assert_eq!(watcher.tellings, 1);
-}
-
-#[test]
-fn who_does_not_listen_costs_nobody_anything_and_hears_the_newest_in_the_end() {
-    let daemon = Daemon::start(&["--allow-listen"]);
-    let name = |number: usize| format!("{number:0>250}");
-    let join = |number: usize| Stream::open(daemon.audience(), join_request(&format!("/{}", name(number)), ""));
-    let mut deaf = Watcher::of(daemon.audience(), "*");
-    let mut other = Watcher::of(daemon.audience(), "*");
-    other.wait("*", 0);
-    // Each time, 300 totals of 250 bytes change: more than the kernel keeps for anybody in the end.
-    let mut streams = Vec::new();
-    for times in 1..=12 {
-        streams.extend((0..300).map(join));
-        other.wait("*", 300 * times);
-        for number in 0..300 {
-            other.wait(&name(number), times);
-        }
-    }
-    deaf.wait("*", 3600);
-    for number in 0..300 {
-        deaf.wait(&name(number), 12);
-    }
-    assert!(deaf.tellings < other.tellings, "{} of {}", deaf.tellings, other.tellings);
-    drop(streams);
-    deaf.wait("*", 0);
-}
-
-#[test]
-fn who_never_listens_is_sent_away_in_the_end() {
-    // By default it would be given up as a dead peer just before.
-    let daemon = Daemon::start(&["--allow-listen", "--peer-timeout", "100"]);
-    let mut deaf = Watcher::of(daemon.audience(), "*");
-    let mut other = Watcher::of(daemon.audience(), "everywhere");
-    deaf.wait("*", 0);
-    other.wait("everywhere", 0);
-    // 30 tellings of which it takes nothing, and those until the kernel has no more room for it.
-    let deadline = Deadline::after(ms(120_000));
-    let (mut streams, mut total) = (Vec::new(), 0);
-    while figure(&daemon, "closed", "too_slow") == 0 {
-        assert!(deadline.left().is_some(), "it is still there after {total} tellings");
-        total += 1;
-        // Six times it is told 75 kB, more than the kernel keeps for it.
-        let fill = if total > 6 { 0 } else { 300 };
-        streams.extend((0..fill).map(|number| member(&daemon, &format!("/{number:0>250}"))));
-        streams.push(member(&daemon, "/everywhere"));
-        other.wait("everywhere", total);
-    }
-    assert!(total > 30, "it was sent away after {total} tellings");
-    assert_eq!(process(&daemon)["watchers"], 1, "who listens stays");
-}
-
-#[test]
-fn watchers_leave_half_of_the_stats_port_to_others() {
-    let daemon = Daemon::start_after("ulimit -n 256", &[]);
-    let mut watchers: Vec<Watcher> = (0..3).map(|_| Watcher::of(daemon.stats_port(), "*")).collect();
-    let reply = exchange(daemon.stats_port(), ask("GET", "/?watch=*", ""));
-    assert_eq!(reply.status, 503);
-    assert!(reply.body.contains("as many watch here as may"), "{:?}", reply.body);
-    assert_eq!(daemon.stats_text(), "{}\n");
-    assert!(daemon.stats_page("/process").body.contains("\"watchers\":3"));
-    watchers.pop();
-    wait_until("there is a place again", || {
-        exchange(daemon.stats_port(), ask("HEAD", "/?watch=*", "")).status == 200
-            && daemon.stats_page("/process").body.contains("\"watchers\":2")
-    });
-    Watcher::of(daemon.stats_port(), "*").wait("*", 0);
-}
-
-/// What is told at the audience port when there is no room: a status other than 200 would end a browser's `EventSource`.
-#[track_caller]
-fn is_told_to_come_back(daemon: &Daemon, list: &str) {
-    let mut stream = Stream::open(daemon.audience(), ask("GET", &format!("/?watch={list}"), ""));
-    assert!(stream.head.starts_with("HTTP/1.1 200 "), "{}", stream.head);
-    let Some(Block::Lines(lines)) = stream.next_block(SOON) else { panic!("nothing was told") };
-    let ms: u64 = lines.strip_prefix("retry: ").and_then(|ms| ms.parse().ok()).expect(&lines);
-    assert!((30_000..=60_000).contains(&ms), "{ms}");
-    assert_eq!(stream.next_block(SOON), Some(Block::End));
-}
-
-#[test]
-fn where_there_is_no_room_a_watcher_is_told_to_come_back() {
-    let daemon = Daemon::start(&["--allow-listen", "--max-connections", "1"]);
-    let (_stream, _) = member(&daemon, "/a");
-    is_told_to_come_back(&daemon, "a");
-    let process: serde_json::Value = serde_json::from_str(&daemon.stats_page("/process").body).unwrap();
-    assert_eq!((&process["watchers"], &process["refused"]["watchers"]), (&0.into(), &1.into()));
-    Watcher::of(daemon.stats_port(), "a").wait("a", 1);
-}
-
-#[test]
-fn a_crowd_that_watches_keeps_nobody_from_the_stats_port() {
-    let daemon = Daemon::start(&["--allow-listen"]);
-    let list = (0..64).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
-    let open = || Stream::open(daemon.audience(), ask("GET", &format!("/?watch={list}"), ""));
-    let most = 240;
-    let _crowd: Vec<Stream> = (0..most).map(|_| open()).collect();
-    is_told_to_come_back(&daemon, "a");
-    Watcher::of(daemon.stats_port(), &list).wait("63", 0);
 }
 
 #[test]

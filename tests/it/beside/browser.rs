@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use audience_kit::{program, source};
+use audience_kit::*;
 
 /// For all files together, of which two run at a time. They take about two minutes on two cores.
 const DEADLINE: &str = "600";
@@ -17,6 +17,10 @@ const TIMED_OUT: [i32; 2] = [124, 137];
 
 #[test]
 fn pages_in_chromium() {
+    if skip_under_torture("pages are the same text, and take a minute") {
+        return;
+    }
+    let _quiet = heavy();
     let folder = source().join("tests/browser");
     assert_machine_has_all(&folder);
 

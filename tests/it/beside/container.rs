@@ -10,10 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::cluster::hosts::{output, run, skip};
-use audience_kit::{
-    Daemon, Event, SOON, children, free_port, get, is_there, lossy, member, ms, source, tell, wait_for, wait_until,
-};
+use audience_kit::*;
 
 /// What follows an instruction of the Dockerfile that is there once.
 #[track_caller]
@@ -47,18 +44,19 @@ fn program() -> &'static Path {
 struct Image(PathBuf);
 
 impl Image {
-    /// Makes one, or says why the test of this name is left out.
+    /// Makes one, or says why the test is left out.
     #[track_caller]
-    fn make(test: &str) -> Option<Self> {
+    fn make() -> Option<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         if let Err(why) = output("unshare", &["--pid", "--fork", "--root=/", "--setuid=65534", "true"]) {
-            skip(&format!("container::{test}"), &why);
+            skip(&why);
             return None;
         }
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("audience-meter-root-{}-{number}", std::process::id()));
         fs::create_dir_all(&root).unwrap();
-        fs::copy(program(), root.join("audience-meter")).unwrap();
+        // Not copied by this process: a test that forks meanwhile would hold the copy open for writing, and it could not run.
+        run("cp", &[program().to_str().unwrap(), root.join("audience-meter").to_str().unwrap()]);
         Some(Self(root))
     }
 
@@ -126,7 +124,7 @@ fn serves(daemon: &Daemon, event: &str) {
 fn ends(mut daemon: Daemon) {
     let mut stream = member(&daemon, "/ending").0;
     let first = first(&daemon);
-    tell(first, "TERM");
+    send_signal(first, "TERM");
     while stream.next_event(SOON) != Some(Event::Closed) {}
     assert_eq!(daemon.wait_exit().code(), Some(0));
     assert!(!is_there(first));
@@ -134,7 +132,7 @@ fn ends(mut daemon: Daemon) {
 
 #[test]
 fn one_process_serves_in_an_empty_root() {
-    let Some(image) = Image::make("one_process_serves_in_an_empty_root") else { return };
+    let Some(image) = Image::make() else { return };
     let daemon = Daemon::start_with(|| image.command(), &["--drain-delay", "0.2"]);
     let entries = fs::read_dir(&image.0).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(entries.collect::<Vec<_>>(), ["audience-meter"]);
@@ -145,11 +143,11 @@ fn one_process_serves_in_an_empty_root() {
 
 #[test]
 fn workers_serve_in_an_empty_root_and_are_replaced() {
-    let Some(image) = Image::make("workers_serve_in_an_empty_root_and_are_replaced") else { return };
+    let Some(image) = Image::make() else { return };
     let daemon = Daemon::start_with(|| image.command(), &["-w", "2", "--drain-delay", "0.2"]);
     let before = wait_workers(&daemon, 2);
     serves(&daemon, "before");
-    tell(before[0], "KILL");
+    send_signal(before[0], "KILL");
     wait_until("another", || !wait_workers(&daemon, 2).contains(&before[0]));
     assert!(is_there(before[1]));
     serves(&daemon, "after");
@@ -158,8 +156,7 @@ fn workers_serve_in_an_empty_root_and_are_replaced() {
 
 #[test]
 fn strangers_who_are_left_to_the_first_process_disturb_nobody() {
-    let test = "strangers_who_are_left_to_the_first_process_disturb_nobody";
-    let Some(image) = Image::make(test) else { return };
+    let Some(image) = Image::make() else { return };
     for (option, workers) in [("1", 0), ("2", 2)] {
         let daemon = Daemon::start_with(|| image.command(), &["-w", option, "--drain-delay", "0.2"]);
         let (first, before) = (first(&daemon), wait_workers(&daemon, workers));
@@ -174,7 +171,7 @@ fn strangers_who_are_left_to_the_first_process_disturb_nobody() {
 
 #[test]
 fn names_of_peers_are_found_where_there_are_hosts() {
-    let Some(image) = Image::make("names_of_peers_are_found_where_there_are_hosts") else { return };
+    let Some(image) = Image::make() else { return };
     let port = free_port();
     let of = |peer: &str| ["--cluster-peers".to_owned(), format!("{peer}:{port}")];
     let start = |peer: &str| Daemon::start_with(|| image.command(), &of(peer).each_ref().map(String::as_str));

@@ -1,5 +1,11 @@
 //! Many processes and many hosts that are one audience.
 
-pub(crate) mod hosts;
-mod processes;
+mod apart;
+mod departures;
+mod hosts;
+mod page;
+mod siblings;
 mod simulation;
+mod strangers;
+mod totals;
+mod uuids;

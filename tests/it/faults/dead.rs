@@ -1,13 +1,12 @@
 //! Members whose machine vanishes without a word: no FIN, no reset, nothing that answers.
 //!
-//! Hosts, cables and crowds are those of `hosts`: the daemon is at one, the members at another, and the cable of theirs is
+//! Hosts, cables and crowds are those of the kit: the daemon is at one, the members at another, and the cable of theirs is
 //! pulled. At a third host a daemon without `--peer-timeout` has members from the same machine and keeps them, so that it is
 //! the option that has found the others out, and nothing else.
 
 use std::time::Duration;
 
-use crate::cluster::hosts::{Crowd, Network, Node, address, crowd_of, run};
-use audience_kit::{Deadline, ms, now, wait_until};
+use audience_kit::*;
 
 /// The timeout under test, as the option and as what it says.
 const TIMEOUT: [&str; 2] = ["--peer-timeout", "2"];
@@ -37,12 +36,12 @@ struct Scene {
 
 impl Scene {
     #[track_caller]
-    fn set(test: &str, options: &[&str]) -> Option<Self> {
-        let network = Network::build(&format!("dead::{test}"))?;
+    fn set(options: &[&str]) -> Option<Self> {
+        let network = Network::build()?;
         let node = Node::start(&network, 0, &[&TIMEOUT[..], &["-d"], options].concat());
         let patient = Node::start(&network, 2, &[&["--peer-timeout", "0"][..], options].concat());
-        let near = crowd_of(&network, 0, &address(0), usize::try_from(NEAR).unwrap());
-        let [far, kept] = [0, 2].map(|to| crowd_of(&network, 1, &address(to), usize::try_from(FAR).unwrap()));
+        let near = Crowd::join(&network, 0, &address(0), NEAR);
+        let [far, kept] = [0, 2].map(|to| Crowd::join(&network, 1, &address(to), FAR));
         wait_until("everybody", || node.stat("members") == NEAR + FAR && patient.stat("members") == FAR);
         Some(Self { network, node, patient, _crowds: [near, far, kept] })
     }
@@ -84,19 +83,18 @@ impl Scene {
 #[test]
 fn who_vanished_is_counted_out_after_the_next_push() {
     let every = ms(500);
-    let Some(scene) = Scene::set("who_vanished_is_counted_out_after_the_next_push", &SILENT) else { return };
+    let Some(scene) = Scene::set(&SILENT) else { return };
     scene.vanish(every + TIMEOUT_S + SLACK, Some(every));
 }
 
 #[test]
 fn who_vanished_is_counted_out_while_only_the_count_is_repeated() {
-    let name = "who_vanished_is_counted_out_while_only_the_count_is_repeated";
-    let Some(scene) = Scene::set(name, &REPEATED) else { return };
+    let Some(scene) = Scene::set(&REPEATED) else { return };
     scene.vanish(REPEATED_S + TIMEOUT_S + SLACK, None);
 }
 
 #[test]
 fn who_vanished_is_counted_out_while_nothing_is_said() {
-    let Some(scene) = Scene::set("who_vanished_is_counted_out_while_nothing_is_said", &SILENT) else { return };
+    let Some(scene) = Scene::set(&SILENT) else { return };
     scene.vanish(TIMEOUT_S + SLACK, None);
 }

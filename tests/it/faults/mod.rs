@@ -1,7 +1,15 @@
 //! Clients, kernels and clocks that misbehave.
 
+mod calls;
 mod churn;
+mod clocks;
 mod dead;
-pub(crate) mod injected;
-pub(crate) mod slow;
+mod deaf;
+mod guests;
+mod heads;
+mod logs;
+mod no_room;
+mod rest;
+mod talking;
 mod torture;
+pub(crate) mod undisturbed;

@@ -3,8 +3,7 @@
 
 use std::process::Command;
 
-use crate::faults::slow::process;
-use audience_kit::{Daemon, Event, SOON, Stream, member, members, program, wait_until};
+use audience_kit::*;
 
 /// The daemon, and nothing of the environment that would have it tortured.
 fn untouched() -> Command {
@@ -16,7 +15,7 @@ fn untouched() -> Command {
 /// How many turns it takes to let ten more in one by one, and to say so.
 #[track_caller]
 fn turns_of_ten_joins(daemon: &Daemon) -> u64 {
-    let turns = || process(daemon)["turns"]["count"].as_u64().unwrap();
+    let turns = || process_page(daemon)["turns"]["count"].as_u64().unwrap();
     let before = turns();
     drop(members(daemon, "/brief", 10));
     turns() - before

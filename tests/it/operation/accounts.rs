@@ -7,11 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::faults::injected::Tracer;
-use audience_kit::{
-    Daemon, Stream, connect, free_port, get, lossy, member, members, ms, now, program, read_to_end, unix_now, wait_for,
-    wait_until,
-};
+use audience_kit::*;
 
 /// A path that no other test has, and nothing is there.
 fn scratch(name: &str) -> PathBuf {
@@ -186,7 +182,7 @@ fn a_full_disk_does_no_harm_and_nothing_is_torn() {
     // There is one page left, into which a dozen reports fit.
     fs::write(seen.join("filler"), vec![b'x'; 60 * 1024]).unwrap();
     let trace = ["-e", "trace=fallocate,ftruncate"];
-    let tracer = Tracer::attach("a_full_disk_does_no_harm_and_nothing_is_torn", daemon.pid(), &trace);
+    let tracer = Tracer::attach(daemon.pid(), &trace);
     let mut rounds = 0;
     wait_until("the disk is full", || {
         rounds += 1;

@@ -3,39 +3,18 @@
 //! for the rest; and whatever the value, never a panic.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
-use audience_kit::{Daemon, Deadline, Event, SOON, Stream, free_port, get, isolate, member, program, wait_for};
+use audience_kit::*;
 
 /// Every port chosen so that a daemon which starts by mistake disturbs nobody.
 const NO_PORTS: [&str; 4] = ["--port=0", "--stats-port=0", "--notification-port=0", "--demo-port=0"];
 
-/// How the process ended, and what it printed.
-#[derive(Debug)]
-struct Outcome {
-    code: Option<i32>,
-    signal: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-/// Runs the binary until it ends by itself.
+/// Runs the daemon with these arguments until it ends by itself.
 #[track_caller]
-fn run(command: &mut Command, args: &[&str]) -> Outcome {
-    let command = isolate(command).args(args);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Deadline::after(SOON);
-    let killed = wait_for("the exit", || match child.try_wait().unwrap() {
-        Some(_) => Some(false),
-        None if deadline.left() < Some(SOON / 2) => Some(child.kill().is_ok()),
-        None => None,
-    });
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    assert!(!killed, "{args:?} is running: {stderr}");
-    Outcome { code: output.status.code(), signal: output.status.signal(), stdout, stderr }
+fn run(command: &mut Command, args: &[&str]) -> Exit {
+    run_to_end(command.args(args))
 }
 
 /// Fails unless these arguments are refused with this code, in one line that says `names`.
@@ -46,19 +25,7 @@ fn refuses(args: &[&str], code: i32, names: &str) {
 
 #[track_caller]
 fn refuses_from(command: &mut Command, args: &[&str], code: i32, names: &str) {
-    run(command, args).expect_refusal(args, code, names);
-}
-
-impl Outcome {
-    #[track_caller]
-    fn expect_refusal(&self, args: &[&str], code: i32, names: &str) {
-        assert_eq!((self.code, self.signal), (Some(code), None), "{args:?}: {self:?}");
-        assert_eq!(self.stdout, "", "{args:?}");
-        assert_eq!(self.stderr.lines().count(), 1, "{args:?}: {self:?}");
-        assert!(self.stderr.ends_with('\n'), "{self:?}");
-        assert!(self.stderr.contains(names), "{args:?} without {names:?}: {self:?}");
-        assert!(!self.stderr.contains("panicked"), "{self:?}");
-    }
+    run(command, args).expect_refusal(code, &[names]);
 }
 
 /// The default ports, except those that `args` set.
@@ -360,7 +327,7 @@ fn a_port_without_the_privilege_for_it_is_code_1() {
     let args = with_ports(&["--port=81"]);
     let outcome = run(&mut command, &args);
     std::fs::remove_dir_all(&directory).unwrap();
-    outcome.expect_refusal(&args, 1, "--port");
+    outcome.expect_refusal(1, &["--port"]);
 }
 
 fn is_root() -> bool {

@@ -8,19 +8,25 @@ mod log;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use serde_json::Value;
 
 use self::log::Log;
-use crate::{Reply, connect, end, free_port, get, isolate, program, read_to_end, request, show, wait_for, wait_until};
+use crate::process::{Identity, below};
+use crate::{
+    Reply, connect, end, free_port, get, isolate, program, read_to_end, request, send_signal, show, wait_for,
+    wait_until,
+};
 
 /// A running daemon, ended when this value is dropped.
 pub struct Daemon {
     child: Child,
     log: Arc<Log>,
     ended: bool,
+    /// Its workers when it was last signalled: without a supervisor they are below it no more, and one that hangs would stay.
+    below: Mutex<Vec<Identity>>,
 }
 
 impl Daemon {
@@ -59,10 +65,10 @@ impl Daemon {
 
     fn launch(command: &mut Command) -> Result<Self, String> {
         isolate(command).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let log = Arc::new(Log::default());
-        log.collect(child.stderr.take().unwrap());
-        let daemon = Daemon { child, log, ended: false };
+        let child = command.spawn().unwrap();
+        // From here on its end is that of the value.
+        let mut daemon = Daemon { child, log: Arc::default(), ended: false, below: Mutex::default() };
+        daemon.log.collect(daemon.child.stderr.take().unwrap());
         if daemon.log.wait_line(|line| line == "level=info event=ready").is_some() {
             return Ok(daemon);
         }
@@ -189,9 +195,14 @@ impl Daemon {
     }
 
     /// Sends a signal by its name.
+    #[track_caller]
     pub fn signal(&self, name: &str) {
-        let line = format!("kill -{name} {}", self.pid());
-        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+        self.remember_workers();
+        send_signal(self.pid(), name);
+    }
+
+    fn remember_workers(&self) {
+        *self.below.lock().unwrap_or_else(PoisonError::into_inner) = below(self.pid());
     }
 
     /// Waits until the process has ended by what the test did to it.
@@ -210,6 +221,7 @@ impl Daemon {
     fn check_at_the_end(&mut self) -> Result<(), String> {
         let by_itself = if self.ended { None } else { self.child.try_wait().unwrap() };
         end(&mut self.child);
+        self.below.get_mut().unwrap_or_else(PoisonError::into_inner).iter().for_each(Identity::end);
         if let Some(status) = by_itself {
             return Err(format!("the daemon ended by itself, {status}"));
         }

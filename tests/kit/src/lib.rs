@@ -6,26 +6,46 @@
 #![expect(clippy::missing_panics_doc, reason = "whatever is not as it should be fails the test, by a panic")]
 #![expect(clippy::must_use_candidate, reason = "tests also call these to wait, and drop what they return")]
 
+mod chance;
 mod clock;
 mod daemon;
 mod exchange;
 pub mod fuzzing;
+mod network;
+mod pages;
 mod ports;
+mod proc;
 mod process;
 mod program;
+mod quiet;
 mod readme;
+mod refusal;
+mod scratch;
+mod skip;
 mod stream;
-mod torture;
+mod tool;
+mod tracer;
 pub mod world;
 
+pub use chance::Chance;
 pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
 pub use daemon::Daemon;
 pub use exchange::{
     ACCEPT, Reply, connect, contains, exchange, get, join_request, lossy, read_some, read_to_end, request,
 };
+pub use network::{Crowd, Network, Node, address, command_in};
+pub use pages::{cluster_page, figure, nodes, open_connections, process_page};
 pub use ports::{free_port, has_ipv6};
-pub use process::{children, end, is_there, isolate, show, tell};
+pub use proc::{
+    anonymous_memory, children, cpu_ticks, descriptors, is_there, pass, sleeps, sockets, wait_rest, wait_settled,
+};
+pub use process::{end, isolate, send_signal, show};
 pub use program::{beside_this, program, source};
-pub use readme::readme_script;
+pub use quiet::{Quiet, heavy, timed};
+pub use readme::{README, readme_block, readme_script};
+pub use refusal::{Exit, run_to_end};
+pub use scratch::{ScratchFile, ScratchFolder};
+pub use skip::{is_tortured, skip, skip_under_torture};
 pub use stream::{Block, Event, Stream, member, members};
-pub use torture::is_tortured;
+pub use tool::{output, run};
+pub use tracer::{Tracer, injected};

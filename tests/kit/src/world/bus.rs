@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::chance::Chance;
 use super::setting::Weather;
+use crate::Chance;
 
 /// How many datagrams may be on their way while the script delivers them; beyond, the oldest are lost.
 const HELD_MAX: usize = 256;

@@ -2,7 +2,7 @@
 
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
 
-use super::chance::Chance;
+use crate::Chance;
 
 /// A long time ago, for clocks that can step backwards.
 const EPOCH_MS: u64 = 1_700_000_000_000;

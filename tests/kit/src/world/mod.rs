@@ -12,7 +12,6 @@
 //! the network are data of [`Weather`].
 
 mod bus;
-mod chance;
 mod clock;
 mod node;
 mod observer;
@@ -31,8 +30,8 @@ use audience_meter::meter::Rejection;
 use audience_meter::meter::news::{Datagram, News, NodeId};
 use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
 
+use crate::Chance;
 use bus::{Bus, Flight, Road};
-pub use chance::Chance;
 use clock::{Clock, Offset};
 use node::Done;
 pub use node::Node;

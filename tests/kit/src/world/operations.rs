@@ -10,6 +10,7 @@ use super::node::Node;
 use super::script::Script;
 use super::setting::UUIDS;
 use super::strangers::STRANGERS;
+use crate::Chance;
 
 /// How many nodes there are at most.
 const NODES_MAX: usize = 8;
@@ -231,6 +232,6 @@ fn cut(world: &mut World) {
     world.observer.has_cut = true;
     let (seed, tick) = (world.setting.chance, world.clock.tick);
     for node in &mut world.nodes {
-        node.side = super::Chance::at(seed, &[tick, node.address]).is_hit(50);
+        node.side = Chance::at(seed, &[tick, node.address]).is_hit(50);
     }
 }

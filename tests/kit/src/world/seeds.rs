@@ -3,7 +3,7 @@
 //! Owns how often what happens, and nothing of what it does. A seed that has failed once is kept as the script that it makes,
 //! because the next change here makes another of it.
 
-use super::chance::Chance;
+use crate::Chance;
 
 /// How long something happens, in ticks.
 const PLAY_TICKS: u64 = 3_000;

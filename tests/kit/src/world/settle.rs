@@ -109,7 +109,7 @@ fn end_together(world: &mut World) {
     world.bus.weather = Some(Weather { delay_ticks_max: 0, ..CALM });
     world.pass(TIMEOUT_TICKS - TIMEOUT_TICKS / 5);
     assert!(!may_claim(world) || world.observer.endings.is_empty(), "no event is over");
-    let mut order = super::Chance::new(world.setting.chance);
+    let mut order = crate::Chance::new(world.setting.chance);
     // 0: it is there; 1: it has said goodbye; 2: it has read what has come.
     let mut steps = vec![0; world.nodes.len()];
     while let Some(least) = steps.iter().min().filter(|&&least| least < 2).copied() {
@@ -183,17 +183,20 @@ fn may_add_up(world: &World) -> bool {
     !world.observer.has_strangers && world.setting.rules.namespace_clean_delay > passed
 }
 
+/// How many connections a node knows of. One that remembers an event only for members that were not counted knows of none, like
+/// one that has never heard of it: such members leave no trace where they were.
+fn connections(node: &super::Node, name: &str) -> u64 {
+    let namespace = node.meter.find(name).and_then(|id| node.meter.namespaces_from(id).next());
+    namespace.map_or(0, |(_, namespace)| namespace.connections())
+}
+
 /// Every node knows of as many connections, and of none that never were.
 fn check_connections(world: &World) {
     for name in events(world).into_iter().filter(|_| may_add_up(world)) {
         let joined = recorded(world, name).1.connections;
-        let connections = |node: &super::Node| {
-            let (_, namespace) = node.meter.namespaces_from(node.meter.find(name)?).next()?;
-            Some(namespace.connections())
-        };
-        let told: BTreeSet<Option<u64>> = world.nodes.iter().map(connections).collect();
+        let told: BTreeSet<u64> = world.nodes.iter().map(|node| connections(node, name)).collect();
         assert_eq!(told.len(), 1, "connections of {name}: {told:?}, truly {joined}");
-        let told = told.first().copied().flatten().unwrap_or(0);
+        let told = told.first().copied().unwrap_or(0);
         let is_lost = world.observer.has_departures() && told < joined;
         assert!(told == joined || is_lost, "connections of {name}: {told} of {joined}");
     }
@@ -203,8 +206,8 @@ fn check_connections(world: &World) {
 /// there, and on what was the most, if a node that had seen it has not taken it with it.
 fn check_accounts(world: &World, have_all_left: bool) {
     for name in events(world).into_iter().filter(|_| may_add_up(world)) {
-        // Perhaps no node is left that has heard of it.
-        let is_unknown = world.nodes.iter().all(|node| node.meter.find(name).is_none());
+        // Perhaps no node is left that has heard of its members.
+        let is_unknown = world.nodes.iter().all(|node| connections(node, name) == 0);
         if world.observer.has_departures() && is_unknown {
             continue;
         }

@@ -1,0 +1,67 @@
+//! The counters that this node has announced.
+//!
+//! Owns which of its own counters a node answers with. The other nodes answer with those that were announced, so this one
+//! does so too: whichever node answers, a counter that goes up goes up in every answer.
+//!
+//! Invariant: an answer never has lesser counters than an answer, or a datagram, before it.
+
+/// The last counters that left this process.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Announced {
+    counters: Option<Vec<u64>>,
+}
+
+impl Announced {
+    /// Whether counters were announced, and did not say what `says` looks for.
+    pub(in crate::server) fn lacks(&self, says: impl Fn(&[u64]) -> bool) -> bool {
+        self.counters.as_ref().is_some_and(|counters| !says(counters))
+    }
+
+    /// These counters are being announced.
+    pub(in crate::server) fn record(&mut self, counters: Vec<u64>) {
+        self.counters = Some(counters);
+    }
+
+    /// The counters for an answer, `current` being those of this moment. A node that is alone answers with the current ones,
+    /// which then count as announced: should another node come, no counter falls.
+    pub(in crate::server) fn for_answer(&mut self, current: Vec<u64>, is_alone: bool) -> Vec<u64> {
+        if is_alone {
+            self.record(current.clone());
+            return current;
+        }
+        self.counters.clone().unwrap_or(current)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_among_others_answers_with_what_it_has_announced() {
+        let mut announced = Announced::default();
+        assert_eq!(announced.for_answer(vec![1], false), [1], "it has announced nothing");
+        assert_eq!(announced.for_answer(vec![2], false), [2]);
+        announced.record(vec![3]);
+        assert_eq!(announced.for_answer(vec![4], false), [3]);
+    }
+
+    #[test]
+    fn what_a_lone_node_answers_is_announced() {
+        let mut announced = Announced::default();
+        assert_eq!(announced.for_answer(vec![1], true), [1]);
+        assert_eq!(announced.for_answer(vec![2], true), [2]);
+        assert_eq!(announced.for_answer(vec![3], false), [2]);
+    }
+
+    #[test]
+    fn only_counters_that_were_announced_can_lack_something() {
+        let mut announced = Announced::default();
+        let says_one = |counters: &[u64]| counters == [1];
+        assert!(!announced.lacks(says_one));
+        announced.record(vec![0]);
+        assert!(announced.lacks(says_one));
+        announced.record(vec![1]);
+        assert!(!announced.lacks(says_one));
+    }
+}

@@ -1,0 +1,107 @@
+//! The families of metrics.
+//!
+//! Owns the table: an entry is all there is to a family, and a new one goes to the end, under the next number.
+//!
+//! Invariant: the order of the entries is the order of the counters in a datagram, and of the families on the page.
+
+use crate::server::figures::family::Kind::{Counter, Gauge};
+use crate::server::figures::family::Values::{CloseReasons, Listed, Ports};
+use crate::server::figures::family::{Family, Read};
+use crate::server::figures::tally::PushKind;
+
+/// What a stream, or a connection, finds full: the incomplete heads, or what [`NoRoom`](super::tally::NoRoom) names.
+const REFUSED: [&str; 4] = ["heads", "members", "namespaces", "watchers"];
+
+/// The number of the family that tells whether a node drains.
+pub(super) const DRAINING: u16 = 21;
+
+/// The table.
+pub(super) const FAMILIES: [Family; 21] = [
+    Family::gauge(1, "members", "Members that are counted at the node.", |view| view.meter.own_members()),
+    Family::gauge(2, "watchers", "Streams that are told of many namespaces and are not counted.", |view| {
+        view.watcher_count as u64
+    }),
+    Family {
+        number: 3,
+        name: "open_connections",
+        help: "Open connections.",
+        read: Read::Each(Gauge, "port", Ports, |view| view.connections.open.iter().map(|&open| open as u64).collect()),
+    },
+    Family::counter(4, "joins_total", "Streams that were opened.", |view| view.tally.join_count()),
+    Family {
+        number: 5,
+        name: "closed_total",
+        help: "Connections that ended.",
+        read: Read::Each(Counter, "reason", CloseReasons, |view| view.connections.closed.to_vec()),
+    },
+    Family {
+        number: 6,
+        name: "refused_total",
+        help: "Connections that there was no room for.",
+        read: Read::Each(Counter, "reason", Listed(&REFUSED), |view| {
+            [&[view.connections.heads_refused][..], &view.tally.refusal_counts()].concat()
+        }),
+    },
+    Family {
+        number: 7,
+        name: "pushes_total",
+        help: "Counts and messages that members were told.",
+        read: Read::Each(Counter, "kind", Listed(&PushKind::NAMES), |view| view.tally.push_counts().to_vec()),
+    },
+    Family::counter(8, "messages_total", "Messages for namespaces that the node knows.", |view| {
+        view.tally.message_count()
+    }),
+    Family::counter(9, "sent_bytes_total", "Bytes that were written to clients, or kept for them.", |view| {
+        view.tally.sent_bytes()
+    }),
+    Family {
+        number: 10,
+        name: "turn_seconds",
+        help: "How long the turns of the loop were.",
+        read: Read::Durations(|view| view.turns),
+    },
+    Family::gauge(11, "timers", "Timers that are set.", |view| {
+        (view.connections.timer_count + view.meter.timers()) as u64
+    }),
+    Family::gauge(12, "open_fds", "Descriptors that are open.", |view| view.descriptors.open),
+    Family::gauge(13, "max_fds", "Descriptors that may be open.", |view| view.descriptors.max as u64),
+    Family::gauge(14, "namespaces", "Namespaces that the node knows.", |view| view.meter.namespace_count() as u64),
+    Family::gauge(15, "cluster_nodes", "Nodes that the node knows to be there, itself included.", |view| {
+        view.meter.nodes(view.now).count() as u64 + 1
+    }),
+    Family::gauge(16, "cluster_silent_nodes", "Nodes of which it has heard nothing for a while.", |view| {
+        view.meter.nodes(view.now).filter(|node| view.is_silent(node)).count() as u64
+    }),
+    Family::counter(17, "cluster_lost_nodes_total", "Nodes that fell silent and were taken for gone.", |view| {
+        view.meter.lost_nodes()
+    }),
+    Family {
+        number: 18,
+        name: "cluster_datagrams_total",
+        help: "Datagrams between nodes.",
+        read: Read::Each(
+            Counter,
+            "what",
+            Listed(&["sent", "received", "dropped", "overflowed", "send_error"]),
+            |view| {
+                let datagrams = &view.datagrams;
+                let dropped = datagrams.dropped.values().sum();
+                vec![datagrams.sent, datagrams.received, dropped, datagrams.overflowed, datagrams.send_errors]
+            },
+        ),
+    },
+    Family {
+        number: 19,
+        name: "cluster_bytes_total",
+        help: "Bytes of datagrams between nodes.",
+        read: Read::Each(Counter, "what", Listed(&["sent", "received"]), |view| {
+            vec![view.datagrams.bytes_sent, view.datagrams.bytes_received]
+        }),
+    },
+    Family::gauge(20, "start_time_seconds", "When the node started, in seconds since 1970.", |view| {
+        view.started_unix_s
+    }),
+    Family::gauge(DRAINING, "draining", "Whether the node is letting its members go.", |view| {
+        u64::from(view.is_draining)
+    }),
+];

@@ -1,0 +1,122 @@
+//! What this process has done for its members since it started.
+//!
+//! Owns the running counts that belong to no single room, and the enums by which they are told apart. It does not know which
+//! metrics they become, and it never counts down.
+//!
+//! Invariant: an enum's `NAMES` are in the order of its variants, which is the order of the counters.
+
+/// What is being pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum PushKind {
+    /// A count, of which only the latest matters.
+    Count,
+    /// A message, of which each matters.
+    Message,
+}
+
+impl PushKind {
+    /// The names of the kinds in the metrics.
+    pub(in crate::server) const NAMES: [&str; 2] = ["count", "message"];
+}
+
+/// What a stream found full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum NoRoom {
+    /// The process has as many members as it may have.
+    Members,
+    /// The process has as many namespaces as it may have, and the stream asked for another.
+    Namespaces,
+    /// The process has as many watchers, or as many of their patterns, as it may have.
+    Watchers,
+}
+
+impl NoRoom {
+    /// The names of the reasons in the metrics.
+    pub(in crate::server) const NAMES: [&str; 3] = ["members", "namespaces", "watchers"];
+}
+
+/// Running counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::server) struct Tally {
+    joins: u64,
+    refusals: [u64; NoRoom::NAMES.len()],
+    pushes: [u64; PushKind::NAMES.len()],
+    messages: u64,
+    sent_bytes: u64,
+}
+
+impl Tally {
+    /// Counts a stream that was opened.
+    pub(in crate::server) fn record_join(&mut self) {
+        self.joins += 1;
+    }
+
+    /// Counts a stream for which there was no room.
+    pub(in crate::server) fn record_refusal(&mut self, reason: NoRoom) {
+        self.refusals[reason as usize] += 1;
+    }
+
+    /// Counts a push to one member, of this many bytes.
+    pub(in crate::server) fn record_push(&mut self, kind: PushKind, bytes: usize) {
+        self.pushes[kind as usize] += 1;
+        self.record_sent(bytes);
+    }
+
+    /// Counts a message for a namespace that the node knows.
+    pub(in crate::server) fn record_message(&mut self) {
+        self.messages += 1;
+    }
+
+    /// Counts bytes that were written to a client, or kept for it.
+    pub(in crate::server) fn record_sent(&mut self, bytes: usize) {
+        self.sent_bytes += bytes as u64;
+    }
+
+    /// The number of streams that were opened.
+    pub(in crate::server) fn join_count(&self) -> u64 {
+        self.joins
+    }
+
+    /// The number of streams for which there was no room, by reason.
+    pub(in crate::server) fn refusal_counts(&self) -> [u64; NoRoom::NAMES.len()] {
+        self.refusals
+    }
+
+    /// The number of pushes, by kind.
+    pub(in crate::server) fn push_counts(&self) -> [u64; PushKind::NAMES.len()] {
+        self.pushes
+    }
+
+    /// The number of messages.
+    pub(in crate::server) fn message_count(&self) -> u64 {
+        self.messages
+    }
+
+    /// The number of bytes.
+    pub(in crate::server) fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_record_is_in_the_place_of_its_name() {
+        let mut tally = Tally::default();
+        tally.record_join();
+        tally.record_message();
+        for (reason, name) in [NoRoom::Members, NoRoom::Namespaces, NoRoom::Watchers].into_iter().zip(NoRoom::NAMES) {
+            assert_eq!(format!("{reason:?}").to_lowercase(), name);
+            (0..=reason as usize).for_each(|_| tally.record_refusal(reason));
+        }
+        for (kind, name) in [PushKind::Count, PushKind::Message].into_iter().zip(PushKind::NAMES) {
+            assert_eq!(format!("{kind:?}").to_lowercase(), name);
+            (0..=kind as usize).for_each(|_| tally.record_push(kind, 10));
+        }
+        tally.record_sent(5);
+        assert_eq!((tally.join_count(), tally.message_count(), tally.sent_bytes()), (1, 1, 35));
+        assert_eq!((tally.refusal_counts(), tally.push_counts()), ([1, 2, 3], [1, 2]));
+    }
+}

@@ -1,0 +1,92 @@
+//! The process at one moment, as its figures see it.
+//!
+//! Owns the list of what figures may read. The rooms above fill it with borrows of what they count, so that no figure knows
+//! a connection, a listener or a socket.
+//!
+//! Invariant: numbers by port, and by reason, are in the order of the names that [`Labels`] has for them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::collections::histogram::Histogram;
+use crate::collections::tick::Now;
+use crate::meter::{Meter, NodeFigures};
+use crate::server::figures::tally::Tally;
+
+/// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
+const SILENT_PART: u32 = 3;
+
+/// All that figures are made of.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct View<'a> {
+    pub(in crate::server) now: Now,
+    pub(in crate::server) meter: &'a Meter,
+    pub(in crate::server) tally: &'a Tally,
+    pub(in crate::server) connections: Connections<'a>,
+    pub(in crate::server) datagrams: Datagrams<'a>,
+    pub(in crate::server) descriptors: Descriptors,
+    /// The turns of the loop, in microseconds.
+    pub(in crate::server) turns: &'a Histogram,
+    /// The port where members join.
+    pub(in crate::server) audience_port: u16,
+    /// Streams that watch many namespaces.
+    pub(in crate::server) watcher_count: usize,
+    /// The time after which another node counts as gone.
+    pub(in crate::server) node_timeout: Duration,
+    pub(in crate::server) started_unix_s: u64,
+    pub(in crate::server) is_draining: bool,
+}
+
+/// The connections, by the numbers that their table keeps.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Connections<'a> {
+    /// The open ones, by port.
+    pub(in crate::server) open: &'a [usize],
+    /// The ones that were freed, by reason.
+    pub(in crate::server) closed: &'a [u64],
+    /// The ones that were refused because too many heads were incomplete.
+    pub(in crate::server) heads_refused: u64,
+    pub(in crate::server) timer_count: usize,
+}
+
+/// The datagrams between this node and the others.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Datagrams<'a> {
+    pub(in crate::server) sent: u64,
+    pub(in crate::server) bytes_sent: u64,
+    pub(in crate::server) send_errors: u64,
+    pub(in crate::server) received: u64,
+    pub(in crate::server) bytes_received: u64,
+    /// The datagrams that were received and not used, by the reason's name.
+    pub(in crate::server) dropped: &'a BTreeMap<&'static str, u64>,
+    /// The datagrams that did not fit into the receive buffers.
+    pub(in crate::server) overflowed: u64,
+}
+
+/// The descriptors of this process.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Descriptors {
+    pub(in crate::server) open: u64,
+    pub(in crate::server) max: usize,
+}
+
+/// The names that a room above has for what it counts, in the order of its counts.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Labels {
+    pub(in crate::server) ports: &'static [&'static str],
+    pub(in crate::server) close_reasons: &'static [&'static str],
+}
+
+impl Connections<'_> {
+    /// The number of open connections.
+    pub(in crate::server) fn open_count(&self) -> usize {
+        self.open.iter().sum()
+    }
+}
+
+impl View<'_> {
+    /// Whether the last datagram of another node is older than several of its heartbeats.
+    pub(in crate::server) fn is_silent(&self, node: &NodeFigures) -> bool {
+        Duration::from_millis(node.silent_ms) > self.node_timeout / SILENT_PART
+    }
+}

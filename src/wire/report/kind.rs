@@ -1,0 +1,17 @@
+//! The bytes that say what follows in a datagram.
+//!
+//! Owns their numbers. It does not know what follows.
+//!
+//! Invariant: a number stands for one thing for ever.
+
+pub(super) const ALIVE: u8 = 1;
+pub(super) const ASK: u8 = 2;
+pub(super) const REPORT: u8 = 3;
+pub(super) const GRAVES: u8 = 4;
+pub(super) const MESSAGE: u8 = 5;
+pub(super) const CLAIMED: u8 = 6;
+pub(super) const GIVEN_UP: u8 = 7;
+pub(super) const BYE: u8 = 8;
+pub(super) const COUNTERS: u8 = 9;
+pub(super) const ITEM_COUNT: u8 = 1;
+pub(super) const ITEM_CLAIM: u8 = 2;

@@ -1,0 +1,150 @@
+//! Members with a uuid, and members that are counted later (`--increment-delay`).
+
+use super::stream::prompt;
+use audience_kit::*;
+
+#[test]
+fn the_newest_join_with_a_uuid_ends_the_one_before_with_a_farewell() {
+    let daemon = prompt(&["--enable-uuid"]);
+    let mut current = member(&daemon, "/ns/uuid").0;
+    for _ in 0..3 {
+        let (next, count) = member(&daemon, "/ns/uuid");
+        assert_eq!(count, 1, "the one it supersedes is not in its first count");
+        current.expect(&Event::Farewell);
+        current.expect_closed();
+        current = next;
+    }
+    assert_eq!(daemon.stat("ns", "members"), Some(1));
+    assert_eq!(daemon.stat("ns", "connections"), Some(4));
+    current.expect_silence(ms(300));
+}
+
+#[test]
+fn a_request_for_a_uuid_that_asks_for_no_stream_ends_it() {
+    let daemon = prompt(&["--enable-uuid"]);
+    for method in ["GET", "POST"] {
+        let (mut stream, _) = member(&daemon, "/ns/leaver");
+        let (mut other, _) = member(&daemon, "/ns/stayer");
+        stream.expect_count(2);
+        let leave = request(method, "/ns/leaver", "Host: h\r\nContent-Length: 0\r\n");
+        exchange(daemon.audience(), leave).expect_empty();
+        stream.wait_farewell();
+        daemon.wait_members("ns", 1);
+        other.expect_count(1);
+        drop(other);
+        daemon.wait_members("ns", 0);
+    }
+    // Again, with nobody there: not below zero.
+    get(daemon.audience(), "/ns/leaver").expect_empty();
+    get(daemon.audience(), "/unknown/leaver").expect_empty();
+    assert_eq!(daemon.stat("ns", "members"), Some(0));
+    assert_eq!(daemon.namespaces(), ["ns"]);
+}
+
+#[test]
+fn options_and_head_for_a_uuid_end_nothing() {
+    let daemon = prompt(&["--enable-uuid"]);
+    let (mut stream, _) = member(&daemon, "/ns/uuid");
+    for method in ["OPTIONS", "HEAD"] {
+        exchange(daemon.audience(), request(method, "/ns/uuid", &format!("Host: h\r\n{ACCEPT}")));
+    }
+    stream.expect_silence(ms(200));
+}
+
+#[test]
+fn a_uuid_belongs_to_its_namespace_and_no_uuid_is_none() {
+    let daemon = prompt(&["--enable-uuid"]);
+    let mut streams =
+        ["/one/same", "/two/same", "/one/other", "/one", "/one", "/two/SAME"].map(|target| member(&daemon, target).0);
+    assert_eq!(daemon.stat("one", "members"), Some(4));
+    assert_eq!(daemon.stat("two", "members"), Some(2));
+    get(daemon.audience(), "/one").expect_empty();
+    get(daemon.audience(), "/one/nobody").expect_empty();
+    assert_eq!(daemon.stat("one", "members"), Some(4));
+    for stream in &mut streams {
+        let end = std::iter::from_fn(|| stream.next(ms(1))).find(|event| !matches!(event, Event::Count(_)));
+        assert_eq!(end, None);
+    }
+}
+
+#[test]
+fn without_enable_uuid_what_follows_the_namespace_is_ignored() {
+    let daemon = prompt(&[]);
+    let (mut first, _) = member(&daemon, "/ns/uuid");
+    let (second, count) = member(&daemon, "/ns/uuid");
+    assert_eq!(count, 2);
+    get(daemon.audience(), "/ns/uuid").expect_empty();
+    first.expect_count(2);
+    first.expect_silence(ms(200));
+    assert_eq!(daemon.stat("ns", "members"), Some(2));
+    drop(second);
+}
+
+#[test]
+fn a_join_that_was_told_farewell_gets_204_and_supersedes_nobody() {
+    let daemon = prompt(&["--enable-uuid"]);
+    let (mut stream, _) = member(&daemon, "/ns/uuid");
+    let again = join_request("/ns/uuid", "Last-Event-ID: farewell\r\n");
+    let reply = exchange(daemon.audience(), again);
+    assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{reply:?}");
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"), "{reply:?}");
+    stream.expect_silence(ms(200));
+    assert_eq!(daemon.stat("ns", "connections"), Some(1));
+
+    let other = join_request("/ns/other", "Last-Event-ID: 12\r\n");
+    let mut joined = Stream::open(daemon.audience(), other);
+    joined.expect_count(2);
+}
+
+// ---------------------------------------------------------------------------------------------
+// --increment-delay
+// ---------------------------------------------------------------------------------------------
+
+#[test]
+fn a_member_hears_counts_at_once_and_is_counted_after_the_increment_delay() {
+    let delay = ms(700);
+    let daemon = prompt(&["--increment-delay", "0.7"]);
+    let before = now();
+    let mut first = Stream::join(daemon.audience(), "/patient");
+    // The total is 0, which is never told.
+    first.expect_count(1);
+    let since = before.elapsed();
+    assert!(since + TICK >= delay, "counted after {since:?}");
+    assert_eq!(daemon.stat("patient", "connections"), Some(1));
+
+    let before = now();
+    let (mut second, count) = member(&daemon, "/patient");
+    assert_eq!(count, 1, "the first count of who is not yet counted");
+    first.expect_count(2);
+    let since = before.elapsed();
+    assert!(since + TICK >= delay, "counted after {since:?}");
+    second.expect_count(2);
+}
+
+#[test]
+fn who_leaves_before_the_increment_delay_leaves_no_trace() {
+    let daemon = prompt(&["--increment-delay", "0.4"]);
+    let (mut stays, count) = member(&daemon, "/trace");
+    assert_eq!(count, 1);
+    let (gone, _) = member(&daemon, "/trace");
+    let waiting = Stream::join(daemon.audience(), "/nobody");
+    drop((gone, waiting));
+    stays.expect_silence(ms(700));
+    assert_eq!(daemon.stat("trace", "members"), Some(1));
+    assert_eq!(daemon.stat("trace", "connections"), Some(1));
+    assert_eq!(daemon.namespaces(), ["trace"]);
+}
+
+#[test]
+fn a_message_reaches_a_member_that_is_not_yet_counted() {
+    let daemon = prompt(&["--increment-delay", "600"]);
+    let mut streams = [0, 1].map(|_| Stream::join(daemon.audience(), "/waiting"));
+    for stream in &mut streams {
+        assert!(matches!(stream.next(SOON), Some(Event::Retry(_))));
+        stream.expect_silence(ms(100));
+    }
+    daemon.notify("/waiting/news/early");
+    for stream in &mut streams {
+        stream.expect(&Event::Message("news=early".to_owned()));
+    }
+}

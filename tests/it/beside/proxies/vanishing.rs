@@ -1,0 +1,94 @@
+//! Visitors behind a proxy whose machine vanishes without a word.
+
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use super::proxy::*;
+use audience_kit::*;
+
+/// A count is repeated every second, so something is always on its way to who vanished.
+const REPEATED: [&str; 4] = ["--notify-max-delay", "1", "--notify-min-delay", "1"];
+
+/// How long the proxy under test is to bear it: see each test.
+const PATIENCE: Duration = ms(3000);
+
+/// A second until the count, another if it was told just before, and what a busy machine takes.
+const SLACK: Duration = ms(2000 + 2500);
+
+/// The daemon and the proxy under test at host 0, those who vanish at host 1, and a proxy that bears it longer at host 2.
+struct Vanishing {
+    network: Network,
+    node: Node,
+    _proxies: [Proxy; 2],
+    crowds: Vec<Child>,
+}
+
+/// How many vanish behind each proxy: so many over one HTTP/2 connection, and so many over HTTP/1.1.
+const SHARED: u64 = 3;
+const APART: u64 = 2;
+
+impl Vanishing {
+    #[track_caller]
+    fn set(kind: Kind, impatient: &[Edit], patient: &[Edit]) -> Option<Self> {
+        let network = Network::build()?;
+        let trusted = [0, 2].map(address).join(",");
+        let node = Node::start(&network, 0, &[&REPEATED[..], &["--trust-proxy", &trusted]].concat());
+        let daemon = SocketAddr::new(address(0).parse().unwrap(), node.daemon.audience().port());
+        let proxies = [(0, impatient), (2, patient)].map(|(host, edits)| {
+            let at = SocketAddr::new(address(host).parse().unwrap(), 443);
+            let inside = |program: &str| command_in(&network.hosts[host], program);
+            let proxy = Proxy::spawn(kind, at, daemon, edits, inside);
+            let curl = ["netns", "exec", &network.hosts[host], "curl", "--silent", "--insecure", "--max-time", "5"];
+            wait_until("the proxy to listen", || output("ip", &[&curl[..], &[&proxy.url("/")]].concat()).is_ok());
+            proxy
+        });
+        let mut crowds = Vec::new();
+        for proxy in &proxies {
+            for (count, version) in [(SHARED, "--http2"), (APART, "--http1.1")] {
+                let mut curl = command_in(&network.hosts[1], "curl");
+                curl.args(["--silent", "--insecure", "--parallel", version, "--header", "Accept: text/event-stream"]);
+                curl.args(["--output", "/dev/null", &proxy.url(&format!("/ns?[1-{count}]"))]);
+                curl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                crowds.push(curl.spawn().unwrap());
+            }
+        }
+        let scene = Vanishing { network, node, _proxies: proxies, crowds };
+        wait_until("everybody", || scene.node.stat("members") == 2 * (SHARED + APART));
+        Some(scene)
+    }
+
+    /// Pulls the cable: those behind the proxy under test are counted out in time, and the others are not.
+    #[track_caller]
+    fn pull(&self) {
+        self.network.set_cable(1, "down");
+        let begun = now();
+        wait_until("that half of them is counted out", || self.node.stat("members") == SHARED + APART);
+        assert!(now() - begun < PATIENCE + SLACK, "{:?}", now() - begun);
+    }
+}
+
+impl Drop for Vanishing {
+    fn drop(&mut self) {
+        for curl in &mut self.crowds {
+            let _ = curl.kill();
+            curl.wait().unwrap();
+        }
+    }
+}
+
+#[test]
+fn haproxy_lets_go_of_who_vanished_after_its_user_timeout() {
+    let (impatient, patient) = (("tcp-ut 30s", "tcp-ut 3s"), (" tcp-ut 30s", ""));
+    let Some(scene) = Vanishing::set(Kind::Haproxy, &[impatient], &[patient]) else { return };
+    scene.pull();
+}
+
+#[test]
+fn nginx_lets_go_of_who_vanished_when_the_kernel_stops_asking() {
+    let Some(scene) = Vanishing::set(Kind::Nginx, &[], &[]) else { return };
+    // What is on its way is sent again after 0.2, 0.6, 1.4 and 3 s. Two retransmissions stand for 1.4 s, counted from the
+    // first one, so it is given up after 3 s.
+    run("ip", &["netns", "exec", &scene.network.hosts[0], "sh", "-c", "echo 2 >/proc/sys/net/ipv4/tcp_retries2"]);
+    scene.pull();
+}

@@ -1,0 +1,77 @@
+//! Of one uuid exactly one member stays, whichever process each claim comes to.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+
+use super::siblings::*;
+use audience_kit::*;
+
+/// Some wait to ask until others have been connected, which takes a while on a busy machine.
+const UUIDS: [&str; 7] = ["--enable-uuid", "--head-timeout", "60", BRISK[0], BRISK[1], BRISK[2], BRISK[3]];
+
+#[test]
+fn of_one_uuid_the_newest_stays_whichever_process_it_is_at() {
+    let daemons = audience::<2>(&UUIDS);
+    let mut latest = join_at(&daemons[0], "/ns/me").0;
+    let mut other = join_at(&daemons[1], "/ns/you").0;
+    for turn in 1..6 {
+        let mut newer = join_at(&daemons[turn % 2], "/ns/me").0;
+        latest.wait_farewell();
+        wait_totals(&daemons, "ns", 2);
+        assert!(stays(&mut newer));
+        latest = newer;
+    }
+    assert!(stays(&mut other));
+}
+
+#[test]
+fn of_claims_at_the_same_time_exactly_one_stays() {
+    let daemons = audience::<2>(&UUIDS);
+    for round in 0..5 {
+        let target = format!("/ns{round}/me");
+        let mut sockets: Vec<TcpStream> = (0..6).map(|turn| connect_to(&daemons[turn % 2])).collect();
+        for socket in &mut sockets {
+            socket.write_all(join_request(&target, "").as_bytes()).unwrap();
+        }
+        let mut streams: Vec<Stream> = sockets.into_iter().map(Stream::over).collect();
+        wait_totals(&daemons, &format!("ns{round}"), 1);
+        let mut gone = 0;
+        wait_until("that all but one are sent away", || {
+            let before = streams.len();
+            streams.retain_mut(stays);
+            gone += before - streams.len();
+            gone >= 5
+        });
+        assert_eq!(streams.len(), 1, "none stayed");
+        assert!(stays(&mut streams[0]));
+        wait_totals(&daemons, &format!("ns{round}"), 1);
+    }
+}
+
+#[test]
+fn a_page_may_leave_at_another_process() {
+    let daemons = audience::<2>(&UUIDS);
+    let mut stream = join_at(&daemons[0], "/ns/me").0;
+    wait_totals(&daemons, "ns", 1);
+    let mut socket = connect_to(&daemons[1]);
+    socket.write_all(request("POST", "/ns/me", "Host: audience.test\r\n").as_bytes()).unwrap();
+    assert!(read_to_end(&mut socket).starts_with(b"HTTP/1.1 200 "));
+    stream.wait_farewell();
+    wait_totals(&daemons, "ns", 0);
+}
+
+/// Whether a member has not been sent away, by what it has heard until now.
+#[track_caller]
+fn stays(stream: &mut Stream) -> bool {
+    while let Some(event) = stream.next_event(ms(1)) {
+        match event {
+            Event::Count(_) => {}
+            Event::Farewell => {
+                stream.expect_closed();
+                return false;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    true
+}

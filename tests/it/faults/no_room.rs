@@ -1,0 +1,123 @@
+//! A full process turns joins away so that they come back, serves the others, and does not spin.
+
+use super::guests::QUIET;
+use audience_kit::*;
+
+const LIMIT: &str = "ulimit -n 64";
+
+/// Joins until one is turned away; those who got in, and the retry that the other was given.
+#[track_caller]
+fn fill(daemon: &Daemon, target: &str) -> (Vec<Stream>, u64) {
+    let mut inside = Vec::new();
+    while inside.len() < 64 {
+        match try_join(daemon, target) {
+            Ok(stream) => inside.push(stream),
+            Err(retry) => return (inside, retry),
+        }
+    }
+    panic!("64 members with 64 descriptors");
+}
+
+/// A member, or the retry of one who was turned away.
+#[track_caller]
+fn try_join(daemon: &Daemon, target: &str) -> Result<Stream, u64> {
+    let mut stream = Stream::join(daemon.audience(), target);
+    let Some(Event::Retry(retry)) = stream.next(SOON) else {
+        panic!("no retry first");
+    };
+    match stream.next(SOON) {
+        Some(Event::Count(_)) => Ok(stream),
+        Some(Event::Closed) => Err(retry),
+        other => panic!("neither in nor turned away: {other:?}"),
+    }
+}
+
+#[test]
+fn joins_past_the_room_are_told_to_come_back_later_and_are_not_counted() {
+    let daemon = Daemon::start_after(LIMIT, &QUIET);
+    let (mut inside, retry) = fill(&daemon, "/full");
+    let mut retries = vec![retry];
+    for _ in 0..7 {
+        retries.extend(try_join(&daemon, "/full").err());
+    }
+    assert_eq!(retries.len(), 8, "somebody got in");
+    assert!(retries.iter().all(|retry| (30_000..=60_000).contains(retry)), "{retries:?}");
+    assert!(retries.iter().any(|other| *other != retry), "not at random: {retries:?}");
+
+    let count = u64::try_from(inside.len()).unwrap();
+    assert_eq!(daemon.stat("full", "members"), Some(count));
+    assert_eq!(daemon.stat("full", "connections"), Some(count));
+    daemon.notify("/full/news/on").expect_empty();
+    for stream in &mut inside {
+        stream.expect(&Event::Message("news=on".to_owned()));
+    }
+}
+
+#[test]
+fn without_room_other_requests_get_503_and_when_to_retry() {
+    let daemon = Daemon::start_after(LIMIT, &QUIET);
+    let (inside, _) = fill(&daemon, "/full");
+    for target in ["/", "/client/audience.js", "/full"] {
+        let reply = get(daemon.audience(), target);
+        assert_eq!(reply.status, 503, "{reply:?}");
+        let seconds = reply.header("Retry-After").and_then(|value| value.parse::<u64>().ok());
+        assert!(seconds > Some(0), "{reply:?}");
+        assert_eq!(reply.header("Connection"), Some("close"), "{reply:?}");
+    }
+    drop(inside);
+    wait_until("room", || get(daemon.audience(), "/").status == 200);
+}
+
+#[test]
+fn joins_resume_when_there_is_room_again() {
+    let daemon = Daemon::start_after(LIMIT, &QUIET);
+    for _ in 0..3 {
+        let (mut inside, _) = fill(&daemon, "/room");
+        let count = u64::try_from(inside.len()).unwrap();
+        inside.pop();
+        daemon.wait_members("room", count - 1);
+        inside.push(wait_for("a free place", || try_join(&daemon, "/room").ok()));
+        assert_eq!(daemon.stat("room", "members"), Some(count));
+        drop(inside);
+        daemon.wait_members("room", 0);
+    }
+}
+
+#[test]
+fn a_full_daemon_serves_on_and_does_not_spin() {
+    let daemon = Daemon::start_after(LIMIT, &[&QUIET[..], &["--head-timeout", "600"]].concat());
+    let mut inside = members(&daemon, "/busy", 5);
+    // More connections that say nothing than there are descriptors; some stay in the kernel's queue.
+    let silent = (0..100).map(|_| connect(daemon.audience())).collect::<Vec<_>>();
+    let mut taken = 0;
+    wait_until("it has taken in all that it will", || {
+        inside[0].expect_silence(ms(150));
+        std::mem::replace(&mut taken, descriptors(daemon.pid()).len()) == descriptors(daemon.pid()).len()
+    });
+    assert!((30..=64).contains(&taken), "{taken} descriptors of 64");
+
+    let before = cpu_ticks(daemon.pid());
+    inside[0].expect_silence(ms(800));
+    let spent = cpu_ticks(daemon.pid()) - before;
+    // A hundred ticks are one second of one processor.
+    assert!(spent < 20, "{spent} ticks in 800 ms");
+
+    daemon.notify("/busy/news/on").expect_empty();
+    for stream in &mut inside {
+        stream.expect(&Event::Message("news=on".to_owned()));
+    }
+    assert_eq!(daemon.stat("busy", "members"), Some(5));
+    drop(silent);
+    wait_until("room", || try_join(&daemon, "/busy").is_ok());
+}
+
+#[test]
+fn silent_clients_of_the_public_ports_do_not_keep_the_operator_out() {
+    let daemon = Daemon::start(&[&QUIET[..], &["--head-timeout", "600"]].concat());
+    let mut stream = member(&daemon, "/ns").0;
+    let silent = [daemon.demo(), daemon.audience()].map(|port| [(); 50].map(|()| connect(port)));
+    assert_eq!(daemon.stat("ns", "members"), Some(1));
+    daemon.notify("/ns/news/on").expect_empty();
+    stream.expect(&Event::Message("news=on".to_owned()));
+    drop(silent);
+}

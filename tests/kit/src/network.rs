@@ -1,0 +1,116 @@
+//! Three hosts with an address each, joined by a switch.
+//!
+//! The hosts are network namespaces and the switch is a bridge in a fourth; nothing outside of these four is touched, and
+//! they go with the test, whatever its end. A machine makes namespaces for root alone, with iproute2; where it makes none, or
+//! lacks nftables or curl, the test is left out by its name.
+
+mod node;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::{output, run, skip, wait_until};
+
+pub use node::{Crowd, Node};
+
+/// Three hosts at one switch. All that there is of it is gone when this value is dropped.
+pub struct Network {
+    /// The names of the namespaces that are the hosts.
+    pub hosts: [String; Network::HOSTS],
+    switch: String,
+}
+
+impl Network {
+    /// How many hosts there are.
+    pub const HOSTS: usize = 3;
+
+    /// Builds it, or says why the test is left out.
+    pub fn build() -> Option<Self> {
+        static BUILT: AtomicU32 = AtomicU32::new(0);
+        let prefix = format!("audience-{}-{}", std::process::id(), BUILT.fetch_add(1, Ordering::Relaxed));
+        let network = Network {
+            hosts: std::array::from_fn(|host| format!("{prefix}-host{host}")),
+            switch: format!("{prefix}-switch"),
+        };
+        let missing = ["nft", "curl"].into_iter().find(|tool| output(tool, &["--version"]).is_err());
+        let obstacle = match missing {
+            Some(tool) => Err(format!("there is no {tool}")),
+            None => output("ip", &["netns", "add", &network.switch]),
+        };
+        if let Err(why) = obstacle {
+            skip(&why);
+            return None;
+        }
+        run("ip", &["-n", &network.switch, "link", "add", "bridge", "type", "bridge", "mcast_snooping", "0"]);
+        run("ip", &["-n", &network.switch, "link", "set", "bridge", "up"]);
+        for host in 0..Network::HOSTS {
+            network.add_host(host);
+        }
+        Some(network)
+    }
+
+    fn add_host(&self, host: usize) {
+        let (name, switch, cable) = (&*self.hosts[host], &*self.switch, &*cable(host));
+        run("ip", &["netns", "add", name]);
+        let interface = ["link", "add", "eth0", "netns", name, "type", "veth"];
+        run("ip", &[&["-n", switch], &interface[..], &["peer", "name", cable]].concat());
+        run("ip", &["-n", switch, "link", "set", cable, "master", "bridge", "up"]);
+        run("ip", &["-n", name, "address", "add", &format!("{}/24", address(host)), "dev", "eth0"]);
+        for interface in ["lo", "eth0"] {
+            run("ip", &["-n", name, "link", "set", interface, "up"]);
+        }
+        // A cable takes a moment to carry.
+        wait_until("the network", || {
+            let shown = run("ip", &["-n", switch, "link", "show", cable]);
+            shown.contains("state UP")
+        });
+    }
+
+    /// Pulls the cable of a host, or puts it in again.
+    pub fn set_cable(&self, host: usize, state: &str) {
+        run("ip", &["-n", &self.switch, "link", "set", &cable(host), state]);
+    }
+
+    /// From now on every host loses a quarter of the datagrams that are for it, those over loopback too.
+    pub fn lose_a_quarter(&self) {
+        let rules = "add table inet loss; \
+            add chain inet loss input { type filter hook input priority 0; }; \
+            add rule inet loss input meta l4proto udp numgen random mod 100 < 25 counter drop";
+        for host in &self.hosts {
+            run("ip", &["netns", "exec", host, "nft", rules]);
+        }
+    }
+
+    /// How many datagrams were lost at a host.
+    pub fn lost(&self, host: usize) -> u64 {
+        let rules = run("ip", &["netns", "exec", &self.hosts[host], "nft", "list", "chain", "inet", "loss", "input"]);
+        let counter = rules.split_once("counter packets ").unwrap().1;
+        counter.split(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for name in self.hosts.iter().chain([&self.switch]) {
+            // One that was not made yet is not there to be deleted.
+            let _ = output("ip", &["netns", "delete", name]);
+        }
+    }
+}
+
+/// The address of a host in its network.
+pub fn address(host: usize) -> String {
+    format!("10.77.13.{}", host + 1)
+}
+
+/// What a host's cable is called at the switch.
+fn cable(host: usize) -> String {
+    format!("cable{host}")
+}
+
+/// A command within a host.
+pub fn command_in(host: &str, program: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", host, program]);
+    command
+}
