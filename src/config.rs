@@ -22,7 +22,7 @@ mod key;
 mod limits;
 mod networks;
 mod notification;
-mod usage;
+pub mod usage;
 mod watching;
 
 use std::ffi::OsString;
@@ -38,7 +38,6 @@ pub use key::KeySource;
 pub use limits::Limits;
 pub use networks::Networks;
 pub use notification::NotificationConfig;
-pub use usage::USAGE;
 pub use watching::WatchConfig;
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
@@ -58,7 +57,9 @@ const TORTURE_VARIABLE: &str = "AUDIENCE_METER_TORTURE";
 pub enum Command {
     /// Serve.
     Run(Box<Config>),
-    /// Print the usage text.
+    /// Print the common options (`-h`).
+    ShortHelp,
+    /// Print all options (`--help`).
     Help,
     /// Print the version.
     Version,
@@ -163,8 +164,11 @@ impl std::error::Error for UsageError {}
 /// The first thing that is wrong, as a line for a person.
 pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Result<Command, UsageError> {
     let mut options = Options { args: pico_args::Arguments::from_vec(args), env };
-    if options.args.contains(["-h", "--help"]) {
+    if options.args.contains("--help") {
         return Ok(Command::Help);
+    }
+    if options.args.contains("-h") {
+        return Ok(Command::ShortHelp);
     }
     if options.args.contains(["-V", "--version"]) {
         return Ok(Command::Version);
@@ -318,7 +322,7 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         let Some(first) = left.first() else { return Ok(()) };
         let text = first.to_string_lossy();
         let name = text.split('=').next().unwrap_or(&text);
-        Err(UsageError(if is_option(name) {
+        Err(UsageError(if usage::is_option(name) {
             format!("{name} was given already, or without its value; see --help")
         } else if name.starts_with('-') && name.len() > 1 {
             format!("{name} is not an option; see --help")
@@ -331,11 +335,6 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
 /// What is wrong with what was given under this name.
 fn refused(source: &str, text: &str, problem: &str) -> UsageError {
     UsageError(format!("{source} {text:?} {problem}"))
-}
-
-/// Whether the usage text lists this name.
-fn is_option(name: &str) -> bool {
-    name.starts_with('-') && USAGE.split([' ', ',', '\n']).any(|word| word == name)
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -524,6 +523,8 @@ mod tests {
     #[test]
     fn an_option_is_read_before_it_is_asked_for_help() {
         assert!(matches!(parse_line("--port abc --help", &[]), Ok(Command::Help)));
+        assert!(matches!(parse_line("-h", &[]), Ok(Command::ShortHelp)));
+        assert!(matches!(parse_line("-h --help", &[]), Ok(Command::Help)));
         assert!(matches!(parse_line("-V", &[]), Ok(Command::Version)));
     }
 

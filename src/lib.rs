@@ -1,8 +1,13 @@
-//! Audience Meter: a daemon that tells, truthfully and at once, how many people are at a live event.
+//! Audience Meter counts the people at a live event and shows the number in their page, exactly and at once.
 //!
-//! A page opens an event stream to `http://server/<namespace>`; whoever has one open is a member of that namespace, and
-//! all members are told how many they are. This page is the architecture: where things are, what they may know of each
-//! other, and what never happens.
+//! This is a program. Install it with `cargo install --locked --path .` in a clone of the repository, run it with
+//! `audience-meter --port 8000`, and open <http://localhost:8080/test> in two browser windows. `audience-meter -h` prints
+//! the common options. The [manual] is how to use it, page by page: [in a page](manual::pages), [behind a
+//! proxy](manual::proxies), [monitoring](manual::monitoring), [operating](manual::operating), [several
+//! hosts](manual::cluster), [limits](manual::limits), [under fault](manual::faults), [changes](manual::changes).
+//!
+//! The library is the inside of the program and promises no stable API. The rest of this page is its architecture: where
+//! things are, what they may know of each other, and what never happens.
 //!
 //! # Bird's eye
 //!
@@ -11,11 +16,14 @@
 //!
 //! | floor | folder | what it is | what it never names |
 //! |---|---|---|---|
-//! | 4 | [`server`] | joins the floors: turn, connections, routes, fan-out, side ports | |
+//! | 4 | [`server`] | joins the floors: turn, ports, connections, answers, bus | |
 //! | 3 | [`reactor`] | the kernel and the clock | namespaces, members, HTTP |
 //! | 2 | [`wire`] | bytes to values and back | sockets, time, the audience |
-//! | 1 | [`meter`] | the audience: who is where, whom to tell what, when | sockets, bytes, a clock |
-//! | 0 | [`collections`] | slab, index list, timer wheel, ticks | everything else |
+//! | 1 | [`meter`] | the audience: members of each event, and when to push their count | sockets, bytes, a clock |
+//! | 0 | [`collections`] | keys, slab, index list, timer wheel, ticks | everything else |
+//!
+//! Imports inside a floor run one way, too. The head of `server` and of [`meter`] says which, and no files import each other
+//! in a circle.
 //!
 //! Beside the floors:
 //!
@@ -25,6 +33,7 @@
 //! | [`supervisor`] | looks after several such processes (`-w`) |
 //! | [`log`] | the only place that prints |
 //! | [`reports`] | the only place that writes to a file |
+//! | [`manual`] | how to use the daemon, page by page |
 //!
 //! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
 //! the very code that runs in the daemon.
@@ -32,84 +41,96 @@
 //! # One turn
 //!
 //! `wait -> dispatch -> expire -> push -> reap` (`server::turn`). The clock is read after the wait, and that moment is the
-//! turn's: it is passed down, and a second reading at the end only tells how long the turn was. Deadlines round up to ticks
-//! of 10 ms and now rounds down, so nothing fires early. Every loop within a turn has a budget, a named constant whose
-//! comment carries its arithmetic: accepts, reads, events, pushes. Together they stay below 5 ms, and tables grow in small
-//! steps ([`collections::slab`], [`collections::shards`]), so nobody waits for somebody else's crowd. How long the turns
-//! were is in the stats.
+//! turn's: it is passed down. A second reading at the end measures how long the turn was, for `/process`. Deadlines round up
+//! to ticks of 10 ms and now rounds down, so nothing fires early.
 //!
-//! # The path of a request
+//! Every loop within a turn has a budget, a named constant whose comment carries its arithmetic: accepts, reads, events,
+//! pushes. Together they stay below 5 ms, and tables grow in small steps ([`collections::slab`], [`collections::shards`]), so
+//! no client waits for a crowd elsewhere.
 //!
-//! [`reactor::Reactor::wait`] says that a listener is ready; `accept4`; the connection is read at once, for a browser's
-//! head is usually there already. [`wire::session::Session::feed`] parses a head that came whole, and looks for the end of
-//! one that comes in pieces; `Route::of` says what it asks for; [`meter::Meter::join`] counts the member in and returns the
-//! total. (Whether there is room for it, for whom it connects and how many of that address are counted, is asked on the
-//! way: `server::room`, `server::clients`, `server::addresses`.) Response head, `retry:` and first count leave in one write.
+//! # The path of a join
+//!
+//! | step | where |
+//! |---|---|
+//! | the listener is ready | [`reactor::Reactor::wait`], `server::turn` |
+//! | `accept4`, unless the port is full | `server::ports::listeners`, `server::ports::capacity` |
+//! | a slot, a deadline, and one read at once: a browser's head is usually there already | `server::conns` |
+//! | a PROXY head is taken off, if a trusted proxy sends one | `server::conns::origins` |
+//! | the head is parsed, or its end is looked for as it comes | [`wire::session::Session::feed`] |
+//! | the request has a port and a route | `server::answers` |
+//! | the member is counted, unless its address has too many | `server::audience`, [`meter::Meter::join`] |
+//! | head, `retry:` and first count leave in one write | `server::conns` |
+//!
 //! From then on the connection is a slot in a table, a timer and a link in its namespace's list.
 //!
+//! Leaving has one road: a connection is marked with a reason, and `reap` frees it at the end of the turn and calls
+//! [`meter::Meter::leave`]. A newer claim of the same uuid takes the older member off the count at once, or the first count
+//! of the newer would not be true; the later leaving then changes nothing.
+//!
+//! # The path of a count
+//!
 //! A change makes the namespace due: at once after quiet, else when `--notify-min-delay` has passed.
-//! [`meter::Meter::handle_timeout`] decides, `poll_output` hands out a count, the frame is built once, and the fan-out
-//! walks along the members, a slice per turn, newest first. Whoever does not keep up gets an outbox, in which counts
-//! conflate: it is told the newest one when it can hear again.
+//! [`meter::Meter::handle_timeout`] decides, `poll_output` hands out a count, and its frame is built once. The fan-out
+//! (`server::audience`) walks along the members, a slice per turn, newest first. A member that does not keep up gets an
+//! outbox ([`wire::outbox`]), in which counts conflate: it gets the newest one when its socket takes bytes again.
 //!
-//! Who watches many namespaces is told in rounds, one a second ([`meter::watches`]): the totals that have changed are taken over,
-//! and each watcher is told those that it asked for. It costs its patterns and a place; while nobody watches, a change costs a
-//! branch.
+//! Watchers of many namespaces get updates in rounds, one a second ([`meter::watches`]). A round takes over the totals that
+//! have changed, and each watcher gets those that match its patterns. A watcher costs its patterns and a slot; without
+//! watchers, a change costs a branch.
 //!
-//! Leaving has one road: a connection is marked with a reason, `reap` frees it at the end of the turn and tells the meter.
-//! (A newer claim of the same uuid takes the older member off the count at once, or the first count of the newer would not
-//! be true; its later leaving finds nobody.)
+//! # The path of a datagram
 //!
-//! A process that was told to end (`server::drain`) goes deaf first: the kernel drops who begins to connect, and when they
-//! ask again a second later they find a sibling. Whoever had come in by then is served and, like everybody else, let go in
-//! the course of `--drain-delay`, by the same one road.
+//! A node is a process. The kernel spreads connections over the processes of a host (`SO_REUSEPORT`), so each node counts its
+//! own members and announces absolute counts. Every total is the own count plus the last announced counts of the living
+//! peers. `server::bus` carries the datagrams: multicast on loopback, multicast on the network, or unicast to named hosts.
+//! [`wire::report`] is their bytes, [`meter::news`] their values, and `meter::cluster` the conversation, which is pure.
 //!
-//! # One audience out of many nodes
+//! A node's own counts are a journal: each change gets the next version, and an item lies at its last change. A report says
+//! "all that changed after version `from`, up to `to`, as it is now". Signs of life carry the last version that was
+//! announced; a peer that has received less asks for the rest and gets that stretch. So a loss heals within moments, whatever
+//! the size of the table. A newcomer is the same case with `from` 0, and what is quiet is never sent again.
 //!
-//! A node is a process. The kernel spreads connections over the processes of a host (`SO_REUSEPORT`), so each node counts
-//! its own members and tells the others absolute counts, and every total is the own count plus what the living others told
-//! last. The conversation is pure (`meter::cluster`), its datagrams are [`wire::report`], and `server::bus` carries them:
-//! multicast on loopback, multicast on the network, or unicast to named hosts.
+//! Frequent changes are gathered, for longer the more nodes there are, so that all nodes together announce 200 times a second
+//! at most. (A slow sweep over the table was the other way to heal losses. It is simpler, but with 100,000 names it takes the
+//! better part of a minute at the rate that its traffic may have, and it never rests.)
 //!
-//! What a node knows first-hand is a journal: each change gets the next version, and an item lies at its last change. A
-//! report says "all that changed after version `from`, up to `to`, as it is now". Signs of life carry the last version that
-//! was told; who has heard less asks for the rest and is told that stretch. So a loss heals within moments, whatever the size
-//! of the table, a newcomer is the same case with `from` 0, and nothing that is quiet is ever sent again. What changes again
-//! and again is gathered, for longer the more nodes there are, so that all of them together tell something 200 times a second
-//! at most. (A slow sweep over the table was the other way to heal losses: simpler, but with 100,000 names it takes the
-//! better part of a minute to come round at the rate that its traffic may have, and it never rests.)
+//! A node that is new to another, or was taken for departed, counts once it has repeated a number drawn for it: recorded
+//! datagrams of a dead node stay without effect. The departed node's sums are kept by the survivors, announced under its
+//! name, and merged as maxima; a digest in the signs of life shows any difference. An empty namespace travels with its age, so
+//! that announcing it does not keep it alive.
 //!
-//! A node that is new to another, or was taken for gone, counts once it has repeated a number drawn for it: what somebody
-//! recorded of a dead node stays dead. What a dead node had counted in all is kept by those who survive, told on by its name
-//! and merged as a maximum; a digest in the signs of life says who differs. An empty namespace travels with its age, so
-//! that telling others of it does not keep it alive.
+//! With its count a node announces the time that its members have been there, all of them together. That time grows by
+//! itself, and is announced only when something changes: peers know it at any moment by the node's own clock, which comes with
+//! each datagram. For a departed node it ends at the node's last datagram, by that clock, and so is the same at all peers.
 //!
-//! With its count a node tells for how long its members have been there, all of them together. That grows by itself, and is
-//! told only when something changes: others know it at any time by the node's own clock, which comes with each datagram. Of
-//! a node that is gone it ends when it was last heard by that clock, which is the same for all who have heard it.
+//! A node's counters of itself (`server::figures`) go with its signs of life, every few seconds. So any node answers a scrape
+//! of the shared stats port for all nodes. Its own counters in that answer are the announced ones, or a counter would seem to
+//! fall where another node answers next.
 //!
-//! A node's counters of itself (`server::metrics`) go with its signs of life, every few seconds. So whoever answers a scrape
-//! of the shared stats port answers for all, and its own are those that it has told, or a counter would seem to fall where
-//! the next answer is somebody else's.
+//! What is forgotten leaves the journal, and is announced before. Signs of life carry the version up to which something is no
+//! longer announced. A peer that is behind this horizon cannot be repaired: it drops the node and asks for everything.
 //!
-//! What is forgotten leaves the journal, so it is told before; and signs of life carry the version up to which something is
-//! not told any more. Who has not heard as far as that takes the node for gone, and asks for everything.
+//! Claims of uuids are ordered by time and node, on a clock that never falls behind a received claim, and are journalled.
+//! Messages are numbered by their sender, sent three times within 200 ms, and put in order by the receiver.
 //!
-//! Claims of uuids are ordered by time and node, on a clock that never falls behind a claim that was heard of, and are
-//! journalled. Messages are numbered by their sender, told three times within 200 ms, and put in order by the receiver.
+//! # The end of a process
+//!
+//! On a signal a process goes deaf first (`server::shutdown::drain`): the kernel drops new connection attempts, whose repeats
+//! a second later reach a sibling. Connections that had come in by then are served. All streams are let go over
+//! `--drain-delay`, by the one road of leaving.
 //!
 //! # Under torture
 //!
-//! All calls by which connections come in, are read and are written are in one file, `server::torture`, which makes the
-//! worst of them when it is told to (`--torture <seed>`): reads of a byte, short writes, failures that say nothing. So the
-//! integration tests show, on any machine, what otherwise only a busy one with slow peers would.
+//! All calls that accept, read and write connections are in one file, `server::conns::torture`. With `--torture <seed>` it
+//! makes the worst of them: reads of a byte, short writes, failures without a cause. So the integration tests show on any
+//! machine what otherwise only a busy one with slow peers would.
 //!
 //! # Invariants, as absences
 //!
 //! - Nothing but `reap` frees a connection; so no event of a turn meets a stranger under an old key.
 //! - Nothing but `reactor::clock` reads a clock. Nothing sleeps.
 //! - Nothing calls up: the meter and the sessions return values, and the server acts on them.
-//! - No member costs more than a constant, whatever it or the others do: an outbox holds one frame in flight, the latest
+//! - No member costs more than a constant, whatever it or other members do: an outbox holds one frame in flight, the latest
 //!   count and a few shared messages.
 //! - No peer can make a loop run longer than its budget, and none can make the process panic. Asserts guard our own books;
 //!   what comes from outside is judged and answered.
@@ -117,14 +138,15 @@
 //!   once a second.)
 //! - No worker outlives its supervisor, not if either is killed or hangs.
 //! - `unsafe` is in `reactor/sys.rs` and `reactor/registered.rs` alone, a promise above each block.
-//! - No count is told as a difference, and none that was only heard of is told as one's own.
-//! - Nothing is done when a minute ends: what has not changed is made up when it is asked for.
-//! - No line of the log is waited for: what cannot be written at once is counted, and the number is told later.
+//! - No count is announced as a difference, and no node announces a received count as its own.
+//! - Nothing is done when a minute ends: the rows of quiet minutes are made when a reader asks for them.
+//! - No line of the log is waited for: a line that cannot be written at once is counted, and the number is logged later.
 //! - Nothing is read from the disk after the start; pages and scripts are part of the program.
 
 pub mod collections;
 pub mod config;
 pub mod log;
+pub mod manual;
 pub mod meter;
 pub mod reactor;
 pub mod reports;

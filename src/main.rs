@@ -12,7 +12,8 @@ use audience_meter::{log, supervisor};
 
 fn main() -> ExitCode {
     match config::parse(std::env::args_os().skip(1).collect(), |name| std::env::var_os(name)) {
-        Ok(Command::Help) => log::answer(config::USAGE),
+        Ok(Command::Help) => log::answer(&config::usage::all()),
+        Ok(Command::ShortHelp) => log::answer(&config::usage::common_only()),
         Ok(Command::Version) => log::answer(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Run(config)) => {
             return run(*config).unwrap_or_else(|error| {

@@ -1,89 +1,332 @@
-//! What `--help` says, which is also how the README lists the options.
+//! The options as a table, and the texts of `-h` and `--help` that are made of it.
 //!
-//! Owns the words. That every option of them is parsed, and every one that is parsed is in them, is tested from outside.
+//! Owns the words, the groups and the choice of the common options. It knows no parser: tests from outside hold that the
+//! parser takes each option of this table, and that the table and the manual name the same ones.
+//!
+//! Invariant: an option is in one row, with its default.
 
-/// The usage text, with every option and its default.
-pub const USAGE: &str = "\
+use std::fmt::Write as _;
+
+/// Where the explanations begin, in bytes from the start of a line.
+const COLUMN: usize = 34;
+
+/// The most bytes in a line.
+const WIDTH: usize = 100;
+
+/// Options that belong together, under a title.
+struct Group {
+    title: &'static str,
+    rows: &'static [Row],
+}
+
+/// One option.
+struct Row {
+    /// Its names and its value, as in `-w, --workers <num>`.
+    names: &'static str,
+    /// What it does, with its default.
+    text: &'static str,
+    /// Whether `-h` prints it.
+    is_common: bool,
+}
+
+const fn common(names: &'static str, text: &'static str) -> Row {
+    Row { names, text, is_common: true }
+}
+
+const fn other(names: &'static str, text: &'static str) -> Row {
+    Row { names, text, is_common: false }
+}
+
+const GROUPS: [Group; 7] = [
+    Group {
+        title: "Options",
+        rows: &[
+            common("-h, --help", "-h prints the common options, --help prints all of them"),
+            common("-V, --version", "print the version"),
+            other("-d, --debug", "log everything"),
+            common("-w, --workers <num>", "number of processes (default the number of CPUs)"),
+        ],
+    },
+    Group {
+        title: "Network",
+        rows: &[
+            common(
+                "--port <port>",
+                "audience port (default 80, or the environment variable PORT; with 0 the system chooses)",
+            ),
+            common(
+                "--host <ip>",
+                "address of the audience and demo ports (default all, IPv4 and IPv6, or the environment variable HOST)",
+            ),
+            common(
+                "--trust-proxy <cidr,...>",
+                "proxies whose word is taken for the address of a visitor, by the PROXY protocol or X-Forwarded-For \
+                 (default none)",
+            ),
+            common("--allow-origin <list>", "origins whose pages may join, separated by commas (default *, all)"),
+            other(
+                "--max-conn-duration <seconds>",
+                "longest time that a stream stays open; its last tenth is drawn at random for each member, so that \
+                 members that came together do not leave together (default 3600, 0 for no limit)",
+            ),
+            other("--head-timeout <seconds>", "time within which a request head must arrive whole (default 10)"),
+            other(
+                "--peer-timeout <seconds>",
+                "time after which a member is gone if its machine does not answer, counted from the last thing that \
+                 was sent to it (default 30, 0 to leave it to the kernel)",
+            ),
+            other(
+                "--drain-delay <seconds>",
+                "time over which members are let go, one after the other, when the process ends (default 5, 0 for \
+                 all at once)",
+            ),
+            other("--retry-min <seconds>", "shortest wait of a browser before it comes back (default 2)"),
+            other("--retry-max <seconds>", "longest wait, drawn at random for each member (default 10)"),
+        ],
+    },
+    Group {
+        title: "Counting",
+        rows: &[
+            common(
+                "--enable-uuid",
+                "take the second segment of a path for a UUID; of several connections with one UUID, the newest stays",
+            ),
+            other(
+                "--increment-delay <seconds>",
+                "time that a member must stay before it is counted, against floods of joins and leaves (default 0)",
+            ),
+            other(
+                "--notify-delta-ratio <ratio>",
+                "smallest change of a count that is pushed, as a fraction of the last pushed count (default 0.1)",
+            ),
+            other("--notify-min-delay <seconds>", "least delay between two counts of an event (default 2)"),
+            other(
+                "--notify-max-delay <seconds>",
+                "delay after which a count is pushed even if it changed less or not at all (default 25)",
+            ),
+            other("--namespace-clean-delay <seconds>", "delay before an empty event is forgotten (default 60)"),
+        ],
+    },
+    Group {
+        title: "Cluster",
+        rows: &[
+            common(
+                "-m, --cluster-addr <ip:port>",
+                "multicast group by which the processes of several hosts count together, preferably \
+                 239.255.13.37:314 (default none: processes of one host on one port count together over loopback)",
+            ),
+            common(
+                "--cluster-peers <host:port,...>",
+                "audience ports of other hosts, to count together by unicast where there is no multicast",
+            ),
+            common(
+                "--cluster-key-file <path>",
+                "file with a key of at least 16 bytes that all processes share, readable by its owner only (default \
+                 the environment variable AUDIENCE_METER_CLUSTER_KEY)",
+            ),
+            other("--cluster-interface <ip>", "address of the interface for multicast (default as the routes say)"),
+            other("--cluster-ttl <num>", "number of routers that multicast datagrams may pass, plus one (default 1)"),
+            other(
+                "--cluster-notify-interval <seconds>",
+                "longest interval between announcements of a process; with fewer processes it is shorter, down to \
+                 0.05 (default 2)",
+            ),
+            other(
+                "--cluster-node-timeout <seconds>",
+                "silence after which the members of a process are taken off the counts (default 5)",
+            ),
+            other("--cluster-max-nodes <num>", "most other processes that are believed (default 256)"),
+            other("--cluster-max-namespaces <num>", "most events that each of them may announce (default 1000000)"),
+        ],
+    },
+    Group {
+        title: "Limits, of each process",
+        rows: &[
+            other(
+                "--max-connections <num>",
+                "most members (default what the limit of descriptors allows, raised to the hard limit)",
+            ),
+            other(
+                "--max-conn-per-ip <num>",
+                "most counted members of one address, or of one IPv6 network of 64 bits; further ones are served \
+                 without being counted (default no limit)",
+            ),
+            other("--max-heads <num>", "most connections whose request head is not whole yet (default 4096)"),
+            other(
+                "--max-namespaces <num>",
+                "most events; joins that would create another are turned away (default 250000)",
+            ),
+            other(
+                "--max-name-length <bytes>",
+                "longest name of an event, and longest UUID (default 255, which is the most)",
+            ),
+        ],
+    },
+    Group {
+        title: "Watching and reports",
+        rows: &[
+            other(
+                "--allow-listen",
+                "let any page watch events at the audience port without being counted, as the stats port does: \
+                 /?watch=name,prefix*,*",
+            ),
+            other(
+                "--milestones <list>",
+                "totals whose crossing is pushed to watchers, separated by commas (default 10,100,1000 and so on up \
+                 to 1000000000)",
+            ),
+            common(
+                "--report-file <path>",
+                "file to which a line of JSON is appended when an event is over: its peak, its time, its joins",
+            ),
+            other(
+                "--history-namespaces <num>",
+                "number of events whose last 24 hours are kept, minute by minute, the largest first (default 100, 0 \
+                 for none)",
+            ),
+            other(
+                "--metrics-namespaces <num>",
+                "number of events with series of their own in the metrics, the largest first; the rest is one sum \
+                 (default 20)",
+            ),
+        ],
+    },
+    Group {
+        title: "Side ports, 0 to disable",
+        rows: &[
+            common("--demo-port <port>", "public port of the demo pages (default 8080)"),
+            common("--stats-port <port>", "local port of the dashboard, the figures and the metrics (default 1442)"),
+            other("--notification-port <port>", "local port that takes messages to an event (default 2442)"),
+            other(
+                "--notification-host <ip>",
+                "address of the notification port (default loopback; any other needs a token)",
+            ),
+            other(
+                "--notification-token-file <path>",
+                "file with a token of at least 16 bytes that must come with each message (`Authorization: Bearer \
+                 <token>`), readable by its owner only",
+            ),
+        ],
+    },
+];
+
+const HEAD: &str = "\
 Usage: audience-meter [options]
 
-Tells how many people are at a live event, to everybody who is there.
-
-Options:
-
-  -h, --help                           output usage information
-  -V, --version                        output the version number
-  -d, --debug                          log everything
-  -w, --workers <num>                  number of worker processes to spawn (default the number of CPUs)
-  -m, --cluster-addr <ip:port>         use a given multicast IP:PORT to sync several instances of audience-meter
-                                       (by default, instances on one host and port are synced over loopback;
-                                       preferred address is 239.255.13.37:314)
-      --cluster-ttl <num>              how many routers multicast datagrams may pass, plus one (default 1)
-      --cluster-interface <ip>         address of the interface to use for multicast (default as the routes say)
-      --cluster-peers <host:port,...>  audience ports of other hosts to sync with by unicast, where there is no
-                                       multicast
-      --cluster-key-file <path>        file with a key of at least 16 bytes that all instances share, readable by its
-                                       owner only (default the environment variable AUDIENCE_METER_CLUSTER_KEY)
-      --cluster-max-nodes <num>        number of other instances that are believed (default 256)
-      --cluster-max-namespaces <num>   number of namespaces that each of them may tell of (default 1000000)
-      --port <port>                    audience port (default 80, or the environment variable PORT; 0 lets the
-                                       system choose)
-      --host <ip>                      address of the audience and demo ports (default all, IPv4 and IPv6, or the
-                                       environment variable HOST)
-      --max-conn-duration <seconds>    maximum number of seconds a connection can stay established; the last tenth
-                                       is left to chance, so that those who came together do not leave together
-                                       (default 3600, 0 to disable)
-      --enable-uuid                    take the second segment of a path for a UUID, and prevent several connections
-                                       with the same one
-      --cluster-notify-interval <seconds>
-                                       longest interval between notifications of changes of a node; it is shorter the
-                                       fewer nodes there are, down to 0.05 (default 2)
-      --cluster-node-timeout <seconds> delay after which a node's members are forgotten if nothing is heard of it
-                                       (default 5)
-      --notify-delta-ratio <ratio>     minimum change of the number of members before listeners are notified, as a
-                                       fraction of the number they were told last (default 0.1)
-      --notify-min-delay <seconds>     minimum delay between notifications (default 2)
-      --notify-max-delay <seconds>     delay after which listeners are notified even of a smaller change, or of none
-                                       (default 25)
-      --increment-delay <seconds>      number of seconds a member must stay before it is counted, to mitigate floods
-                                       of connections and disconnections (default 0)
-      --namespace-clean-delay <seconds>
-                                       delay before an empty namespace is forgotten (default 60)
-      --head-timeout <seconds>         number of seconds within which a request head must have arrived (default 10)
-      --max-connections <num>          number of members of a process (default what the limit of descriptors, raised as
-                                       far as it may be, is enough for)
-      --max-conn-per-ip <num>          number of members of one address, or IPv6 network of 64 bits, that a process
-                                       counts; it serves more of them, uncounted (default no limit)
-      --trust-proxy <cidr,...>         proxies that are believed for whom they connect, by the PROXY protocol or
-                                       X-Forwarded-For (default none)
-      --max-namespaces <num>           number of namespaces, past which a process lets nobody in who would make another
-                                       (default 250000)
-      --max-name-length <bytes>        length of a namespace's name, and of a UUID (default 255, which is the most)
-      --max-heads <num>                number of connections to a process whose request head has not arrived whole
-                                       (default 4096)
-      --peer-timeout <seconds>         delay after which a member is gone whose machine answers nothing, counted from
-                                       what was last sent to it (default 30, 0 to disable)
-      --drain-delay <seconds>          number of seconds over which members are let go, one after the other, when the
-                                       process is told to end (default 5, 0 for all at once)
-      --retry-min <seconds>            browsers are told to wait at least this long before they come back (default 2)
-      --retry-max <seconds>            and at most this long, at random for each (default 10)
-      --allow-origin <list>            origins whose pages may join, separated by commas (default *, all)
-      --allow-listen                   let anybody watch namespaces at the audience port without being counted, as at the
-                                       stats port: /?watch=name,prefix*,*
-      --milestones <list>              totals whose crossing is told to those who watch, separated by commas (default
-                                       10,100,1000 and so on up to 1000000000)
-      --report-file <path>             file to which a line of JSON is appended when an event is over: how many there
-                                       were at most and when, for how long, and how many ever
-      --history-namespaces <num>       number of namespaces of which the last 24 hours are kept, minute by minute; the
-                                       largest keep theirs (default 100, 0 to disable)
-      --metrics-namespaces <num>       number of namespaces that have series of their own in the metrics, the largest; the
-                                       others are summed up (default 20)
-      --demo-port <port>               public port on which to bind the demo server (default 8080, 0 to disable)
-      --stats-port <port>              local port on which to bind the stats server (default 1442, 0 to disable)
-      --notification-port <port>       local port on which to bind the notification server (default 2442, 0 to
-                                       disable)
-      --notification-host <ip>         address of the notification port (default loopback; any other asks for a token)
-      --notification-token-file <path> file with a token of at least 16 bytes that has to come with every message
-                                       (`Authorization: Bearer <token>`), readable by its owner only
-
-Every duration takes fractions of a second, as in 0.5.
+Counts the people at a live event and pushes the number to all of them.
 ";
+
+const ALL_TAIL: &str = "
+A duration takes fractions of a second, as in 0.5. The exit code is 0 after a signal, 2 for a wrong
+option, 1 for everything else.
+";
+
+const COMMON_TAIL: &str = "
+--help prints all options. The manual explains each of them: README.md leads to it, and so does
+`cargo doc --open` in the source.
+";
+
+/// The text of `--help`: every option, in groups.
+#[must_use]
+pub fn all() -> String {
+    let mut text = HEAD.to_owned();
+    for group in &GROUPS {
+        text.push_str(&format_group(group, |_| true));
+    }
+    text + ALL_TAIL
+}
+
+/// The text of `-h`: the common options, and where the others are.
+#[must_use]
+pub fn common_only() -> String {
+    let mut text = HEAD.to_owned();
+    for group in &GROUPS {
+        text.push_str(&format_group(group, |row| row.is_common));
+    }
+    text + COMMON_TAIL
+}
+
+/// Whether an option has this name.
+#[must_use]
+pub fn is_option(name: &str) -> bool {
+    let mut names = GROUPS.iter().flat_map(|group| group.rows).flat_map(|row| row.names.split([' ', ',']));
+    name.starts_with('-') && names.any(|known| known == name)
+}
+
+fn format_group(group: &Group, is_wanted: fn(&Row) -> bool) -> String {
+    let mut text = String::new();
+    for row in group.rows.iter().filter(|row| is_wanted(row)) {
+        if text.is_empty() {
+            let _ = writeln!(text, "\n{}:", group.title);
+        }
+        format_row(row, &mut text);
+    }
+    text
+}
+
+/// The names, and beside or below them the explanation.
+fn format_row(row: &Row, text: &mut String) {
+    let indent = if row.names.starts_with("--") { "      " } else { "  " };
+    let names = format!("{indent}{}", row.names);
+    let is_beside = names.len() < COLUMN;
+    text.push_str(&names);
+    for (index, line) in wrap(row.text).into_iter().enumerate() {
+        let gap = if index == 0 && is_beside { COLUMN - names.len() } else { COLUMN };
+        if index > 0 || !is_beside {
+            text.push('\n');
+        }
+        let _ = write!(text, "{:gap$}{line}", "");
+    }
+    text.push('\n');
+}
+
+/// Breaks a text into lines that fit beside the names.
+fn wrap(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if COLUMN + line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_longer_than_the_width() {
+        for text in [all(), common_only()] {
+            for line in text.lines() {
+                assert!(line.len() <= WIDTH, "{line}");
+                assert_eq!(line, line.trim_end());
+            }
+        }
+    }
+
+    #[test]
+    fn the_common_options_are_a_part_of_all_and_few() {
+        let (all, common) = (all(), common_only());
+        let options = |text: &str| text.lines().filter(|line| line.trim_start().starts_with('-')).count();
+        assert!(options(&common) <= 16 && options(&all) > 40, "{common}{all}");
+        for row in GROUPS.iter().flat_map(|group| group.rows) {
+            assert!(all.contains(row.names), "{}", row.names);
+            assert_eq!(common.contains(row.names), row.is_common, "{}", row.names);
+        }
+    }
+
+    #[test]
+    fn a_name_is_an_option_and_a_value_is_none() {
+        for name in ["-h", "--help", "--workers", "-m", "--enable-uuid"] {
+            assert!(is_option(name), "{name}");
+        }
+        for name in ["", "-", "<num>", "--work", "workers", "-x"] {
+            assert!(!is_option(name), "{name}");
+        }
+    }
+}

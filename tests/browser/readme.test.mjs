@@ -1,20 +1,31 @@
-// readme.test.mjs: what README.md and client/README.md tell a page to hold, as it stands there, in a real browser. Only
-// the address of the server is put in its place, and around it what the text takes for granted.
+// readme.test.mjs: what README.md, the manual and client/README.md tell a page to hold, as it stands there, in a real browser.
+// Only the address of the server is put in its place, and around it what the text takes for granted.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { ALONE, JQUERY, Meter, launch, openPage, serve, shows } from './harness.mjs';
+
+/** As much of React as a hook needs that joins once. */
+const REACT = `
+  export const useEffect = (effect) => { globalThis.unmount = effect(); };
+  export const useState = () => [null, (total) => { document.getElementById('total').textContent = total; }];`;
 
 let browser;
 before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
-test('each snippet of README.md shows the total', async (t) => {
+test('each snippet of README.md and of the manual shows the total', async (t) => {
   const meter = await Meter.start(t, ...ALONE);
-  const [section] = /\n## In a page\n[^]*?\n## /.exec(await read('../../README.md'));
-  const snippets = blocksOf(section).filter((block) => block.includes('<script'));
+  const inReadme = blocksOf(await read('../../README.md'), 'html');
+  const snippets = blocksOf(await read('../../src/manual/pages.md'), 'html');
   assert.equal(snippets.length, 4, 'element, module, classic script, jQuery');
+  assert.deepEqual(inReadme, snippets.slice(0, 2), 'the front page has the first two');
   for (const [index, snippet] of snippets.entries()) {
     const page = await pageWith(t, meter, `
       ${/<b id|<audience-meter/.test(snippet) ? '' : '<b id="total">–</b>'}
@@ -27,7 +38,7 @@ test('each snippet of README.md shows the total', async (t) => {
 
 test('the snippet that watches many events shows how many are at each', async (t) => {
   const meter = await Meter.start(t, ...ALONE, '--allow-listen');
-  const [, snippet] = /\n```js\n([^]*?)```\n/.exec(await read('../../README.md'));
+  const [snippet] = blocksOf(await read('../../src/manual/pages.md'), 'js');
   const join = (name) => `new EventSource("http://YOUR-SERVER.COM/${name}");`;
   const page = await pageWith(t, meter, `
     <b id="final"></b> <b id="sport-1"></b> <b id="sport-*"></b>
@@ -44,10 +55,16 @@ test('the snippet that watches many events shows how many are at each', async (t
 
 test('the snippets of client/README.md show the total, and share one stream', async (t) => {
   const meter = await Meter.start(t, ...ALONE);
-  const [module, element, ...rest] = blocksOf(await read('../../client/README.md'));
+  const [module, react] = blocksOf(await read('../../client/README.md'), 'js');
+  const [element, ...rest] = blocksOf(await read('../../client/README.md'), 'html');
   assert.deepEqual(rest, []);
-  const page = await pageWith(t, meter, `
-    <script type="importmap">{ "imports": { "audience-meter": "http://YOUR-SERVER.COM/client/audience.js" } }</script>
+  const imports = {
+    'audience-meter': 'http://YOUR-SERVER.COM/client/audience.js',
+    react: `data:text/javascript,${encodeURIComponent(REACT)}`,
+    hook: `data:text/javascript,${encodeURIComponent(react)}`,
+  };
+  const importMap = `<script type="importmap">${JSON.stringify({ imports })}</script>`;
+  const page = await pageWith(t, meter, `${importMap}
     <b id="total">–</b>
     <script type="module">${module}</script>
     ${element}`);
@@ -55,16 +72,45 @@ test('the snippets of client/README.md show the total, and share one stream', as
   await shows(page, 'audience-meter', '1');
   assert.deepEqual(await meter.stats('my-event'), { members: 1, connections: 1 });
   assert.deepEqual(page.complaints, []);
+  await page.close();
+
+  const mounted = await pageWith(t, meter, `${importMap}
+    <b id="total">–</b>
+    <script type="module">import { useAudience } from "hook"; useAudience("http://YOUR-SERVER.COM/my-hook");</script>`);
+  await shows(mounted, '#total', '1');
+  await mounted.evaluate(() => globalThis.unmount());
+  const stays = await pageWith(t, meter, importMap + element.replace('my-event', 'my-hook') +
+    '<script type="module">import "audience-meter";</script>');
+  await shows(stays, 'audience-meter', '1');
+  assert.deepEqual(mounted.complaints, []);
+});
+
+test('the snippet of client/README.md for Node.js prints the totals', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const [, , snippet, ...rest] = blocksOf(await read('../../client/README.md'), 'js');
+  assert.deepEqual(rest, []);
+  const folder = await mkdtemp(join(tmpdir(), 'audience-meter-node-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const address = meter.url('audience');
+  await writeFile(join(folder, 'main.mjs'), snippet
+    .replace('"audience-meter"', JSON.stringify(new URL('../../client/audience.js', import.meta.url).href))
+    .replace('https://YOUR-SERVER.COM', address));
+  await symlink(fileURLToPath(new URL('node_modules', import.meta.url)), join(folder, 'node_modules'));
+  // Node.js 18 has it behind a flag.
+  const flags = globalThis.CustomEvent ? [] : ['--experimental-global-customevent'];
+  const child = spawn(process.execPath, [...flags, 'main.mjs'], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill());
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, '1');
 });
 
 function read(name) {
   return readFile(new URL(name, import.meta.url), 'utf8');
 }
 
-/** What is indented by four, without that. */
-function blocksOf(markdown) {
-  const blocks = markdown.match(/(?<=\n\n)(?: {4}.*\n+)+/g) ?? [];
-  return blocks.map((block) => block.replace(/^ {4}/gm, ''));
+/** The fenced blocks of a language. */
+function blocksOf(markdown, language) {
+  return [...markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(([, one]) => one === language).map(([, , text]) => text);
 }
 
 async function pageWith(t, meter, html) {

@@ -208,7 +208,7 @@ fn a_soak_that_is_told_to_end_takes_its_daemons_with_it() {
 }
 
 #[test]
-fn the_picture_of_the_readme_is_drawn_from_the_figures_beside_it() {
+fn the_picture_of_the_figures_is_drawn_from_the_figures_beside_it() {
     let figures = source().join("tests/figures");
     let drawn = run(&["plot", figures.join("growth.json").to_str().unwrap()]);
     let committed = std::fs::read_to_string(figures.join("growth.svg")).unwrap();

@@ -4,6 +4,16 @@
 //!
 //! The tests run in parallel, wait for conditions under explicit deadlines, and share nothing but the counter that hands
 //! out ports.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `audience` | the audience port and those who listen at it |
+//! | `bench` | the benchmark, with audiences so small that its figures mean nothing |
+//! | `beside` | what stands beside the daemon |
+//! | `cluster` | many processes and many hosts that are one audience |
+//! | `faults` | clients, kernels and clocks that misbehave |
+//! | `house` | what is read instead of run |
+//! | `operation` | what an operator meets |
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 
 mod audience;

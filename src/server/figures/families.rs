@@ -7,12 +7,12 @@
 use crate::server::figures::family::Kind::{Counter, Gauge};
 use crate::server::figures::family::Values::{CloseReasons, Listed, Ports};
 use crate::server::figures::family::{Family, Read};
-use crate::server::figures::tally::PushKind;
+use crate::server::figures::tally::{NoRoom, PushKind};
 
-/// What a stream, or a connection, finds full: the incomplete heads, or what [`NoRoom`](super::tally::NoRoom) names.
-const REFUSED: [&str; 4] = ["heads", "members", "namespaces", "watchers"];
+/// What a connection, or its stream, found full.
+const REFUSED: [&str; 4] = ["heads", NoRoom::NAMES[0], NoRoom::NAMES[1], NoRoom::NAMES[2]];
 
-/// The number of the family that tells whether a node drains.
+/// The number of the family of draining nodes.
 pub(super) const DRAINING: u16 = 21;
 
 /// The table.

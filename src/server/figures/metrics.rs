@@ -1,7 +1,7 @@
 //! The metrics of a node: numbers in the order of a datagram, and the page that has those of all nodes.
 //!
 //! Owns where each family's counters are among the counters of a node. Whichever node is asked answers for all, so the series
-//! are the same whoever answers; the label `node` tells them apart.
+//! are the same whoever answers; the label `node` distinguishes them.
 //!
 //! Invariant: a node's counters are used only if there are [`Metrics::counter_count`] of them. Another number is another
 //! version's, which has other counters in these places.
@@ -34,7 +34,7 @@ impl Metrics {
             index += 1;
         }
         assert!(counter_count <= COUNTERS_MAX, "the counters fit into a datagram");
-        Self { labels, counter_count, draining_place: draining_place.expect("a family tells whether the node drains") }
+        Self { labels, counter_count, draining_place: draining_place.expect("there is a family of draining nodes") }
     }
 
     /// The counters of this node, in the order of a datagram.

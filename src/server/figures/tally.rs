@@ -1,6 +1,6 @@
 //! What this process has done for its members since it started.
 //!
-//! Owns the running counts that belong to no single room, and the enums by which they are told apart. It does not know which
+//! Owns the running counts that belong to no single room, and the enums that distinguish them. It does not know which
 //! metrics they become, and it never counts down.
 //!
 //! Invariant: an enum's `NAMES` are in the order of its variants, which is the order of the counters.

@@ -1,4 +1,17 @@
 //! The audience port and those who listen at it: heads, refusals, streams, limits, watchers.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `counts` | when a count is pushed |
+//! | `deaf_watchers` | watchers that do not take what is pushed, and too many of them |
+//! | `http` | the audience port, one request at a time |
+//! | `limits` | how much of everything there may be, and what is answered past it |
+//! | `refused` | what the audience port refuses |
+//! | `rfc9112` | what is no HTTP/1.1 request, and what is one however odd it looks |
+//! | `stream` | what a member hears |
+//! | `uuids` | members with a uuid, and members that are counted later (`--increment-delay`) |
+//! | `watcher` | a watcher |
+//! | `watching` | listening without being counted |
 
 mod counts;
 mod deaf_watchers;

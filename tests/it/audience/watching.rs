@@ -139,9 +139,9 @@ fn milestones_come_with_the_counts() {
 }
 
 #[test]
-fn the_script_of_the_readme_says_which_events_are_over() {
+fn the_script_of_the_manual_says_which_events_are_over() {
     let daemon = Daemon::start(&[]);
-    let script = readme_script("# vacated.sh: says which events have just been left by the last one");
+    let script = manual::block("sh", "# vacated.sh");
     let port = daemon.stats_port().port().to_string();
     // Should it say nothing, it ends all the same.
     let mut shell = Command::new("timeout");

@@ -1,7 +1,7 @@
-//! The static program as the Dockerfile of the README makes it, in a root that holds nothing else: no libc, no `/proc`, no
+//! The static program as the Dockerfile of the manual makes it, in a root that holds nothing else: no libc, no `/proc`, no
 //! `/dev`, no `/etc`. It is the first process of its namespace of processes, and an ordinary user, as it is there.
 //!
-//! The commands are taken out of README.md; only folders are replaced. Where a machine lets nobody change the root (it takes
+//! The commands are taken out of the manual; only folders are replaced. Where a machine lets nobody change the root (it takes
 //! root), each test says so by its name on the standard error itself, which is shown even of tests that pass.
 
 use std::fs;
@@ -15,9 +15,7 @@ use audience_kit::*;
 /// What follows an instruction of the Dockerfile that is there once.
 #[track_caller]
 fn instruction(name: &str) -> String {
-    let readme = include_str!("../../../README.md");
-    let (_, rest) = readme.split_once("\n```dockerfile\n").expect("a Dockerfile in README.md");
-    let text = rest.split_once("\n```\n").unwrap().0.replace("\\\n", "");
+    let text = manual::block("dockerfile", "FROM ").replace("\\\n", "");
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
     let (Some(line), None) = (lines.next(), lines.next()) else { panic!("not one {name:?} in the Dockerfile") };
     line.to_owned()

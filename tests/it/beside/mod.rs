@@ -1,7 +1,17 @@
-//! What stands beside the daemon: proxies, browsers, tools of others, the container of the README.
+//! What stands beside the daemon: proxies, browsers, tools of others, the container and the commands of the manual.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `browser` | the daemon and its pages in a real browser |
+//! | `container` | the static program as the Dockerfile of the manual makes it, in a root that holds nothing else |
+//! | `front_page` | what README.md and the manual have a newcomer type into a shell, as it stands there |
+//! | `proxies` | the daemon behind `nginx` and `haproxy`, as the manual configures them |
+//! | `rrd` | the stats in a round-robin database, by the very script of the manual, and the picture that `rrdtool` draws of it |
+//! | `tools` | what others wrote to take servers down or to measure them |
 
 pub(crate) mod browser;
 mod container;
+mod front_page;
 mod proxies;
 mod rrd;
 mod tools;

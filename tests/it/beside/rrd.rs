@@ -1,4 +1,4 @@
-//! The stats in a round-robin database, by the very script of the README, and the picture that `rrdtool` draws of it.
+//! The stats in a round-robin database, by the very script of the manual, and the picture that `rrdtool` draws of it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +15,7 @@ fn run_in(folder: &Path, script: &str) -> Result<String, String> {
 }
 
 #[test]
-fn the_script_of_the_readme_keeps_a_database_of_each_event_and_draws_it() {
+fn the_script_of_the_manual_keeps_a_database_of_each_event_and_draws_it() {
     let daemon = Daemon::start(&[]);
     let _members = members(&daemon, "/my-event", 3);
     let _strange = members(&daemon, "/-caf%C3%A9", 1);
@@ -23,7 +23,7 @@ fn the_script_of_the_readme_keeps_a_database_of_each_event_and_draws_it() {
     fs::create_dir_all(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     let port = daemon.stats_port().port().to_string();
-    let update = readme_script("# audience-rrd.sh: to be run every minute").replace("1442", &port);
+    let update = manual::block("sh", "# audience-rrd.sh").replace("1442", &port);
     run_in(&folder, &update).unwrap();
     // A database takes one value a second.
     wait_until("the next update", || run_in(&folder, &update).is_ok());
@@ -40,7 +40,7 @@ fn the_script_of_the_readme_keeps_a_database_of_each_event_and_draws_it() {
     let most = run_in(&folder, &format!("last=$(rrdtool last ./my-event.rrd); {fetched}")).unwrap();
     let joins: Vec<f64> = most.lines().map(|rate| rate.parse().unwrap()).collect();
     assert!(joins.iter().any(|&rate| rate > 0.5) && joins.iter().all(|&rate| rate < 100.0), "{joins:?}");
-    run_in(&folder, &readme_script("# A picture of the last hour")).unwrap();
+    run_in(&folder, &manual::block("sh", "# A picture of the last hour")).unwrap();
     let picture = fs::read(folder.join("my-event.png")).unwrap();
     assert!(picture.starts_with(b"\x89PNG\r\n") && picture.len() > 2_000, "{} bytes", picture.len());
     fs::remove_dir_all(&folder).unwrap();

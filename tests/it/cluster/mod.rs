@@ -1,4 +1,16 @@
 //! Many processes and many hosts that are one audience.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `apart` | audiences that are not the same stay apart |
+//! | `departures` | what a process counted leaves with it |
+//! | `hosts` | many hosts, one audience |
+//! | `page` | the page `/cluster` |
+//! | `siblings` | processes that share a port and are one audience, on one host, over the loopback bus |
+//! | `simulation` | the cluster on a virtual clock and a bad network |
+//! | `strangers` | what strangers put on the bus is dropped, counted by reason, and changes nothing |
+//! | `totals` | processes that share a port tell the same truth |
+//! | `uuids` | of one uuid exactly one member stays, whichever process each claim comes to |
 
 mod apart;
 mod departures;

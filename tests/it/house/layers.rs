@@ -26,7 +26,7 @@ const MACROS: [(&str, &str); 1] = [("key_type", "collections")];
 const PURE: [&str; 3] = ["collections", "meter", "wire"];
 
 /// What may stand beside the floors, as a file or as a folder.
-const BESIDE: [&str; 6] = ["config", "lib", "log", "main", "reports", "supervisor"];
+const BESIDE: [&str; 7] = ["config", "lib", "log", "main", "manual", "reports", "supervisor"];
 
 fn imports_that_run_up(source: &Source) -> Vec<String> {
     let Some(&(own, below)) = FLOORS.iter().find(|(name, _)| source.floor() == Some(name)) else {

@@ -68,27 +68,43 @@ fn help_lists_every_option_with_its_default() {
         ("--retry-max", "10"),
         ("--allow-origin", "*"),
     ];
-    for flag in ["--help", "-h"] {
-        let help = run(&mut Command::new(program()), &[flag]);
-        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{help:?}");
-        // An option's entry runs to the next one.
-        let mut entries = Vec::<String>::new();
-        for line in help.stdout.lines() {
-            match entries.last_mut() {
-                Some(entry) if !line.trim_start().starts_with('-') => *entry += line,
-                _ => entries.push(line.trim_start().to_owned()),
-            }
+    let help = help(&["--help"]);
+    // An option's entry runs to the next one.
+    let mut entries = Vec::<String>::new();
+    for line in help.lines() {
+        match entries.last_mut() {
+            Some(entry) if !line.trim_start().starts_with('-') => entry.extend([" ", line.trim_start()]),
+            _ => entries.push(line.trim_start().to_owned()),
         }
-        for (option, default) in options {
-            let of_option = |entry: &&String| {
-                entry.strip_prefix(option).is_some_and(|rest| rest.starts_with([' ', ',']) || rest.is_empty())
-            };
-            let entry = entries.iter().find(of_option);
-            let entry = entry.unwrap_or_else(|| panic!("no {option} in\n{}", help.stdout));
-            if !default.is_empty() {
-                assert!(entry.contains(&format!("default {default}")), "{default}: {entry}");
-            }
+    }
+    for (option, default) in options {
+        let of_option = |entry: &&String| {
+            entry.strip_prefix(option).is_some_and(|rest| rest.starts_with([' ', ',']) || rest.is_empty())
+        };
+        let entry = entries.iter().find(of_option);
+        let entry = entry.unwrap_or_else(|| panic!("no {option} in\n{help}"));
+        if !default.is_empty() {
+            assert!(entry.contains(&format!("default {default}")), "{default}: {entry}");
         }
+    }
+}
+
+/// What these arguments print, which is all that they do.
+#[track_caller]
+fn help(args: &[&str]) -> String {
+    let help = run(&mut Command::new(program()), args);
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{help:?}");
+    help.stdout
+}
+
+#[test]
+fn the_short_help_is_a_page_of_common_options_that_names_the_long_one() {
+    let (short, long) = (help(&["-h"]), help(&["--help"]));
+    assert!(short.lines().count() <= 50 && short.contains("--help prints all options"), "{short}");
+    assert_eq!(help(&["-h", "--help"]), long);
+    // What is an option here is one there, in the same words.
+    for line in short.lines().filter(|line| line.starts_with(' ')) {
+        assert!(long.lines().any(|other| other == line), "{line}");
     }
 }
 

@@ -248,7 +248,7 @@ fn names_in(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn the_dashboard_and_the_rules_of_the_readme_ask_for_what_is_told() {
+fn the_dashboard_and_the_rules_of_the_manual_ask_for_what_is_told() {
     let daemon = Daemon::start(&BRISK);
     let told = text(&daemon);
     let told = names_in(&told);
@@ -260,20 +260,15 @@ fn the_dashboard_and_the_rules_of_the_readme_ask_for_what_is_told() {
     for name in names_in(&reply.body) {
         assert!(told.contains(name), "the dashboard asks for {name}");
     }
-    let readme = include_str!("../../../README.md");
-    let block = |fence: &str| {
-        let (_, rest) = readme.split_once(fence).unwrap_or_else(|| panic!("no {fence:?} in README.md"));
-        rest.split_once("\n```").unwrap().0.to_owned() + "\n"
-    };
     let folder = std::env::temp_dir().join(format!("audience-meter-metrics-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let rules = block("```yaml\n# audience-meter.rules.yml\n");
+    let rules = manual::block("yaml", "# audience-meter.rules.yml");
     for name in names_in(&rules) {
         assert!(told.contains(name), "a rule asks for {name}");
     }
     std::fs::write(folder.join("tests.yml"), tests_of(&rules)).unwrap();
     std::fs::write(folder.join("audience-meter.rules.yml"), rules).unwrap();
-    std::fs::write(folder.join("prometheus.yml"), block("```yaml\n# prometheus.yml\n")).unwrap();
+    std::fs::write(folder.join("prometheus.yml"), manual::block("yaml", "# prometheus.yml")).unwrap();
     promtool(&["check", "rules", folder.join("audience-meter.rules.yml").to_str().unwrap()], "");
     promtool(&["test", "rules", folder.join("tests.yml").to_str().unwrap()], "");
     promtool(&["check", "config", folder.join("prometheus.yml").to_str().unwrap()], "");

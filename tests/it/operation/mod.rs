@@ -1,4 +1,22 @@
 //! What an operator meets: options, side ports, figures, accounts, replacement and shutdown.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `accounts` | what events come to |
+//! | `cli` | the command line |
+//! | `demo` | the demo port |
+//! | `drain` | how a process ends by a signal |
+//! | `ending` | whatever happens to the supervisor, no worker is left behind |
+//! | `giving_up` | what a supervisor cannot make work it gives up, with one line |
+//! | `local` | requests of this machine, and those that a web page elsewhere makes a browser send |
+//! | `metrics` | what Prometheus and Grafana are told |
+//! | `notification` | the notification port |
+//! | `process_page` | the page `/process` |
+//! | `rolling` | a rolling restart of all processes under load |
+//! | `side_ports` | where the side ports listen, and what all of them have in common |
+//! | `stats` | the stats port |
+//! | `supervisor` | `-w N` |
+//! | `workers` | daemons with several workers, by the ids that the supervisor logs |
 
 mod accounts;
 mod cli;

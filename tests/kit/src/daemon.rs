@@ -2,6 +2,10 @@
 //!
 //! A `Daemon` ends only the process that it started, when it is dropped, and fails its test if that process ended by
 //! itself or panicked.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `log` | what a daemon writes to its standard error, gathered line by line while it runs |
 
 mod log;
 

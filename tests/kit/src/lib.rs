@@ -2,6 +2,28 @@
 //! with it, and the only clock of the tests.
 //!
 //! The kit starts the very program that is released, and speaks to it over sockets. It knows no test.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `chance` | chance that is the same in each run |
+//! | `clock` | the one clock of the tests |
+//! | `daemon` | the daemon as a child process, on ports of its own |
+//! | `exchange` | one request and its whole reply, under a deadline |
+//! | `fuzzing` | the bodies of the fuzz targets, one file each |
+//! | `network` | three hosts with an address each, joined by a switch |
+//! | `pages` | what a daemon says of itself on the pages of its stats port |
+//! | `ports` | TCP ports that are handed out once |
+//! | `proc` | what the kernel says of a process, by its files below `/proc` |
+//! | `process` | child processes |
+//! | `program` | where the programs under test are, and the source that they were built from |
+//! | `quiet` | tests that judge time, kept apart from tests that take the machine for themselves |
+//! | `refusal` | a daemon that ends by itself |
+//! | `scratch` | files and folders of a test's own, in the folder for temporary files |
+//! | `skip` | tests that are left out |
+//! | `stream` | one member |
+//! | `tool` | programs of others, run to their end |
+//! | `tracer` | strace at a process that runs already |
+//! | `manual` | the examples of README.md and of the manual, for tests that run them as they stand |
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 #![expect(clippy::missing_panics_doc, reason = "whatever is not as it should be fails the test, by a panic")]
 #![expect(clippy::must_use_candidate, reason = "tests also call these to wait, and drop what they return")]
@@ -11,6 +33,7 @@ mod clock;
 mod daemon;
 mod exchange;
 pub mod fuzzing;
+pub mod manual;
 mod network;
 mod pages;
 mod ports;
@@ -18,7 +41,6 @@ mod proc;
 mod process;
 mod program;
 mod quiet;
-mod readme;
 mod refusal;
 mod scratch;
 mod skip;
@@ -42,7 +64,6 @@ pub use proc::{
 pub use process::{end, isolate, send_signal, show};
 pub use program::{beside_this, program, source};
 pub use quiet::{Quiet, heavy, timed};
-pub use readme::{README, readme_block, readme_script};
 pub use refusal::{Exit, run_to_end};
 pub use scratch::{ScratchFile, ScratchFolder};
 pub use skip::{is_tortured, skip, skip_under_torture};

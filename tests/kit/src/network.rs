@@ -3,6 +3,10 @@
 //! The hosts are network namespaces and the switch is a bridge in a fourth; nothing outside of these four is touched, and
 //! they go with the test, whatever its end. A machine makes namespaces for root alone, with iproute2; where it makes none, or
 //! lacks nftables or curl, the test is left out by its name.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `node` | processes and members within the hosts of a network |
 
 mod node;
 

@@ -3,6 +3,13 @@
 //! Owns how long and how often is measured. Each module has one thing to measure, and sizes that show whether its cost
 //! grows. `cargo bench -- heads` runs those whose name says so, `cargo bench -- --test` runs each once, and
 //! `--save-baseline NAME` and `--baseline NAME` compare before and after.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `heads` | request heads, as they come from a socket |
+//! | `namespaces` | namespaces, one and many |
+//! | `scatter` | numbers that lie everywhere and are the same in each run |
+//! | `timers` | the timer wheel, with few timers and with many |
 
 mod heads;
 mod namespaces;

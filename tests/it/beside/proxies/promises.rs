@@ -1,4 +1,4 @@
-//! What the README promises behind a proxy. The client is `curl`, and a whole browser in `tests/browser/proxied.mjs`.
+//! What the manual promises behind a proxy. The client is `curl`, and a whole browser in `tests/browser/proxied.mjs`.
 
 use std::fs;
 use std::io::Read as _;

@@ -1,6 +1,6 @@
-//! `nginx` and `haproxy` in front of a daemon, with TLS and HTTP/2, as the README configures them.
+//! `nginx` and `haproxy` in front of a daemon, with TLS and HTTP/2, as the manual configures them.
 //!
-//! The configurations are taken out of README.md, so what is proven here is what a reader copies; only ports, addresses and
+//! The configurations are taken out of the manual, so what is proven here is what a reader copies; only ports, addresses and
 //! the paths of certificates are put in their place, and where a test is about a setting, that setting. Each proxy is a
 //! child of the test, in a folder of its own, and goes with it.
 
@@ -32,15 +32,15 @@ pub(super) enum Kind {
 
 pub(super) const KINDS: [Kind; 2] = [Kind::Nginx, Kind::Haproxy];
 
-/// A change to the text of the README: what stands there once, and what is to stand there instead.
+/// A change to the text of the manual: what stands there once, and what is to stand there instead.
 pub(super) type Edit<'a> = (&'a str, &'a str);
 
 impl Kind {
-    /// The configuration that the README gives.
+    /// The configuration that the manual gives.
     pub(super) fn documented(self) -> String {
         match self {
-            Kind::Nginx => readme_block("nginx", ""),
-            Kind::Haproxy => readme_block("haproxy", ""),
+            Kind::Nginx => manual::block("nginx", ""),
+            Kind::Haproxy => manual::block("haproxy", ""),
         }
     }
 

@@ -10,6 +10,19 @@
 //!
 //! It knows meters only by their public verbs. Further operations are rows of the table in `operations`, further troubles of
 //! the network are data of [`Weather`].
+//!
+//! | file | owns |
+//! |---|---|
+//! | `script` | how bytes are read as operations and arguments |
+//! | `setting` | the head of a script: rules, nodes, weather, end |
+//! | `operations` | the table of what may happen |
+//! | `seeds` | how often what happens, by chance |
+//! | `clock` | the time of the world, and what each node takes it to be |
+//! | `bus` | datagrams on their way |
+//! | `node` | one process: a meter and its book |
+//! | `strangers` | invented nodes |
+//! | `observer` | what is true |
+//! | `settle` | the ends of worlds, and what must hold there |
 
 mod bus;
 mod clock;

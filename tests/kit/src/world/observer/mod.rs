@@ -1,6 +1,15 @@
 //! What a perfect observer knows: the naive book of each node, all messages, and what events were reported to come to.
 //!
 //! Owns the oracle of the world. It is shown what nodes do and what they answer, and never asks a meter what is right.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `book` | the members of one node, and what is due to them |
+//! | `page` | one namespace in a book, and what figures it may have |
+//! | `present` | one member |
+//! | `walks` | the order in which walks visit members |
+//! | `recorded` | what members come to that came and left |
+//! | `messages` | what was said, and what each node has to deliver |
 
 mod book;
 mod messages;
