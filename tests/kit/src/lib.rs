@@ -48,6 +48,7 @@ mod sockets;
 mod stream;
 mod tool;
 mod tracer;
+pub mod world;
 
 pub use chance::Chance;
 pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
