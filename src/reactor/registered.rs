@@ -1,19 +1,17 @@
-//! What the kernel watches: a source, for as long as it lives, through the poller; or without it, through a bare epoll.
+//! What the kernel watches: a source, for as long as it lives.
 //!
-//! Owns the source and with it the registration: the two cannot be separated, which is what makes the unsafe call of the
-//! one sound. (The other takes numbers, which may dangle; it never follows them.) It does not read or write.
+//! Owns the source and with it the registration: the two cannot be separated, which makes the unsafe call sound. It does
+//! not read or write.
 //!
-//! Invariant: `interest` is what the kernel was told last.
+//! Invariant: `interest` is what the kernel watches for.
 
-#![expect(unsafe_code, reason = "polling asks for a promise about a source's lifetime, and std has no epoll")]
+#![expect(unsafe_code, reason = "polling asks for a promise about a source's lifetime")]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 
-use libc::c_int;
 use polling::{Event, PollMode};
 
-use super::sys::{check, own};
 use super::{Reactor, Token};
 
 /// What a source is watched for.
@@ -77,47 +75,5 @@ impl<S> Registered<S> {
     /// The source.
     pub fn source(&self) -> &S {
         &self.source
-    }
-}
-
-/// Readiness with nothing between the caller and the kernel, in level mode: what the poller's price is measured against.
-#[derive(Debug)]
-pub struct Epoll {
-    epoll: OwnedFd,
-    events: Vec<libc::epoll_event>,
-}
-
-impl Epoll {
-    /// Opens one that takes at most `capacity` events at a time.
-    ///
-    /// # Errors
-    /// What the kernel says, for lack of descriptors.
-    pub fn new(capacity: usize) -> io::Result<Self> {
-        // SAFETY: no pointers are passed.
-        let epoll = own(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        Ok(Self { epoll, events: vec![libc::epoll_event { events: 0, u64: 0 }; capacity] })
-    }
-
-    /// Watches for bytes or connections to read, until the last descriptor of the source is closed.
-    ///
-    /// # Errors
-    /// What the kernel says, for lack of memory.
-    pub fn add(&self, source: &impl AsRawFd, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: token };
-        let (epoll, source) = (self.epoll.as_raw_fd(), source.as_raw_fd());
-        // SAFETY: the pointer is valid for the call.
-        check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, source, &raw mut event) })
-    }
-
-    /// Waits until something is ready; returns the tokens of what is.
-    ///
-    /// # Errors
-    /// What the kernel says: a signal has come.
-    pub fn wait(&mut self) -> io::Result<impl Iterator<Item = u64>> {
-        let room = c_int::try_from(self.events.len()).unwrap_or(c_int::MAX);
-        // SAFETY: the pointer is to room for so many events.
-        let count = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), room, -1) };
-        check(count.min(0))?;
-        Ok(self.events.iter().take(usize::try_from(count).unwrap_or(0)).map(|event| event.u64))
     }
 }

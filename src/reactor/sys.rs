@@ -66,26 +66,6 @@ pub fn accept(listener: &TcpListener) -> Accepted {
     }
 }
 
-/// Connects, blocking, from an address of this machine on a port that the kernel chooses. The port may be in use towards
-/// other addresses (`IP_BIND_ADDRESS_NO_PORT`): there are as many connections as there are pairs of addresses and ports.
-///
-/// # Errors
-/// What the kernel says: nobody listens there, `from` is not ours, or its ports have run out.
-pub fn connect(from: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
-    // SAFETY: no pointers are passed.
-    let socket = own(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
-    bind(&socket, SocketAddrV4::new(from, 0).into())?;
-    // SAFETY: the pointer is to an address of this size and family.
-    with_name(to.into(), |name, size| unsafe { libc::connect(socket.as_raw_fd(), name, size) })?;
-    Ok(socket.into())
-}
-
-/// Has a connection reset, not closed, when it is dropped; should the kernel not take that, it is closed.
-pub fn reset_on_close(stream: &TcpStream) {
-    let _ = set_option(stream, libc::SOL_SOCKET, libc::SO_LINGER, libc::linger { l_onoff: 1, l_linger: 0 });
-}
-
 /// What a datagram socket may hold that has not been read, in bytes: a whole table of 100,000 names on its way to a
 /// newcomer. By default it would be 92 datagrams.
 const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
@@ -345,33 +325,33 @@ pub fn set_process_name(name: &CStr) -> io::Result<()> {
 }
 
 pub(super) fn bind(socket: &impl AsRawFd, address: SocketAddr) -> io::Result<()> {
-    // SAFETY: the pointer is to an address of this size and family.
-    with_name(address, |name, size| unsafe { libc::bind(socket.as_raw_fd(), name, size) })
-}
-
-/// Calls with an address in the kernel's form, which is there for as long as the call lasts.
-fn with_name(address: SocketAddr, call: impl FnOnce(*const libc::sockaddr, socklen_t) -> c_int) -> io::Result<()> {
     match address {
-        SocketAddr::V4(v4) => {
-            let name = sockaddr_in {
+        SocketAddr::V4(v4) => bind_name(
+            socket,
+            &sockaddr_in {
                 sin_family: libc::AF_INET as libc::sa_family_t,
                 sin_port: v4.port().to_be(),
                 sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
                 sin_zero: [0; 8],
-            };
-            check(call((&raw const name).cast(), size_of::<sockaddr_in>() as socklen_t))
-        }
-        SocketAddr::V6(v6) => {
-            let name = sockaddr_in6 {
+            },
+        ),
+        SocketAddr::V6(v6) => bind_name(
+            socket,
+            &sockaddr_in6 {
                 sin6_family: libc::AF_INET6 as libc::sa_family_t,
                 sin6_port: v6.port().to_be(),
                 sin6_flowinfo: v6.flowinfo(),
                 sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
                 sin6_scope_id: v6.scope_id(),
-            };
-            check(call((&raw const name).cast(), size_of::<sockaddr_in6>() as socklen_t))
-        }
+            },
+        ),
     }
+}
+
+/// Binds to an address in the kernel's form.
+fn bind_name<T>(socket: &impl AsRawFd, name: &T) -> io::Result<()> {
+    // SAFETY: the pointer is to an address of this size.
+    check(unsafe { libc::bind(socket.as_raw_fd(), ptr::from_ref(name).cast(), size_of::<T>() as socklen_t) })
 }
 
 pub(super) fn set_option<T: Copy>(socket: &impl AsRawFd, level: c_int, option: c_int, value: T) -> io::Result<()> {
@@ -388,13 +368,13 @@ pub(super) fn set_filter(socket: &impl AsRawFd, steps: &mut [libc::sock_filter])
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, pointer, size) })
 }
 
-pub(super) fn own(descriptor: RawFd) -> io::Result<OwnedFd> {
+fn own(descriptor: RawFd) -> io::Result<OwnedFd> {
     check(descriptor)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-pub(super) fn check(result: c_int) -> io::Result<()> {
+fn check(result: c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -427,17 +407,6 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let error = listen(listener.local_addr().unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn a_connection_is_reset_rather_than_closed() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut stream, _) = listener.accept().unwrap();
-        reset_on_close(&peer);
-        drop(peer);
-        let error = io::Read::read(&mut stream, &mut [0]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[test]

@@ -17,7 +17,6 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 
 mod audience;
-mod bench;
 mod beside;
 mod cluster;
 mod faults;

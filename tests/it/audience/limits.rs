@@ -6,8 +6,6 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::process::Command;
 
-use audience_meter::reactor::sys;
-
 use audience_kit::*;
 
 /// So seldom is a count told that each that comes was asked for.
@@ -22,8 +20,8 @@ fn start(options: &[&str]) -> Daemon {
 }
 
 /// A connection from this address.
-fn connect_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
-    let socket = sys::connect(from, SocketAddrV4::new(Ipv4Addr::LOCALHOST, to.port())).unwrap();
+fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = connect_from(from, SocketAddrV4::new(Ipv4Addr::LOCALHOST, to.port())).unwrap();
     socket.set_read_timeout(Some(SOON)).unwrap();
     socket
 }
@@ -31,7 +29,7 @@ fn connect_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
 /// A member from this address, whose connection begins with these bytes before its request.
 #[track_caller]
 fn join_with(daemon: &Daemon, from: Ipv4Addr, preface: &[u8], target: &str, fields: &str) -> Stream {
-    let mut socket = connect_from(from, daemon.audience());
+    let mut socket = connect(from, daemon.audience());
     socket.write_all(&[preface, join_request(target, fields).as_bytes()].concat()).unwrap();
     let mut stream = Stream::over(socket);
     assert!(matches!(stream.next(SOON), Some(Event::Retry(2_000..=10_000))));
@@ -183,9 +181,9 @@ fn who_has_reset_its_connection_is_not_counted_for_want_of_an_address() {
     let _first = join_from(&daemon, HERE, "/ns");
     daemon.signal("STOP");
     for _ in 0..10 {
-        let mut socket = connect_from(HERE, daemon.audience());
+        let mut socket = connect(HERE, daemon.audience());
         socket.write_all(join_request("/ns", "").as_bytes()).unwrap();
-        sys::reset_on_close(&socket);
+        reset_on_close(&socket);
     }
     daemon.signal("CONT");
     // By the time that the last one is in, all before it have been.
@@ -204,14 +202,14 @@ fn members_of_an_address_come_and_go_by_the_hundred_and_nothing_of_them_is_left(
     // These end before their head from the proxy is whole, or their request.
     for cut in [0, 1, 20, head.len(), head.len() + 10] {
         let whole = [head, join_request("/ns", "").as_bytes()].concat();
-        connect_from(PROXY, daemon.audience()).write_all(&whole[..cut]).unwrap();
+        connect(PROXY, daemon.audience()).write_all(&whole[..cut]).unwrap();
     }
     drop(crowd);
     wait_present(&daemon, "ns", (0, 0));
     // The daemon looks itself, when nobody is there, whether something is left of somebody; and once more at its end.
     wait_until("that only who asks is there", || process_page(&daemon)["open"] == 1);
     let _inside: Vec<Stream> = (0..9).map(|_| join_with(&daemon, PROXY, head, "/ns", "")).collect();
-    let mut begun = connect_from(PROXY, daemon.audience());
+    let mut begun = connect(PROXY, daemon.audience());
     begun.write_all(&head[..9]).unwrap();
     wait_present(&daemon, "ns", (2, 7));
     daemon.signal("TERM");
@@ -248,7 +246,7 @@ fn a_trusted_proxy_says_in_its_head_for_whom_it_connects() {
         wait_present(&daemon, "ns", present);
     }
     // Whoever says so itself is not believed.
-    let mut liar = connect_from(HERE, daemon.audience());
+    let mut liar = connect(HERE, daemon.audience());
     liar.write_all(&[v1, join_request("/ns", "").as_bytes()].concat()).unwrap();
     assert_eq!(Reply::parse(&read_to_end(&mut liar)).status, 400);
     wait_present(&daemon, "ns", (3, 3));
@@ -259,7 +257,7 @@ fn a_proxy_head_may_come_in_pieces_and_a_wrong_one_ends_the_connection() {
     let daemon = start(&["--max-conn-per-ip", "1", "--trust-proxy", "127.0.0.0/29,127.0.0.8/30"]);
     let whole = ["PROXY TCP6 2001:db8::1 2001:db8::2 4124 443\r\n", &join_request("/ns", "")].concat();
     for cut in [1, 6, 20, 43, 44, 45, 46, 60] {
-        let mut socket = connect_from(PROXY, daemon.audience());
+        let mut socket = connect(PROXY, daemon.audience());
         let (first, rest) = whole.as_bytes().split_at(cut);
         socket.write_all(first).unwrap();
         // It has been read once the next one, which comes later, is in.
@@ -274,7 +272,7 @@ fn a_proxy_head_may_come_in_pieces_and_a_wrong_one_ends_the_connection() {
     }
     for wrong in ["PROXY TCP5 x\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 99999 80\r\n", "\r\n\r\n\0\r\nQUIT\n\x31\x11\0\0"]
     {
-        let mut socket = connect_from(PROXY, daemon.audience());
+        let mut socket = connect(PROXY, daemon.audience());
         socket.write_all(wrong.as_bytes()).unwrap();
         assert_eq!(lossy(&read_to_end(&mut socket)), "", "{wrong:?}");
     }
@@ -305,7 +303,7 @@ fn a_trusted_proxy_s_x_forwarded_for_is_believed_and_a_client_s_is_not() {
 fn the_demo_port_takes_a_proxy_head_and_the_local_ports_do_not() {
     let daemon = start(&["--trust-proxy", "127.0.0.0/8"]);
     let ask = |to| {
-        let mut socket = connect_from(PROXY, to);
+        let mut socket = connect(PROXY, to);
         let head = "PROXY TCP4 192.0.2.1 192.0.2.200 56324 80\r\n";
         socket.write_all([head, &request("GET", "/", "Host: localhost\r\n")].concat().as_bytes()).unwrap();
         Reply::parse(&read_to_end(&mut socket)).status

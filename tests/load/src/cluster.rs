@@ -1,54 +1,56 @@
-//! What several daemons that are one audience spend on each other, and how soon they know.
+//! What several daemons of one audience spend on each other, and how soon they know of changes.
 //!
 //! Owns the course of a cluster's round: names that are quiet, a newcomer that learns them, names that all change, and a
-//! join in a small audience. Each round has daemons of its own, on ports of their own. Joins go to whichever daemon the
-//! kernel picks; the figures are those of the busiest.
+//! join in a small audience. Each round has daemons of its own, on ports of their own. The kernel picks the daemon of each
+//! join; the figures are those of the busiest daemon.
 //!
-//! After each step the stats of all daemons have to be what was done, or the run is over.
+//! After each step the stats of all daemons must agree with the books here, or the run is over.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
-use super::daemon::{Daemon, free_port};
+use super::daemon::{Daemon, Program, free_port};
+use super::figures::{Figure, Times};
 use super::options::{ClusterOptions, parts_for};
+use super::pages::Sums;
 use super::process::Process;
-use super::report::{Figure, median, table};
+use super::report::table;
 use super::{Result, now, pairs, progress};
 
-/// How many daemons are one audience.
+/// How many daemons the audience has.
 const NODES: usize = 4;
 
-/// How many members are there at a time while quiet names are made: each is the first one at its event, and leaves again.
+/// How many members are there at a time while quiet names are made: each is the first member of its event, and leaves
+/// again.
 const BATCH: usize = 5000;
 
-/// How many joins may be on their way: far below the usual backlog.
+/// How many joins may be on their way: far below the usual backlog of 4,096.
 const JOINS_PENDING_MAX: u64 = 1000;
 
-/// How many joins are made between two looks at what there is to hear.
+/// Joins that are made between two looks at what has come.
 const JOINS_PER_TURN: usize = 16;
 
-/// How many namespaces change, each by a member that comes and one that goes in every second, beside one who stays.
+/// How many namespaces change: in every second one member joins each of them and another leaves, beside one that stays.
 const CHANGING: usize = 1000;
 
-/// For how long traffic and CPU are looked at, in seconds.
+/// How long traffic and CPU are measured, in seconds.
 const SPAN_S: usize = 10;
 
-/// How long the changes go on before they are looked at, in seconds: longer than the notify interval.
+/// How long the changes go on before they are measured, in seconds: longer than the notify interval.
 const WARM_UP_S: usize = 3;
 
-/// After this all that was to be told has been told, and repeated: several notify intervals.
+/// After this time all changes are announced, and repeated: several notify intervals.
 const SETTLE: Duration = Duration::from_secs(6);
 
-/// Longer than the notify interval, which is 2 s by default: then a change is told at once.
+/// Longer than the notify interval, which is 2 s by default: after it, a change is announced at once.
 const QUIET: Duration = Duration::from_millis(2300);
 
-/// How many joins are waited for in the small audience, all rounds together.
+/// How many joins are timed in the small audience, all rounds together.
 const TIMED_JOINS: usize = 20;
 
-/// The time between two looks at a newcomer's stats, for reading them takes it from its work. What it took to learn is
-/// known to this and the time of one reading.
+/// The time between two readings of a newcomer's stats, each of which takes the newcomer from its work. The time that it
+/// took to learn is known to this and the time of one reading.
 const LOOK_GAP: Duration = Duration::from_millis(50);
 
 /// How long anything may take.
@@ -62,48 +64,22 @@ pub(super) fn measure(options: &ClusterOptions) -> Result<String> {
     if parts_for(BATCH.max(2 * CHANGING))? > 1 {
         return Err("there are too few descriptors for a crowd of one process; raise `ulimit -n`".into());
     }
+    let program = options.program.find()?;
     progress("memory");
     let mut memory = Some(pairs::measure(options.namespaces)?);
     let mut rounds = Vec::new();
     for number in 1..=options.rounds {
         let label = format!("round {number} of {}", options.rounds);
-        let mut figures = Nodes::start(NODES, &label)?.run(|nodes| nodes.measure_names(options.namespaces))?;
+        let mut figures =
+            Nodes::start(&program, NODES, &label)?.run(|nodes| nodes.measure_names(options.namespaces))?;
         let joins = TIMED_JOINS.div_ceil(options.rounds);
-        figures.extend(Nodes::start(2, &label)?.run(|nodes| nodes.time_joins(joins))?);
+        figures.extend(Nodes::start(&program, 2, &label)?.run(|nodes| nodes.time_joins(joins))?);
         let (bytes, pairs) = memory.take().unzip();
         figures.push(Figure::bytes("memory: user space, per node and namespace", bytes, pairs.unwrap_or(1)));
         rounds.push(figures);
     }
     progress("");
     Ok(table(&format!("nodes={NODES} quiet={} changing={CHANGING}", options.namespaces), &rounds))
-}
-
-/// What stats come to.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Sums {
-    namespaces: u64,
-    members: u64,
-    connections: u64,
-}
-
-impl Sums {
-    fn of(stats: &str) -> Result<Self> {
-        let mut sums = Self { namespaces: stats.matches("\"members\":").count() as u64, ..Self::default() };
-        for (field, sum) in [("\"members\":", &mut sums.members), ("\"connections\":", &mut sums.connections)] {
-            for rest in stats.split(field).skip(1) {
-                let digits = rest.split(|character: char| !character.is_ascii_digit()).next().unwrap_or_default();
-                *sum += digits.parse::<u64>().map_err(|_| format!("stats have {field} without a number"))?;
-            }
-        }
-        Ok(sums)
-    }
-}
-
-impl fmt::Display for Sums {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { namespaces, members, connections } = self;
-        write!(f, "{namespaces} namespaces with {members} members and {connections} connections")
-    }
 }
 
 /// What a daemon has spent so far.
@@ -116,22 +92,23 @@ struct Spent {
 
 /// The daemons of one audience.
 struct Nodes<'a> {
+    program: &'a Program,
     daemons: Vec<Daemon>,
     port: u16,
     label: &'a str,
-    /// What has been done to them.
+    /// What has been done to them, which their stats must agree with.
     truth: Sums,
-    /// Nobody, who waits.
+    /// A crowd without members, which waits and notices signals.
     watch: Crowd,
 }
 
 impl<'a> Nodes<'a> {
-    fn start(count: usize, label: &'a str) -> Result<Self> {
+    fn start(program: &'a Program, count: usize, label: &'a str) -> Result<Self> {
         progress(&format!("{label}: {count} daemons start"));
         let port = free_port()?;
         let watch = Crowd::new(Vec::new(), address(port), 0)?;
-        let daemons = (0..count).map(|_| Daemon::start_node(port)).collect::<Result<_>>()?;
-        Ok(Self { daemons, port, label, truth: Sums::default(), watch })
+        let daemons = (0..count).map(|_| Daemon::start_node(program, port)).collect::<Result<_>>()?;
+        Ok(Self { program, daemons, port, label, truth: Sums::default(), watch })
     }
 
     /// Waits until they know each other, and measures.
@@ -142,7 +119,7 @@ impl<'a> Nodes<'a> {
 
     fn measure_names(&mut self, namespaces: usize) -> Result<Vec<Figure>> {
         self.make_quiet(namespaces)?;
-        self.announce("quiet");
+        self.show("quiet");
         self.watch.listen(SETTLE)?;
         let before = self.spent()?;
         self.watch.listen(Duration::from_secs(SPAN_S as u64))?;
@@ -160,10 +137,10 @@ impl<'a> Nodes<'a> {
         Ok(figures)
     }
 
-    /// Somebody comes to each name, and leaves.
+    /// A member joins each name, and leaves.
     fn make_quiet(&mut self, namespaces: usize) -> Result<()> {
         for (batch, first) in (0..namespaces).step_by(BATCH).enumerate() {
-            self.announce(&format!("{first} names so far"));
+            self.show(&format!("{first} names so far"));
             let names: Vec<String> =
                 (first..namespaces.min(first + BATCH)).map(|number| format!("bench{number}")).collect();
             let count = names.len();
@@ -175,15 +152,15 @@ impl<'a> Nodes<'a> {
         self.await_truth("quiet")
     }
 
-    /// One more daemon comes, which knows nothing.
+    /// One more daemon starts, which knows nothing.
     fn admit_newcomer(&mut self) -> Result<[Figure; 3]> {
-        self.announce("newcomer");
-        let newcomer = Daemon::start_node(self.port)?;
+        self.show("newcomer");
+        let newcomer = Daemon::start_node(self.program, self.port)?;
         let ready = now();
         let (learnt, reading) = loop {
             self.watch.listen(LOOK_GAP)?;
             let look = now();
-            let sums = Sums::of(&newcomer.stats_text()?)?;
+            let sums = Sums::of(&newcomer.stats()?);
             if sums == self.truth {
                 break (now() - ready, now() - look);
             }
@@ -191,19 +168,20 @@ impl<'a> Nodes<'a> {
                 return Err(format!("newcomer: its stats have {sums}, and there are {}", self.truth).into());
             }
         };
-        let lost = newcomer.figures("/cluster")?.pointer("/datagrams/overflowed").and_then(serde_json::Value::as_u64);
+        let lost = newcomer.cluster_page()?.datagrams.and_then(|datagrams| datagrams.overflowed);
         drop(newcomer);
         self.await_nodes()?;
         Ok([
-            Figure::time("newcomer: its stats tell all after", Some(learnt)),
-            Figure::time("newcomer: reading them took of that", Some(reading)),
-            Figure::number("newcomer: datagrams it had no room for", lost),
+            Figure::time("newcomer: its stats are complete after", Some(learnt)),
+            Figure::time("newcomer: a reading of them took of that", Some(reading)),
+            Figure::number("newcomer: datagrams that did not fit its buffer", lost),
         ])
     }
 
-    /// At each of some names one comes and one goes in every second. Returns the most of bytes and of time on the CPU.
+    /// At each of some names a member joins and another leaves in every second. Returns the most bytes, and the most time
+    /// on the CPU.
     fn change(&mut self) -> Result<((u64, Duration), (u64, Duration))> {
-        self.announce("changing");
+        self.show("changing");
         let names = (0..CHANGING).map(|number| format!("changing{number}")).collect();
         let mut crowd = Crowd::new(names, address(self.port), 0)?;
         join_all(&mut crowd, CHANGING)?;
@@ -223,35 +201,32 @@ impl<'a> Nodes<'a> {
         Ok(most)
     }
 
-    /// How long it takes until a join at one node is in the stats of the other. Which one that is does not matter: it is
-    /// the last to know, and it takes until both know.
+    /// How long it takes until a join at one node is in the stats of the other. The time ends when both know, so it does
+    /// not matter which node the join was at.
     fn time_joins(&mut self, joins: usize) -> Result<Vec<Figure>> {
         let mut crowd = Crowd::new(vec!["bench".to_owned()], address(self.port), 0)?;
-        let mut times = Vec::new();
+        let mut times = Times::default();
         self.truth.namespaces = 1;
         for place in 0..joins {
-            self.announce(&format!("join {place}"));
+            self.show(&format!("join {place}"));
             crowd.listen(QUIET)?;
             self.truth.members += 1;
             self.truth.connections += 1;
             let start = now();
             crowd.join(place, 0)?;
             self.await_truth_every("join", Duration::ZERO)?;
-            times.push(now() - start);
+            times.record(now() - start);
         }
-        let middle = median(&mut times);
         Ok(vec![
-            Figure::time("join: in the stats of the other node after", middle),
-            Figure::time("join: the slowest", times.last().copied()),
+            Figure::time("join: in the stats of the other node after", times.median()),
+            Figure::time("join: the slowest", times.longest()),
         ])
     }
 
     fn await_nodes(&mut self) -> Result<()> {
         let give_up = now() + PATIENCE;
         for daemon in &self.daemons {
-            while daemon.figures("/cluster")?.get("nodes").and_then(serde_json::Value::as_u64)
-                != Some(self.daemons.len() as u64)
-            {
+            while daemon.cluster_page()?.nodes != self.daemons.len() as u64 {
                 if now() > give_up {
                     return Err(format!("a daemon does not know {} nodes", self.daemons.len()).into());
                 }
@@ -261,7 +236,7 @@ impl<'a> Nodes<'a> {
         Ok(())
     }
 
-    /// Waits until all stats are what was done.
+    /// Waits until all stats agree with the books.
     fn await_truth(&mut self, phase: &str) -> Result<()> {
         self.await_truth_every(phase, REST)
     }
@@ -270,7 +245,7 @@ impl<'a> Nodes<'a> {
         let give_up = now() + PATIENCE;
         for (number, daemon) in self.daemons.iter().enumerate() {
             loop {
-                let sums = Sums::of(&daemon.stats_text()?)?;
+                let sums = Sums::of(&daemon.stats()?);
                 if sums == self.truth {
                     break;
                 }
@@ -284,12 +259,12 @@ impl<'a> Nodes<'a> {
         Ok(())
     }
 
-    /// What each has spent so far.
+    /// What each daemon has spent so far.
     fn spent(&self) -> Result<Vec<Spent>> {
         let of = |daemon: &Daemon| {
-            let cluster = daemon.figures("/cluster")?;
+            let datagrams = daemon.cluster_page()?.datagrams;
             let at = now();
-            let bytes = cluster.pointer("/datagrams/bytes_sent").and_then(serde_json::Value::as_u64);
+            let bytes = datagrams.map(|datagrams| datagrams.bytes_sent);
             let cpu_ns = daemon.process.as_ref().map(Process::cpu_ns).transpose()?;
             let (bytes, cpu_ns) = bytes.zip(cpu_ns).ok_or("a daemon does not say what it has spent")?;
             Ok(Spent { at, bytes, cpu_ns })
@@ -297,7 +272,7 @@ impl<'a> Nodes<'a> {
         self.daemons.iter().map(of).collect()
     }
 
-    /// The most that one has sent, and that one was on the CPU, since; each with the time in which.
+    /// The most bytes that one daemon has sent since, and the most time that one was on the CPU; each with the span.
     fn most_since(&self, before: &[Spent]) -> Result<((u64, Duration), (u64, Duration))> {
         let after = self.spent()?;
         let spent = || {
@@ -309,7 +284,7 @@ impl<'a> Nodes<'a> {
         Ok(bytes.zip(cpu).ok_or("there is no daemon")?)
     }
 
-    fn announce(&self, phase: &str) {
+    fn show(&self, phase: &str) {
         progress(&format!("{}: {phase}", self.label));
     }
 }
@@ -318,12 +293,12 @@ fn address(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// The part of a batch, whose addresses no other batch has used: a port that was left stays taken for a minute.
+/// The part of a batch, whose addresses no other batch has used: the port of a closed stream stays taken for a minute.
 fn part_of(batch: usize) -> u8 {
     u8::try_from(batch % 256).unwrap_or(0)
 }
 
-/// Lets a member in in each of so many places, until each has heard its first count.
+/// Has a member join in each of the first `places` places, until all have received their first count.
 fn join_all(crowd: &mut Crowd, places: usize) -> Result<()> {
     let give_up = now() + PATIENCE;
     for place in 0..places {
@@ -332,9 +307,9 @@ fn join_all(crowd: &mut Crowd, places: usize) -> Result<()> {
             crowd.turn(Duration::ZERO)?;
         }
         let most = if place + 1 == places { 0 } else { JOINS_PENDING_MAX };
-        while crowd.awaited() > most {
+        while crowd.waiting_count() > most {
             if now() > give_up {
-                return Err(format!("{} members wait in vain for their first count", crowd.awaited()).into());
+                return Err(format!("{} members wait in vain for their first count", crowd.waiting_count()).into());
             }
             crowd.turn(REST)?;
         }
@@ -342,7 +317,7 @@ fn join_all(crowd: &mut Crowd, places: usize) -> Result<()> {
     Ok(())
 }
 
-/// One after the other a second member comes to each name, and leaves half a second later.
+/// One after the other a second member joins each name, and leaves half a second later.
 fn come_and_go(crowd: &mut Crowd, start: Instant, numbers: std::ops::Range<usize>) -> Result<()> {
     for number in numbers {
         let due = start + Duration::from_secs(1) * u32::try_from(number)? / u32::try_from(CHANGING)?;
@@ -353,17 +328,4 @@ fn come_and_go(crowd: &mut Crowd, start: Instant, numbers: std::ops::Range<usize
         crowd.join(CHANGING + number % CHANGING, number % CHANGING)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stats_are_summed_up() {
-        let stats = "{\"a\":{\"created\":1,\"members\":2,\"connections\":30,\"modified\":4},\
-            \"b\":{\"created\":1,\"members\":0,\"connections\":7,\"modified\":0}}\n";
-        assert!(Sums::of(stats).unwrap() == Sums { namespaces: 2, members: 2, connections: 37 });
-        assert!(Sums::of("{}\n").unwrap() == Sums::default());
-    }
 }

@@ -1,70 +1,112 @@
-//! The daemon that is measured: where it is, what it says of its audience, and, if it is our own, its life.
+//! A daemon that is measured: where it is, what its side ports say, and, if this process started it, its life.
 //!
 //! Owns the child process and speaks to the side ports. It does not join.
 //!
 //! Invariant: a child that was started is killed and reaped before this process ends.
 
-use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use audience_meter::reactor::sys;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
 
 use super::Result;
 use super::options::Running;
+use super::pages::{ClusterPage, ProcessPage, Stats};
 use super::process::Process;
 
-/// Our own daemon tells counts this often at most: long enough that a batch of joins or leaves fits in between two, so
-/// that what they cost is not mixed with what telling costs.
+/// The least time between two counts of a daemon that pushes them: a batch of joins or leaves fits in between, so the
+/// cost of the pushes is not mixed with theirs.
 const OWN_MIN_DELAY: Duration = Duration::from_secs(1);
 
-/// How long a daemon that is to tell no counts waits between two: longer than a run takes.
+/// The least time between two counts of a daemon that withholds them: longer than a run takes.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// What a daemon that we did not start is taken to wait between two counts: the default, and some to spare.
+/// The least time between two counts of a daemon that was running already: the default, and some to spare.
 const RUNNING_MIN_DELAY: Duration = Duration::from_millis(2100);
 
 /// How long a side port may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A daemon.
+/// The daemon's program.
+#[derive(Clone, Debug)]
+pub(super) struct Program(PathBuf);
+
+impl Program {
+    /// The one that lies beside this program.
+    ///
+    /// # Errors
+    /// There is none; the line says how to build it.
+    pub(super) fn beside_this() -> Result<Self> {
+        Self::at(&std::env::current_exe()?.with_file_name("audience-meter"))
+    }
+
+    /// # Errors
+    /// There is no such file; the line says how to build one.
+    pub(super) fn at(file: &Path) -> Result<Self> {
+        if file.is_file() {
+            return Ok(Self(file.to_owned()));
+        }
+        let file = file.display();
+        Err(format!("{file} is not there; build it (cargo build --release --workspace), or give --program").into())
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.0
+    }
+
+    /// The program with the options that every daemon here gets.
+    pub(super) fn command(&self, audience: u16, stats: u16, notification: u16) -> Command {
+        let mut command = Command::new(&self.0);
+        command.args(["-w", "1", "--port", &audience.to_string(), "--demo-port", "0"]).args([
+            "--stats-port",
+            &stats.to_string(),
+            "--notification-port",
+            &notification.to_string(),
+        ]);
+        command
+    }
+}
+
+/// A daemon, or the floor in its place.
 pub(super) struct Daemon {
     pub(super) audience: SocketAddr,
     stats: Option<SocketAddr>,
     notification: Option<SocketAddr>,
-    /// Where its figures are, if it is on this machine.
+    /// What the kernel knows of it, if it is on this machine.
     pub(super) process: Option<Process>,
     /// The least time between two counts.
     pub(super) min_delay: Duration,
     child: Option<(Child, BufReader<ChildStderr>)>,
 }
 
-/// When counts are told.
+/// Which counts are pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Telling {
-    /// At every change, once a second at most.
-    Soon,
-    /// Never: only first counts, so that what they cost is measured alone.
-    Never,
+pub(super) enum Counts {
+    /// All changes, at most one a second.
+    Pushed,
+    /// The first one of each member alone, so that its cost is measured alone.
+    Withheld,
 }
 
-/// A message that was handed over and not confirmed yet.
-pub(super) struct Notified(TcpStream);
+/// A message that was sent and is not confirmed yet.
+pub(super) struct Sent(TcpStream);
 
 impl Daemon {
-    /// Starts the daemon that was built with this program, on an audience port that others may share.
-    pub(super) fn start(audience: u16, telling: Telling) -> Result<Self> {
-        let min_delay = if telling == Telling::Soon { OWN_MIN_DELAY } else { NEVER };
+    /// Starts a daemon on an audience port that others may share.
+    pub(super) fn start(program: &Program, audience: u16, counts: Counts) -> Result<Self> {
+        let min_delay = if counts == Counts::Pushed { OWN_MIN_DELAY } else { NEVER };
         let seconds = min_delay.as_secs_f64().to_string();
         let rules = ["--host", "127.0.0.1", "--notify-min-delay", &seconds, "--notify-delta-ratio", "0"];
-        // Nothing is due by itself in an idle phase.
+        // Nothing falls due by itself in an idle phase.
         let delays = ["--notify-max-delay", "3600", "--max-conn-duration", "3600"];
-        let mut this = Self::launch(audience, &[&rules[..], &delays].concat())?;
+        let mut this = Self::launch(program, audience, &[&rules[..], &delays].concat())?;
         this.min_delay = min_delay;
         Ok(this)
     }
@@ -79,45 +121,30 @@ impl Daemon {
         Ok(this)
     }
 
-    /// Starts one of several daemons that are one audience, on a port that they share. Empty namespaces are remembered
-    /// for longer than a run takes.
-    pub(super) fn start_node(audience: u16) -> Result<Self> {
-        Self::launch(audience, &["--namespace-clean-delay", "3600", "--max-conn-duration", "0"])
+    /// Starts one of several daemons of one audience, on a port that they share. It remembers empty namespaces for longer
+    /// than a run takes.
+    pub(super) fn start_node(program: &Program, audience: u16) -> Result<Self> {
+        Self::launch(program, audience, &["--namespace-clean-delay", "3600", "--max-conn-duration", "0"])
     }
 
-    /// The daemon's program, which was built with this one.
-    pub(super) fn program() -> Result<PathBuf> {
-        Ok(std::env::current_exe()?.with_file_name("audience-meter"))
-    }
-
-    /// Starts the daemon with these options and does not wait until it is ready: its [`log`](Self::log) will say so.
-    pub(super) fn begin(audience: u16, options: &[&str]) -> Result<Self> {
-        let (command, stats, notification) = Self::command(audience, options)?;
+    /// Starts a daemon with these options, and does not wait until it is ready: its [`log`](Self::log) will say so.
+    pub(super) fn begin(program: &Program, audience: u16, options: &[&str]) -> Result<Self> {
+        let (stats, notification) = (free_port()?, free_port()?);
+        let mut command = program.command(audience, stats, notification);
+        command.args(options);
         Self::spawn(command, audience, Some(stats), notification)
     }
 
-    fn launch(audience: u16, options: &[&str]) -> Result<Self> {
-        let mut this = Self::begin(audience, options)?;
+    fn launch(program: &Program, audience: u16, options: &[&str]) -> Result<Self> {
+        let mut this = Self::begin(program, audience, options)?;
         this.await_ready()?;
         Ok(this)
     }
 
-    fn command(audience: u16, options: &[&str]) -> Result<(Command, u16, u16)> {
-        let (stats, notification) = (free_port()?, free_port()?);
-        let mut command = Command::new(Self::program()?);
-        command
-            .args(["-w", "1", "--port", &audience.to_string(), "--demo-port", "0"])
-            .args(["--stats-port", &stats.to_string(), "--notification-port", &notification.to_string()])
-            .args(options);
-        Ok((command, stats, notification))
-    }
-
     fn spawn(mut command: Command, audience: u16, stats: Option<u16>, notification: u16) -> Result<Self> {
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| {
-            let program = command.get_program().display();
-            format!("cannot start {program}: {error}; build it (cargo build --release), or give --port")
-        })?;
+        let mut child =
+            spawned.map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
         let stderr = child.stderr.take().ok_or("the daemon has no standard error")?;
         Ok(Self {
             audience: (Ipv4Addr::LOCALHOST, audience).into(),
@@ -142,18 +169,40 @@ impl Daemon {
         }
     }
 
-    /// The members of each namespace by the stats; `None` if there is no stats port.
-    pub(super) fn members(&self) -> Result<Option<HashMap<String, u64>>> {
+    /// The stats, as a client gets them that sends nothing; `None` if there is no stats port.
+    pub(super) fn find_stats(&self) -> Result<Option<Stats>> {
         let Some(address) = self.stats else { return Ok(None) };
-        let mut stream = connect(address, "--stats-port")?;
-        let mut text = String::new();
-        stream
-            .read_to_string(&mut text)
-            .map_err(|error| format!("no stats from {address}: {error}; is it --stats-port?"))?;
-        let stats: HashMap<String, serde_json::Value> = serde_json::from_str(&text)
-            .map_err(|error| format!("the stats at {address} are not JSON ({error}); is it --stats-port?"))?;
-        let members = |figures: &serde_json::Value| figures.get("members")?.as_u64();
-        Ok(Some(stats.iter().map(|(name, figures)| (name.clone(), members(figures).unwrap_or(0))).collect()))
+        let stream = connect(address, "--stats-port")?;
+        stream.shutdown(Shutdown::Write)?;
+        let text =
+            read_all(stream).map_err(|error| format!("no stats from {address}: {error}; is it --stats-port?"))?;
+        let stats = serde_json::from_str(&text);
+        Ok(Some(
+            stats.map_err(|error| format!("the stats at {address} are unreadable ({error}); is it --stats-port?"))?,
+        ))
+    }
+
+    /// The stats, which must be there.
+    pub(super) fn stats(&self) -> Result<Stats> {
+        self.find_stats()?.ok_or_else(|| "there is no --stats-port".into())
+    }
+
+    /// What it says of the cluster that it is part of.
+    pub(super) fn cluster_page(&self) -> Result<ClusterPage> {
+        self.page("/cluster")
+    }
+
+    /// What it says of its own process.
+    pub(super) fn process_page(&self) -> Result<ProcessPage> {
+        self.page("/process")
+    }
+
+    fn page<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let mut stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+        let answer = read_all(stream)?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        Ok(serde_json::from_str(body).map_err(|error| format!("{path} is unreadable ({error}): {answer:?}"))?)
     }
 
     /// A stream that watches all events.
@@ -163,33 +212,17 @@ impl Daemon {
         Ok(stream)
     }
 
-    /// The stats as they are sent to who says nothing.
-    pub(super) fn stats_text(&self) -> Result<String> {
-        let stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
-        stream.shutdown(Shutdown::Write)?;
-        read_all(stream)
-    }
-
-    /// What it says of the cluster that it is part of, or of itself: `/cluster` or `/process` of the stats port.
-    pub(super) fn figures(&self, path: &str) -> Result<serde_json::Value> {
-        let mut stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
-        let answer = read_all(stream)?;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        Ok(serde_json::from_str(body).map_err(|error| format!("{path} is not JSON ({error}): {answer:?}"))?)
-    }
-
     /// Whether messages can be sent.
     pub(super) fn takes_messages(&self) -> bool {
         self.notification.is_some()
     }
 
-    /// Hands a message to the members of a namespace over.
-    pub(super) fn notify(&self, namespace: &str, text: &str) -> Result<Notified> {
+    /// Sends a message to the members of a namespace.
+    pub(super) fn send_message(&self, namespace: &str, text: &str) -> Result<Sent> {
         let address = self.notification.ok_or("there is no --notification-port")?;
         let mut stream = connect(address, "--notification-port")?;
         stream.write_all(format!("GET /{namespace}/bench/{text} HTTP/1.0\r\n\r\n").as_bytes())?;
-        Ok(Notified(stream))
+        Ok(Sent(stream))
     }
 
     /// What it logs from now on.
@@ -198,10 +231,10 @@ impl Daemon {
         Ok(stderr.get_ref().as_fd().try_clone_to_owned()?)
     }
 
-    /// Sends it a signal.
-    pub(super) fn signal(&self, number: i32) -> Result<()> {
+    /// Sends it a signal. It has not been waited for, so its process id is still its own.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
         let (child, _) = self.child.as_ref().ok_or("the daemon is not ours")?;
-        Ok(sys::signal(child, number)?)
+        Ok(kill(Pid::from_raw(i32::try_from(child.id())?), signal)?)
     }
 
     /// How it has ended, if it has.
@@ -210,12 +243,12 @@ impl Daemon {
         Ok(child.try_wait()?)
     }
 
-    /// Adds to an error what the daemon has to say to it, if it has ended.
+    /// Adds the daemon's last words to an error, if the daemon has ended.
     pub(super) fn explain(&mut self, error: Box<dyn std::error::Error>) -> Box<dyn std::error::Error> {
         let Some((child, stderr)) = &mut self.child else { return error };
         let Ok(Some(status)) = child.try_wait() else { return error };
         let mut text = String::new();
-        // What there is of it will do.
+        // Whatever can be read of it will do.
         let _ = stderr.read_to_string(&mut text);
         format!("{error}; the daemon has ended ({status}): {}", text.lines().last().unwrap_or("without a word")).into()
     }
@@ -244,7 +277,7 @@ impl Drop for Daemon {
     }
 }
 
-impl Notified {
+impl Sent {
     /// Waits for the answer.
     pub(super) fn confirm(mut self) -> Result<()> {
         let mut answer = String::new();
@@ -270,13 +303,13 @@ fn read_all(mut stream: TcpStream) -> Result<String> {
     Ok(text)
 }
 
-/// The ports that daemons are started on: below those from which the kernel picks for clients, one of which could take it
-/// before the daemon does.
+/// The ports on which daemons are started: below those from which the kernel picks for clients, one of which could take a
+/// port before the daemon does.
 const PORTS: std::ops::Range<u16> = 31_000..32_768;
 
-/// A port that nobody listens on.
+/// A port on which nothing listens.
 pub(super) fn free_port() -> Result<u16> {
-    // Who runs two benchmarks has them begin at different ports.
+    // Two benchmarks at the same time begin at different ports.
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     for _ in PORTS {
         let number = std::process::id().wrapping_mul(101).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));

@@ -1,41 +1,48 @@
-//! Measures what a daemon spends on a member, and checks that it counts right while it does.
+//! Measures what a daemon spends on a member, and checks at the same time that it counts right.
 //!
-//! Heir of the 2011 bench.js, whose flags it keeps. This file owns the clock and what is printed. The others:
+//! Heir of the 2011 bench.js, whose flags it keeps. This file owns the clock and what is printed. The other files:
 //!
 //! | file | owns |
 //! |---|---|
 //! | `options` | the commands and their flags |
-//! | `round` | the course of a round, from nobody to nobody, and the checks between its phases |
-//! | `compare`, `fairness`, `cluster`, `pairs` | what is measured beside that, and what is wanted |
-//! | `soak` | everything at once, for a long time, and what has to be true each time that it is quiet |
-//! | `server`, `daemon`, `process`, `floor` | who is measured: processes, what they say and what they have spent |
-//! | `parts`, `order`, `part` | the crowd, in as many processes as it takes, and what it is told to do |
+//! | `round` | the course of a round, from no member to no member, and the checks between its phases |
+//! | `compare`, `fairness`, `cluster`, `pairs` | what else is measured, and the target of each figure |
+//! | `soak` | everything at once for a long time, and what must be true at each quiet point |
+//! | `server`, `daemon`, `pages`, `process`, `floor` | the measured side: processes, their pages, what they have spent |
+//! | `parts`, `protocol`, `part` | the crowd, in several processes, and the lines by which they are ordered |
 //! | `crowd`, `member` | the streams that one of those processes holds |
-//! | `stream` | one stream, for times that are no matter of a crowd |
-//! | `watchers` | streams that watch all events meanwhile |
-//! | `report`, `plot` | tables, JSON and the picture |
+//! | `poll`, `sockets` | the instrument's own epoll, and the floor's sockets |
+//! | `stream`, `watchers` | single streams beside the crowd, and streams that watch all events |
+//! | `figures`, `report`, `plot` | numbers, tables, JSON and the picture |
 //!
-//! Only the soak is a test; all else asserts no figure. But a figure of a daemon that miscounts is worth nothing, so a wrong
-//! count at the end of any phase ends the run with exit code 1.
+//! The instrument shares no code with the daemon's loop: a fault there would hide from its own measurement. Only the soak
+//! is a test; the other commands assert no figure. A wrong count at the end of any phase ends the run with exit code 1,
+//! for figures of a daemon that miscounts are worthless.
+
+#![forbid(unsafe_code)]
 
 mod cluster;
 mod compare;
 mod crowd;
 mod daemon;
 mod fairness;
+mod figures;
 mod floor;
 mod member;
 mod options;
-mod order;
+mod pages;
 mod pairs;
 mod part;
 mod parts;
 mod plot;
+mod poll;
 mod process;
+mod protocol;
 mod report;
 mod round;
 mod server;
 mod soak;
+mod sockets;
 mod stream;
 mod watchers;
 
@@ -45,69 +52,67 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
-use audience_meter::log;
-use options::{Command, LoadOptions, Target};
-use report::Figure;
+use figures::Figure;
+use options::{Command, LoadOptions, ParseFailure};
 use round::Round;
-use serde_json::Value;
-use server::{Kind, Server};
+use serde::Serialize;
+use server::Server;
 use watchers::Watchers;
 
-/// What goes wrong is told to a person, and nothing is done about it but ending.
+/// An error is a line for a person; nothing is done about it, and the run ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    let command = match options::parse(std::env::args_os().skip(1).collect()) {
+    let command = match options::parse(std::env::args_os()) {
         Ok(command) => command,
-        Err(error) => {
-            say(format_args!("audience-bench: {error}\n"));
+        Err(ParseFailure::Help(text)) => return print(&text),
+        Err(ParseFailure::Refusal(line)) => {
+            say(format_args!("audience-bench: {line}; see --help\n"));
             return ExitCode::from(2);
         }
     };
     match run(&command) {
-        Ok(text) => log::answer(&text),
+        Ok(text) => print(&text),
         Err(error) => {
             progress("");
             say(format_args!("audience-bench: {error}\n"));
-            return ExitCode::from(1);
+            ExitCode::from(1)
         }
     }
-    ExitCode::SUCCESS
 }
 
-/// Returns what there is to print.
+/// Returns the text to print.
 fn run(command: &Command) -> Result<String> {
     match command {
-        Command::Help => Ok(options::USAGE.to_owned()),
         Command::Load(options) => measure_load(options),
-        Command::Compare(options, json) => keep(json.as_deref(), || compare::measure(options)),
-        Command::Fairness(options, json) => keep(json.as_deref(), || fairness::measure(options)),
-        Command::Growth(options, json) => keep(json.as_deref(), || compare::measure_growth(options)),
-        Command::Plot(growth) => plot(growth),
+        Command::Compare(options) => keep(options.json.as_deref(), || compare::measure(options)),
+        Command::Fairness(options) => keep(options.json.as_deref(), || fairness::measure(options)),
+        Command::Growth(options) => keep(options.json.as_deref(), || compare::measure_growth(options)),
+        Command::Plot(options) => plot(&options.file),
         Command::Cluster(options) => cluster::measure(options),
         Command::Soak(options) => soak::measure(options),
         Command::Floor(options) => floor::serve(options).map(|()| String::new()),
-        Command::Part(options) => part::serve(options).map(|()| String::new()),
+        Command::Part => part::serve().map(|()| String::new()),
     }
 }
 
-/// All rounds' figures, as a table.
+/// The figures of all rounds, as a table.
 fn measure_load(options: &LoadOptions) -> Result<String> {
-    let LoadOptions { target, plan, parts, rounds } = options;
+    let (plan, parts) = (options.plan(), options::parts_for(options.members + 1)?);
     let mut all: Vec<Vec<Figure>> = Vec::new();
-    let mut memory_of_nobody = None;
-    for number in 1..=*rounds {
-        // A daemon of our own is a new one each time: the second audience of an old one finds its tables grown already.
-        let mut server = match target {
-            Target::Own(processes) => Server::start(Kind::Daemon, *processes, daemon::Telling::Soon)?,
-            Target::Running(running) => Server::at(running),
+    let mut memory_before = None;
+    for number in 1..=options.rounds {
+        // Each round has a new daemon of its own: the tables of an old one have grown already.
+        let mut server = match options.running() {
+            Some(running) => Server::at(&running),
+            None => Server::start_daemons(&options.program.find()?, options.processes, daemon::Counts::Pushed)?,
         };
-        if matches!(target, Target::Own(_)) || number == 1 {
-            memory_of_nobody = server.anonymous_bytes()?;
+        if options.running().is_none() || number == 1 {
+            memory_before = server.anonymous_bytes()?;
         }
         let _watching = Watchers::start(plan.watchers, &server)?;
-        let label = format!("round {number} of {rounds}");
-        let figures = Round::begin(plan, &server, *parts, label).and_then(|mut round| round.run(memory_of_nobody));
+        let label = format!("round {number} of {}", options.rounds);
+        let figures = Round::begin(&plan, &server, parts, label).and_then(|mut round| round.run(memory_before));
         all.push(figures.map_err(|error| server.explain(error))?);
     }
     progress("");
@@ -115,46 +120,59 @@ fn measure_load(options: &LoadOptions) -> Result<String> {
     Ok(report::table(&format!("members={} events={}{watched}", plan.members, plan.events), &all))
 }
 
-/// Measures, and writes the figures to a file, if there is to be one; whether there can be is seen before.
-fn keep(file: Option<&Path>, measure: impl FnOnce() -> Result<(String, Value)>) -> Result<String> {
+/// Measures, and writes the figures to a file if one is named. The file is created first, so that a bad path costs no run.
+fn keep<T: Serialize>(file: Option<&Path>, measure: impl FnOnce() -> Result<(String, T)>) -> Result<String> {
     let Some(path) = file else { return Ok(measure()?.0) };
     let cannot_write = |error| format!("cannot write {}: {error}", path.display());
     let mut file = File::create(path).map_err(cannot_write)?;
-    let (text, json) = measure()?;
-    file.write_all(format!("{json:#}\n").as_bytes()).map_err(cannot_write)?;
+    let (text, figures) = measure()?;
+    let json = serde_json::to_string_pretty(&figures)?;
+    file.write_all(format!("{json}\n").as_bytes()).map_err(cannot_write)?;
     Ok(text)
 }
 
-/// The picture of what `growth` wrote into a file.
-fn plot(growth: &Path) -> Result<String> {
-    let told = |why: &dyn std::fmt::Display| format!("{}: {why}", growth.display());
-    let text = std::fs::read_to_string(growth).map_err(|error| told(&error))?;
-    let value = serde_json::from_str(&text).map_err(|error| told(&error))?;
-    Ok(plot::svg(&value).map_err(|error| told(&error))?)
+/// The picture of the figures that `growth` has written to a file.
+fn plot(file: &Path) -> Result<String> {
+    let in_file = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| in_file(&error))?;
+    let growth = serde_json::from_str(&text)
+        .map_err(|error| in_file(&format_args!("{error}; give what `growth` has written with --json")))?;
+    Ok(plot::svg(&growth).map_err(|error| in_file(&error))?)
 }
 
-/// The only look at a clock that goes on evenly.
+/// The only reading of the monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn now() -> Instant {
     Instant::now()
 }
 
-/// The only look at a clock that all processes share.
+/// The only reading of the clock that all processes share.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn unix_ns() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What is being done, for whoever watches; the line replaces the one before.
+/// Shows on a terminal what is being done; the line replaces the one before.
 fn progress(what: &str) {
     if std::io::stderr().is_terminal() {
         say(format_args!("\r\x1b[K{what}"));
     }
 }
 
-/// What goes to stderr.
+/// Writes to stderr.
 fn say(text: std::fmt::Arguments<'_>) {
-    // Nobody listens any more: no reason to panic.
+    // A closed stderr has no reader: no reason to panic.
     let _ = std::io::stderr().lock().write_fmt(text);
+}
+
+/// Writes a result to stdout; returns the exit code.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("audience-bench: cannot write the result: {error}\n"));
+            ExitCode::from(1)
+        }
+    }
 }

@@ -1,19 +1,19 @@
 //! One open stream, as a page would hold it.
 //!
-//! Owns what has been heard on it. It reads what a 2011 client reads: a `data:` line with an integer is a count, any
-//! other a message; of all else only the farewell is noted.
+//! Owns what has been received on it. It reads what a 2011 client reads: a `data:` line with an integer is a count, any
+//! other a message. Beside those it knows the farewell alone.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use audience_meter::reactor::{Interest, Reactor, Registered, Token, sys};
-use audience_meter::wire::sse::FAREWELL_ID;
+use audience_kit::connect_from;
 
 use super::Result;
-use super::order::Sound;
+use super::poll::Poll;
+use super::protocol::Received;
 
-/// How long the daemon's kernel may take to accept: far more than a retransmission, which an overflowing backlog costs.
+/// How long a connection may take: far more than a retransmission, which an overflowing backlog costs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a browser sends besides the request line and `Host`.
@@ -29,54 +29,34 @@ const BROWSER_FIELDS: &str = "Connection: keep-alive\r\n\
     Accept-Encoding: gzip, deflate\r\n\
     Accept-Language: en-US,en;q=0.9\r\n\r\n";
 
-/// What it means that a stream ends before its first count.
+/// The id of the event by which the daemon dismisses a member.
+const FAREWELL_ID: &[u8] = b"farewell";
+
+/// The remedy where a stream ends before its first count.
 const NO_ROOM: &str = "the daemon has no room for another member; raise the limit of descriptors that it runs under \
     (`ulimit -n`), or take fewer --concurrent-clients";
 
-/// How much has been heard by all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
-    /// First counts.
-    pub(super) firsts: u64,
-    /// Counts after the first.
-    pub(super) counts: u64,
-    /// Messages.
-    pub(super) messages: u64,
-}
-
-impl Heard {
-    /// How many of one kind.
-    pub(super) fn of(&self, sound: Sound) -> u64 {
-        match sound {
-            Sound::Count => self.counts,
-            Sound::Message => self.messages,
-        }
-    }
-}
-
 /// An open stream.
 pub(super) struct Member {
-    socket: Registered<TcpStream>,
+    stream: TcpStream,
     pub(super) event: usize,
     pub(super) page: Page,
 }
 
 /// How a stream has ended.
 pub(super) enum Ended {
-    /// The daemon has said its last word.
+    /// The daemon has closed it.
     Closed,
     /// It broke.
     Broken(std::io::Error),
 }
 
-/// What has come of a stream.
+/// What a page knows by its stream.
 #[derive(Default)]
 pub(super) struct Page {
-    /// The count told last.
-    pub(super) told: Option<u64>,
-    /// How many messages it was told.
-    pub(super) messages: u64,
-    /// Whether it was told that it is not to come back: its uuid was claimed anew.
+    pub(super) last_count: Option<u64>,
+    pub(super) message_count: u64,
+    /// The daemon has told it not to come back: another member has claimed its uuid.
     pub(super) is_dismissed: bool,
     is_past_head: bool,
     /// The beginning of a head or block whose end has not come yet.
@@ -86,15 +66,15 @@ pub(super) struct Page {
 impl Member {
     /// Connects, from `source` if that is given, and asks for the stream of an event.
     pub(super) fn join(
-        reactor: &Reactor,
-        token: Token,
+        poll: &Poll,
+        token: usize,
         source: Option<Ipv4Addr>,
         audience: SocketAddr,
         event: usize,
         namespace: &str,
     ) -> Result<Self> {
         let connected = match (source, audience) {
-            (Some(source), SocketAddr::V4(audience)) => sys::connect(source, audience),
+            (Some(source), SocketAddr::V4(audience)) => connect_from(source, audience),
             _ => TcpStream::connect_timeout(&audience, CONNECT_TIMEOUT),
         };
         let stream = connected.map_err(|error| {
@@ -106,13 +86,13 @@ impl Member {
             };
             format!("cannot connect to {audience}: {error}; {remedy}")
         })?;
-        Self::ask(reactor, token, stream, audience, event, namespace)
+        Self::ask(poll, token, stream, audience, event, namespace)
     }
 
     /// Asks for the stream of an event on a connection.
     pub(super) fn ask(
-        reactor: &Reactor,
-        token: Token,
+        poll: &Poll,
+        token: usize,
         mut stream: TcpStream,
         audience: SocketAddr,
         event: usize,
@@ -120,25 +100,25 @@ impl Member {
     ) -> Result<Self> {
         stream.write_all(format!("GET /{namespace} HTTP/1.1\r\nHost: {audience}\r\n{BROWSER_FIELDS}").as_bytes())?;
         stream.set_nonblocking(true)?;
-        let socket = Registered::new(reactor, stream, token, Interest::Read)?;
-        Ok(Self { socket, event, page: Page::default() })
+        poll.add(&stream, token)?;
+        Ok(Self { stream, event, page: Page::default() })
     }
 
-    /// Reads once, from a stream that is not to end.
-    pub(super) fn hear(&mut self, scratch: &mut [u8], heard: &mut Heard) -> Result<()> {
-        match self.read(scratch, heard)? {
+    /// Reads once, from a stream that must not end.
+    pub(super) fn receive(&mut self, scratch: &mut [u8], received: &mut Received) -> Result<()> {
+        match self.read(scratch, received)? {
             None => Ok(()),
-            Some(Ended::Closed) if self.page.told.is_none() => Err(NO_ROOM.into()),
+            Some(Ended::Closed) if self.page.last_count.is_none() => Err(NO_ROOM.into()),
             Some(Ended::Closed) => Err("the daemon has closed a stream; is its --max-conn-duration too short?".into()),
             Some(Ended::Broken(error)) => Err(format!("a stream has broken: {error}").into()),
         }
     }
 
     /// Reads once; says how the stream has ended, if it has.
-    pub(super) fn read(&mut self, scratch: &mut [u8], heard: &mut Heard) -> Result<Option<Ended>> {
-        match self.socket.source().read(scratch) {
+    pub(super) fn read(&mut self, scratch: &mut [u8], received: &mut Received) -> Result<Option<Ended>> {
+        match self.stream.read(scratch) {
             Ok(0) => Ok(Some(Ended::Closed)),
-            Ok(count) => self.page.feed(scratch.get(..count).unwrap_or_default(), heard).map(|()| None),
+            Ok(count) => self.page.feed(&scratch[..count], received).map(|()| None),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
             Err(error) => Ok(Some(Ended::Broken(error))),
         }
@@ -146,27 +126,27 @@ impl Member {
 
     /// The connection.
     pub(super) fn stream(&self) -> &TcpStream {
-        self.socket.source()
+        &self.stream
     }
 }
 
 impl Page {
     /// Takes bytes that have arrived.
-    fn feed(&mut self, bytes: &[u8], heard: &mut Heard) -> Result<()> {
+    fn feed(&mut self, bytes: &[u8], received: &mut Received) -> Result<()> {
         if self.begun.is_empty() {
-            let rest = self.take(bytes, heard)?;
-            self.begun = bytes.get(rest..).unwrap_or_default().to_vec();
+            let rest = self.take(bytes, received)?;
+            self.begun = bytes[rest..].to_vec();
         } else {
             let mut begun = std::mem::take(&mut self.begun);
             begun.extend_from_slice(bytes);
-            let rest = self.take(&begun, heard)?;
+            let rest = self.take(&begun, received)?;
             self.begun = begun.split_off(rest);
         }
         Ok(())
     }
 
     /// Takes whole blocks; returns where the first one that is not whole begins.
-    fn take(&mut self, bytes: &[u8], heard: &mut Heard) -> Result<usize> {
+    fn take(&mut self, bytes: &[u8], received: &mut Received) -> Result<usize> {
         let mut at = 0;
         if !self.is_past_head {
             let Some(end) = find(bytes, b"\r\n\r\n") else { return Ok(0) };
@@ -179,31 +159,29 @@ impl Page {
             self.is_past_head = true;
             at = end;
         }
-        while let Some(rest) = bytes.get(at..)
-            && let Some(length) = find(rest, b"\n\n")
-        {
-            for line in rest.get(..length).unwrap_or_default().split(|&byte| byte == b'\n') {
+        while let Some(length) = find(&bytes[at..], b"\n\n") {
+            for line in bytes[at..at + length].split(|&byte| byte == b'\n') {
                 if let Some(data) = line.strip_prefix(b"data: ") {
-                    self.take_data(data, heard);
+                    self.take_data(data, received);
                 }
-                self.is_dismissed |= line.strip_prefix(b"id: ") == Some(FAREWELL_ID.as_bytes());
+                self.is_dismissed |= line.strip_prefix(b"id: ") == Some(FAREWELL_ID);
             }
             at += length;
         }
         Ok(at)
     }
 
-    fn take_data(&mut self, data: &[u8], heard: &mut Heard) {
+    fn take_data(&mut self, data: &[u8], received: &mut Received) {
         let count = str::from_utf8(data).ok().and_then(|text| text.parse().ok());
-        match (count, self.told) {
-            (Some(_), None) => heard.firsts += 1,
-            (Some(_), Some(_)) => heard.counts += 1,
+        match (count, self.last_count) {
+            (Some(_), None) => received.firsts += 1,
+            (Some(_), Some(_)) => received.counts += 1,
             (None, _) => {
-                heard.messages += 1;
-                self.messages += 1;
+                received.messages += 1;
+                self.message_count += 1;
             }
         }
-        self.told = count.or(self.told);
+        self.last_count = count.or(self.last_count);
     }
 }
 
@@ -218,26 +196,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_bytes_in_any_pieces_are_heard_alike() {
+    fn the_same_bytes_in_any_pieces_are_received_alike() {
         let bytes = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nretry: 2000\n\ndata: 7\n\n: hi\n\n\
             data: 8\n\ndata: chat=9\n\nid: x\ndata: 10\n\ndata: 1";
         for size in 1..=bytes.len() {
-            let (mut page, mut heard) = (Page::default(), Heard::default());
+            let (mut page, mut received) = (Page::default(), Received::default());
             for piece in bytes.chunks(size) {
-                page.feed(piece, &mut heard).unwrap();
+                page.feed(piece, &mut received).unwrap();
             }
-            assert_eq!(heard, Heard { firsts: 1, counts: 2, messages: 1 }, "in pieces of {size}");
-            assert_eq!((page.told, page.messages, &page.begun[..]), (Some(10), 1, &b"data: 1"[..]));
+            assert_eq!(received, Received { firsts: 1, counts: 2, messages: 1 }, "in pieces of {size}");
+            assert_eq!((page.last_count, page.message_count, &page.begun[..]), (Some(10), 1, &b"data: 1"[..]));
             assert!(!page.is_dismissed);
-            page.feed(b"\n\nid: farewell\nretry: -1\n\n", &mut heard).unwrap();
+            page.feed(b"\n\nid: farewell\nretry: -1\n\n", &mut received).unwrap();
             assert!(page.is_dismissed);
         }
     }
 
     #[test]
     fn an_answer_that_is_no_stream_is_an_error() {
-        let (mut page, mut heard) = (Page::default(), Heard::default());
-        let error = page.feed(b"HTTP/1.1 404 Not Found\r\n\r\n", &mut heard).unwrap_err();
+        let (mut page, mut received) = (Page::default(), Received::default());
+        let error = page.feed(b"HTTP/1.1 404 Not Found\r\n\r\n", &mut received).unwrap_err();
         assert!(error.to_string().contains("\"HTTP/1.1 404 Not Found\""), "{error}");
     }
 }

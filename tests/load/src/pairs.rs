@@ -1,10 +1,10 @@
 //! What a node remembers of each namespace of each other node, in bytes.
 //!
-//! Owns other nodes that are no more than their words: a meter is told of the same names by one after the other, and what
-//! this process grows by is the meter's alone. Nothing is sent.
+//! Owns other nodes that exist as datagrams alone. A meter receives the same names from one after the other, so the growth
+//! of this process is the meter's. Nothing is sent.
 //!
-//! The first nodes are not measured: they bring the names, and fill the holes that the growing of tables has left in the
-//! heap. It is to be called while this process is young, for the same reason.
+//! The first nodes are not measured: they bring the names, and fill the holes that the growth of tables has left in the
+//! heap. For the same reason the measurement comes first in the life of the process.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use audience_meter::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
 use super::Result;
 use super::process::Process;
 
-/// How many nodes tell, the measured ones after the others.
+/// How many nodes report, the measured ones after the others.
 const NODES_BEFORE: u64 = 4;
 const NODES_MEASURED: u64 = 8;
 
-/// What one report tells of: about as many as fit into a datagram.
+/// The items of one report: about as many as fit into a datagram.
 const ITEMS_PER_REPORT: usize = 50;
 
 const NOW: Now = Now { tick: Tick(1000), unix_ms: 1_700_000_000_000 };
@@ -37,7 +37,7 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
     let process = Process::new(std::process::id());
     let mut before = 0;
     for node in 1..=NODES_BEFORE + NODES_MEASURED {
-        tell(&mut meter, NodeId(node), &names)?;
+        report(&mut meter, NodeId(node), &names)?;
         if node == NODES_BEFORE {
             before = process.anonymous_bytes()?;
         }
@@ -48,20 +48,20 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
     };
     let known = meter.namespaces().filter(|&entry| is_known(entry)).count();
     if known != namespaces {
-        return Err(format!("memory: a meter knows {known} names in full, and was told {namespaces}").into());
+        return Err(format!("memory: a meter knows {known} names in full, and has received {namespaces}").into());
     }
     Ok((grown, NODES_MEASURED * namespaces as u64))
 }
 
-/// A node shows that it is there, and tells that one member has come to each of the names and left.
-fn tell(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
+/// A node shows that it is there, and reports that one member has joined each of the names and left.
+fn report(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
     let asker = meter.node();
     let version = names.len() as u64;
     let mut number = 0;
     let mut receive = |meter: &mut Meter, news: News<&str>| {
         number += 1;
         let received = meter.receive(&Datagram { sender: node, number, clock: number, news }, NOW);
-        received.map_err(|rejection| format!("memory: a node is not heard: {rejection:?}"))
+        received.map_err(|rejection| format!("memory: a datagram is rejected: {rejection:?}"))
     };
     let alive = |echo| News::Alive(Alive { version, echo, ..Alive::default() });
     receive(meter, alive(None))?;

@@ -1,81 +1,82 @@
-//! A part of the crowd, in a process of its own: does what it is told on standard input, and says so on standard output.
+//! A part of the crowd, in a process of its own: orders come on standard input, answers go to standard output.
 //!
-//! Owns the order in which orders are done, one after the other, and what each does to the crowd. Of `parts` parts this is
-//! the one with every `parts`-th place, from `number` on. It ends with whoever started it, when its orders end.
+//! Owns the sequence of orders, one after the other, and what each does to the crowd. This is the part with every
+//! `parts`-th place, from `number` on. It ends with its parent process, when its orders end.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use audience_meter::reactor::Registered;
-
 use super::crowd::Crowd;
-use super::options::PartOptions;
-use super::order::{Answer, Order, Places};
+use super::protocol::{Answer, Inbox, Order, PartPlan, Places, send};
 use super::{Result, now};
 
-/// How many joins may be on their way, all parts together. Four times as many fill the usual backlog (4,096,
+/// Joins that may be on their way, all parts together. Four times as many fill the usual backlog (4,096,
 /// `net.core.somaxconn`), past which a SYN is dropped and comes again a second later.
 const JOINS_PENDING_MAX: u64 = 1000;
 
-/// How many joins are made between two looks at what there is to hear.
+/// Joins that are made between two looks at what has come.
 const JOINS_PER_TURN: usize = 16;
 
-/// How many joins are made between two words about it.
+/// Joins that are made between two words about it.
 const JOINS_PER_WORD: u64 = 100;
 
 /// How long anything may take.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Does as it is told until there are no orders any more.
-pub(super) fn serve(options: &PartOptions) -> Result<()> {
-    let mut part = Part::new(options)?;
+/// Does as it is ordered until its orders end.
+pub(super) fn serve() -> Result<()> {
+    let mut part = Part::start()?;
     loop {
         match part.step() {
             Ok(true) => {}
             Ok(false) => return Ok(()),
-            Err(error) => return say(&Answer::Failed(error.to_string())),
+            Err(error) => return answer(&Answer::Failed(error.to_string())),
         }
     }
 }
 
 struct Part {
     crowd: Crowd,
-    number: usize,
-    parts: usize,
-    events: usize,
-    input: Registered<File>,
-    /// What has been read of an order that is not whole.
-    begun: Vec<u8>,
+    plan: PartPlan,
+    /// Standard input without a buffer: bytes in a buffer would not wake the poll.
+    input: File,
+    inbox: Inbox,
     orders: VecDeque<Order>,
-    is_told_to_end: bool,
+    /// The parent has closed the pipe.
+    is_over: bool,
 }
 
 impl Part {
-    fn new(options: &PartOptions) -> Result<Self> {
-        let &PartOptions { number, parts, audience, events, ref prefix } = options;
-        let names = (0..events).map(|event| format!("{prefix}{event}")).collect();
-        let mut crowd = Crowd::new(names, SocketAddr::to_owned(&audience), u8::try_from(number % 256)?)?;
-        let input = crowd.watch(File::from(io::stdin().as_fd().try_clone_to_owned()?))?;
-        let orders = VecDeque::new();
-        Ok(Self { crowd, number, parts, events, input, begun: Vec::new(), orders, is_told_to_end: false })
+    /// The plan comes first, as a line.
+    fn start() -> Result<Self> {
+        let (mut input, mut inbox) = (File::from(io::stdin().as_fd().try_clone_to_owned()?), Inbox::default());
+        let plan: PartPlan = loop {
+            let lines = inbox.receive(&mut input)?.ok_or("this command is for the instrument itself")?;
+            if let Some(plan) = lines.into_iter().next() {
+                break plan;
+            }
+        };
+        let names = (0..plan.events).map(|event| format!("{}{event}", plan.prefix)).collect();
+        let crowd = Crowd::new(names, plan.audience, u8::try_from(plan.number % 256)?)?;
+        crowd.watch(&input)?;
+        answer(&Answer::Begun)?;
+        Ok(Self { crowd, plan, input, inbox, orders: VecDeque::new(), is_over: false })
     }
 
-    /// Does the next order, or hears until there is one. Returns false at the end of all.
+    /// Does the next order, or receives until there is one. Returns false at the end of all.
     fn step(&mut self) -> Result<bool> {
         if let Some(order) = self.orders.pop_front() {
-            let answer = self.obey(&order)?;
-            say(&answer)?;
+            answer(&self.obey(&order)?)?;
             return Ok(true);
         }
-        if let Some((first_unix_ns, last_unix_ns)) = self.crowd.end_hearing() {
-            say(&Answer::Heard { first_unix_ns, last_unix_ns })?;
+        if let Some((first_unix_ns, last_unix_ns)) = self.crowd.take_times() {
+            answer(&Answer::Received { first_unix_ns, last_unix_ns })?;
         }
         self.turn(PATIENCE)?;
-        Ok(!self.is_told_to_end)
+        Ok(!self.is_over)
     }
 
     fn obey(&mut self, order: &Order) -> Result<Answer> {
@@ -87,36 +88,36 @@ impl Part {
             }
             Order::Leave { places } => {
                 for place in self.own(places) {
-                    self.crowd.leave(place / self.parts);
+                    self.crowd.leave(place / self.plan.parts);
                 }
                 Ok(Answer::Done)
             }
-            Order::Hear { sound, number } => {
-                self.crowd.begin_hearing(*sound, *number);
+            Order::Expect { delivery, number } => {
+                self.crowd.expect(*delivery, *number);
                 Ok(Answer::Begun)
             }
-            Order::CheckCounts { by_event } => Ok(verdict(self.crowd.mistold(by_event))),
-            Order::CheckMessages { by_event } => Ok(verdict(self.crowd.misses_message(by_event))),
-            Order::Tell => Ok(Answer::Told(self.crowd.heard)),
+            Order::CheckCounts { by_event } => Ok(verdict(self.crowd.find_wrong_count(by_event))),
+            Order::CheckMessages { by_event } => Ok(verdict(self.crowd.find_missed_message(by_event))),
+            Order::Report => Ok(Answer::Report(self.crowd.received)),
         }
     }
 
-    /// Those of the places that are this part's.
+    /// The places that are this part's.
     fn own(&self, places: &Places) -> impl Iterator<Item = usize> + use<> {
-        let (number, parts) = (self.number, self.parts);
+        let PartPlan { number, parts, .. } = self.plan;
         places.iter().filter(move |place| place % parts == number)
     }
 
-    /// Lets members in at a pace, until each has heard its first count.
+    /// Has members join at a pace, until each has received its first count.
     fn join_all(&mut self, places: &Places, pace: Duration) -> Result<()> {
-        let most = (JOINS_PENDING_MAX / self.parts as u64).max(1);
-        let before = self.crowd.heard.firsts;
+        let most = (JOINS_PENDING_MAX / self.plan.parts as u64).max(1);
+        let before = self.crowd.received.firsts;
         let mut due = now();
-        let mut told = 0;
+        let mut said = 0;
         for (number, place) in self.own(places).enumerate() {
-            self.crowd.join(place / self.parts, place % self.events)?;
+            self.crowd.join(place / self.plan.parts, place % self.plan.events)?;
             due += pace;
-            // A wait is longer than a short pace; whoever has become due meanwhile joins at once.
+            // A wait is longer than a short pace; the joins that have become due meanwhile follow at once.
             while let Some(left) = due.checked_duration_since(now()).filter(|left| !left.is_zero()) {
                 self.turn(left)?;
             }
@@ -124,51 +125,43 @@ impl Part {
                 self.turn(Duration::ZERO)?;
             }
             self.await_firsts(most)?;
-            let so_far = self.crowd.heard.firsts - before;
-            if so_far >= told + JOINS_PER_WORD {
-                told = so_far;
-                say(&Answer::SoFar(so_far))?;
+            let so_far = self.crowd.received.firsts - before;
+            if so_far >= said + JOINS_PER_WORD {
+                said = so_far;
+                answer(&Answer::SoFar(so_far))?;
             }
         }
         self.await_firsts(0)
     }
 
-    /// Waits until at most so many have not heard their first count.
+    /// Waits until at most this number of members have not received their first count.
     fn await_firsts(&mut self, most: u64) -> Result<()> {
-        if self.crowd.awaited() <= most {
+        if self.crowd.waiting_count() <= most {
             return Ok(());
         }
         let give_up = now() + PATIENCE;
-        while self.crowd.awaited() > most {
+        while self.crowd.waiting_count() > most {
             self.turn(PATIENCE)?;
             if now() > give_up {
-                return Err(format!("{} members wait in vain for their first count", self.crowd.awaited()).into());
+                return Err(format!("{} members wait in vain for their first count", self.crowd.waiting_count()).into());
             }
         }
         Ok(())
     }
 
-    /// Hears, and reads orders if there are any.
+    /// Receives deliveries, and reads orders if there are any.
     fn turn(&mut self, wait: Duration) -> Result<()> {
         if self.crowd.turn(wait)? {
-            let mut bytes = [0; 4096];
-            let count = self.input.source().read(&mut bytes)?;
-            if count == 0 {
-                self.is_told_to_end = true;
-                return if self.orders.is_empty() { Ok(()) } else { Err("there is nobody to tell".into()) };
-            }
-            self.begun.extend_from_slice(bytes.get(..count).unwrap_or_default());
-            while let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.begun.drain(..=end).collect();
-                self.orders.push_back(String::from_utf8(line)?.trim_end().parse()?);
+            match self.inbox.receive(&mut self.input)? {
+                Some(orders) => self.orders.extend(orders),
+                None if self.orders.is_empty() => self.is_over = true,
+                None => return Err("the process that ordered this has ended".into()),
             }
         }
         Ok(())
     }
 }
 
-fn say(answer: &Answer) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(format!("{answer}\n").as_bytes())?;
-    Ok(out.flush()?)
+fn answer(answer: &Answer) -> Result<()> {
+    send(&mut io::stdout().lock(), answer)
 }

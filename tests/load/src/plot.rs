@@ -1,410 +1,322 @@
-//! The picture of how costs grow: what `growth` wrote, as an SVG.
+//! The picture of how costs grow: the figures of `growth`, as an SVG.
 //!
-//! Owns what is shown, where, and in which words and colours. It measures nothing and reads no file.
+//! Owns what is shown, where, and in which words and colours. It measures nothing and reads no file. The axes are those of
+//! plotters.
 //!
-//! The picture stands alone: no script, nothing from elsewhere, and readable on light and on dark pages. A column has
-//! one scale, so that what is as high costs as much.
+//! The picture stands alone: no script, nothing from elsewhere, readable on light and on dark pages. A column has one
+//! scale, and every scale begins at 0, so equal heights are equal costs.
 
-mod axis;
-mod growth;
+mod rows;
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use plotters::coord::Shift;
+use plotters::coord::combinators::WithKeyPoints;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Result;
-use super::report::float;
-use axis::{Amounts, Scale, Values};
-use growth::{ByAmount, Figure, Range, Run};
+use super::figures::{Spread, float};
+use super::report::Growth;
+use rows::{Row, Side};
 
 /// The figures that are shown, a column each.
 const KEYS: [&str; 3] = ["join_cpu", "delivery_cpu", "member_memory"];
 
 const TITLE: &str = "What a member costs as the audience grows: flat is good";
 
-const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 606.0;
-const MARGIN: f64 = 28.0;
+/// plotters counts in whole units, so a unit is a quarter of a pixel.
+const UNIT: u32 = 4;
+const SIZE_PX: (u32, u32) = (960, 640);
+const HEADER_PX: u32 = 84;
+const ROW_HEAD_PX: u32 = 24;
 
-/// From a panel's left to the next one's; three and the margins are the width.
-const COLUMN: f64 = 306.0;
-/// From the left of a panel to its axis of values, which has its numbers there.
-const AXIS: f64 = 36.0;
-/// How wide and high the lines are; to the right of them is room for the last values.
-const LINES: [f64; 2] = [222.0, 148.0];
-/// Within the lines, beside the first and the last amount.
-const INSET: f64 = 8.0;
+/// Colours by which the dark style finds them again.
+const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
+const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
+const FAINT_INK: RGBColor = RGBColor(0x59, 0x63, 0x6e);
+const GRID: RGBColor = RGBColor(0xe4, 0xe8, 0xec);
+const DAEMON: RGBColor = RGBColor(0x09, 0x69, 0xda);
+const FLOOR: RGBColor = RGBColor(0x81, 0x8b, 0x98);
 
-/// The heads of the rows, and from there to a panel's name and to the top of its lines.
-const ROWS: [f64; 2] = [112.0, 366.0];
-const NAME_BELOW: f64 = 24.0;
-const LINES_BELOW: f64 = 38.0;
-
-/// Two numbers that are nearer to each other cannot be read.
-const NUMBERS_APART: [f64; 2] = [40.0, 14.0];
-
-const STYLE: &str = "\
+/// The same colours on dark pages; rules of a style are stronger than attributes.
+const DARK_STYLE: &str = "\
 <style>
-text { font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif; fill: #1f2328 }
-.title { font-size: 20px; font-weight: 600 }
-.head { font-size: 14px; font-weight: 600 }
-.axis { font-size: 11px; fill: #59636e }
-.value { font-weight: 600; fill: #0a5cc2 }
-.value.floor { font-weight: 400; fill: #59636e }
-.card { fill: #ffffff; stroke: #d1d9e0 }
-.grid { stroke: #e4e8ec }
-.base { stroke: #9aa4ae }
-.line { fill: none; stroke: #0969da; stroke-width: 2.25; stroke-linecap: round; stroke-linejoin: round }
-.line.floor { stroke: #818b98; stroke-width: 1.5; stroke-dasharray: 5 4 }
-.point { fill: #0969da; stroke: #ffffff; stroke-width: 1.5 }
-.point.floor { fill: #ffffff; stroke: #818b98 }
-.band { fill: #0969da; stroke: #0969da; stroke-width: 1.5; stroke-linejoin: round; opacity: .16 }
-.band.floor { fill: #818b98; stroke: #818b98; opacity: .18 }
 @media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc }
-.axis { fill: #9198a1 }
-.value { fill: #6cb0ff }
-.value.floor { fill: #a5adb6 }
-.card { fill: #0d1117; stroke: #3d444d }
-.grid { stroke: #232a32 }
-.base { stroke: #656c76 }
-.line { stroke: #4493f8 }
-.line.floor { stroke: #848d97 }
-.point { fill: #4493f8; stroke: #0d1117 }
-.point.floor { fill: #0d1117; stroke: #848d97 }
-.band { fill: #4493f8; stroke: #4493f8; opacity: .24 }
-.band.floor { fill: #848d97; stroke: #848d97; opacity: .22 }
+[fill=\"#FFFFFF\"] { fill: #0d1117 }
+[fill=\"#1F2328\"] { fill: #f0f6fc }
+[fill=\"#59636E\"] { fill: #9198a1 }
+[fill=\"#0969DA\"] { fill: #4493f8 }
+[stroke=\"#0969DA\"] { stroke: #4493f8 }
+[stroke=\"#E4E8EC\"] { stroke: #232a32 }
 }
 </style>
 ";
 
-/// Whose line it is: its class, for the eye.
-#[derive(Clone, Copy, PartialEq)]
-enum Whose {
-    Floor,
-    Daemon,
-}
+/// The font; an SVG names several, of which the reader's machine has one.
+const FONT: &str = "system-ui, 'Segoe UI', Roboto, Arial, sans-serif";
 
-impl Whose {
-    fn class(self) -> &'static str {
-        match self {
-            Self::Floor => " floor",
-            Self::Daemon => "",
-        }
-    }
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<WithKeyPoints<LogCoord<f64>>, RangedCoordf64>>;
 
-    fn of(self, figure: &Figure) -> Option<Range> {
-        match self {
-            Self::Floor => figure.floor,
-            Self::Daemon => figure.daemon,
-        }
-    }
-
-    /// What is known in a row, by amount.
-    fn along(self, runs: &ByAmount<'_>, column: usize) -> Vec<(u64, Range)> {
-        let known = |(amount, run): (&u64, &&Run)| Some((*amount, self.of(run.figures.get(column)?)?));
-        runs.iter().filter_map(known).collect()
-    }
-}
-
-/// A row of panels.
-struct Row<'a> {
-    head: String,
-    /// What there are more and more of.
-    what: &'static str,
-    runs: ByAmount<'a>,
-}
-
-/// The picture of what `growth` wrote.
+/// The picture of the figures of `growth`.
 ///
 /// # Errors
 /// The first thing that is missing, as a line for a person.
-pub(super) fn svg(growth: &Value) -> Result<String> {
-    let runs = growth::runs(growth, &KEYS)?;
-    let (members, by_processes) = growth::by_processes(&runs)?;
-    let rows = [
-        Row { head: "One process, more members".to_owned(), what: "members", runs: growth::by_members(&runs)? },
-        Row {
-            head: format!("{} members, more processes", axis::count(members)),
-            what: "processes",
-            runs: by_processes,
-        },
-    ];
-    let mut svg = String::new();
-    open(&mut svg, &rows)?;
-    legend(&mut svg, &rows)?;
-    for (row, top) in rows.iter().zip(ROWS) {
-        text(&mut svg, [MARGIN, top], "head", &row.head)?;
-        for (column, key) in KEYS.iter().enumerate() {
-            let scale = Scale::up_to(most(&rows, column).ok_or_else(|| format!("{key} is not known of any run"))?);
-            panel(&mut svg, row, column, scale, top)?;
+pub(super) fn svg(growth: &Growth) -> Result<String> {
+    let rows = [rows::by_members(growth, &KEYS)?, rows::by_processes(growth, &KEYS)?];
+    let tops: Vec<f64> = KEYS
+        .iter()
+        .enumerate()
+        .map(|(column, key)| rows::most(&rows, column).ok_or_else(|| format!("{key} is not known of any run")))
+        .collect::<std::result::Result<_, _>>()?;
+    let mut body = String::new();
+    {
+        let whole = SVGBackend::with_string(&mut body, (SIZE_PX.0 * UNIT, SIZE_PX.1 * UNIT)).into_drawing_area();
+        whole.fill(&PAPER)?;
+        let (header, panels) = whole.split_vertically(HEADER_PX * UNIT);
+        legend(&header, &rows)?;
+        for (row, area) in rows.iter().zip(panels.split_evenly((2, 1))) {
+            let (head, area) = area.split_vertically(ROW_HEAD_PX * UNIT);
+            head.draw(&heading(&row.head, (28, 4), 14))?;
+            for (column, panel) in
+                area.margin(0, 0, 20 * UNIT, 20 * UNIT).split_evenly((1, KEYS.len())).iter().enumerate()
+            {
+                draw_panel(panel, row, column, tops[column])?;
+            }
         }
+        whole.present()?;
     }
-    svg.push_str("</svg>\n");
+    framed(&body, &rows)
+}
+
+/// Replaces the opening tag by one with a size in pixels, and the picture in words.
+fn framed(body: &str, rows: &[Row]) -> Result<String> {
+    let (_, shapes) = body.split_once('>').ok_or("plotters draws no SVG")?;
+    let ((width, height), mut svg) = (SIZE_PX, String::new());
+    writeln!(
+        svg,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {} {}\" \
+         role=\"img\" aria-labelledby=\"title desc\">\n<title id=\"title\">{TITLE}</title>",
+        width * UNIT,
+        height * UNIT
+    )?;
+    let words = rows.iter().map(|row| rows::in_words(row, KEYS.len())).collect::<Vec<_>>().join("\n");
+    write!(svg, "<desc id=\"desc\">{}</desc>\n{DARK_STYLE}", escaped(&words))?;
+    svg.push_str(shapes.trim_start());
     Ok(svg)
 }
 
-/// The highest that a column shows.
-fn most(rows: &[Row<'_>], column: usize) -> Option<f64> {
-    let runs = rows.iter().flat_map(|row| row.runs.values());
-    let ranges = runs.filter_map(|run| run.figures.get(column)).flat_map(|figure| [figure.daemon, figure.floor]);
-    ranges.flatten().map(|range| range.most.max(range.median)).reduce(f64::max)
-}
-
-/// All that is around the panels, and what is told instead of the picture to whom does not see it.
-fn open(svg: &mut String, rows: &[Row<'_>]) -> Result<()> {
-    writeln!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-         viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"title desc\">\n\
-         <title id=\"title\">{TITLE}</title>"
-    )?;
-    svg.push_str("<desc id=\"desc\">");
-    for row in rows {
-        write!(svg, "{}.", row.head)?;
-        for column in 0..KEYS.len() {
-            svg.push_str(&escaped(&told(row, column)));
-        }
-        svg.push('\n');
-    }
-    svg.push_str("</desc>\n");
-    svg.push_str(STYLE);
-    let (width, height) = (WIDTH - 1.0, HEIGHT - 1.0);
-    writeln!(svg, "<rect class=\"card\" x=\".5\" y=\".5\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>")?;
-    text(svg, [MARGIN, 44.0], "title", TITLE)
-}
-
-/// A panel's daemon in words, from its first value to its last.
-fn told(row: &Row<'_>, column: usize) -> String {
-    let known = Whose::Daemon.along(&row.runs, column);
-    let figure = row.runs.values().find_map(|run| run.figures.get(column));
-    let (Some(figure), Some((first, from)), Some((last, to))) = (figure, known.first(), known.last()) else {
-        return String::new();
-    };
-    let (Figure { name, unit, .. }, what) = (figure, row.what);
-    let (from, to) = (axis::measured(from.median), axis::measured(to.median));
-    let (first, last) = (axis::count(*first), axis::count(*last));
-    let name = capitalized(name);
-    format!(" {name}: {from} {unit} at {first}, {to} {unit} at {last} {what}.")
-}
-
-/// What the lines mean, below the title.
-fn legend(svg: &mut String, rows: &[Row<'_>]) -> Result<()> {
-    let (mut x, y) = (MARGIN, 70.0);
-    let has_floor =
-        (0..KEYS.len()).any(|column| rows.iter().any(|row| !Whose::Floor.along(&row.runs, column).is_empty()));
-    for (whose, name, width) in [(Whose::Daemon, "daemon", 106.0), (Whose::Floor, "floor", 90.0)] {
-        if whose == Whose::Floor && !has_floor {
-            continue;
-        }
-        let (class, middle, end) = (whose.class(), x + 14.0, x + 28.0);
-        writeln!(svg, "<path class=\"line{class}\" d=\"M{x} {y}H{end}\"/>")?;
-        writeln!(svg, "<circle class=\"point{class}\" cx=\"{middle}\" cy=\"{y}\" r=\"3.5\"/>")?;
-        text(svg, [x + 35.0, y + 4.0], "", name)?;
-        x += width;
-    }
-    writeln!(svg, "<rect class=\"band\" x=\"{x}\" y=\"{}\" width=\"28\" height=\"12\" rx=\"1\"/>", y - 6.0)?;
-    text(svg, [x + 35.0, y + 4.0], "", "from the least to the most of all rounds; lines are medians")
-}
-
-/// One column of a row whose head is at `top`.
-fn panel(svg: &mut String, row: &Row<'_>, column: usize, scale: Scale, top: f64) -> Result<()> {
-    let amounts: Vec<u64> = row.runs.keys().copied().collect();
-    let (Some(&least), Some(&most)) = (amounts.first(), amounts.last()) else { return Ok(()) };
-    let Some(figure) = row.runs.values().find_map(|run| run.figures.get(column)) else { return Ok(()) };
-    let panel_left = MARGIN + COLUMN * float(column as u64);
-    let left = panel_left + AXIS;
-    let right = left + LINES[0];
-    let y = Values { top: top + LINES_BELOW, bottom: top + LINES_BELOW + LINES[1], scale };
-    let x = Amounts { left: left + INSET, right: right - INSET, least, most };
-    text(svg, [panel_left, top + NAME_BELOW], "", &capitalized(&format!("{}, {}", figure.name, figure.unit)))?;
-    grid(svg, [left, right], &y)?;
-    for amount in x.apart(&amounts, NUMBERS_APART[0]) {
-        text(svg, [x.place(amount), y.bottom + 17.0], "axis middle", &axis::count(amount))?;
-    }
-    for amount in amounts {
-        writeln!(svg, "<path class=\"base\" d=\"M{:.1} {:.1}v4\"/>", x.place(amount), y.bottom)?;
-    }
-    text(svg, [f64::midpoint(left, right), y.bottom + 33.0], "axis middle", row.what)?;
-    let lines = [Whose::Floor, Whose::Daemon].map(|whose| (whose, whose.along(&row.runs, column)));
-    for (whose, ranges) in &lines {
-        band(svg, *whose, ranges, &x, &y)?;
-    }
-    for (whose, ranges) in &lines {
-        line(svg, *whose, ranges, &x, &y)?;
-    }
-    last_values(svg, &lines, &x, &y)
-}
-
-fn grid(svg: &mut String, [left, right]: [f64; 2], y: &Values) -> Result<()> {
-    for (index, (value, number)) in y.scale.lines().enumerate() {
-        let (class, height) = (if index == 0 { "base" } else { "grid" }, y.place(value));
-        writeln!(svg, "<path class=\"{class}\" d=\"M{left:.1} {height:.1}H{right:.1}\"/>")?;
-        text(svg, [left - 7.0, height + 4.0], "axis end", &number)?;
-    }
-    Ok(())
-}
-
-/// From the least to the most, there along the one and back along the other.
-fn band(svg: &mut String, whose: Whose, ranges: &[(u64, Range)], x: &Amounts, y: &Values) -> Result<()> {
-    let there = ranges.iter().map(|(amount, range)| (*amount, range.most));
-    let back = ranges.iter().rev().map(|(amount, range)| (*amount, range.least));
-    let corners = places(there.chain(back), x, y)?;
-    if !corners.is_empty() {
-        writeln!(svg, "<polygon class=\"band{}\" points=\"{corners}\"/>", whose.class())?;
-    }
-    Ok(())
-}
-
-/// The medians.
-fn line(svg: &mut String, whose: Whose, ranges: &[(u64, Range)], x: &Amounts, y: &Values) -> Result<()> {
-    let class = whose.class();
-    let medians = places(ranges.iter().map(|(amount, range)| (*amount, range.median)), x, y)?;
-    if !medians.is_empty() {
-        writeln!(svg, "<polyline class=\"line{class}\" points=\"{medians}\"/>")?;
-    }
-    for (amount, range) in ranges {
-        let (x, y) = (x.place(*amount), y.place(range.median));
-        writeln!(svg, "<circle class=\"point{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>")?;
-    }
-    Ok(())
-}
-
-fn places(values: impl Iterator<Item = (u64, f64)>, x: &Amounts, y: &Values) -> Result<String> {
-    let mut text = String::new();
-    for (amount, value) in values {
-        let gap = if text.is_empty() { "" } else { " " };
-        write!(text, "{gap}{:.1},{:.1}", x.place(amount), y.place(value))?;
-    }
-    Ok(text)
-}
-
-/// The last median of each line, beside its point.
-fn last_values(svg: &mut String, lines: &[(Whose, Vec<(u64, Range)>); 2], x: &Amounts, y: &Values) -> Result<()> {
-    let last = |(whose, ranges): &(Whose, Vec<(u64, Range)>)| {
-        ranges.last().map(|(amount, range)| (*whose, x.place(*amount), range.median, y.place(range.median)))
-    };
-    let mut last: Vec<_> = lines.iter().filter_map(last).collect();
-    if let [(.., first), (.., second)] = last.as_mut_slice() {
-        [*first, *second] = axis::pushed_apart([*first, *second], NUMBERS_APART[1], y.bottom - 4.0);
-    }
-    for (whose, x, median, y) in last {
-        text(svg, [x + 9.0, y + 4.0], &format!("value{}", whose.class()), &axis::measured(median))?;
-    }
-    Ok(())
-}
-
-/// Words at a place. Among the classes, `middle` and `end` say which part of them is there.
-fn text(svg: &mut String, [x, y]: [f64; 2], classes: &str, words: &str) -> Result<()> {
-    let anchor = match classes.rsplit(' ').next() {
-        Some(anchor @ ("middle" | "end")) => format!(" text-anchor=\"{anchor}\""),
-        _ => String::new(),
-    };
-    let words = escaped(words);
-    writeln!(svg, "<text class=\"{classes}\"{anchor} x=\"{x:.1}\" y=\"{y:.1}\">{words}</text>")?;
-    Ok(())
-}
-
-/// For the beginning of a sentence.
-fn capitalized(words: &str) -> String {
-    let mut rest = words.chars();
-    rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect()
-}
-
-/// As XML has it (XML 1.0, 2.4), for text and attributes.
 fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            // XML has no other control characters than these, not even escaped (2.2).
-            '\t' | '\n' | '\r' => safe.push(' '),
-            control if control.is_control() => {}
-            other => safe.push(other),
-        }
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Words at a place in pixels, which is their left end at their top.
+fn text(words: &str, (x, y): (i32, i32), size_px: u32, color: RGBColor) -> Text<'_, (i32, i32), String> {
+    let unit = UNIT.cast_signed();
+    Text::new(words.to_owned(), (x * unit, y * unit), font(size_px, color))
+}
+
+/// The same in bold.
+fn heading(words: &str, (x, y): (i32, i32), size_px: u32) -> Text<'_, (i32, i32), String> {
+    let (unit, style) = (UNIT.cast_signed(), font(size_px, INK));
+    let style = TextStyle { font: style.font.style(FontStyle::Bold), ..style };
+    Text::new(words.to_owned(), (x * unit, y * unit), style)
+}
+
+fn font(size_px: u32, color: RGBColor) -> TextStyle<'static> {
+    // plotters makes text smaller by this, as fonts have room above their letters.
+    (FONT, f64::from(size_px * UNIT) * 1.24).into_font().color(&color)
+}
+
+/// The title, and the meaning of the lines.
+fn legend(area: &Area<'_>, rows: &[Row]) -> Result<()> {
+    area.draw(&heading(TITLE, (28, 22), 20))?;
+    let unit = UNIT.cast_signed();
+    let mut x = 28;
+    for side in [Side::Daemon, Side::Floor].into_iter().filter(|side| rows::has(rows, *side)) {
+        let (color, name) = look(side);
+        area.draw(&PathElement::new([(x * unit, 66 * unit), ((x + 28) * unit, 66 * unit)], line_style(side)))?;
+        area.draw(&Circle::new(((x + 14) * unit, 66 * unit), 7 * UNIT / 2, color.filled()))?;
+        area.draw(&text(name, (x + 35, 60), 12, INK))?;
+        x += 100;
     }
-    safe
+    area.draw(&Rectangle::new([(x * unit, 60 * unit), ((x + 28) * unit, 72 * unit)], band_style(Side::Daemon)))?;
+    area.draw(&text("from the least to the most of all rounds; lines are medians", (x + 35, 60), 12, INK))?;
+    Ok(())
+}
+
+fn look(side: Side) -> (RGBColor, &'static str) {
+    match side {
+        Side::Daemon => (DAEMON, "daemon"),
+        Side::Floor => (FLOOR, "floor"),
+    }
+}
+
+fn line_style(side: Side) -> ShapeStyle {
+    let (color, _) = look(side);
+    color.stroke_width(if side == Side::Daemon { 9 } else { 6 })
+}
+
+fn band_style(side: Side) -> ShapeStyle {
+    look(side).0.mix(0.18).filled()
+}
+
+/// One column of a row. `most` is the highest value of the column.
+fn draw_panel(area: &Area<'_>, row: &Row, column: usize, most: f64) -> Result<()> {
+    let (Some(first), Some(last)) = (row.amounts.first(), row.amounts.last()) else { return Ok(()) };
+    let amounts: Vec<f64> = row.amounts.iter().map(|amount| float(amount.get())).collect();
+    // Room beside the first and the last amount; the last values stand to the right of their points.
+    let range = (float(first.get()) * 0.92..float(last.get()) * 1.5).log_scale().with_key_points(amounts);
+    let caption = font(12, INK);
+    let mut chart = ChartBuilder::on(area)
+        .caption(rows::caption(row, column), caption)
+        .margin(6 * UNIT)
+        .x_label_area_size(34 * UNIT)
+        .y_label_area_size(44 * UNIT)
+        .build_cartesian_2d(range, 0.0..most * 1.08)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .max_light_lines(0)
+        .bold_line_style(GRID.stroke_width(UNIT))
+        .axis_style(GRID.stroke_width(UNIT))
+        .x_labels(row.amounts.len())
+        .y_labels(7)
+        .x_label_formatter(&|amount| rows::grouped(*amount, 0))
+        .y_label_formatter(&|value| rows::axis_number(*value, most))
+        .label_style(font(11, FAINT_INK))
+        .axis_desc_style(font(11, FAINT_INK))
+        .x_desc(row.what)
+        .draw()?;
+    for side in [Side::Floor, Side::Daemon] {
+        draw_side(&mut chart, side, &row.along(side, column))?;
+    }
+    draw_last_values(&chart, row, column)
+}
+
+fn draw_side(chart: &mut Chart<'_, '_>, side: Side, spreads: &[(f64, Spread)]) -> Result<()> {
+    if spreads.is_empty() {
+        return Ok(());
+    }
+    let there = spreads.iter().map(|(amount, spread)| (*amount, spread.most));
+    let back = spreads.iter().rev().map(|(amount, spread)| (*amount, spread.least));
+    chart.draw_series([Polygon::new(there.chain(back).collect::<Vec<_>>(), band_style(side))])?;
+    let medians: Vec<(f64, f64)> = spreads.iter().map(|(amount, spread)| (*amount, spread.median)).collect();
+    if side == Side::Floor {
+        chart.draw_series(DashedLineSeries::new(medians.clone(), 5 * UNIT, 4 * UNIT, line_style(side)))?;
+    } else {
+        chart.draw_series(LineSeries::new(medians.clone(), line_style(side)))?;
+    }
+    let (color, _) = look(side);
+    chart.draw_series(medians.into_iter().map(|point| Circle::new(point, 7 * UNIT / 2, color.filled())))?;
+    Ok(())
+}
+
+/// The last median of each side, to the right of its point. Two that are too near to each other are moved apart.
+fn draw_last_values(chart: &Chart<'_, '_>, row: &Row, column: usize) -> Result<()> {
+    let area = chart.plotting_area();
+    let last = |side| row.along(side, column).last().map(|(amount, spread)| (side, *amount, spread.median));
+    let mut labels: Vec<_> = [Side::Daemon, Side::Floor]
+        .into_iter()
+        .filter_map(last)
+        .map(|(side, amount, median)| (side, area.map_coordinate(&(amount, median)), median))
+        .collect();
+    let apart = 14 * UNIT.cast_signed();
+    if let [(_, (_, first), _), (_, (_, second), _)] = labels.as_mut_slice() {
+        let missing = (apart - (*first - *second).abs()).max(0);
+        let (upper, lower) = if first <= second { (first, second) } else { (second, first) };
+        *upper -= missing / 2;
+        *lower += missing - missing / 2;
+    }
+    let whole = area.strip_coord_spec();
+    let (left, top) = area.get_base_pixel();
+    for (side, (x, y), median) in labels {
+        let color = if side == Side::Daemon { DAEMON } else { FAINT_INK };
+        let style = font(12, color).pos(Pos::new(HPos::Left, VPos::Center));
+        let place = (x - left + 9 * UNIT.cast_signed(), y - top);
+        whole.draw(&Text::new(rows::measured(median), place, style))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    /// Ranges from 2 below the median to 2 above; the highest of all is 20.
     fn run(members: u64, processes: u64, daemon: f64, floor: Option<f64>) -> Value {
-        let range = |median: f64| json!({ "median": median, "least": median - 2.0, "most": median + 2.0 });
+        let spread = |median: f64| json!({ "median": median, "least": median - 2.0, "most": median + 2.0 });
         let figure = |key| {
-            let (floor, daemon) = (floor.map(range), range(daemon));
+            let (floor, daemon) = (floor.map(spread), spread(daemon));
             json!({ "key": key, "name": "name of it", "unit": "us", "floor": floor, "daemon": daemon })
         };
-        json!({ "members": members, "processes": processes, "figures": KEYS.map(figure) })
+        let figures = KEYS.map(figure);
+        json!({ "benchmark": "compare", "members": members, "processes": processes, "rounds": 3, "figures": figures })
     }
 
-    fn drawn(runs: &[Value]) -> String {
-        svg(&json!({ "runs": runs })).unwrap()
+    fn try_draw(runs: &[Value]) -> Result<String> {
+        svg(&serde_json::from_value(json!({ "benchmark": "growth", "runs": runs })).unwrap())
+    }
+
+    fn draw(runs: &[Value]) -> String {
+        try_draw(runs).unwrap()
     }
 
     #[test]
-    fn values_are_where_their_axes_say() {
-        let svg = drawn(&[run(1000, 1, 10.0, None), run(100_000, 1, 18.0, None), run(100_000, 8, 18.0, None)]);
-        let of_first_panel = [
-            ">20</text>",
-            "<path class=\"base\" d=\"M64.0 298.0H286.0\"/>",
-            "<polyline class=\"line\" points=\"72.0,224.0 278.0,164.8\"/>",
-            "<polygon class=\"band\" points=\"72.0,209.2 278.0,150.0 278.0,179.6 72.0,238.8\"/>",
-            "<circle class=\"point\" cx=\"278.0\" cy=\"164.8\" r=\"3.5\"/>",
-            "<text class=\"value\" x=\"287.0\" y=\"168.8\">18.0</text>",
-            "<text class=\"axis middle\" text-anchor=\"middle\" x=\"278.0\" y=\"315.0\">100,000</text>",
-            ">100,000 members, more processes</text>",
-            ">Name of it, us</text>",
-        ];
-        for part in of_first_panel {
+    fn a_column_has_one_scale() {
+        let svg = draw(&[run(1000, 1, 10.0, None), run(100_000, 1, 18.0, None), run(100_000, 8, 18.0, None)]);
+        for part in ["100,000 members, more processes", "Name of it, us", "\n18.0\n", "\n100,000\n"] {
             assert!(svg.contains(part), "{part} in {svg}");
+        }
+        // Rows have the same labels on their axes of values.
+        let (upper, lower) = svg.rsplit_once("100,000 members, more").unwrap();
+        for value in ["\n5\n", "\n10\n", "\n15\n", "\n20\n"] {
+            assert_eq!([upper, lower].map(|row| row.matches(value).count()), [3, 3], "{value} in {svg}");
         }
     }
 
     #[test]
     fn a_floor_that_is_not_known_is_left_out() {
-        let svg = drawn(&[run(1000, 1, 10.0, None), run(3000, 1, 10.0, None)]);
-        assert!(!svg.contains("floor\"") && !svg.contains(">floor<"), "{svg}");
-        let svg = drawn(&[run(1000, 1, 10.0, Some(9.0)), run(3000, 1, 10.0, None)]);
-        assert!(svg.contains(">floor<"), "{svg}");
-        // Of the floor's two points only one is there: thrice in the upper row, and in the legend.
-        assert_eq!(svg.matches("class=\"point floor\"").count(), 4, "{svg}");
+        let floor = "#818B98";
+        assert!(!draw(&[run(1000, 1, 10.0, None), run(3000, 1, 10.0, None)]).contains(floor));
+        assert!(draw(&[run(1000, 1, 10.0, Some(9.0)), run(3000, 1, 10.0, None)]).contains(floor));
     }
 
     #[test]
     fn names_are_escaped() {
         let mut run = run(1000, 1, 10.0, None);
-        run["figures"][0]["name"] = json!("<script> & \"\u{1b}it\"");
+        run["figures"][0]["name"] = json!("<script> & \"it\"");
         run["figures"][0]["unit"] = json!("</svg>");
-        let svg = drawn(&[run]);
-        assert!(svg.contains(">&lt;script&gt; &amp; &quot;it&quot;, &lt;/svg&gt;</text>"), "{svg}");
+        let svg = draw(&[run]);
+        assert!(svg.contains("&lt;script&gt; &amp; ") && svg.contains("&lt;/svg&gt;"), "{svg}");
         assert_eq!((svg.matches("<script").count(), svg.matches("</svg>").count()), (0, 1), "{svg}");
     }
 
     #[test]
-    fn the_picture_stands_alone_and_is_told_in_words() {
-        let svg = drawn(&[run(1000, 1, 10.0, Some(9.0)), run(3000, 1, 12.0, Some(9.0))]);
+    fn the_picture_stands_alone_and_has_its_words() {
+        let svg = draw(&[run(1000, 1, 10.0, Some(9.0)), run(3000, 1, 12.0, Some(9.0))]);
         assert_eq!(svg.matches("://").count(), 1, "nothing but the name space: {svg}");
         for part in ["href", "url(", "@import", "NaN", "inf"] {
             assert!(!svg.contains(part), "{part} in {svg}");
         }
         let words = "One process, more members. Name of it: 10.0 us at 1,000, 12.0 us at 3,000 members.";
         assert!(svg.contains(words), "{svg}");
+        for color in ["#FFFFFF", "#1F2328", "#59636E", "#0969DA", "#E4E8EC"] {
+            let uses = svg.matches(&format!("=\"{color}\"")).count() - DARK_STYLE.matches(color).count();
+            assert!(uses > 0, "{color} has a dark twin and is used");
+        }
     }
 
     #[test]
-    fn what_is_known_nowhere_is_refused() {
+    fn what_is_missing_is_refused() {
         let mut run = run(1000, 1, 10.0, None);
         run["figures"][1]["daemon"] = Value::Null;
-        let error = svg(&json!({ "runs": [run] })).unwrap_err();
-        assert_eq!(error.to_string(), "delivery_cpu is not known of any run");
-        assert_eq!(svg(&json!({ "runs": [] })).unwrap_err().to_string(), "runs is empty");
+        assert_eq!(try_draw(&[run.clone()]).unwrap_err().to_string(), "delivery_cpu is not known of any run");
+        run["figures"][1]["key"] = json!("other");
+        assert_eq!(try_draw(&[run]).unwrap_err().to_string(), "a run of 1000 members has no figure delivery_cpu");
+        assert_eq!(try_draw(&[]).unwrap_err().to_string(), "there are no runs");
     }
 }

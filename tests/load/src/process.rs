@@ -1,6 +1,6 @@
 //! What the kernel knows of a process, from `/proc`.
 //!
-//! Owns the names of its files and fields. Reading them neither wakes nor slows the process.
+//! Owns the names of its files and fields. A reading neither wakes nor slows the process.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use super::Result;
 pub(super) fn kernel_bytes() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let slab = text.lines().find_map(|line| line.strip_prefix("Slab:")?.split_whitespace().next()?.parse::<u64>().ok());
-    Ok(1024 * slab.ok_or("/proc/meminfo does not have what it should")?)
+    Ok(1024 * slab.ok_or("/proc/meminfo does not have Slab")?)
 }
 
 /// A process on this machine, of one thread.
@@ -23,25 +23,25 @@ impl Process {
         Self { pid }
     }
 
-    /// The time it has spent on a CPU in nanoseconds, in the kernel on its behalf included. Exact while it sleeps;
-    /// while it runs, as of the scheduler's last tick.
+    /// The time that it has spent on a CPU, in nanoseconds, in the kernel on its behalf included. It is exact while the
+    /// process sleeps; while it runs, it is as of the scheduler's last tick.
     pub(super) fn cpu_ns(&self) -> Result<u64> {
         let text = self.read("schedstat")?;
         self.number("schedstat", text.split_whitespace().next())
     }
 
-    /// How often it went to sleep, which is as often as it was woken.
+    /// How often it has been woken.
     pub(super) fn wake_ups(&self) -> Result<u64> {
         self.field("status", "voluntary_ctxt_switches:")
     }
 
-    /// Whether it waits for something to happen.
+    /// Whether it waits for an event.
     pub(super) fn is_asleep(&self) -> Result<bool> {
         let status = self.read("status")?;
         Ok(status.lines().any(|line| line.starts_with("State:") && line.contains("(sleeping)")))
     }
 
-    /// Its memory that is no file's, in bytes: heap, stack and what it wrote to of the program.
+    /// Its memory that belongs to no file, in bytes: heap, stack and the pages of the program that it has written to.
     pub(super) fn anonymous_bytes(&self) -> Result<u64> {
         Ok(1024 * self.field("smaps_rollup", "Anonymous:")?)
     }
@@ -52,7 +52,7 @@ impl Process {
     }
 
     /// How many descriptors it has open.
-    pub(super) fn descriptors(&self) -> Result<u64> {
+    pub(super) fn descriptor_count(&self) -> Result<u64> {
         let path = format!("/proc/{}/fd", self.pid);
         let entries = fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?;
         Ok(entries.count() as u64)
@@ -66,7 +66,7 @@ impl Process {
 
     fn number(&self, file: &str, text: Option<&str>) -> Result<u64> {
         let number = text.and_then(|text| text.parse().ok());
-        number.ok_or_else(|| format!("/proc/{}/{file} does not have what it should", self.pid).into())
+        number.ok_or_else(|| format!("/proc/{}/{file} lacks a number", self.pid).into())
     }
 
     fn read(&self, file: &str) -> Result<String> {

@@ -1,98 +1,12 @@
-//! Figures, and the tables of their medians.
+//! Tables for people, and reports for programs.
 //!
-//! Owns the form of what is printed. It does not know how anything was measured.
+//! Owns the form of what is printed, and of the JSON that `plot` reads again. It does not know how anything was measured.
 
-use std::time::Duration;
+use std::num::NonZeroU64;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
-/// One number of one round.
-#[derive(Clone)]
-pub(super) struct Figure {
-    name: &'static str,
-    unit: &'static str,
-    /// `None` if it is not known.
-    value: Option<f64>,
-}
-
-impl Figure {
-    /// Nanoseconds for each of `parts`.
-    pub(super) fn cpu(name: &'static str, ns: Option<f64>, parts: u64) -> Self {
-        let value = ns.filter(|_| parts > 0).map(|ns| ns / 1e3 / float(parts));
-        Self { name, unit: "us", value }
-    }
-
-    /// A span of time.
-    pub(super) fn time(name: &'static str, time: Option<Duration>) -> Self {
-        Self { name, unit: "ms", value: time.map(|time| time.as_secs_f64() * 1e3) }
-    }
-
-    /// Bytes for each of `parts`.
-    pub(super) fn bytes(name: &'static str, bytes: Option<u64>, parts: u64) -> Self {
-        Self { name, unit: "B", value: bytes.map(|bytes| float(bytes) / float(parts)) }
-    }
-
-    /// Nanoseconds on the CPU in a span of time, in percent of one CPU.
-    pub(super) fn load(name: &'static str, ns: u64, span: Duration) -> Self {
-        Self { name, unit: "%", value: Some(float(ns) / 1e7 / span.as_secs_f64()) }
-    }
-
-    /// Bytes a second, in a span of time.
-    pub(super) fn rate(name: &'static str, bytes: u64, span: Duration) -> Self {
-        Self { name, unit: "B", value: Some(float(bytes) / span.as_secs_f64()) }
-    }
-
-    /// A number of things.
-    pub(super) fn number(name: &'static str, number: Option<u64>) -> Self {
-        Self { name, unit: "", value: number.map(float) }
-    }
-}
-
-/// A number to calculate with.
-#[expect(clippy::cast_precision_loss, reason = "nothing that is measured here comes near 2^53")]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
-}
-
-/// The middle of some numbers; `None` of none.
-pub(super) fn median<T: Copy + PartialOrd>(values: &mut [T]) -> Option<T> {
-    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    values.get(values.len() / 2).copied()
-}
-
-/// The value below which so many percent of sorted values are.
-pub(super) fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
-    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied()
-}
-
-/// What the values of one figure in all rounds come to.
-#[derive(Clone, Copy)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        let median = median(&mut values)?;
-        Some(Self { median, least: *values.first()?, most: *values.last()? })
-    }
-
-    /// Of the figure at this place in each round.
-    fn at(rounds: &[Vec<Figure>], index: usize) -> Option<Self> {
-        Self::of(rounds.iter().filter_map(|figures| figures.get(index).and_then(|figure| figure.value)).collect())
-    }
-
-    fn json(self) -> Value {
-        json!({ "median": round(self.median), "least": round(self.least), "most": round(self.most) })
-    }
-}
-
-/// To as many places as are worth telling.
-fn round(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
-}
+use super::figures::{Figure, Spread, rounded};
 
 fn decimals(unit: &str) -> usize {
     match unit {
@@ -102,14 +16,16 @@ fn decimals(unit: &str) -> usize {
     }
 }
 
-/// The medians over the rounds, each with its range. The title says what of.
+fn push_line(text: &mut String, line: &str) {
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+/// The medians over the rounds, each with its range. The title says what was measured.
 pub(super) fn table(title: &str, rounds: &[Vec<Figure>]) -> String {
     let mut text = format!("{title} rounds={}\n\n", rounds.len());
-    let mut row = |name: &str, cells: [String; 3], unit: &str| {
-        let [median, least, most] = cells;
-        let line = format!("{name:<50}{median:>10} {unit:<2}{least:>10}{most:>10}");
-        text.push_str(line.trim_end());
-        text.push('\n');
+    let mut row = |name: &str, [median, least, most]: [String; 3], unit: &str| {
+        push_line(&mut text, &format!("{name:<52}{median:>10} {unit:<2}{least:>10}{most:>10}"));
     };
     row("", ["median", "least", "most"].map(str::to_owned), "");
     for (index, Figure { name, unit, .. }) in rounds.first().into_iter().flatten().enumerate() {
@@ -120,13 +36,11 @@ pub(super) fn table(title: &str, rounds: &[Vec<Figure>]) -> String {
     text
 }
 
-/// The figures of the only round there was.
+/// The figures of a single round.
 pub(super) fn list(title: &str, figures: &[Figure]) -> String {
     let mut text = format!("{title}\n\n");
     for Figure { name, unit, value } in figures {
-        let line = format!("{name:<60}{:>12} {unit}", cell(*value, decimals(unit)));
-        text.push_str(line.trim_end());
-        text.push('\n');
+        push_line(&mut text, &format!("{name:<60}{:>12} {unit}", cell(*value, decimals(unit))));
     }
     text
 }
@@ -135,125 +49,159 @@ fn cell(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
-/// What is wanted of a figure.
+/// What a figure should be.
 #[derive(Clone, Copy)]
 pub(super) enum Target {
-    /// At most so many times the floor's.
+    /// At most this many times the floor's.
     Ratio(f64),
-    /// At most so much, whatever the floor's is.
+    /// At most this, whatever the floor's is.
     AtMost(f64),
-    /// Nothing; it explains another.
+    /// It has no target; it explains another figure.
     None,
 }
 
-/// A figure of the daemon beside the floor's.
+/// A figure of the daemon beside the other side's.
+#[derive(Clone, Copy)]
 pub(super) struct Row {
-    /// What it is called in JSON.
+    /// Its name in JSON.
     pub(super) key: &'static str,
-    /// What it is called in a round's figures.
+    /// Its name in the figures of a round.
     pub(super) figure: &'static str,
-    /// What it is called here.
+    /// Its name in the table.
     pub(super) name: &'static str,
     pub(super) target: Target,
 }
 
-/// Rounds of the daemon and of the floor, in turn.
-pub(super) struct Comparison {
-    pub(super) daemon: Vec<Vec<Figure>>,
-    pub(super) floor: Vec<Vec<Figure>>,
+/// The side that the daemon is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Against {
+    /// The floor.
+    Floor,
+    /// Another daemon.
+    Daemon,
 }
 
-/// A row with all that is known.
-struct Compared {
-    unit: &'static str,
-    daemon: Option<Spread>,
-    floor: Option<Spread>,
+/// Rounds of the daemon and of the other side, in turn.
+pub(super) struct Comparison {
+    pub(super) daemon: Vec<Vec<Figure>>,
+    pub(super) other: Vec<Vec<Figure>>,
+    pub(super) against: Against,
+}
+
+/// A comparison as a report.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Report {
+    pub(super) benchmark: String,
+    /// 0 where a benchmark has events of its own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) events: usize,
+    pub(super) figures: Vec<Compared>,
+    pub(super) members: NonZeroU64,
+    #[serde(default = "one")]
+    pub(super) processes: NonZeroU64,
+    pub(super) rounds: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+fn one() -> NonZeroU64 {
+    NonZeroU64::MIN
+}
+
+/// Comparisons at several sizes.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Growth {
+    pub(super) benchmark: String,
+    pub(super) runs: Vec<Report>,
+}
+
+/// A figure with everything that is known of it. `floor` is null for figures that the floor does not have.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Compared {
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) unit: String,
+    pub(super) daemon: Option<Spread>,
+    pub(super) floor: Option<Spread>,
+    /// Another daemon's, if the comparison was with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    against: Option<Spread>,
     /// The median of the ratios of rounds that followed each other.
     ratio: Option<f64>,
+    ratio_target: Option<f64>,
+    target: Option<f64>,
 }
 
 impl Comparison {
     fn compare(&self, row: &Row) -> Option<Compared> {
         let index = |rounds: &[Vec<Figure>]| rounds.first()?.iter().position(|figure| figure.name == row.figure);
-        let (at_daemon, at_floor) = (index(&self.daemon)?, index(&self.floor));
-        let unit = self.daemon.first()?.get(at_daemon)?.unit;
-        let pairs = self.daemon.iter().zip(&self.floor).filter_map(|(daemon, floor)| {
-            let (daemon, floor) = (daemon.get(at_daemon)?.value?, floor.get(at_floor?)?.value?);
-            (floor > 0.0).then_some(daemon / floor)
+        let (at_daemon, at_other) = (index(&self.daemon)?, index(&self.other));
+        let unit = self.daemon.first()?.get(at_daemon)?.unit.to_owned();
+        let pairs = self.daemon.iter().zip(&self.other).filter_map(|(daemon, other)| {
+            let (daemon, other) = (daemon.get(at_daemon)?.value?, other.get(at_other?)?.value?);
+            (other > 0.0).then_some(daemon / other)
         });
-        let ratio = median(&mut pairs.collect::<Vec<f64>>());
-        let floor = at_floor.and_then(|index| Spread::at(&self.floor, index));
-        Some(Compared { unit, daemon: Spread::at(&self.daemon, at_daemon), floor, ratio })
+        let ratio = Spread::of(pairs).map(|spread| spread.median);
+        let other = at_other.and_then(|index| Spread::at(&self.other, index));
+        let (floor, against) = if self.against == Against::Floor { (other, None) } else { (None, other) };
+        let (ratio_target, target) = match row.target {
+            Target::Ratio(most) => (Some(most), None),
+            Target::AtMost(most) => (None, Some(most)),
+            Target::None => (None, None),
+        };
+        let daemon = Spread::at(&self.daemon, at_daemon);
+        let (key, name) = (row.key.to_owned(), row.name.to_owned());
+        Some(Compared { key, name, unit, daemon, floor, against, ratio, ratio_target, target })
     }
 
-    /// Medians, ratios and targets. The title says what of.
+    /// Medians, ratios and targets. The title says what was measured.
     pub(super) fn table(&self, title: &str, rows: &[Row]) -> String {
         let mut text = format!("{title} rounds={}\n\n", self.daemon.len());
-        let mut push = |name: &str, cells: [String; 5]| {
-            let [daemon, unit, floor, ratio, target] = cells;
-            let line = format!("{name:<52}{daemon:>10} {unit:<2}{floor:>10}{ratio:>8}   {target}");
-            text.push_str(line.trim_end());
-            text.push('\n');
+        let mut push = |name: &str, [daemon, unit, other, ratio, target]: [String; 5]| {
+            push_line(&mut text, &format!("{name:<52}{daemon:>10} {unit:<2}{other:>10}{ratio:>8}   {target}"));
         };
-        push("", ["daemon", "", "floor", "ratio", "target"].map(str::to_owned));
-        for row in rows {
-            let Some(Compared { unit, daemon, floor, ratio }) = self.compare(row) else { continue };
-            let digits = decimals(unit);
-            let (wanted, is_met) = match row.target {
-                Target::Ratio(most) => (format!("{most:.2} x"), ratio.is_some_and(|ratio| ratio <= most)),
-                Target::AtMost(most) => (format!("{most} {unit}"), daemon.is_some_and(|daemon| daemon.median <= most)),
-                Target::None => (String::new(), true),
-            };
-            let verdict = if is_met { wanted } else { format!("{wanted}  MISSED") };
-            let medians = [daemon, floor].map(|spread| cell(spread.map(|spread| spread.median), digits));
-            let [daemon, floor] = medians;
-            push(row.name, [daemon, unit.to_owned(), floor, cell(ratio, 2), verdict]);
+        let other = if self.against == Against::Floor { "floor" } else { "against" };
+        push("", ["daemon", "", other, "ratio", "target"].map(str::to_owned));
+        for compared in rows.iter().filter_map(|row| self.compare(row)) {
+            let digits = decimals(&compared.unit);
+            let other = compared.floor.or(compared.against);
+            let [daemon, other] = [compared.daemon, other].map(|of| cell(of.map(|spread| spread.median), digits));
+            push(&compared.name, [daemon, compared.unit.clone(), other, cell(compared.ratio, 2), compared.verdict()]);
         }
         text
     }
 
     /// The same for programs.
-    pub(super) fn json(&self, rows: &[Row]) -> Value {
-        let figures = rows.iter().filter_map(|row| {
-            let Compared { unit, daemon, floor, ratio } = self.compare(row)?;
-            let (ratio_target, target) = match row.target {
-                Target::Ratio(most) => (Some(most), None),
-                Target::AtMost(most) => (None, Some(most)),
-                Target::None => (None, None),
-            };
-            Some(json!({
-                "key": row.key, "name": row.name, "unit": unit, "daemon": daemon.map(Spread::json),
-                "floor": floor.map(Spread::json), "ratio": ratio.map(round), "ratio_target": ratio_target,
-                "target": target,
-            }))
-        });
-        figures.collect()
+    pub(super) fn figures(&self, rows: &[Row]) -> Vec<Compared> {
+        rows.iter().filter_map(|row| self.compare(row)).map(Compared::rounded).collect()
+    }
+}
+
+impl Compared {
+    /// The target, and whether it is missed.
+    fn verdict(&self) -> String {
+        let (wanted, is_met) = match (self.ratio_target, self.target) {
+            (Some(most), _) => (format!("{most:.2} x"), self.ratio.is_some_and(|ratio| ratio <= most)),
+            (_, Some(most)) => {
+                (format!("{most} {}", self.unit), self.daemon.is_some_and(|daemon| daemon.median <= most))
+            }
+            (None, None) => return String::new(),
+        };
+        if is_met { wanted } else { format!("{wanted}  MISSED") }
+    }
+
+    fn rounded(self) -> Self {
+        let [daemon, floor, against] = [self.daemon, self.floor, self.against].map(|of| of.map(Spread::rounded));
+        Self { daemon, floor, against, ratio: self.ratio.map(rounded), ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_middle_of_numbers_and_their_percentiles() {
-        assert_eq!(median::<u8>(&mut []), None);
-        assert_eq!(median(&mut [3, 1, 2]), Some(2));
-        let sorted: Vec<u32> = (0..1000).collect();
-        assert_eq!(
-            (percentile(&sorted, 50), percentile(&sorted, 99), percentile(&sorted, 100)),
-            (Some(500), Some(990), Some(999))
-        );
-        assert_eq!(percentile::<u8>(&[], 99), None);
-    }
-
-    #[test]
-    fn figures_are_for_each_part_and_unknown_ones_stay_so() {
-        assert_eq!(Figure::cpu("", Some(9e3), 2).value, Some(4.5));
-        assert_eq!(Figure::cpu("", Some(9e3), 0).value, None);
-        assert_eq!(Figure::time("", Some(Duration::from_micros(1500))).value, Some(1.5));
-        assert_eq!(Figure::bytes("", None, 10).value, None);
-    }
 
     fn rounds(values: [f64; 3]) -> Vec<Vec<Figure>> {
         values.map(|value| vec![Figure { name: "CPU per join", unit: "us", value: Some(value) }]).into()
@@ -262,12 +210,31 @@ mod tests {
     #[test]
     fn a_ratio_is_the_median_of_rounds_that_followed_each_other() {
         // The machine became twice as slow after the first round; the ratio did not change.
-        let compared = Comparison { daemon: rounds([11.0, 22.0, 22.0]), floor: rounds([10.0, 20.0, 20.0]) };
+        let (daemon, other) = (rounds([11.0, 22.0, 22.0]), rounds([10.0, 20.0, 20.0]));
+        let compared = Comparison { daemon, other, against: Against::Floor };
         let row = |most| [Row { key: "join_cpu", figure: "CPU per join", name: "join", target: Target::Ratio(most) }];
-        let figures = compared.json(&row(1.15));
-        assert_eq!(figures[0]["ratio"], 1.1);
-        assert_eq!(figures[0]["floor"], json!({ "median": 20.0, "least": 10.0, "most": 20.0 }));
+        let figures = compared.figures(&row(1.15));
+        assert_eq!(figures[0].ratio, Some(1.1));
+        assert_eq!(figures[0].floor, Some(Spread { median: 20.0, least: 10.0, most: 20.0 }));
         assert!(!compared.table("", &row(1.15)).contains("MISSED"));
         assert!(compared.table("", &row(1.05)).contains("1.05 x  MISSED"));
+        let against = Comparison { against: Against::Daemon, ..compared };
+        assert!(against.table("", &row(1.15)).contains("against"));
+        let figures = against.figures(&row(1.15));
+        assert!(figures[0].floor.is_none() && figures[0].against.is_some());
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        let compared = Comparison { daemon: rounds([1.0; 3]), other: rounds([1.0; 3]), against: Against::Floor };
+        let figures =
+            compared.figures(&[Row { key: "k", figure: "CPU per join", name: "n", target: Target::AtMost(2.0) }]);
+        let members = NonZeroU64::new(7).unwrap();
+        let report =
+            Report { benchmark: "compare".to_owned(), events: 1, figures, members, processes: one(), rounds: 3 };
+        let json = serde_json::to_value(&report).unwrap();
+        let read: Report = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), json);
+        assert_eq!(json["figures"][0]["target"], 2.0);
     }
 }

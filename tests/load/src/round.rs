@@ -1,38 +1,39 @@
-//! One round: everybody joins, is left alone, is told messages and counts, churns and leaves.
+//! One round: all members join, are left alone, get messages and counts, churn and leave.
 //!
-//! Owns what is done in which order and what is read off before and after. Every phase ends with the truth: each
-//! member's last count and the stats are the number of streams that are open, or the run is over. (Of the floor, which
-//! does not count, only the messages are checked.)
+//! Owns the order of the phases, and what is read off before and after each. Every phase ends with the truth: each
+//! member's last count and the stats are the number of streams that are open, or the run is over. (The floor does not
+//! count, so only its messages are checked.)
 //!
-//! CPU time is read while the server sleeps, when it is exact. Counts that happen to be told while something else is
-//! measured are heard and counted, and their cost is taken off.
+//! CPU time is read while the server sleeps, when it is exact. Counts that happen to be pushed while something else is
+//! measured are received and counted, and their cost is taken off.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::order::{Places, Sound};
+use super::daemon::Sent;
+use super::figures::{Figure, Times, float};
 use super::part::PATIENCE;
 use super::parts::Parts;
-use super::report::{Figure, float, median};
+use super::protocol::{Delivery, Places};
 use super::server::Server;
 use super::{Result, now, process, progress};
 
-/// For how long the server must not have run to be called at rest.
+/// A server that has not run for this long is at rest.
 const REST: Duration = Duration::from_millis(20);
 
-/// After that time who watches has been told what has changed.
-const ROUND: Duration = Duration::from_millis(1100);
+/// After this time, watchers have received all changes: their rounds take a second.
+const WATCH_ROUND: Duration = Duration::from_millis(1100);
 
-/// How many messages are sent at least, and at most if every event is to have one.
+/// How many messages are sent at least; and at most, where every event gets one.
 const MESSAGES: std::ops::RangeInclusive<usize> = 10..=1000;
 
-/// How often one more joins and leaves again, so that everybody at its event is told two counts.
+/// How often one more member joins and leaves again, so that all others at its event receive two counts.
 const COUNT_PUSHES: usize = 3;
 
-/// How often a part of all leaves and as many join.
+/// How often a part of all members leaves and as many join.
 const CHURNS: usize = 3;
 
-/// One in so many.
+/// The part that leaves: one member of this many.
 const CHURN_PART: usize = 10;
 
 /// What is done in a round.
@@ -43,13 +44,13 @@ pub(super) struct Plan {
     pub(super) prefix: String,
     /// The time between two joins; zero is as fast as possible.
     pub(super) pace: Duration,
-    /// How long everybody is left alone.
+    /// How long all members are left alone.
     pub(super) hold: Duration,
-    /// Whether counts are told and are to be the truth.
+    /// Whether counts are pushed, and must be the truth.
     pub(super) counts: bool,
-    /// Whether there are stats, and they are to be the truth.
+    /// Whether there are stats, and must be the truth.
     pub(super) stats: bool,
-    /// How many watch all events meanwhile.
+    /// How many streams watch all events meanwhile.
     pub(super) watchers: usize,
 }
 
@@ -59,21 +60,21 @@ pub(super) struct Round<'a> {
     server: &'a Server,
     parts: Parts,
     label: String,
-    /// How many messages each event was told.
+    /// How many messages each event was sent.
     messages: Vec<u64>,
 }
 
-/// What something has cost.
+/// What a phase has cost.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     /// On the CPU, in nanoseconds.
     cpu_ns: Option<u64>,
-    /// Counts that were told meanwhile, first ones apart.
+    /// Counts that were pushed meanwhile, without first ones.
     counts: u64,
 }
 
 impl Cost {
-    /// The CPU time without that of telling the counts, each of which takes `count_ns`.
+    /// The CPU time without that of pushing the counts, each of which takes `count_ns`.
     fn net_ns(&self, count_ns: f64) -> Option<f64> {
         self.cpu_ns.map(|ns| float(ns) - float(self.counts) * count_ns)
     }
@@ -87,14 +88,14 @@ impl Plan {
 }
 
 impl<'a> Round<'a> {
-    /// Nobody has joined yet.
+    /// Starts an empty crowd.
     pub(super) fn begin(plan: &'a Plan, server: &'a Server, parts: usize, label: String) -> Result<Self> {
         let parts = Parts::start(parts, server.audience(), &plan.prefix, plan.events)?;
         Ok(Self { plan, server, parts, label, messages: vec![0; plan.events] })
     }
 
-    /// Goes through all phases. `memory_of_nobody` is what the server had when it was new, in bytes.
-    pub(super) fn run(&mut self, memory_of_nobody: Option<u64>) -> Result<Vec<Figure>> {
+    /// Goes through all phases. `memory_before` is the server's memory when it was new, in bytes.
+    pub(super) fn run(&mut self, memory_before: Option<u64>) -> Result<Vec<Figure>> {
         let members = self.plan.members as u64;
         self.settle("start")?;
         let proportional = self.server.proportional_bytes()?;
@@ -103,29 +104,29 @@ impl<'a> Round<'a> {
         let memory = self.server.anonymous_bytes()?;
         let kernel = process::kernel_bytes()?.saturating_sub(kernel_before);
         let wake_ups = self.idle()?;
-        let mut told = Vec::new();
-        let message_ns = self.push_messages(&mut told)?;
-        let count_ns = if self.plan.counts { self.push_counts(&mut told)? } else { None };
+        let mut pushes = Vec::new();
+        let message_ns = self.push_messages(&mut pushes)?;
+        let count_ns = if self.plan.counts { self.push_counts(&mut pushes)? } else { None };
         let churn = self.churn()?;
         let leave = self.leave()?;
 
         let delivery_ns = message_ns.or(count_ns).unwrap_or(0.0);
         let churned = CHURNS as u64 * self.churned(0).iter().count() as u64;
-        let grown = memory.zip(memory_of_nobody).map(|(memory, before)| memory.saturating_sub(before));
+        let grown = memory.zip(memory_before).map(|(memory, before)| memory.saturating_sub(before));
         let mut figures = vec![
             Figure::cpu("join: CPU per join", join.net_ns(delivery_ns), members),
-            Figure::time("join: all have heard their first count after", Some(join_time)),
-            Figure::number("join: counts told meanwhile, their cost taken off", Some(join.counts)),
+            Figure::time("join: all have received their first count after", Some(join_time)),
+            Figure::number("join: counts pushed meanwhile, their cost taken off", Some(join.counts)),
             Figure::bytes("memory: user space, per member", grown, members),
             Figure::bytes("memory: kernel, per member, both ends of a stream", Some(kernel), members),
-            Figure::bytes("memory: user space, without members", memory_of_nobody, 1),
+            Figure::bytes("memory: user space, without members", memory_before, 1),
             Figure::bytes("memory: Pss, without members", proportional, 1),
             Figure::number("idle: wake-ups", wake_ups),
         ];
-        figures.append(&mut told);
+        figures.append(&mut pushes);
         figures.extend([
             Figure::cpu("churn: CPU per leave-and-join", churn.net_ns(delivery_ns), churned),
-            Figure::number("churn: counts told meanwhile, their cost taken off", Some(churn.counts)),
+            Figure::number("churn: counts pushed meanwhile, their cost taken off", Some(churn.counts)),
             Figure::cpu("leave: CPU per leave", leave.net_ns(0.0), members),
         ]);
         Ok(figures)
@@ -152,30 +153,30 @@ impl<'a> Round<'a> {
         Ok(self.server.wake_ups()?.zip(before).map(|(after, before)| after - before))
     }
 
-    /// Sends messages to the events in turn, each when the one before has been heard by all. Returns the time on the
+    /// Sends messages to the events in turn, each when all members have received the one before. Returns the time on the
     /// CPU for each delivery.
     fn push_messages(&mut self, figures: &mut Vec<Figure>) -> Result<Option<f64>> {
         self.announce("push");
-        let (mut firsts, mut lasts, mut deliveries) = (Vec::new(), Vec::new(), 0);
+        let (mut firsts, mut lasts, mut deliveries) = (Times::default(), Times::default(), 0);
         let before = self.mark()?;
         if self.server.takes_messages() {
             for number in 0..self.plan.events.clamp(*MESSAGES.start(), *MESSAGES.end()) {
                 let event = number % self.plan.events;
                 let name = self.plan.event_name(event);
-                let mut notified = Vec::new();
-                let (heard, first, last) = self.parts.hear(Sound::Message, event, 1, |_| {
-                    notified = self.server.notify(&name, &(number % 10).to_string())?;
+                let mut sent = Vec::new();
+                let (received, first, last) = self.parts.time_deliveries(Delivery::Message, event, 1, |_| {
+                    sent = self.server.send_message(&name, &(number % 10).to_string())?;
                     Ok(())
                 })?;
-                notified.into_iter().try_for_each(super::daemon::Notified::confirm)?;
-                firsts.push(first);
-                lasts.push(last);
-                deliveries += heard;
+                sent.into_iter().try_for_each(Sent::confirm)?;
+                firsts.record(first);
+                lasts.record(last);
+                deliveries += received;
                 self.messages[event] += 1;
             }
         }
         let cost = self.cost_since(before)?;
-        if let Some(wrong) = self.parts.find_missed(&self.messages)? {
+        if let Some(wrong) = self.parts.find_missed_message(&self.messages)? {
             return Err(format!("push: {wrong}").into());
         }
         self.settle("push")?;
@@ -183,34 +184,35 @@ impl<'a> Round<'a> {
         figures.extend([
             Figure::number("message: deliveries", Some(deliveries)),
             Figure::cpu("message: CPU per delivery, its request included", cpu_ns, deliveries),
-            Figure::time("message: first delivery after", median(&mut firsts)),
-            Figure::time("message: last delivery after", median(&mut lasts)),
+            Figure::time("message: first delivery after", firsts.median()),
+            Figure::time("message: last delivery after", lasts.median()),
         ]);
         Ok(cpu_ns.map(|ns| ns / float(deliveries)))
     }
 
-    /// One more joins and leaves again, so that all others at its event are told so. Returns the time on the CPU for
-    /// each delivery.
+    /// One more member joins and leaves again, so that all others at its event receive counts. Returns the time on the
+    /// CPU for each delivery.
     fn push_counts(&mut self, figures: &mut Vec<Figure>) -> Result<Option<f64>> {
         self.announce("push counts");
         let place = self.plan.members;
         let one = Places { range: place..place + 1, step: 1 };
         let event = place % self.plan.events;
-        let (mut firsts, mut lasts) = (Vec::new(), Vec::new());
+        let (mut firsts, mut lasts) = (Times::default(), Times::default());
         let before = self.mark()?;
         for _ in 0..COUNT_PUSHES {
-            // After a quiet while, a change is told at once.
+            // After a quiet while, a change is pushed at once.
             self.parts.pause(self.server.min_delay())?;
             let others = self.parts.open().nth(event).unwrap_or(0);
-            let (_, first, last) =
-                self.parts.hear(Sound::Count, event, 1, |parts| parts.join(&one, Duration::ZERO, |_| ()))?;
+            let (_, first, last) = self
+                .parts
+                .time_deliveries(Delivery::Count, event, 1, |parts| parts.join(&one, Duration::ZERO, |_| ()))?;
             if others > 0 {
-                firsts.push(first);
-                lasts.push(last);
+                firsts.record(first);
+                lasts.record(last);
             }
-            self.settle_told("push counts")?;
+            self.settle_counts("push counts")?;
             self.parts.leave(&one)?;
-            self.settle_told("push counts")?;
+            self.settle_counts("push counts")?;
         }
         let cost = self.cost_since(before)?;
         self.settle("push counts")?;
@@ -218,13 +220,14 @@ impl<'a> Round<'a> {
         figures.extend([
             Figure::number("count: deliveries", Some(cost.counts)),
             Figure::cpu("count: CPU per delivery, its cause included", cpu_ns, cost.counts),
-            Figure::time("count: first delivery after", median(&mut firsts)),
-            Figure::time("count: last delivery after", median(&mut lasts)),
+            Figure::time("count: first delivery after", firsts.median()),
+            Figure::time("count: last delivery after", lasts.median()),
         ]);
         Ok(cpu_ns.filter(|_| cost.counts > 0).map(|ns| ns / float(cost.counts)))
     }
 
-    /// A part leaves, and when all others have been told, as many join; several times, each time others.
+    /// A part leaves, and as many join once all others have received the count; several times, with other members each
+    /// time.
     fn churn(&mut self) -> Result<Cost> {
         let mut cost = Cost { cpu_ns: Some(0), counts: 0 };
         for number in 0..CHURNS {
@@ -250,7 +253,7 @@ impl<'a> Round<'a> {
         let before = self.mark()?;
         self.parts.leave(&Places::first(self.plan.members))?;
         let cost = self.cost_since(before)?;
-        // Nobody is left to be told, so this is about the stats alone.
+        // No member is left to receive a count, so this is about the stats alone.
         self.settle("leave")?;
         Ok(cost)
     }
@@ -265,15 +268,15 @@ impl<'a> Round<'a> {
         self.parts.join(places, pace, |so_far| progress(&format!("{label}: {phase}, {so_far} so far")))
     }
 
-    /// Waits until what everybody was told last, and what the stats say, is the truth.
+    /// Waits until the last counts of all members, and the stats, are the truth.
     fn settle(&mut self, phase: &str) -> Result<()> {
         self.await_truth(phase, Self::find_wrong)
     }
 
-    /// Waits until what everybody was told last is the truth. Unlike asking for the stats, that costs the daemon
+    /// Waits until the last counts of all members are the truth. Unlike a request for the stats, that costs the daemon
     /// nothing.
-    fn settle_told(&mut self, phase: &str) -> Result<()> {
-        self.await_truth(phase, Self::find_mistold)
+    fn settle_counts(&mut self, phase: &str) -> Result<()> {
+        self.await_truth(phase, Self::find_wrong_count)
     }
 
     fn await_truth(&mut self, phase: &str, find_wrong: fn(&mut Self) -> Result<Option<String>>) -> Result<()> {
@@ -287,9 +290,9 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// What is not the truth yet.
+    /// A number that is not the truth yet.
     fn find_wrong(&mut self) -> Result<Option<String>> {
-        if let Some(wrong) = self.find_mistold()? {
+        if let Some(wrong) = self.find_wrong_count()? {
             return Ok(Some(wrong));
         }
         if !self.plan.stats {
@@ -299,18 +302,18 @@ impl<'a> Round<'a> {
         self.server.find_wrong(&names.zip(self.parts.open()).collect::<HashMap<_, _>>())
     }
 
-    fn find_mistold(&mut self) -> Result<Option<String>> {
-        if self.plan.counts { self.parts.find_mistold() } else { Ok(None) }
+    fn find_wrong_count(&mut self) -> Result<Option<String>> {
+        if self.plan.counts { self.parts.find_wrong_count() } else { Ok(None) }
     }
 
     fn announce(&self, phase: &str) {
         progress(&format!("{}: {phase}", self.label));
     }
 
-    /// The figures before something that costs.
+    /// What the server has spent and the members have received so far, read at rest.
     fn mark(&mut self) -> Result<Cost> {
         self.rest()?;
-        Ok(Cost { cpu_ns: self.server.cpu_ns()?, counts: self.parts.heard()?.counts })
+        Ok(Cost { cpu_ns: self.server.cpu_ns()?, counts: self.parts.received()?.counts })
     }
 
     fn cost_since(&mut self, before: Cost) -> Result<Cost> {
@@ -319,10 +322,10 @@ impl<'a> Round<'a> {
         Ok(Cost { cpu_ns, counts: after.counts - before.counts })
     }
 
-    /// Waits until the server sleeps and has done so for a while. One that never does is measured as it is.
+    /// Waits until the server has slept for a while. A server that never does is measured as it is.
     fn rest(&mut self) -> Result<()> {
         if self.plan.watchers > 0 {
-            self.parts.pause(ROUND)?;
+            self.parts.pause(WATCH_ROUND)?;
         }
         let give_up = now() + PATIENCE / 10;
         let mut before = None;

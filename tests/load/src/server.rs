@@ -1,4 +1,4 @@
-//! What is measured: processes that serve one audience, as one.
+//! The measured side: processes that serve one audience, as one.
 //!
 //! Owns them and adds up what they have spent. They are daemons, or the floor that daemons are compared with.
 
@@ -6,42 +6,37 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::Result;
-use super::daemon::{Daemon, Notified, Telling, free_port};
+use super::daemon::{Counts, Daemon, Program, Sent, free_port};
 use super::options::Running;
+use super::pages;
 use super::process::Process;
-
-/// What kind of server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The daemon that was built with this program.
-    Daemon,
-    /// The floor.
-    Floor,
-}
 
 /// Processes that serve one audience.
 pub(super) struct Server {
     daemons: Vec<Daemon>,
-    kind: Kind,
+    /// The floor knows no other processes, so each of them gets every message.
+    is_floor: bool,
 }
 
 impl Server {
-    /// Starts so many on a port that is free.
-    pub(super) fn start(kind: Kind, processes: usize, telling: Telling) -> Result<Self> {
+    /// Starts daemons on a port that is free.
+    pub(super) fn start_daemons(program: &Program, processes: usize, counts: Counts) -> Result<Self> {
         let port = free_port()?;
-        let start = |_| match kind {
-            Kind::Daemon => Daemon::start(port, telling),
-            Kind::Floor => Daemon::start_floor(port),
-        };
-        Ok(Self { daemons: (0..processes).map(start).collect::<Result<_>>()?, kind })
+        let daemons = (0..processes).map(|_| Daemon::start(program, port, counts)).collect::<Result<_>>()?;
+        Ok(Self { daemons, is_floor: false })
+    }
+
+    /// Starts processes of the floor on a port that is free.
+    pub(super) fn start_floor(processes: usize) -> Result<Self> {
+        let port = free_port()?;
+        let daemons = (0..processes).map(|_| Daemon::start_floor(port)).collect::<Result<_>>()?;
+        Ok(Self { daemons, is_floor: true })
     }
 
     /// A daemon that is running already.
     pub(super) fn at(running: &Running) -> Self {
-        Self { daemons: vec![Daemon::at(running)], kind: Kind::Daemon }
+        Self { daemons: vec![Daemon::at(running)], is_floor: false }
     }
 
     /// Where members join.
@@ -59,12 +54,7 @@ impl Server {
         self.daemons[0].min_delay
     }
 
-    /// Whether what it spends can be read.
-    pub(super) fn is_open_to_view(&self) -> bool {
-        self.daemons.iter().all(|daemon| daemon.process.is_some())
-    }
-
-    /// The time that all of them have spent on a CPU, in nanoseconds.
+    /// The time that all of them have spent on a CPU, in nanoseconds; `None` of processes that are not known.
     pub(super) fn cpu_ns(&self) -> Result<Option<u64>> {
         self.sum(Process::cpu_ns)
     }
@@ -74,7 +64,7 @@ impl Server {
         self.sum(Process::wake_ups)
     }
 
-    /// Their memory that is no file's, in bytes.
+    /// Their memory that belongs to no file, in bytes.
     pub(super) fn anonymous_bytes(&self) -> Result<Option<u64>> {
         self.sum(Process::anonymous_bytes)
     }
@@ -84,46 +74,28 @@ impl Server {
         self.sum(Process::proportional_bytes)
     }
 
-    /// Whether all wait for something to happen.
+    /// Whether all of them wait for an event.
     pub(super) fn is_asleep(&self) -> Result<bool> {
         let mut processes = self.daemons.iter().filter_map(|daemon| daemon.process.as_ref());
         processes.try_fold(true, |all, process| Ok(all && process.is_asleep()?))
     }
 
-    /// What one of them says of the members of each namespace that is not the truth, if one does.
+    /// A wrong number of members in the stats of one of them, if there is one.
     pub(super) fn find_wrong(&self, truth: &HashMap<String, u64>) -> Result<Option<String>> {
         for (number, daemon) in self.daemons.iter().enumerate() {
-            let Some(members) = daemon.members()? else { continue };
-            let wrong = truth.iter().find_map(|(name, &truth)| {
-                let said = members.get(name).copied().unwrap_or(0);
-                (said != truth).then(|| format!("stats {number} of {name} say {said} members, and {truth} are there"))
-            });
-            if wrong.is_some() {
-                return Ok(wrong);
+            let Some(stats) = daemon.find_stats()? else { continue };
+            let members = pages::members(&stats);
+            if let Some((name, said, there)) = pages::find_wrong(&members, truth) {
+                return Ok(Some(format!("stats {number} of {name} say {said} members, and {there} are there")));
             }
         }
         Ok(None)
     }
 
-    /// How long the turns of a single daemon were, in microseconds: below how much 999 of 1000 stayed, and the longest.
+    /// How long the turns of a single daemon were, in microseconds: the bound of 999 of 1000, and the longest.
     pub(super) fn turns_us(&self) -> Result<(u64, u64)> {
-        let figures = self.daemons[0].figures("/process")?;
-        let longest = figures.pointer("/turns/longest_us").and_then(Value::as_u64);
-        let longest = longest.ok_or("the stats do not say how long turns take")?;
-        let buckets = figures.pointer("/turns/histogram").and_then(Value::as_array);
-        let buckets: Vec<(Option<u64>, u64)> = buckets
-            .into_iter()
-            .flatten()
-            .filter_map(|bucket| Some((bucket.get("below_us")?.as_u64(), bucket.get("turns")?.as_u64()?)))
-            .collect();
-        let most = buckets.iter().map(|&(_, turns)| turns).sum::<u64>() / 1000 * 999;
-        let mut turns_below = 0;
-        let covers_most = |&(_, turns): &(Option<u64>, u64)| {
-            turns_below += turns;
-            turns_below >= most
-        };
-        let bound = buckets.into_iter().find(covers_most).and_then(|(below_us, _)| below_us);
-        Ok((bound.unwrap_or(longest), longest))
+        let turns = self.daemons[0].process_page()?.turns;
+        Ok((turns.most_below_us(), turns.longest_us))
     }
 
     /// Whether messages can be sent.
@@ -131,21 +103,19 @@ impl Server {
         self.daemons[0].takes_messages()
     }
 
-    /// Hands a message to the members of a namespace over. Daemons pass it on; of a floor, each process is told.
-    pub(super) fn notify(&self, namespace: &str, text: &str) -> Result<Vec<Notified>> {
-        let told = if self.kind == Kind::Floor { self.daemons.len() } else { 1 };
-        self.daemons.iter().take(told).map(|daemon| daemon.notify(namespace, text)).collect()
+    /// Sends a message to the members of a namespace. Daemons pass it on to each other; processes of the floor do not.
+    pub(super) fn send_message(&self, namespace: &str, text: &str) -> Result<Vec<Sent>> {
+        let receivers = if self.is_floor { self.daemons.len() } else { 1 };
+        self.daemons.iter().take(receivers).map(|daemon| daemon.send_message(namespace, text)).collect()
     }
 
-    /// Adds to an error what the processes that have ended have to say to it.
+    /// Adds the last words of processes that have ended to an error.
     pub(super) fn explain(&mut self, error: Box<dyn std::error::Error>) -> Box<dyn std::error::Error> {
         self.daemons.iter_mut().fold(error, |error, daemon| daemon.explain(error))
     }
 
     fn sum(&self, of: fn(&Process) -> Result<u64>) -> Result<Option<u64>> {
-        if !self.is_open_to_view() {
-            return Ok(None);
-        }
-        self.daemons.iter().filter_map(|daemon| daemon.process.as_ref()).map(of).sum::<Result<u64>>().map(Some)
+        let processes: Option<Vec<&Process>> = self.daemons.iter().map(|daemon| daemon.process.as_ref()).collect();
+        processes.map(|processes| processes.into_iter().map(of).sum()).transpose()
     }
 }

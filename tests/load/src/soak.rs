@@ -1,81 +1,89 @@
-//! Several daemons that are one audience, for a long time, with everything at once: members come and go, some without a
-//! word, uuids are claimed anew, messages are sent, daemons are killed, stopped and replaced, and datagrams get lost.
+//! Several daemons of one audience, for a long time, with everything at once: members come and go, some without a word,
+//! uuids are claimed anew, messages are sent, daemons are killed, stopped and replaced, and datagrams get lost.
 //!
-//! Owns the course: rounds in which all that happens, each followed by a quiet point at which every number has to be
-//! exact; at every third one and at the end everybody leaves, events have to be forgotten, and descriptors and memory to
-//! be back. It does not know how streams are held (`churn`) nor how daemons are kept (`nodes`).
+//! Owns the course: rounds in which all that happens, each followed by a quiet point at which every number must be exact.
+//! At every third one and at the end all members leave; then events must be forgotten, and descriptors and memory back. It
+//! does not know how streams are held (`churn`, `visits`) nor how daemons are kept (`nodes`, `run`).
 //!
-//! A run is repeated by its seed, as far as a real system allows: what is done and when comes from it, what meets what
-//! does not.
+//! A seed repeats a run as far as a real system allows. It decides what is done and when; the timing of the machine decides
+//! what meets what.
 
+mod chance;
 mod check;
 mod churn;
 mod faults;
 mod network;
 mod nodes;
-mod random;
 mod run;
+mod visits;
 
 use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use super::daemon::{Notified, free_port};
+use super::daemon::{Sent, free_port};
+use super::figures::Figure;
 use super::options::{SoakOptions, parts_for};
-use super::report::{Figure, list};
-use super::{Result, now, progress, say};
+use super::report::list;
+use super::{Result, now, progress, say, unix_ns};
+use chance::Chance;
 use churn::{Churn, EVENTS};
 use network::Network;
 use nodes::Nodes;
-use random::Random;
 
-/// How long things happen between two quiet points.
+/// How long a round is, from one quiet point to the next.
 const ROUND: Duration = Duration::from_secs(20);
 
-/// After so many rounds everybody leaves.
+/// All members leave after each of this number of rounds.
 const ROUNDS_TO_EMPTY: u64 = 3;
 
-/// How long it may take until all is as it has to be, once nothing happens any more: several node timeouts.
+/// How long it may take until all numbers are right, once nothing happens any more: several node timeouts.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 
-/// How long it then has to stay so: longer than what was told is told again.
+/// How long they must then stay so: longer than announcements are repeated.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The time between two looks at numbers that are not right yet.
 const REST: Duration = Duration::from_millis(100);
 
-/// A turn ends after this, for something else may be due.
+/// The longest turn, for something else may be due.
 const TURN: Duration = Duration::from_millis(10);
 
 /// The time between two messages.
 const MESSAGE_GAP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(350));
 
-/// The sequences of chance that are not a round's, whose are counted from 1.
+/// Seeds that are drawn have up to six digits, so that a person can type them.
+const SEEDS: u64 = 1_000_000;
+
+/// The sequences of chance beside those of the rounds, which count from 1.
 const CROWD: u64 = u64::MAX;
 const MESSAGES: u64 = u64::MAX - 1;
 
-/// What has come of it, as a table.
+/// Soaks, and returns what has happened as a table.
 pub(super) fn measure(options: &SoakOptions) -> Result<String> {
+    let seed = options.seed.unwrap_or_else(|| unix_ns() % SEEDS);
     if options.loss > 0 && !options.is_inside {
-        let inside = Network::enter(&options.args())?;
-        match inside {}
+        options.program.find()?;
+        let repeated = ["--inside".into(), "--seed".into(), seed.to_string().into()];
+        let args: Vec<_> = std::env::args_os().skip(1).chain(repeated).collect();
+        match Network::enter(&args)? {}
     }
-    let SoakOptions { span, members, processes, loss, seed, .. } = options;
+    let SoakOptions { span, members, processes, loss, .. } = options;
     let title = format!("seed={seed} minutes={} members={members} daemons={processes} loss={loss}%", minutes(*span));
     let network = if options.is_inside { Some(Network::lose(*loss)?) } else { None };
     say(format_args!("{title}\n"));
-    let mut soak = Soak::start(options, network).map_err(|error| format!("{error}; seed {seed}"))?;
+    let mut soak = Soak::start(options, seed, network).map_err(|error| format!("{error}; seed {seed}"))?;
     let soaked = soak.run();
     soaked.and_then(|()| soak.figures()).map(|figures| list(&title, &figures)).map_err(|error| {
-        let _ = soak.note(&format!("failed: {error}"));
+        let _ = soak.write_log(&format!("failed: {error}"));
         format!("{}: {error}; seed {seed}", soak.label()).into()
     })
 }
 
-/// What there was at the beginning, before anybody joined.
+/// The daemons before the first join.
 struct Before {
-    /// Of each daemon, for all have the same.
+    /// Of each daemon: all have the same number.
     descriptors: u64,
     /// Of the first daemon.
     bytes: u64,
@@ -83,27 +91,28 @@ struct Before {
 
 struct Soak<'a> {
     options: &'a SoakOptions,
+    seed: u64,
     network: Option<Network>,
     churn: Churn,
     nodes: Nodes,
     before: Before,
-    messages: Random,
+    messages: Chance,
     message_at: Instant,
-    sent: u64,
-    passed: u64,
+    sent_count: u64,
+    passed_count: u64,
     /// The longest it took until all numbers were exact.
     slowest: Duration,
     start: Instant,
     round: u64,
     phase: &'static str,
     shown_at: Instant,
-    /// Where what is done is written down, if it is.
+    /// The log of what is done, if it is kept.
     file: Option<File>,
 }
 
 impl<'a> Soak<'a> {
-    fn start(options: &'a SoakOptions, network: Option<Network>) -> Result<Self> {
-        // Half heads and what is on its way come on top.
+    fn start(options: &'a SoakOptions, seed: u64, network: Option<Network>) -> Result<Self> {
+        // Half heads and connections on their way come on top.
         if parts_for(options.members + options.members / 4)? > 1 {
             return Err("there are too few descriptors for a crowd of one process; raise `ulimit -n`".into());
         }
@@ -114,19 +123,20 @@ impl<'a> Soak<'a> {
         });
         let port = free_port()?;
         let audience = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let churn = Churn::new(options.members, audience, Random::new(options.seed, CROWD))?;
-        let nodes = Nodes::start(options.processes, port, options.log.clone())?;
+        let churn = Churn::new(options.members, audience, Chance::new(seed, CROWD))?;
+        let nodes = Nodes::start(options.program.find()?, options.processes, port, options.log.clone())?;
         let start = now();
         Ok(Self {
             options,
+            seed,
             network,
             churn,
             nodes,
             before: Before { descriptors: 0, bytes: 0 },
-            messages: Random::new(options.seed, MESSAGES),
+            messages: Chance::new(seed, MESSAGES),
             message_at: start,
-            sent: 0,
-            passed: 0,
+            sent_count: 0,
+            passed_count: 0,
             slowest: Duration::ZERO,
             start,
             round: 0,
@@ -149,7 +159,7 @@ impl<'a> Soak<'a> {
             if self.round.is_multiple_of(ROUNDS_TO_EMPTY) || self.start.elapsed() >= self.options.span {
                 self.phase = "empty";
                 self.churn.leave_all();
-                self.note("all leave")?;
+                self.write_log("all leave")?;
                 self.await_right(&|soak| check::find_wrong(&soak.churn, &soak.nodes))?;
                 self.await_right(&|soak| check::find_remembered(&soak.nodes))?;
                 self.await_right(&|soak| check::find_open(&soak.nodes, soak.before.descriptors))?;
@@ -162,7 +172,7 @@ impl<'a> Soak<'a> {
     /// Everything happens, until all daemons are up again.
     fn go_through_round(&mut self) -> Result<()> {
         let span = self.options.span.saturating_sub(self.start.elapsed()).min(ROUND);
-        let mut faults = faults::draw(self.options.seed, self.round, self.options.processes, span);
+        let mut faults = faults::draw(self.seed, self.round, self.options.processes, span);
         let begun = now();
         self.churn.go_on();
         loop {
@@ -173,7 +183,7 @@ impl<'a> Soak<'a> {
                     left.push(planned);
                     continue;
                 }
-                self.note(&format!("daemon {}: {:?}", planned.daemon + 1, planned.fault))?;
+                self.write_log(&format!("daemon {}: {:?}", planned.daemon + 1, planned.fault))?;
             }
             faults = left;
             self.send_message()?;
@@ -183,7 +193,7 @@ impl<'a> Soak<'a> {
             }
         }
         self.churn.pause();
-        self.note("quiet")
+        self.write_log("quiet")
     }
 
     /// Sends a message to an event, if it is time for one, by way of a daemon that serves.
@@ -192,15 +202,15 @@ impl<'a> Soak<'a> {
         if moment < self.message_at {
             return Ok(());
         }
-        self.message_at = moment + self.messages.between(MESSAGE_GAP.0, MESSAGE_GAP.1);
+        self.message_at = moment + self.messages.between(MESSAGE_GAP);
         let up = self.nodes.up().count();
         if up > 0
             && let Some((number, daemon)) = self.nodes.up().nth(self.messages.below(up))
         {
             let event = churn::name(self.messages.below(EVENTS));
-            let taken = daemon.notify(&event, &self.sent.to_string()).and_then(Notified::confirm);
+            let taken = daemon.send_message(&event, &self.sent_count.to_string()).and_then(Sent::confirm);
             taken.map_err(|error| format!("daemon {number} does not take a message to {event}: {error}"))?;
-            self.sent += 1;
+            self.sent_count += 1;
         }
         Ok(())
     }
@@ -208,7 +218,7 @@ impl<'a> Soak<'a> {
     fn turn(&mut self, wait: Duration) -> Result<()> {
         self.churn.turn(wait)?;
         self.nodes.tend()?;
-        self.churn.note_stopped(self.nodes.is_one_stopped());
+        self.churn.set_stopped(self.nodes.is_one_stopped());
         if let Some(what) = self.churn.take_lost()
             && !self.nodes.are_ending()
         {
@@ -216,21 +226,21 @@ impl<'a> Soak<'a> {
         }
         if now() - self.shown_at > REST {
             self.shown_at = now();
-            let members = self.churn.members();
+            let members = self.churn.member_count();
             progress(&format!("{}: {members} members, {} daemons up", self.label(), self.nodes.up().count()));
         }
         Ok(())
     }
 
     fn await_up(&mut self) -> Result<()> {
-        // Who does not get ready is found out by the daemons' keeper.
+        // A daemon that does not get ready is an error of `tend`.
         while !self.nodes.are_up() {
             self.turn(REST)?;
         }
         Ok(())
     }
 
-    /// Waits until nothing is wrong any more, and sees that it stays so. Returns how long it took.
+    /// Waits until nothing is wrong any more, and checks that it stays so. Returns how long it took.
     fn await_right(&mut self, find: &dyn Fn(&Self) -> Result<Option<String>>) -> Result<Duration> {
         let begun = now();
         let give_up = begun + SETTLE_MAX;
@@ -241,12 +251,12 @@ impl<'a> Soak<'a> {
             self.listen(REST)?;
         }
         let settled = now() - begun;
-        self.note("right")?;
+        self.write_log("right")?;
         self.listen(SETTLED)?;
         if let Some(wrong) = find(self)? {
             return Err(format!("{wrong}, after it was right").into());
         }
-        self.passed += 1;
+        self.passed_count += 1;
         Ok(settled)
     }
 
@@ -260,17 +270,17 @@ impl<'a> Soak<'a> {
 
     fn check_memory(&mut self) -> Result<()> {
         let members = self.options.members;
-        if let Some(grown) = self.nodes.note_empty(|before, after| check::has_grown(before, after, members))? {
+        if let Some(grown) = self.nodes.record_empty(|before, after| check::has_grown(before, after, members))? {
             return Err(grown.into());
         }
-        self.passed += 1;
+        self.passed_count += 1;
         let last = self.nodes.empty_bytes().map_or(0, |(_, last)| last);
-        self.note(&format!("the first daemon has {last} B"))
+        self.write_log(&format!("the first daemon has {last} B"))
     }
 
-    /// What there is before anybody has joined.
+    /// The daemons as they are now.
     fn look_around(&self) -> Result<Before> {
-        let descriptors = self.nodes.processes().map(|(_, process)| process.descriptors());
+        let descriptors = self.nodes.processes().map(|(_, process)| process.descriptor_count());
         let descriptors = descriptors.collect::<Result<Vec<u64>>>()?;
         if descriptors.iter().any(|open| Some(open) != descriptors.first()) {
             return Err(format!("the daemons start with different numbers of descriptors: {descriptors:?}").into());
@@ -288,7 +298,7 @@ impl<'a> Soak<'a> {
         let last = self
             .nodes
             .processes()
-            .map(|(_, process)| process.descriptors())
+            .map(|(_, process)| process.descriptor_count())
             .max_by_key(|open| open.as_ref().ok().copied());
         Ok(vec![
             number("seconds", self.start.elapsed().as_secs()),
@@ -303,29 +313,29 @@ impl<'a> Soak<'a> {
             number("daemons restarted", befallen.restarts),
             number("warnings that daemons logged", self.nodes.warnings()),
             Figure::number("datagrams lost", self.network.as_ref().map(Network::lost).transpose()?),
-            number("messages sent", self.sent),
-            number("messages heard", self.churn.heard.messages),
-            number("counts heard", self.churn.heard.firsts + self.churn.heard.counts),
-            number("checks passed", self.passed),
+            number("messages sent", self.sent_count),
+            number("messages received", self.churn.received.messages),
+            number("counts received", self.churn.received.firsts + self.churn.received.counts),
+            number("checks passed", self.passed_count),
             Figure::time("all numbers exact after, at most", Some(self.slowest)),
             bytes("user-space memory of the first daemon: at its start", Some(self.before.bytes)),
-            bytes("with nobody there for the first time", self.nodes.empty_bytes().map(|(first, _)| first)),
-            bytes("with nobody there in the end", self.nodes.empty_bytes().map(|(_, last)| last)),
+            bytes("without members for the first time", self.nodes.empty_bytes().map(|(first, _)| first)),
+            bytes("without members in the end", self.nodes.empty_bytes().map(|(_, last)| last)),
             number("descriptors of a daemon: at its start", self.before.descriptors),
             Figure::number("in the end, the most", last.transpose()?),
         ])
     }
 
-    /// Where in the run this is.
+    /// The place in the run.
     fn label(&self) -> String {
         format!("{} s, round {}, {}", self.start.elapsed().as_secs(), self.round, self.phase)
     }
 
-    /// Writes down what is done.
-    fn note(&mut self, what: &str) -> Result<()> {
+    /// Writes what is done to the log.
+    fn write_log(&mut self, what: &str) -> Result<()> {
         let since_start = self.start.elapsed().as_secs_f64();
         if let Some(file) = &mut self.file {
-            writeln!(file, "{since_start:.3} {what}, round {}, {} members", self.round, self.churn.members())?;
+            writeln!(file, "{since_start:.3} {what}, round {}, {} members", self.round, self.churn.member_count())?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! One stream that is waited for, as `curl` would: for times that are no matter of a crowd.
+//! One stream that is read until it says something, as `curl` would: for times beside a crowd.
 //!
-//! Owns a blocking connection. It reads what it is to hear, and forgets the rest.
+//! Owns a blocking connection. It looks for one text, and drops all else.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use super::Result;
 use super::part::PATIENCE;
 
-/// One open stream that is waited for.
+/// One open stream.
 pub(super) struct Stream(TcpStream);
 
 impl Stream {
@@ -20,19 +20,19 @@ impl Stream {
             format!("GET /{namespace} HTTP/1.1\r\nHost: {audience}\r\nAccept: text/event-stream\r\n\r\n").as_bytes(),
         )?;
         let mut this = Self(stream);
-        this.hear("data: ")?;
+        this.await_text("data: ")?;
         Ok(this)
     }
 
-    /// Reads until it has heard this.
-    pub(super) fn hear(&mut self, what: &str) -> Result<()> {
-        let (mut heard, mut bytes) = (Vec::new(), [0; 1024]);
-        while !heard.windows(what.len()).any(|window| window == what.as_bytes()) {
+    /// Reads until this text has come.
+    pub(super) fn await_text(&mut self, text: &str) -> Result<()> {
+        let (mut received, mut bytes) = (Vec::new(), [0; 1024]);
+        while !received.windows(text.len()).any(|window| window == text.as_bytes()) {
             let count = self.0.read(&mut bytes)?;
             if count == 0 {
-                return Err(format!("a stream has ended before {what:?}").into());
+                return Err(format!("a stream has ended before {text:?}").into());
             }
-            heard.extend_from_slice(bytes.get(..count).unwrap_or_default());
+            received.extend_from_slice(&bytes[..count]);
         }
         Ok(())
     }

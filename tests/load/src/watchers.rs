@@ -1,6 +1,6 @@
 //! Streams that watch all events while something else is measured.
 //!
-//! Owns their connections, and what takes in all that comes. What they are told is for the tests.
+//! Owns their connections, and the threads that read them. Their contents are dropped: tests judge them.
 
 use std::io::{ErrorKind, Read as _, copy, sink};
 use std::net::{Shutdown, TcpStream};
@@ -9,20 +9,20 @@ use std::thread;
 use super::Result;
 use super::server::Server;
 
-/// What is there of a stream once it is open.
+/// The first bytes of an open stream.
 const STREAM: &[u8] = b"HTTP/1.1 200 ";
 
 /// Open streams, which end with this value.
 pub(super) struct Watchers(Vec<TcpStream>);
 
 impl Watchers {
-    /// So many of them, all of one daemon.
+    /// Opens this number of streams, all of one daemon.
     pub(super) fn start(count: usize, server: &Server) -> Result<Self> {
         let mut all = Self(Vec::with_capacity(count));
         for _ in 0..count {
             let mut stream = server.watch_all()?;
             let mut head = [0; STREAM.len()];
-            // A daemon that has no room for the connection either closes it without a word.
+            // A daemon without a slot for the connection closes it without a word.
             let is_open = match stream.read_exact(&mut head) {
                 Ok(()) => head == STREAM,
                 Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => false,

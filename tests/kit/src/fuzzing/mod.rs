@@ -2,6 +2,14 @@
 //!
 //! The targets of `fuzz/` call them, and so does the test that replays the committed corpus without a fuzzer. They panic when a
 //! promise is broken. None of them knows where its bytes come from.
+//!
+//! | file | its bytes |
+//! |---|---|
+//! | `request` | the head of a request |
+//! | `session` | what a peer sends, in pieces |
+//! | `report` | datagrams of other nodes |
+//! | `meter` | a script of the world of many nodes |
+//! | `proxy` | what a proxy says of its client |
 
 mod meter;
 mod proxy;

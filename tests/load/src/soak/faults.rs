@@ -1,21 +1,21 @@
-//! What befalls the daemons, and when.
+//! The faults of the daemons, and when they happen.
 //!
-//! Owns the choice, which depends on nothing but the seed, the round and how many there are. It does nothing to them.
+//! Owns the choice, which depends on the seed, the round and the number of daemons alone. It does nothing to them.
 //!
-//! Invariant: the first daemon is stopped at most. It is the one whose memory is followed through the whole run; and
-//! whoever joins finds somebody who listens, if not at once.
+//! Invariant: the first daemon is stopped at most. Its memory is followed through the whole run; and a join always finds a
+//! listener, if not at once.
 
 use std::time::Duration;
 
-use super::random::Random;
+use super::chance::Chance;
 
-/// What the daemons are told to wait for one that is silent.
+/// The node timeout of the daemons.
 pub(super) const NODE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// For how long one is stopped: so long that the others take it for gone.
+/// How long a daemon is stopped: longer than the node timeout, so that the others remove it.
 const STOPPED: (Duration, Duration) = (Duration::from_millis(3500), Duration::from_secs(5));
 
-/// After which time one that has gone is back.
+/// The longest time after which a daemon that has gone is started again.
 const DOWN_MAX: Duration = Duration::from_secs(2);
 
 /// What can happen to a daemon.
@@ -25,38 +25,38 @@ pub(super) enum Fault {
     Kill(Duration),
     /// It is stopped for this time.
     Stop(Duration),
-    /// It is told to end, and the next one is started after this time, which may be none.
+    /// It gets SIGTERM, and the next one is started after this time, which may be zero.
     Restart(Duration),
 }
 
 /// A fault that is to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Planned {
-    /// When, from the beginning of the round on.
+    /// When it happens, from the beginning of the round on.
     pub(super) at: Duration,
     /// The number of the daemon.
     pub(super) daemon: usize,
     pub(super) fault: Fault,
 }
 
-/// What happens to so many daemons in a round that takes so long.
+/// The faults of a round.
 pub(super) fn draw(seed: u64, round: u64, daemons: usize, span: Duration) -> Vec<Planned> {
-    let mut random = Random::new(seed, round);
-    // What goes on for a while is to be over at about the end.
+    let mut chance = Chance::new(seed, round);
+    // A fault that lasts is over at about the end of the round.
     let latest = span * 3 / 5;
-    let stop = Fault::Stop(random.between(STOPPED.0, STOPPED.1));
+    let stop = Fault::Stop(chance.between(STOPPED));
     let mut faults =
-        vec![Planned { at: random.between(Duration::ZERO, latest), daemon: random.below(daemons), fault: stop }];
+        vec![Planned { at: chance.between((Duration::ZERO, latest)), daemon: chance.below(daemons), fault: stop }];
     if daemons > 1 {
-        let killed = random.below(daemons - 1);
+        let killed = chance.below(daemons - 1);
         // Another one, if there is one.
-        let restarted = (killed + 1 + random.below((daemons - 2).max(1))) % (daemons - 1);
-        let is_gapless = random.one_in(2);
+        let restarted = (killed + 1 + chance.below((daemons - 2).max(1))) % (daemons - 1);
+        let is_gapless = chance.one_in(2);
         let restart =
-            Fault::Restart(if is_gapless { Duration::ZERO } else { random.between(Duration::ZERO, DOWN_MAX) });
-        let kill = Fault::Kill(random.between(Duration::ZERO, DOWN_MAX));
+            Fault::Restart(if is_gapless { Duration::ZERO } else { chance.between((Duration::ZERO, DOWN_MAX)) });
+        let kill = Fault::Kill(chance.between((Duration::ZERO, DOWN_MAX)));
         for (index, fault) in [(killed, kill), (restarted, restart)] {
-            faults.push(Planned { at: random.between(Duration::ZERO, latest), daemon: 1 + index, fault });
+            faults.push(Planned { at: chance.between((Duration::ZERO, latest)), daemon: 1 + index, fault });
         }
     }
     faults

@@ -1,9 +1,10 @@
-//! A network of our own, on which datagrams are lost.
+//! A network of the soak's own, on which datagrams are lost.
 //!
 //! Owns the network namespace that this process moves into, and the rule that drops datagrams there. The namespace goes
 //! with the last process in it; the machine's own network is never touched, nor is TCP.
 //!
-//! A datagram to a group passes the rule once, before the kernel copies it for each daemon: what is lost is lost to all.
+//! A datagram to a group passes the rule once, before the kernel copies it for each daemon. So a lost datagram is lost to
+//! all daemons.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -17,9 +18,9 @@ use crate::Result;
 pub(super) struct Network(());
 
 impl Network {
-    /// Runs this program anew, with these arguments, in a network of its own; returns only why that cannot be.
+    /// Runs this program anew, with these arguments, in a network of its own. It returns only if that fails.
     pub(super) fn enter(args: &[OsString]) -> Result<Infallible> {
-        // What is missing is named before anything is begun.
+        // A tool that is missing is named before anything begins.
         for (tool, args) in [("unshare", &["--net", "true"][..]), ("ip", &["-V"]), ("nft", &["--version"])] {
             run(tool, args).map_err(|why| refusal(&why))?;
         }
@@ -27,9 +28,9 @@ impl Network {
         Err(refusal(&format!("unshare: {error}")).into())
     }
 
-    /// Sets up the network that was entered: so many of a hundred datagrams are lost from now on.
+    /// Sets up the network that was entered: this percentage of datagrams is lost from now on.
     pub(super) fn lose(percent: u32) -> Result<Self> {
-        // In a network that is new, loopback is down.
+        // In a new network, loopback is down.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         if listener.and_then(|listener| TcpStream::connect(listener.local_addr()?)).is_ok() {
             return Err("this is not a network that was made for the soak".into());

@@ -1,28 +1,27 @@
-//! The daemons of the audience, and what befalls them.
+//! The daemons of the audience, and their faults.
 //!
-//! Owns their processes, those that are on their way out included, and knows which state each is in. It does not know the
-//! members, nor what is true of them.
+//! Owns their processes, those that are about to end included, and the state of each. It does not know the members.
 //!
-//! Invariant: a daemon that ends without having been told to is an error, and so is one that does not as it is told in time.
+//! Invariant: a daemon that ends without an order is an error, and so is one that does not follow an order in time.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use audience_meter::reactor::sys::SIGTERM;
+use nix::sys::signal::Signal;
 
 use super::faults::Fault;
 use super::run::Run;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Program};
 use crate::process::Process;
 use crate::{Result, now};
 
 /// How long a daemon may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long after a daemon has ended its streams may be found to have: as long as a busy machine may take to tell.
+/// How long after the end of a daemon the ends of its streams may be noticed: a busy machine is slow.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
-/// What happened to them so far.
+/// Their faults so far.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Befallen {
     pub(super) kills: u64,
@@ -34,15 +33,16 @@ pub(super) struct Befallen {
 
 /// The daemons of one audience.
 pub(super) struct Nodes {
+    program: Program,
     port: u16,
-    /// Where their logs are kept, if they are.
+    /// The folder in which their logs are kept, if there is one.
     folder: Option<PathBuf>,
     all: Vec<Node>,
-    /// Those that were told to end.
+    /// Those that are about to end.
     leaving: Vec<Leaving>,
     start: Instant,
     /// How many were ever started.
-    started: usize,
+    started_count: usize,
     last_ended: Option<Instant>,
     pub(super) befallen: Befallen,
 }
@@ -51,7 +51,7 @@ struct Node {
     /// None while it is down.
     run: Option<Run>,
     state: State,
-    /// How much memory it had when nobody was there first, and last.
+    /// Its memory without members: the first time, and the last.
     empty_bytes: Option<(u64, u64)>,
 }
 
@@ -75,18 +75,28 @@ enum State {
 }
 
 impl Nodes {
-    /// Starts so many.
-    pub(super) fn start(count: usize, port: u16, folder: Option<PathBuf>) -> Result<Self> {
+    /// Starts them.
+    pub(super) fn start(program: Program, count: usize, port: u16, folder: Option<PathBuf>) -> Result<Self> {
         let start = now();
         let node = |_| Node { run: None, state: State::Down(start), empty_bytes: None };
         let all = (0..count).map(node).collect();
         let befallen = Befallen::default();
-        let mut this = Self { port, folder, all, leaving: Vec::new(), start, started: 0, last_ended: None, befallen };
+        let mut this = Self {
+            program,
+            port,
+            folder,
+            all,
+            leaving: Vec::new(),
+            start,
+            started_count: 0,
+            last_ended: None,
+            befallen,
+        };
         this.tend()?;
         Ok(this)
     }
 
-    /// Does what is due, and finds out who has ended.
+    /// Does what is due, and finds daemons that have ended.
     pub(super) fn tend(&mut self) -> Result<()> {
         for index in 0..self.all.len() {
             self.tend_one(index)?;
@@ -100,11 +110,13 @@ impl Nodes {
                 }
                 Some(status) => {
                     let words = leaving.run.end();
-                    return Err(format!("daemon {number}, told to end, has ended with {status}: {words}").into());
+                    return Err(
+                        format!("daemon {number} was ordered to end, and has ended with {status}: {words}").into()
+                    );
                 }
                 None if now() > leaving.by => {
                     let words = leaving.run.end();
-                    return Err(format!("daemon {number} does not end when told to: {words}").into());
+                    return Err(format!("daemon {number} was ordered to end, and does not: {words}").into());
                 }
                 None => self.leaving.push(leaving),
             }
@@ -118,15 +130,17 @@ impl Nodes {
         let Node { run, state, .. } = &mut self.all[index];
         match (*state, &mut *run) {
             (State::Down(until), _) if moment >= until => {
-                let file =
-                    self.folder.as_ref().map(|folder| folder.join(format!("daemon{number}-{}.log", self.started)));
-                *run = Some(Run::begin(self.port, file.as_deref(), self.start)?);
+                let file = self
+                    .folder
+                    .as_ref()
+                    .map(|folder| folder.join(format!("daemon{number}-{}.log", self.started_count)));
+                *run = Some(Run::begin(&self.program, self.port, file.as_deref(), self.start)?);
                 *state = State::Starting(moment + PATIENCE);
-                self.started += 1;
+                self.started_count += 1;
             }
             (State::Starting(_), Some(run)) if run.is_ready() => *state = State::Up,
             (State::Stopped(until), Some(run)) if moment >= until => {
-                run.daemon.signal(libc::SIGCONT)?;
+                run.daemon.signal(Signal::SIGCONT)?;
                 *state = State::Up;
             }
             _ => {}
@@ -141,7 +155,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Has something happen to a daemon, if it is up; else that has to wait.
+    /// Has a fault happen to a daemon if it is up. Returns false if the fault has to wait.
     pub(super) fn suffer(&mut self, index: usize, fault: Fault) -> Result<bool> {
         let moment = now();
         let node = &mut self.all[index];
@@ -158,13 +172,13 @@ impl Nodes {
             }
             Fault::Stop(long) => {
                 self.befallen.stops += 1;
-                run.daemon.signal(libc::SIGSTOP)?;
+                run.daemon.signal(Signal::SIGSTOP)?;
                 node.state = State::Stopped(moment + long);
                 node.run = Some(run);
             }
             Fault::Restart(down) => {
                 self.befallen.restarts += 1;
-                run.daemon.signal(SIGTERM)?;
+                run.daemon.signal(Signal::SIGTERM)?;
                 node.state = State::Down(moment + down);
                 node.empty_bytes = None;
                 self.leaving.push(Leaving { run, number: index + 1, by: moment + PATIENCE });
@@ -173,60 +187,58 @@ impl Nodes {
         Ok(true)
     }
 
-    /// How many there are to be.
+    /// How many daemons the audience has.
     pub(super) fn count(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether all serve, and nobody is on the way out.
+    /// Whether all serve, and none is about to end.
     pub(super) fn are_up(&self) -> bool {
         self.leaving.is_empty() && self.all.iter().all(|node| node.state == State::Up)
     }
 
-    /// Whether one is stopped.
+    /// Whether one of them is stopped.
     pub(super) fn is_one_stopped(&self) -> bool {
         self.all.iter().any(|node| matches!(node.state, State::Stopped(_)))
     }
 
-    /// Whether streams may end: daemons do, or have just done.
+    /// Whether streams may end: a daemon is about to end, or has just ended.
     pub(super) fn are_ending(&self) -> bool {
         !self.leaving.is_empty() || self.last_ended.is_some_and(|at| now() - at < AFTERMATH)
     }
 
-    /// Those that serve, by their numbers, which count from 1.
+    /// The daemons that serve, with their numbers, which count from 1.
     pub(super) fn up(&self) -> impl Iterator<Item = (usize, &Daemon)> {
         let up = self.all.iter().enumerate().filter(|(_, node)| node.state == State::Up);
         up.filter_map(|(index, node)| Some((index + 1, &node.run.as_ref()?.daemon)))
     }
 
-    /// How many warnings are in their logs.
+    /// The number of warnings in their logs.
     pub(super) fn warnings(&self) -> u64 {
         let runs = self.all.iter().filter_map(|node| node.run.as_ref());
         self.befallen.warnings + runs.map(Run::warnings).sum::<u64>()
     }
 
-    /// What the kernel knows of those that serve.
+    /// The processes of the daemons that serve.
     pub(super) fn processes(&self) -> impl Iterator<Item = (usize, &Process)> {
         self.up().filter_map(|(number, daemon)| Some((number, daemon.process.as_ref()?)))
     }
 
-    /// Takes note of the memory of all, now that nobody is there; who has grown, if one has.
-    pub(super) fn note_empty(&mut self, grown: impl Fn(u64, u64) -> bool) -> Result<Option<String>> {
+    /// Records the memory of all daemons, now that there are no members. Returns one that has grown, if there is one.
+    pub(super) fn record_empty(&mut self, grown: impl Fn(u64, u64) -> bool) -> Result<Option<String>> {
         let levels = self.processes().map(|(number, process)| Ok((number, process.anonymous_bytes()?)));
         for (number, bytes) in levels.collect::<Result<Vec<_>>>()? {
             let known = &mut self.all[number - 1].empty_bytes;
             let (first, last) = known.unwrap_or((bytes, bytes));
             *known = Some((first, bytes));
             if let Some(before) = [first, last].into_iter().find(|&before| grown(before, bytes)) {
-                return Ok(Some(format!(
-                    "daemon {number} has {bytes} B of memory with nobody there, and had {before}"
-                )));
+                return Ok(Some(format!("daemon {number} has {bytes} B of memory without members, and had {before}")));
             }
         }
         Ok(None)
     }
 
-    /// The memory of the first daemon when nobody was there first, and last.
+    /// The memory of the first daemon without members: the first time, and the last.
     pub(super) fn empty_bytes(&self) -> Option<(u64, u64)> {
         self.all.first()?.empty_bytes
     }

@@ -1,7 +1,7 @@
 //! One daemon from its start to its end.
 //!
-//! Owns the process, and a thread that reads what it logs: a daemon whose log nobody reads waits for its reader, who may
-//! be waiting for the daemon. It does not decide what happens to it.
+//! Owns the process, and a thread that reads its log: without it, a full pipe would have the daemon and this process wait
+//! for each other. It does not decide what happens to the daemon.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,11 +12,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::faults::NODE_TIMEOUT;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Program};
 use crate::{Result, now};
 
-/// What the daemons are told. Everything that takes its time takes little, so that much of it happens in a round. There
-/// may be few nodes: those that are gone for good must not take the place of those who come, and many go.
+/// The options of the daemons. All delays are short, so that much happens in a round. Nodes may be few: departed ones must
+/// not take the slots of new ones, and many depart.
 const OPTIONS: [&str; 13] = [
     "--host=127.0.0.1",
     "--enable-uuid",
@@ -33,30 +33,30 @@ const OPTIONS: [&str; 13] = [
     "--cluster-max-namespaces=100000",
 ];
 
-/// How many of its last lines are kept, to be told if it ends.
+/// How many of its last lines are kept, for the error if it ends.
 const LINES_KEPT: usize = 5;
 
 /// A daemon and its log.
 pub(super) struct Run {
     pub(super) daemon: Daemon,
     log: Arc<Mutex<Log>>,
-    /// Reads as long as the daemon is there.
+    /// Reads until the daemon ends.
     reader: JoinHandle<()>,
 }
 
-/// What a daemon has logged.
+/// The log of a daemon.
 #[derive(Default)]
 struct Log {
     is_ready: bool,
     warnings: u64,
     lines: VecDeque<String>,
-    /// Where all lines are kept, if they are.
+    /// The file in which all lines are kept, if there is one.
     file: Option<File>,
 }
 
 impl Run {
-    /// Starts a daemon. With a file for its log, it logs everything, and the lines have the time since `start`.
-    pub(super) fn begin(port: u16, file: Option<&Path>, start: Instant) -> Result<Self> {
+    /// Starts a daemon. With a file for its log, it logs everything, and each line begins with the seconds since `start`.
+    pub(super) fn begin(program: &Program, port: u16, file: Option<&Path>, start: Instant) -> Result<Self> {
         let timeout = format!("--cluster-node-timeout={}", NODE_TIMEOUT.as_secs_f64());
         let mut options = [&OPTIONS[..], &[&timeout]].concat();
         if file.is_some() {
@@ -64,7 +64,7 @@ impl Run {
         }
         let file = file.map(|path| File::create(path).map_err(|error| format!("{}: {error}", path.display())));
         let log = Arc::new(Mutex::new(Log { file: file.transpose()?, ..Log::default() }));
-        let daemon = Daemon::begin(port, &options)?;
+        let daemon = Daemon::begin(program, port, &options)?;
         let pipe = BufReader::new(File::from(daemon.log()?));
         let of_reader = log.clone();
         let reader = thread::spawn(move || {
@@ -75,7 +75,7 @@ impl Run {
         Ok(Self { daemon, log, reader })
     }
 
-    /// Whether it has said that it is ready.
+    /// Whether it has logged that it is ready.
     pub(super) fn is_ready(&self) -> bool {
         lock(&self.log).is_ready
     }
@@ -85,11 +85,11 @@ impl Run {
         lock(&self.log).warnings
     }
 
-    /// Ends it, if it has not ended; the last it had to say.
+    /// Ends it, if it has not ended; returns its last lines.
     pub(super) fn end(self) -> String {
         let Self { daemon, log, reader } = self;
         drop(daemon);
-        // It reads to the end, and does not panic on the way.
+        // The thread reads to the end, and does not panic on the way.
         let _ = reader.join();
         let lines = &lock(&log).lines;
         lines.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
@@ -111,7 +111,7 @@ impl Log {
     }
 }
 
-/// No thread leaves a log half done, not even in a panic.
+/// A panic leaves no log half done.
 fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }

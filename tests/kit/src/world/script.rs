@@ -1,8 +1,8 @@
 //! Scripts: bytes as operations and their arguments.
 //!
-//! Owns how a byte is read. It is an operation by its low five bits, so that scripts can be written as letters, and the
-//! bytes that follow it are its arguments, by their low four bits, so that those can be written as digits
-//! and, for 10 to 15, as the signs from `:` to `?`. A space is an operation that does nothing.
+//! Owns how a byte is read. A byte is an operation by its low five bits, so that scripts can be written as letters. The bytes
+//! after it are its arguments: each counts from the digit `0` on, so that small numbers are written as digits, 10 to 15 as the
+//! signs from `:` to `?`, and 17 to 42 as capital letters. A space is an operation that does nothing.
 //!
 //! Invariant: any bytes are a script.
 
@@ -17,22 +17,23 @@ impl Script<'_> {
         Some(first & 0x1f | 0x60)
     }
 
+    /// An argument: any number of one byte.
     pub(super) fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        let (first, rest) = self.0.split_first().unwrap_or((&b'0', &[]));
         self.0 = rest;
-        *first
+        first.wrapping_sub(b'0')
     }
 
-    /// An argument: a number below `limit`, which is at most 16.
+    /// An argument: a number below `limit`.
     pub(super) fn below(&mut self, limit: usize) -> usize {
-        usize::from(self.byte() & 0xf) % limit
+        usize::from(self.byte()) % limit
     }
 
     pub(super) fn flag(&mut self) -> bool {
         self.byte() & 1 != 0
     }
 
-    pub(super) fn pick<T: Copy, const N: usize>(&mut self, from: &[T; N]) -> T {
-        from[self.below(N)]
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
     }
 }

@@ -1,8 +1,10 @@
-//! The benchmark, with audiences so small that its figures mean nothing: what is shown is that it measures what it says,
+//! The instrument, with audiences so small that its figures mean nothing. The tests show that it measures what it says,
 //! splits itself where one process is too small, draws its picture, ends what it starts, and says what is wrong.
 //!
-//! The soak is the exception: a short one is a test of the daemons too. Where no datagrams can be lost, it says so by its
-//! name on the standard error itself, which is shown even of tests that pass, and loses none.
+//! The soak is the exception: a short one is a test of the daemons too. Where no datagrams can be lost, the test says so by
+//! its name on the standard error itself, which is shown even of tests that pass, and loses none.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a missing value is the failure")]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,17 +14,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use audience_kit::*;
+use audience_kit::{Daemon, Deadline, children, isolate, program, source, wait_for};
 
-/// The instrument; cargo puts it beside the daemon.
-fn bench() -> PathBuf {
-    Path::new(program()).with_file_name("audience-bench")
-}
+/// The instrument, which lies beside the daemon.
+const BENCH: &str = env!("CARGO_BIN_EXE_audience-bench");
 
 /// How long a run may take, with everything else that runs on the machine.
 const PATIENCE: Duration = Duration::from_secs(50);
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 struct Outcome {
     code: Option<i32>,
@@ -30,13 +30,11 @@ struct Outcome {
     stderr: String,
 }
 
-/// Runs the benchmark in a shell that has done something before.
+/// Runs the benchmark in a shell, after a command.
 #[track_caller]
 fn run_after(shell: &str, args: &[&str]) -> Outcome {
     let mut command = Command::new("sh");
-    let command = isolate(&mut command)
-        .args(["-c", &format!("{shell} exec \"$0\" \"$@\""), &bench().to_string_lossy()])
-        .args(args);
+    let command = isolate(&mut command).args(["-c", &format!("{shell} exec \"$0\" \"$@\""), BENCH]).args(args);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_end(child, args)
 }
@@ -55,7 +53,7 @@ fn wait_end(mut child: Child, args: &[&str]) -> Outcome {
     Outcome { code: output.status.code(), stdout, stderr }
 }
 
-/// Runs the benchmark to its good end, and returns what it printed.
+/// Runs the benchmark to its good end, and returns its output.
 #[track_caller]
 fn run(args: &[&str]) -> String {
     let outcome = run_after("", args);
@@ -63,7 +61,7 @@ fn run(args: &[&str]) -> String {
     outcome.stdout
 }
 
-/// Fails unless the benchmark refuses this with this code, in one line that says `names`.
+/// Fails unless the benchmark refuses these arguments with this code, in one line that has `names`.
 #[track_caller]
 fn refuses(args: &[&str], code: i32, names: &str) {
     let outcome = run_after("", args);
@@ -142,8 +140,17 @@ fn the_daemon_is_compared_with_the_floor() {
         assert!(figure["floor"]["median"].as_f64().unwrap() > 0.0, "{figure}");
         assert!(table.contains(figure["name"].as_str().unwrap()), "{table}");
     }
-    // With a namespace to each there are other targets.
+    // Where each member has an event to itself, there are other targets.
     assert!(run(&["compare", "-c", "20", "-e", "20", "-r", "1"]).contains("1.30 x"));
+}
+
+#[test]
+fn two_daemons_are_compared_in_turn() {
+    let table = run(&["compare", "-c", "20", "-r", "2", "--program", program(), "--against-program", program()]);
+    assert!(table.starts_with(&format!("program={0} against={0} members=20 ", program())), "{table}");
+    let size = table.lines().find(|line| line.starts_with("size of the program")).unwrap();
+    assert_eq!(size.split_whitespace().last(), Some("1.00"), "{table}");
+    assert!(table.contains("against") && !table.contains("MISSED"), "{table}");
 }
 
 #[test]
@@ -151,7 +158,7 @@ fn fairness_is_measured_beside_a_large_audience() {
     let table = run(&["fairness", "-c", "50", "-r", "1", "--hold", "0.3"]);
     for row in [
         "join: 99 of 100 have their first count after",
-        "small event: 99 of 100 are heard after",
+        "small event: 99 of 100 are there after",
         "turn: the longest, waiting for a core included",
     ] {
         assert!(median(&table, row) > 0.0, "{table}");
@@ -173,29 +180,18 @@ fn whatever_happens_every_count_is_exact_when_it_is_quiet() {
     for row in ["daemons killed", "daemons stopped for longer than the node timeout", "daemons restarted"] {
         assert_eq!(first(&outcome.stdout, row), "1", "{outcome:?}");
     }
-    for row in ["joins", "leaves", "resets", "half heads", "members whose uuid was claimed anew", "messages heard"] {
+    for row in ["joins", "leaves", "resets", "half heads", "members whose uuid was claimed anew", "messages received"] {
         assert!(median(&outcome.stdout, row) > 0.0, "{row}: {outcome:?}");
     }
     assert_eq!(first(&outcome.stdout, "datagrams lost") != "-", loses, "{outcome:?}");
-    // A quiet point, and four looks at what is left when nobody is there.
+    // A quiet point, and four checks without members.
     assert_eq!(first(&outcome.stdout, "checks passed"), "5", "{outcome:?}");
 }
 
-/// The processes that a process has started and that are there.
-fn children(process: u32) -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap();
-    let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let parent = |process| {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
-    };
-    processes.filter(|&child| parent(child) == Some(process)).collect()
-}
-
 #[test]
-fn a_soak_that_is_told_to_end_takes_its_daemons_with_it() {
+fn a_soak_that_is_ended_takes_its_daemons_with_it() {
     let args = ["soak", "--loss", "0", "-c", "20", "--seed", "7"];
-    let mut command = Command::new(bench());
+    let mut command = Command::new(BENCH);
     let command = isolate(&mut command).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let daemons = wait_for("three daemons", || Some(children(child.id())).filter(|daemons| daemons.len() == 3));
@@ -222,8 +218,9 @@ fn the_picture_of_the_figures_is_drawn_from_the_figures_beside_it() {
 fn what_is_wrong_is_one_line() {
     refuses(&["plot", "/no/such/file"], 1, "/no/such/file");
     refuses(&["soak", "--inside", "--minutes", "0"], 1, "not a network that was made for the soak");
-    refuses(&["jump"], 2, "jump is no command");
-    refuses(&["load", "-c", "0"], 2, "--concurrent-clients 0");
+    refuses(&["jump"], 2, "unrecognized subcommand 'jump'");
+    refuses(&["load", "-c", "0"], 2, "'--concurrent-clients <num>': 0 is too few; give at least 1; see --help");
+    refuses(&["compare", "--program", "/no/such/daemon"], 1, "cargo build --release --workspace");
     refuses(&["load", "-P", "1", "--stats-port", "0", "--notification-port", "0", "-r", "1"], 1, "cannot connect to");
     refuses(&["compare", "-c", "2", "-r", "1", "--json", "/no/such/folder/x"], 1, "/no/such/folder/x");
 }

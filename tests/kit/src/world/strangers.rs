@@ -5,8 +5,10 @@
 //!
 //! Invariant: what a stranger says could have been decoded from bytes.
 
+use std::collections::BTreeMap;
+
 use super::script::Script;
-use super::{NAMESPACES, UUIDS};
+use super::setting::UUIDS;
 use audience_meter::meter::news::{
     Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Peak, Sums, Wanted,
 };
@@ -20,30 +22,31 @@ pub(super) struct Stranger {
     number: u64,
     version: u64,
     message: u64,
-    /// What each of the nodes has asked it to repeat last.
-    nonces: [u64; 2],
+    /// What the node at each address has asked it to repeat last.
+    nonces: BTreeMap<u64, u64>,
 }
 
 impl Stranger {
     pub(super) fn new(index: usize) -> Self {
-        Self { node: NodeId(1_000 + index as u64), number: 0, version: 0, message: 0, nonces: [0; 2] }
+        Self { node: NodeId(1_000 + index as u64), number: 0, version: 0, message: 0, nonces: BTreeMap::new() }
     }
 
     /// A node asks: perhaps this one.
-    pub(super) fn hear(&mut self, asker: usize, ask: &Ask) {
-        if let Some(nonce) = self.nonces.get_mut(asker).filter(|_| ask.of.is_none_or(|of| of == self.node)) {
-            *nonce = ask.nonce;
+    pub(super) fn take_question(&mut self, asker: u64, ask: &Ask) {
+        if ask.of.is_none_or(|of| of == self.node) {
+            self.nonces.insert(asker, ask.nonce);
         }
     }
 
     /// The next datagram, as the script says: first its number, then its kind.
     pub(super) fn speak(
         &mut self,
-        to: usize,
-        node: NodeId,
+        listener: (u64, NodeId),
         script: &mut Script,
+        names: &[&'static str],
         unix_ms: u64,
     ) -> Datagram<&'static str> {
+        let (to, node) = listener;
         // Most are the next one; others are old, are new and come too early, or leave the window behind.
         let number = match script.below(8) {
             7 => self.number.saturating_sub(2).max(1),
@@ -54,7 +57,7 @@ impl Stranger {
         self.number = self.number.max(number);
         let news = match script.below(10) {
             0 => {
-                let nonce = self.nonces.get(to).copied().unwrap_or(0);
+                let nonce = self.nonces.get(&to).copied().unwrap_or(0);
                 self.alive(Some(Echo { asker: node, nonce }), script)
             }
             1 => {
@@ -66,11 +69,11 @@ impl Stranger {
                 let wanted = if script.flag() { Wanted::Graves } else { Wanted::Items { since } };
                 News::Ask(Ask { of: script.flag().then_some(node), wanted, nonce: 5 })
             }
-            3 | 4 => self.report(script, unix_ms),
-            5 => News::Graves((0..script.below(3)).map(|_| grave(script, node)).collect()),
-            6 => News::Message(self.part(script)),
-            7 => News::Claimed(claim(script, unix_ms)),
-            8 => News::GivenUp(claim(script, unix_ms)),
+            3 | 4 => self.report(script, names, unix_ms),
+            5 => News::Graves((0..script.below(3)).map(|_| grave(script, names, node)).collect()),
+            6 => News::Message(self.part(script, names)),
+            7 => News::Claimed(claim(script, names, unix_ms)),
+            8 => News::GivenUp(claim(script, names, unix_ms)),
             _ => News::Bye,
         };
         // A clock that goes ahead by a tick with each word, or jumps with its number.
@@ -83,7 +86,7 @@ impl Stranger {
     }
 
     /// A report of the next versions, of all so far, of what comes after a gap, or of what is long past.
-    fn report(&mut self, script: &mut Script, unix_ms: u64) -> News<&'static str> {
+    fn report(&mut self, script: &mut Script, names: &[&'static str], unix_ms: u64) -> News<&'static str> {
         let (from, to) = match script.below(4) {
             0 => (self.version, self.version + 1),
             1 => (0, self.version.max(1)),
@@ -93,9 +96,9 @@ impl Stranger {
         self.version = self.version.max(to);
         let items = (0..script.below(4)).map(|_| {
             if script.below(3) == 0 {
-                return Item::Claim(claim(script, unix_ms));
+                return Item::Claim(claim(script, names, unix_ms));
             }
-            let (namespace, heads) = (script.pick(&NAMESPACES), u32::from(script.byte()));
+            let (namespace, heads) = (script.pick(names), u32::from(script.byte()));
             let (members, uncounted) = (heads % 16, heads >> 6);
             let (sums, peak) = sums(script);
             Item::Count(Count { namespace, members, uncounted, sums, age: age(script), peak })
@@ -103,31 +106,31 @@ impl Stranger {
         News::Report { from, to, horizon: 0, items: items.collect() }
     }
 
-    fn part(&mut self, script: &mut Script) -> MessagePart<&'static str> {
+    fn part(&mut self, script: &mut Script, names: &[&'static str]) -> MessagePart<&'static str> {
         self.message += 1 + script.below(2) as u64;
         let (begins, continues) = (script.flag(), script.flag());
-        MessagePart { number: self.message, namespace: script.pick(&NAMESPACES), text: "x", begins, continues }
+        MessagePart { number: self.message, namespace: script.pick(names), text: "x", begins, continues }
     }
 }
 
 /// A claim of some time ago, of now, of a clock that is ahead, or of one that is wrong.
-fn claim(script: &mut Script, unix_ms: u64) -> Claim<&'static str> {
+fn claim(script: &mut Script, names: &[&'static str], unix_ms: u64) -> Claim<&'static str> {
     let time_ms = match script.below(4) {
         0 => unix_ms.saturating_sub(60_000),
         1 => unix_ms,
         2 => unix_ms + 2_000,
         _ => unix_ms + 2 * 24 * 3600 * 1000,
     };
-    Claim { namespace: script.pick(&NAMESPACES), uuid: script.pick(&UUIDS), time_ms }
+    Claim { namespace: script.pick(names), uuid: script.pick(&UUIDS), time_ms }
 }
 
 /// What is told of a node that is gone: of one that nobody knows, of another stranger, or of the listener itself.
-fn grave(script: &mut Script, listener: NodeId) -> Grave<&'static str> {
+fn grave(script: &mut Script, names: &[&'static str], listener: NodeId) -> Grave<&'static str> {
     let node = match script.below(8) {
         0 => listener,
         pick => NodeId(998 + pick as u64),
     };
-    let namespace = script.pick(&NAMESPACES);
+    let namespace = script.pick(names);
     let (sums, peak) = sums(script);
     Grave { node, namespace, sums, age: age(script), peak }
 }

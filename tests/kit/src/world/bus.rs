@@ -1,0 +1,132 @@
+//! The network: datagrams on their way, and what the weather does to them.
+//!
+//! Owns the bytes between nodes. It knows nothing of what they say, and nodes only by their address.
+//!
+//! Invariant: what happens to a datagram follows from the seed, the time and the road, and from nothing else, so a script that
+//! is shortened meets the same weather.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::setting::Weather;
+use crate::Chance;
+
+/// How many datagrams may be on their way while the script delivers them; beyond, the oldest are lost.
+const HELD_MAX: usize = 256;
+
+/// How many datagrams are recorded by somebody who will send them again.
+const RECORDED_MAX: usize = 10_000;
+
+/// How many of a hundred datagrams are recorded.
+const RECORDED_PERCENT: u64 = 10;
+
+/// How many recorded datagrams are sent again at a time.
+const REPLAYED_AT_ONCE: usize = 20;
+
+/// A datagram that is left to the script arrives at no time of its own.
+const NEVER: u64 = u64::MAX;
+
+/// Where a datagram goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Road {
+    pub(super) to: u64,
+    /// Whether a cut lies between sender and receiver.
+    pub(super) is_cut: bool,
+    /// Whether it leads back to the sender.
+    pub(super) is_loop: bool,
+}
+
+/// A datagram on its way: to whom, and its bytes.
+pub(super) type Flight = (u64, Rc<[u8]>);
+
+/// The network.
+pub(super) struct Bus {
+    pub(super) weather: Option<Weather>,
+    seed: u64,
+    /// By the time of arrival and a number that puts those of one tick in order.
+    in_flight: BTreeMap<(u64, u64), Flight>,
+    recorded: Vec<Rc<[u8]>>,
+    /// How many datagrams were sent.
+    pub(super) sent_count: u64,
+    /// The tick of the last datagram, and how many were sent in it.
+    last: (u64, u64),
+}
+
+impl Bus {
+    pub(super) fn new(weather: Option<Weather>, seed: u64) -> Self {
+        Self { weather, seed, in_flight: BTreeMap::new(), recorded: Vec::new(), sent_count: 0, last: (0, 0) }
+    }
+
+    /// Multicast with loopback: every road gets a copy, unless it is lost on the way. What is left to the script does not
+    /// come back to its sender.
+    pub(super) fn broadcast(&mut self, tick: u64, from: u64, bytes: &Rc<[u8]>, roads: impl Iterator<Item = Road>) {
+        self.sent_count += 1;
+        self.last = if self.last.0 == tick { (tick, self.last.1 + 1) } else { (tick, 0) };
+        let Some(weather) = self.weather else {
+            roads.filter(|road| !road.is_loop && !road.is_cut).for_each(|road| self.hold((road.to, bytes.clone())));
+            return;
+        };
+        let place = [tick, from, self.last.1];
+        if self.recorded.len() < RECORDED_MAX && Chance::at(self.seed, &place).is_hit(RECORDED_PERCENT) {
+            self.recorded.push(bytes.clone());
+        }
+        for road in roads {
+            let mut chance = Chance::at(self.seed, &[tick, from, self.last.1, road.to]);
+            let copies = 1 + u64::from(chance.is_hit(weather.double_percent));
+            for _ in 0..copies {
+                if road.is_cut || chance.is_hit(weather.loss_percent) {
+                    continue;
+                }
+                let at = tick + chance.below(weather.delay_ticks_max + 1);
+                self.in_flight.insert((at, chance.draw()), (road.to, bytes.clone()));
+            }
+        }
+    }
+
+    /// The script will deliver this datagram, or another that it was doubled from.
+    pub(super) fn hold(&mut self, flight: Flight) {
+        let last = self.in_flight.last_key_value().map_or(0, |(&(_, order), _)| order);
+        self.in_flight.insert((NEVER, last + 1), flight);
+        if self.in_flight.len() > HELD_MAX {
+            self.in_flight.pop_first();
+        }
+    }
+
+    /// When the next datagram arrives by itself.
+    pub(super) fn next_arrival(&self) -> Option<u64> {
+        self.in_flight.first_key_value().map(|(&(at, _), _)| at).filter(|&at| at != NEVER)
+    }
+
+    /// The next datagram that has arrived by this tick.
+    pub(super) fn arrived(&mut self, tick: u64) -> Option<Flight> {
+        let first = self.in_flight.first_entry().filter(|first| first.key().0 <= tick)?;
+        Some(first.remove())
+    }
+
+    /// One of those on their way, if there are any.
+    pub(super) fn take(&mut self, pick: usize) -> Option<Flight> {
+        let key = *self.in_flight.keys().nth(pick.checked_rem(self.in_flight.len())?)?;
+        self.in_flight.remove(&key)
+    }
+
+    /// All that are on their way, in order.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Flight> + use<> {
+        std::mem::take(&mut self.in_flight).into_values()
+    }
+
+    /// From now on the weather carries datagrams; those that the script has left arrive in order.
+    pub(super) fn calm(&mut self, tick: u64, weather: Weather) {
+        self.weather = Some(weather);
+        let at = tick + weather.delay_ticks_max;
+        let order = 0..;
+        self.in_flight = order.zip(self.take_all()).map(|(order, flight)| ((at, order), flight)).collect();
+    }
+
+    /// Some of what was recorded, at random.
+    pub(super) fn replayed(&self, tick: u64) -> Vec<Rc<[u8]>> {
+        let mut chance = Chance::at(self.seed, &[tick]);
+        let count = REPLAYED_AT_ONCE.min(self.recorded.len());
+        let mut pick = || usize::try_from(chance.below(self.recorded.len() as u64)).unwrap();
+        (0..count).map(|_| self.recorded[pick()].clone()).collect()
+    }
+}

@@ -1,0 +1,315 @@
+//! The one world of many nodes, on a virtual clock and any network: what holds here holds for the very code that runs in the
+//! daemon.
+//!
+//! A world runs a script: joins, leaves, claims, messages, walks, departures, restarts, pauses, cuts, clock steps, datagrams of
+//! invented nodes. Its bytes are a fuzz input, and a seed makes them by chance ([`script_of`], [`ending_of`]). Datagrams go
+//! through their real encoding over a bus that loses, doubles, delays and reorders them, or leaves that to the script.
+//!
+//! After each step of a node the observer compares the meter with a book that is kept the slow way (`observer`); at the end, when
+//! nothing happens any more, all nodes have to agree with it (`settle`).
+//!
+//! It knows meters only by their public verbs. Further operations are rows of the table in `operations`, further troubles of
+//! the network are data of [`Weather`].
+//!
+//! | file | owns |
+//! |---|---|
+//! | `script` | how bytes are read as operations and arguments |
+//! | `setting` | the head of a script: rules, nodes, weather, end |
+//! | `operations` | the table of what may happen |
+//! | `seeds` | how often what happens, by chance |
+//! | `clock` | the time of the world, and what each node takes it to be |
+//! | `bus` | datagrams on their way |
+//! | `node` | one process: a meter and its book |
+//! | `strangers` | invented nodes |
+//! | `observer` | what is true |
+//! | `settle` | the ends of worlds, and what must hold there |
+
+mod bus;
+mod clock;
+mod node;
+mod observer;
+mod operations;
+mod script;
+mod seeds;
+mod setting;
+mod settle;
+mod strangers;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use audience_meter::collections::tick::Now;
+use audience_meter::meter::Rejection;
+use audience_meter::meter::news::{Datagram, News, NodeId};
+use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
+
+use crate::Chance;
+use bus::{Bus, Flight, Road};
+use clock::{Clock, Offset};
+use node::Done;
+pub use node::Node;
+use observer::Observer;
+use script::Script;
+pub use seeds::{Scene, ending_of, script_of};
+pub use setting::{End, Setting, Weather};
+pub use settle::Outcome;
+use strangers::{STRANGERS, Stranger};
+
+/// How many operations of a script are carried out: a seed makes about 1,400.
+const OPERATIONS_MAX: usize = 2_000;
+
+/// With a clean delay up to this, a node may forget an event in the very tick in which it receives that there was one: the event
+/// was left so long ago elsewhere.
+const SOON_FORGOTTEN: Duration = Duration::from_mins(1);
+
+/// Some nodes, a network between them, and an observer.
+pub struct World {
+    setting: Setting,
+    clock: Clock,
+    nodes: Vec<Node>,
+    /// The node that acts.
+    at: usize,
+    /// How many nodes there ever were.
+    born: u64,
+    /// Where the next one is reached.
+    next_address: u64,
+    bus: Bus,
+    scope: Scope,
+    is_cut: bool,
+    strangers: [Stranger; STRANGERS],
+    observer: Observer,
+}
+
+/// Runs one script to its end.
+///
+/// # Panics
+/// If a meter's book and the observer's differ, or a meter breaks a promise.
+pub fn run(bytes: &[u8]) -> Outcome {
+    let mut script = Script(bytes);
+    let setting = Setting::read(&mut script);
+    let mut world = World::new(setting);
+    for _ in 0..OPERATIONS_MAX {
+        let Some(operation) = script.operation() else { break };
+        operations::act(&mut world, operation, &mut script);
+    }
+    settle::settle(&mut world)
+}
+
+impl World {
+    /// A world of this setting, in which nothing has happened yet.
+    pub fn new(setting: Setting) -> Self {
+        let scope = Scope { id: setting.chance, key: setting.key.clone() };
+        let mut world = Self {
+            clock: Clock::start(),
+            nodes: Vec::new(),
+            at: 0,
+            born: 0,
+            next_address: 0,
+            bus: Bus::new(setting.weather, setting.chance),
+            scope,
+            is_cut: false,
+            strangers: std::array::from_fn(Stranger::new),
+            observer: Observer::default(),
+            setting,
+        };
+        for _ in 0..world.setting.nodes {
+            world.begin();
+        }
+        world
+    }
+
+    /// One of its nodes, in the order in which they began.
+    pub fn node(&mut self, index: usize) -> &mut Node {
+        &mut self.nodes[index]
+    }
+
+    /// The node that is at work.
+    fn here(&mut self) -> &mut Node {
+        &mut self.nodes[self.at]
+    }
+
+    fn check_here(&mut self) {
+        let clock = self.clock;
+        let node = self.here();
+        node.check(node.now(clock));
+    }
+
+    /// Another process begins, at an address of its own.
+    fn begin(&mut self) {
+        let node = self.new_node(self.next_address);
+        self.next_address += 1;
+        self.nodes.push(node);
+    }
+
+    /// A process that begins at this address. Without chance, nodes are numbered and all clocks agree.
+    fn new_node(&mut self, address: u64) -> Node {
+        self.born += 1;
+        if self.setting.chance == 0 {
+            return Node::new(&self.setting, NodeId(self.born), address, Offset::default());
+        }
+        let mut chance = Chance::at(self.setting.chance, &[self.born]);
+        let id = NodeId(chance.draw());
+        let offset = Offset::draw(&mut chance, self.setting.has_one_clock);
+        let mut node = Node::new(&self.setting, id, address, offset);
+        node.side = self.is_cut && chance.is_hit(50);
+        node
+    }
+
+    /// Lets one of the nodes do something, if it is not paused.
+    fn step(&mut self, index: usize, act: impl FnOnce(&mut Node, Now) -> Done) {
+        let node = &mut self.nodes[index];
+        if node.is_paused {
+            return;
+        }
+        let now = node.now(self.clock);
+        let done = act(node, now);
+        node.check(now);
+        self.post(index, done);
+    }
+
+    /// What a node leaves to the world: its datagrams go to the others, and may be questions to strangers.
+    fn post(&mut self, index: usize, done: Done) {
+        let node = &mut self.nodes[index];
+        if done.has_changed {
+            self.observer.changed_at = self.clock.tick;
+        }
+        for (namespace, text) in &done.messages {
+            node.ledger.deliver(namespace, text, &self.observer.sayings);
+        }
+        let (id, address, side) = (node.meter.node(), node.address, node.side);
+        self.observer.endings.extend(done.endings.into_iter().map(|ending| (id, ending)));
+        for datagram in done.datagrams {
+            if let News::Ask(ask) = &datagram.news {
+                self.strangers.iter_mut().for_each(|stranger| stranger.take_question(address, ask));
+            }
+            let bytes: Rc<[u8]> = report::encode(&datagram, &self.scope).into();
+            assert!(bytes.len() <= DATAGRAM_MAX, "a datagram is too long");
+            let is_cut = self.is_cut;
+            let roads = self.nodes.iter().map(|node| Road {
+                to: node.address,
+                is_cut: is_cut && node.side != side,
+                is_loop: node.address == address,
+            });
+            self.bus.broadcast(self.clock.tick, address, &bytes, roads);
+        }
+    }
+
+    /// A node takes in the bytes of a datagram.
+    fn receive_bytes(&mut self, index: usize, bytes: &[u8], arrived_at: u64) {
+        let datagram = report::decode(bytes, &self.scope).expect("what a node sends is understood");
+        let part = if let News::Message(part) = &datagram.news { Some(part) } else { None };
+        let has_namespace = part.is_some_and(|part| self.nodes[index].meter.find(part.namespace).is_some());
+        let number = part.map(|part| part.number);
+        let received = self.receive(index, &datagram);
+        let node = &mut self.nodes[index];
+        let now = node.now(self.clock);
+        node.ledger.meet(node.meter.nodes(now).map(|other| other.node), self.clock.tick);
+        if let (Ok(()), Some(number)) = (received, number) {
+            node.ledger.take_part((datagram.sender, number), &self.observer.sayings, arrived_at, has_namespace);
+        }
+    }
+
+    /// A node takes a datagram in.
+    fn receive(&mut self, index: usize, datagram: &Datagram<&str>) -> Result<(), Rejection> {
+        let node = &mut self.nodes[index];
+        let (received, done) = node.receive(datagram, node.now(self.clock));
+        self.post(index, done);
+        received
+    }
+
+    /// A datagram that the script has delivered.
+    fn deliver(&mut self, (to, bytes): &Flight) {
+        let Some(index) = self.nodes.iter().position(|node| node.address == *to) else { return };
+        if !self.nodes[index].is_paused {
+            self.receive_bytes(index, bytes, self.clock.tick);
+            let now = self.nodes[index].now(self.clock);
+            self.nodes[index].check(now);
+        }
+    }
+
+    /// Passes time as the daemon does: a node wakes exactly when it asks to, or when datagrams arrive.
+    fn pass(&mut self, ticks: u64) {
+        let end = self.clock.tick + ticks;
+        while let Some(next) = self.next_turn().filter(|&next| next <= end) {
+            self.clock.tick = next;
+            self.arrive();
+            for index in 0..self.nodes.len() {
+                self.turn(index);
+            }
+        }
+        self.clock.tick = end;
+        for node in self.nodes.iter_mut().filter(|node| !node.is_paused) {
+            let now = node.now(self.clock);
+            node.check(now);
+            node.check_nothing_is_due(now);
+        }
+    }
+
+    /// When something happens by itself, from the next tick on.
+    fn next_turn(&self) -> Option<u64> {
+        let soon = self.clock.tick + 1;
+        let awake = self.nodes.iter().filter(|node| !node.is_paused);
+        let turns = awake.filter_map(|node| if node.buffer.is_empty() { node.due() } else { Some(soon) });
+        turns.chain(self.bus.next_arrival()).map(|next| next.max(soon)).min()
+    }
+
+    /// What has arrived by now waits in receive buffers.
+    fn arrive(&mut self) {
+        while let Some((to, bytes)) = self.bus.arrived(self.clock.tick) {
+            if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) {
+                node.buffer.push_back((self.clock.tick, bytes));
+            }
+        }
+    }
+
+    /// A node has its turn, if there is something to do.
+    fn turn(&mut self, index: usize) {
+        if self.nodes[index].is_paused {
+            return;
+        }
+        if self.nodes[index].buffer.is_empty() && self.nodes[index].due().is_none_or(|due| due > self.clock.tick) {
+            return;
+        }
+        let (batch, has_heard_all) = self.nodes[index].take_batch();
+        for (arrived_at, bytes) in &batch {
+            self.receive_bytes(index, bytes, *arrived_at);
+        }
+        let node = &mut self.nodes[index];
+        let is_due = node.due().is_some_and(|due| due <= self.clock.tick);
+        // The book has to know of an event that this node has just received before the node forgets it, which may be in this
+        // tick.
+        if !is_due || self.setting.rules.namespace_clean_delay <= SOON_FORGOTTEN {
+            node.check(node.now(self.clock));
+        }
+        if is_due {
+            self.wake(index, has_heard_all);
+        }
+    }
+
+    fn wake(&mut self, index: usize, has_heard_all: bool) {
+        let node = &mut self.nodes[index];
+        if !node.is_paused {
+            let done = node.wake(node.now(self.clock), has_heard_all);
+            self.post(index, done);
+        }
+    }
+
+    /// A process is there no more, and nor are its members.
+    fn remove(&mut self, index: usize) {
+        let node = self.nodes.remove(index);
+        self.depart(node);
+    }
+
+    /// Another process begins in the place of one that is there no more.
+    fn replace(&mut self, index: usize) {
+        let next = self.new_node(self.nodes[index].address);
+        let node = std::mem::replace(&mut self.nodes[index], next);
+        self.depart(node);
+    }
+
+    fn depart(&mut self, node: Node) {
+        let now = node.now(self.clock);
+        self.observer.departed.push(node.book.closed(now.tick));
+        self.observer.departures.push(self.clock.tick);
+    }
+}

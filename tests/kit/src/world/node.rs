@@ -1,0 +1,297 @@
+//! One process: a meter, and the book that says what is true of it.
+//!
+//! Owns each step of a node: what it does, and what must be true of what the meter wants done after it. It knows of other nodes
+//! only their datagrams.
+//!
+//! Invariant: whatever happens to the meter happens to the book too.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use audience_meter::collections::tick::{Now, Tick};
+use audience_meter::meter::news::{Datagram, Item, News, NodeId};
+use audience_meter::meter::{Ending, MemberId, Meter, Output, Rejection};
+
+use super::clock::{Clock, Offset};
+use super::observer::{Book, Ledger};
+use super::setting::Setting;
+
+/// How many members a node has at most, and how many walks go along them.
+const MEMBERS_MAX: usize = 256;
+const WALKS_MAX: usize = 4;
+
+/// How many turns in a row may leave something to do where a turn takes few namespaces off the counts: some nodes depart at
+/// once, and each has been in a few namespaces.
+const BUSY_TURNS_MAX: usize = 50;
+
+/// How many datagrams a turn receives; what is left keeps others from being taken for silent.
+const DATAGRAMS_PER_TURN: usize = 50;
+
+/// A datagram that has arrived: when, and its bytes.
+pub(super) type Arrival = (u64, Rc<[u8]>);
+
+/// One process.
+pub struct Node {
+    /// Its meter.
+    pub meter: Meter,
+    pub(super) book: Book,
+    pub(super) ledger: Ledger,
+    /// Where datagrams reach it; a process that takes its place has it too.
+    pub(super) address: u64,
+    /// Which side of a cut it is on.
+    pub(super) side: bool,
+    pub(super) is_paused: bool,
+    pub(super) offset: Offset,
+    /// Datagrams that wait in its receive buffer, and since when.
+    pub(super) buffer: VecDeque<Arrival>,
+    busy_turns: usize,
+    busy_turns_max: usize,
+}
+
+/// What a node did in one step, and what it leaves to the world.
+#[derive(Default)]
+pub(super) struct Done {
+    farewells: Vec<MemberId>,
+    /// Namespace, total, and whether the newest is left out.
+    counts: Vec<(&'static str, u64, bool)>,
+    /// When the uuid was claimed that it announced.
+    claim_ms: u64,
+    /// The numbers of the message parts that it sent.
+    pub(super) parts: Vec<u64>,
+    /// Whether members came or left.
+    pub(super) has_changed: bool,
+    pub(super) datagrams: Vec<Datagram<Rc<str>>>,
+    /// Messages for its members: namespace and text.
+    pub(super) messages: Vec<(Rc<str>, Rc<str>)>,
+    pub(super) endings: Vec<Ending>,
+}
+
+impl Node {
+    pub(super) fn new(setting: &Setting, id: NodeId, address: u64, offset: Offset) -> Self {
+        let mut meter = Meter::new(setting.rules, id, setting.cluster);
+        meter.keep_histories(setting.names.len());
+        let is_quick = setting.cluster.is_none_or(|cluster| cluster.burials_per_turn > setting.names.len());
+        Self {
+            meter,
+            book: Book::new(setting.rules, setting.cluster.is_none(), &setting.names),
+            ledger: Ledger::default(),
+            address,
+            side: false,
+            is_paused: false,
+            offset,
+            buffer: VecDeque::new(),
+            busy_turns: 0,
+            busy_turns_max: if is_quick { 0 } else { BUSY_TURNS_MAX },
+        }
+    }
+
+    /// Its time.
+    pub(super) fn now(&self, clock: Clock) -> Now {
+        clock.now(self.offset)
+    }
+
+    /// When it asks to be woken next, by the world's clock.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.meter.poll_timeout().map(|Tick(due)| due.saturating_sub(self.offset.ticks))
+    }
+
+    pub(super) fn join(&mut self, name: &'static str, uuid: Option<&'static str>, is_counted: bool, now: Now) -> Done {
+        let Some(member) = self.book.free_member(MEMBERS_MAX) else { return Done::default() };
+        let earlier = uuid.and_then(|uuid| self.book.holder(name, uuid)).map(|present| present.member);
+        self.book.enter(member, name, uuid);
+        let total = if is_counted {
+            self.book.count(member, now.tick);
+            self.meter.join(member, name, uuid, now)
+        } else {
+            self.meter.join_uncounted(member, name, uuid, now)
+        };
+        let mut done = self.outputs(now);
+        assert_eq!(done.farewells, Vec::from_iter(earlier), "a uuid is claimed anew");
+        done.farewells.iter().for_each(|&member| self.book.leave(member, now.tick));
+        assert_eq!(total, self.total_of(name).filter(|&total| total > 0), "the first count is the total");
+        self.book.push_first(name, total, done.claim_ms, now.tick);
+        done.has_changed = true;
+        done
+    }
+
+    /// One of the members that are left out is counted after all.
+    pub(super) fn count(&mut self, member: MemberId, now: Now) -> Done {
+        self.meter.count(member, now);
+        self.book.count(member, now.tick);
+        self.quiet_outputs(now)
+    }
+
+    pub(super) fn leave(&mut self, member: MemberId, now: Now) -> Done {
+        self.meter.leave(member, now);
+        self.book.leave(member, now.tick);
+        self.quiet_outputs(now)
+    }
+
+    /// A member leaves that is not there.
+    pub(super) fn leave_twice(&mut self, now: Now) -> Done {
+        let Some(member) = self.book.free_member(MEMBERS_MAX + 1) else { return Done::default() };
+        self.leave(member, now)
+    }
+
+    pub(super) fn leave_all(&mut self, now: Now) -> Done {
+        let members: Vec<MemberId> = self.book.all().map(|(_, present)| present.member).collect();
+        for member in members {
+            self.meter.leave(member, now);
+            self.book.leave(member, now.tick);
+        }
+        self.quiet_outputs(now)
+    }
+
+    pub(super) fn end_claim(&mut self, name: &str, uuid: &str, now: Now) -> Done {
+        let holder = self.book.holder(name, uuid).map(|present| present.member);
+        self.meter.end_claim(name, uuid, now);
+        let mut done = self.outputs(now);
+        assert_eq!(done.farewells, Vec::from_iter(holder), "a uuid is given up");
+        done.farewells.iter().for_each(|&member| self.book.leave(member, now.tick));
+        done.has_changed = true;
+        done
+    }
+
+    /// Announces a message to the others.
+    pub(super) fn say(&mut self, name: &str, text: &str, now: Now) -> Done {
+        self.meter.tell_others(name, text, now);
+        self.quiet_outputs(now)
+    }
+
+    /// The process is about to end.
+    pub(super) fn say_goodbye(&mut self, now: Now) -> Done {
+        self.meter.say_goodbye(now);
+        self.quiet_outputs(now)
+    }
+
+    pub(super) fn begin_walk(&mut self, name: &'static str, skip_newest: bool) {
+        if let Some(id) = self.meter.find(name).filter(|_| self.book.walk_count() < WALKS_MAX) {
+            let walk = self.meter.begin_walk(id, skip_newest);
+            self.book.begin_walk(walk, name, skip_newest);
+        }
+    }
+
+    pub(super) fn step_walk(&mut self, pick: usize) {
+        if let Some(walk) = self.book.walk(pick) {
+            assert_eq!(self.meter.step_walk(walk), self.book.step_walk(walk), "whom the walk visits");
+        }
+    }
+
+    pub(super) fn restart_walk(&mut self, pick: usize) {
+        if let Some(walk) = self.book.walk(pick) {
+            self.meter.restart_walk(walk);
+            self.book.restart_walk(walk);
+        }
+    }
+
+    /// The node takes a datagram in. Only a later claim of the same uuid may end a claim; if it is announced by itself by a
+    /// node that is there, it must.
+    pub(super) fn receive(&mut self, datagram: &Datagram<&str>, now: Now) -> (Result<(), Rejection>, Done) {
+        let is_alone = matches!(datagram.news, News::Claimed(_) | News::GivenUp(_));
+        let is_there = is_alone && self.meter.nodes(now).any(|other| other.node == datagram.sender);
+        let beaten = self.book.beaten_by(datagram, self.meter.node());
+        let received = self.meter.receive(datagram, now);
+        let mut done = self.outputs(now);
+        if is_there && received.is_ok() {
+            assert_eq!(done.farewells, beaten, "a claim ends an earlier one");
+        }
+        assert!(received.is_ok() || done.farewells.is_empty(), "what is rejected has no effect");
+        assert!(done.counts.is_empty(), "counts are pushed when it is time");
+        for &member in &done.farewells {
+            assert!(beaten.contains(&member), "the claim of {member} was the later one");
+            self.book.leave(member, now.tick);
+        }
+        done.has_changed = !done.farewells.is_empty();
+        (received, done)
+    }
+
+    /// The datagrams of one turn, and whether there are no more.
+    pub(super) fn take_batch(&mut self) -> (Vec<Arrival>, bool) {
+        let count = self.buffer.len().min(DATAGRAMS_PER_TURN);
+        (self.buffer.drain(..count).collect(), self.buffer.is_empty())
+    }
+
+    /// The node is woken. After it nothing is left for this tick, or in slices for the next turns.
+    pub(super) fn wake(&mut self, now: Now, has_heard_all: bool) -> Done {
+        self.meter.handle_timeout(now, has_heard_all);
+        self.book.count_in(now.tick);
+        let next = self.meter.poll_timeout();
+        let is_busy = next.is_some_and(|next| next <= now.tick);
+        self.busy_turns = if is_busy { self.busy_turns + 1 } else { 0 };
+        assert!(self.busy_turns <= self.busy_turns_max, "the shell would spin: {next:?} is not after {:?}", now.tick);
+        let done = self.outputs(now);
+        assert!(done.farewells.is_empty(), "time ends no claim");
+        for &(name, total, skip_newest) in &done.counts {
+            self.book.push(name, total, skip_newest, now.tick);
+        }
+        self.check(now);
+        self.check_nothing_is_due(now);
+        done
+    }
+
+    /// The books agree.
+    pub(super) fn check(&mut self, now: Now) {
+        self.book.check(&mut self.meter, now);
+    }
+
+    /// Nothing is left undone that was due.
+    pub(super) fn check_nothing_is_due(&self, now: Now) {
+        if self.busy_turns == 0 {
+            self.book.check_nothing_is_due(now.tick);
+        }
+    }
+
+    pub(super) fn total_of(&self, name: &str) -> Option<u64> {
+        let (_, namespace) = self.meter.namespaces_from(self.meter.find(name)?).next()?;
+        Some(namespace.total())
+    }
+
+    /// What the node did in a step that ends no stream and pushes nothing.
+    fn quiet_outputs(&mut self, now: Now) -> Done {
+        let mut done = self.outputs(now);
+        assert!(done.farewells.is_empty() && done.counts.is_empty(), "nothing was due to be pushed");
+        done.has_changed = true;
+        done
+    }
+
+    fn outputs(&mut self, now: Now) -> Done {
+        let mut done = Done::default();
+        while let Some(output) = self.meter.poll_output() {
+            match output {
+                Output::Farewell(member) => done.farewells.push(member),
+                Output::Message { namespace, text } => done.messages.push((namespace, text)),
+                Output::Ended(ending) => {
+                    self.book.end(&ending, now.tick);
+                    done.endings.push(*ending);
+                }
+                Output::Count { namespace, total, skip_newest } => {
+                    let of = self.meter.namespaces_from(namespace).next().filter(|(id, _)| *id == namespace);
+                    let of = of.filter(|(_, of)| of.total() == total).map(|(_, of)| of.name());
+                    let name = of.and_then(|name| self.book.name(name));
+                    done.counts.push((name.expect("a count is a namespace's total"), total, skip_newest));
+                }
+                Output::Send(datagram) => {
+                    self.check_datagram(&datagram, &mut done, now);
+                    done.datagrams.push(datagram);
+                }
+            }
+        }
+        done
+    }
+
+    /// What a node announces is true of its members.
+    fn check_datagram(&self, datagram: &Datagram<Rc<str>>, done: &mut Done, now: Now) {
+        match &datagram.news {
+            News::Claimed(claim) => done.claim_ms = claim.time_ms,
+            News::Message(part) => done.parts.push(part.number),
+            News::Report { items, .. } => {
+                for item in items {
+                    if let Item::Count(count) = item {
+                        self.book.announce(count, now.tick);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

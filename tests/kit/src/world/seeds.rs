@@ -1,0 +1,181 @@
+//! Scripts by chance: a seed is a script.
+//!
+//! Owns how often what happens, and nothing of what it does. A seed that has failed once is kept as the script that it makes,
+//! because the next change here makes another of it.
+
+use crate::Chance;
+
+/// How long something happens, in ticks.
+const PLAY_TICKS: u64 = 3_000;
+
+/// In how many of a hundred ticks something happens.
+const ACTS_PERCENT: u64 = 15;
+
+/// The longest time of one operation, in ticks.
+const PASS_MAX: u64 = 63;
+
+/// How members come and go before an event ends.
+const ENDING_TICKS: u64 = 1_000;
+const ENDING_ACTS_PERCENT: u64 = 10;
+
+/// The clean delay of ending events, and the time in which all nodes have forgotten them.
+const CLEAN_TICKS: u64 = 2_000;
+const FORGOTTEN_TICKS: u64 = CLEAN_TICKS + 1_000;
+
+/// When a node departs that has announced its last change.
+const ANNOUNCED_TICKS: u64 = 250;
+
+/// How events end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// All nodes are there.
+    AllThere,
+    /// One of them departs before, politely or not.
+    OneGone,
+    /// One dies at any time.
+    OneDies,
+    /// All end at once.
+    Together,
+}
+
+/// A script that is being written.
+struct Writer {
+    chance: Chance,
+    bytes: Vec<u8>,
+    /// Ticks that have passed since the last operation.
+    gap: u64,
+}
+
+/// The script of this seed: up to eight nodes, to which everything happens that may.
+pub fn script_of(seed: u64) -> Vec<u8> {
+    let mut writer = Writer::new(seed);
+    // Counts as the daemon's, events remembered for two minutes, two to eight nodes that have to agree.
+    writer.head(b"440", 7, 1);
+    for _ in 0..PLAY_TICKS {
+        if writer.chance.is_hit(ACTS_PERCENT) {
+            writer.operation(b'o', &[8]);
+            writer.act();
+        }
+        writer.gap += 1;
+    }
+    writer.pass();
+    writer.bytes
+}
+
+/// The script of this seed for the end of events: members come to a few nodes and leave, all of them at last.
+pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
+    let mut writer = Writer::new(seed);
+    writer.head(b"450", 4, if scene == Scene::Together { 3 } else { 2 });
+    for _ in 0..ENDING_TICKS {
+        if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
+            writer.operation(b'o', &[8]);
+            if writer.chance.is_hit(60) { writer.join() } else { writer.operation(b'l', &[200]) }
+        }
+        writer.gap += 1;
+    }
+    writer.operation(b'{', &[]);
+    let (gap, departs) = match scene {
+        Scene::AllThere | Scene::Together => (0, None),
+        Scene::OneGone => (ANNOUNCED_TICKS, Some(2)),
+        Scene::OneDies => (writer.chance.below(FORGOTTEN_TICKS), Some(1)),
+    };
+    writer.gap += gap;
+    if let Some(manners) = departs {
+        writer.operation(b'z', &[manners]);
+    }
+    writer.bytes
+}
+
+impl Writer {
+    fn new(seed: u64) -> Self {
+        Self { chance: Chance::new(seed), bytes: Vec::new(), gap: 0 }
+    }
+
+    /// The head: rules, two nodes or up to so many more, the end, and weather and clocks by chance.
+    fn head(&mut self, rules: &[u8], more_nodes: u64, end: u8) {
+        self.bytes.extend(rules);
+        let nodes = 2 + self.chance.below(more_nodes);
+        self.argument(nodes);
+        self.argument(end.into());
+        let loss = [1, 1, 2, 3, 4][self.below(5)];
+        self.argument(loss);
+        self.drawn(3);
+        self.drawn(4);
+        self.drawn(3);
+        let (has_key, has_one_clock) = (self.chance.is_hit(30), self.chance.is_hit(40));
+        self.argument(has_key.into());
+        self.argument((!has_one_clock).into());
+        (0..4).for_each(|_| self.drawn(64));
+    }
+
+    /// Something happens, of a thousand cases.
+    fn act(&mut self) {
+        match self.chance.below(1_000) {
+            0..400 => self.join(),
+            400..430 => self.operation(b'i', &[5, 1]),
+            430..450 => self.operation(b'a', &[3]),
+            450..500 => self.operation(b'g', &[5, 3]),
+            500..750 => self.operation(b'l', &[200]),
+            750..800 => self.operation(b'm', &[]),
+            800..850 => self.operation(b'e', &[5, 3]),
+            850..930 => self.say(),
+            930..950 => self.operation(b'z', &[2]),
+            950..970 => self.operation(b'b', &[]),
+            970..985 => self.operation(b'~', &[]),
+            985..992 => self.operation(b'|', &[]),
+            _ => self.set_clock(),
+        }
+    }
+
+    /// Four of ten claim a uuid.
+    fn join(&mut self) {
+        self.operation(b'j', &[5]);
+        let uuid = if self.chance.is_hit(40) { 1 + self.chance.below(3) } else { 0 };
+        self.argument(uuid);
+    }
+
+    /// Every tenth is too long for one datagram.
+    fn say(&mut self) {
+        self.operation(b's', &[5]);
+        let filling = if self.chance.is_hit(10) { 7 } else { 0 };
+        self.argument(filling);
+    }
+
+    /// By up to ten seconds, back or forward.
+    fn set_clock(&mut self) {
+        self.operation(b'c', &[]);
+        let step = 5 + self.chance.below(6);
+        self.argument(step);
+    }
+
+    /// An operation after the time that has passed, with arguments below these limits.
+    fn operation(&mut self, letter: u8, limits: &[u64]) {
+        self.pass();
+        self.bytes.push(letter);
+        for &limit in limits {
+            self.drawn(limit);
+        }
+    }
+
+    fn pass(&mut self) {
+        while self.gap > 0 {
+            let ticks = self.gap.min(PASS_MAX);
+            self.gap -= ticks;
+            self.bytes.push(b't');
+            self.argument(ticks);
+        }
+    }
+
+    fn drawn(&mut self, limit: u64) {
+        let drawn = self.chance.below(limit);
+        self.argument(drawn);
+    }
+
+    fn below(&mut self, limit: u64) -> usize {
+        usize::try_from(self.chance.below(limit)).unwrap()
+    }
+
+    fn argument(&mut self, value: u64) {
+        self.bytes.push(b'0'.wrapping_add(u8::try_from(value).unwrap()));
+    }
+}

@@ -1,0 +1,318 @@
+//! How worlds end: nothing happens any more, and in the end all nodes have to agree with the observer.
+//!
+//! Owns the times of quiet, and what may be claimed after each, by what has happened in the world before. Where a claim does not
+//! hold, the reason stands beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use audience_meter::collections::tick::{TICK_MS, Tick};
+use audience_meter::meter::{Accounts, Ending};
+use audience_meter::wire::report;
+
+use super::observer::Recorded;
+use super::setting::{End, Weather};
+use super::{World, operations};
+
+/// The node timeout.
+const TIMEOUT_TICKS: u64 = 500;
+
+/// How long all is quiet before nodes agree. Those that died just now have the node timeout to be missed, and the others half as
+/// long for what was lost on the way; where the script has delivered the datagrams, much more was lost.
+const QUIET_TICKS: u64 = TIMEOUT_TICKS + TIMEOUT_TICKS / 2;
+const LONG_QUIET_TICKS: u64 = 2 * TIMEOUT_TICKS + 100;
+
+/// How long it is quiet after that, until nodes agree on what was lost with those that died.
+const LATER_TICKS: u64 = 4 * TIMEOUT_TICKS;
+
+/// How many datagrams a second a node may send while it is quiet: it says that it is there twice a second, and asks and answers
+/// what is left to be asked.
+const QUIET_DATAGRAMS_PER_S: u64 = 5;
+
+/// How long a node may be heard of whose last change has not been heard: the notify interval, and what it takes to ask for what
+/// was lost.
+const UNKNOWN_TICKS_MAX: u64 = 300;
+
+/// What is forgotten is so within the clean delay, with some time for what was lost.
+const FORGETTING_TICKS: u64 = 1_000;
+
+/// A node that departs so long after the last change has announced it, and is missed in time to leave its reports to the others:
+/// the node timeout, and as long again, before the first event is forgotten.
+const KNOWN_TICKS: std::ops::RangeInclusive<u64> = 250..=1_000;
+
+/// The shortest clean delay for which it is claimed which node reports an event.
+const CLEAN_DELAY_MIN: Duration = Duration::from_secs(20);
+
+/// What carries the datagrams after a script that delivered them itself.
+const CALM: Weather = Weather { loss_percent: 0, double_percent: 0, delay_ticks_max: 5 };
+
+/// What a world came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// How many events had members.
+    pub events: usize,
+    /// How many of them were reported.
+    pub reported: usize,
+}
+
+/// Ends a world as its setting says.
+pub(super) fn settle(world: &mut World) -> Outcome {
+    match world.setting.end {
+        End::Open => {}
+        End::Agree => agree(world),
+        End::Forget => forget(world),
+        End::Together => end_together(world),
+    }
+    let reports = reports(world);
+    Outcome { events: reports.len(), reported: reports.values().filter(|&&count| count > 0).count() }
+}
+
+/// Nodes that were stopped or cut off are back, and datagrams arrive by themselves.
+fn resume(world: &mut World) -> u64 {
+    world.is_cut = false;
+    world.nodes.iter_mut().for_each(|node| node.is_paused = false);
+    if world.bus.weather.is_some() {
+        return QUIET_TICKS;
+    }
+    world.bus.calm(world.clock.tick, CALM);
+    LONG_QUIET_TICKS
+}
+
+fn agree(world: &mut World) {
+    let quiet_ticks = resume(world);
+    world.pass(quiet_ticks);
+    check_truth(world);
+    world.nodes.iter().for_each(|node| node.ledger.check(&world.observer.sayings));
+    let sent = world.bus.sent_count;
+    world.pass(LATER_TICKS);
+    check_traffic(world, world.bus.sent_count - sent);
+    check_connections(world);
+    check_accounts(world, false);
+    check_histories(world);
+    operations::leave_all(world);
+    world.pass(TIMEOUT_TICKS);
+    check_accounts(world, true);
+}
+
+fn forget(world: &mut World) {
+    resume(world);
+    operations::leave_all(world);
+    let cleaned = Tick(FORGETTING_TICKS).after(world.setting.rules.namespace_clean_delay);
+    world.pass(cleaned.0);
+    check_reports(world);
+}
+
+/// Each node says goodbye, and later reads what has come; in whatever order these mix.
+fn end_together(world: &mut World) {
+    resume(world);
+    operations::leave_all(world);
+    world.bus.weather = Some(Weather { delay_ticks_max: 0, ..CALM });
+    world.pass(TIMEOUT_TICKS - TIMEOUT_TICKS / 5);
+    assert!(!may_claim(world) || world.observer.endings.is_empty(), "no event is over");
+    let mut order = crate::Chance::new(world.setting.chance);
+    // 0: it is there; 1: it has said goodbye; 2: it has read what has come.
+    let mut steps = vec![0; world.nodes.len()];
+    while let Some(least) = steps.iter().min().filter(|&&least| least < 2).copied() {
+        let index = usize::try_from(order.below(steps.len() as u64)).unwrap();
+        let index = if steps[index] < 2 { index } else { steps.iter().position(|&step| step == least).unwrap() };
+        steps[index] += 1;
+        if steps[index] == 1 {
+            world.step(index, super::Node::say_goodbye);
+            world.arrive();
+        } else {
+            read_last_words(world, index);
+        }
+    }
+    check_reports(world);
+}
+
+fn read_last_words(world: &mut World, index: usize) {
+    let node = &mut world.nodes[index];
+    let now = node.now(world.clock);
+    for (_, bytes) in std::mem::take(&mut node.buffer) {
+        let datagram = report::decode(&bytes, &world.scope).expect("what a node sends is understood");
+        let _ = node.meter.receive(&datagram, now);
+    }
+    let id = node.meter.node();
+    world.observer.endings.extend(node.meter.last_endings(now).map(|ending| (id, ending)));
+}
+
+/// Every node says how many there truly are, counted and not, and no uuid has two members.
+fn check_truth(world: &World) {
+    let mut truth: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let mut claimed = BTreeSet::new();
+    for (name, present) in world.nodes.iter().flat_map(|node| node.book.all()) {
+        let (counted, uncounted) = truth.entry(name).or_default();
+        *(if present.is_left_out() { uncounted } else { counted }) += 1;
+        let is_alone = present.uuid.is_none_or(|uuid| claimed.insert((name, uuid)));
+        assert!(is_alone, "{:?} of {name} survives twice", present.uuid);
+    }
+    for (index, node) in world.nodes.iter().enumerate() {
+        let namespaces = node.meter.namespaces().map(|(_, namespace)| namespace);
+        let told = namespaces.map(|namespace| (namespace.name(), (namespace.total(), namespace.uncounted())));
+        let told: BTreeMap<&str, (u64, u64)> = told.filter(|&(_, told)| told != (0, 0)).collect();
+        assert_eq!(told, truth, "node {index} of {}", world.nodes.len());
+    }
+}
+
+/// While nothing happens, a node says that it is there, and asks and answers what is left to be asked.
+fn check_traffic(world: &World, sent: u64) {
+    let seconds = LATER_TICKS * TICK_MS / 1_000;
+    let per_node = sent / world.nodes.len() as u64;
+    assert!(per_node < QUIET_DATAGRAMS_PER_S * seconds, "{per_node} datagrams in {seconds} s of quiet");
+}
+
+/// What the members of all nodes came to in a namespace: of those that are there, and of all.
+fn recorded(world: &World, name: &str) -> (Recorded, Recorded) {
+    let living = world.nodes.iter().map(|node| node.book.recorded(name, node.now(world.clock).tick));
+    let living = living.fold(Recorded::default(), |sum, of| sum.with(&of));
+    // All their members have left, so the time is of no account.
+    let gone = world.observer.departed.iter().map(|book| book.recorded(name, Tick::default()));
+    (living, gone.fold(living, |sum, of| sum.with(&of)))
+}
+
+/// The events that ever had members, of which the nodes may still be asked.
+fn events(world: &World) -> Vec<&'static str> {
+    let names = world.setting.names.iter().copied();
+    names.filter(|name| recorded(world, name).1.connections > 0).collect()
+}
+
+/// Whether no event may be forgotten yet, and all that the sums come to is what members did.
+fn may_add_up(world: &World) -> bool {
+    let passed = Duration::from_millis(world.clock.passed() * TICK_MS);
+    !world.observer.has_strangers && world.setting.rules.namespace_clean_delay > passed
+}
+
+/// How many connections a node knows of. One that remembers an event only for members that were not counted knows of none, like
+/// one that has never heard of it: such members leave no trace where they were.
+fn connections(node: &super::Node, name: &str) -> u64 {
+    let namespace = node.meter.find(name).and_then(|id| node.meter.namespaces_from(id).next());
+    namespace.map_or(0, |(_, namespace)| namespace.connections())
+}
+
+/// Every node knows of as many connections, and of none that never were.
+fn check_connections(world: &World) {
+    for name in events(world).into_iter().filter(|_| may_add_up(world)) {
+        let joined = recorded(world, name).1.connections;
+        let told: BTreeSet<u64> = world.nodes.iter().map(|node| connections(node, name)).collect();
+        assert_eq!(told.len(), 1, "connections of {name}: {told:?}, truly {joined}");
+        let told = told.first().copied().unwrap_or(0);
+        let is_lost = world.observer.has_departures() && told < joined;
+        assert!(told == joined || is_lost, "connections of {name}: {told} of {joined}");
+    }
+}
+
+/// What the nodes say that an event has come to. They agree on all but the time that members have been there that are still
+/// there, and on what was the most, if a node that had seen it has not taken it with it.
+fn check_accounts(world: &World, have_all_left: bool) {
+    for name in events(world).into_iter().filter(|_| may_add_up(world)) {
+        // Perhaps no node is left that has heard of its members.
+        let is_unknown = world.nodes.iter().all(|node| connections(node, name) == 0);
+        if world.observer.has_departures() && is_unknown {
+            continue;
+        }
+        let (least, truth) = recorded(world, name);
+        let told: Vec<Accounts> = world.nodes.iter().map(|node| accounts_of(world, node, name)).collect();
+        let context = format!("{name}: {told:?}, truly {truth:?}");
+        for accounts in &told {
+            check_sums(accounts, &told[0], (&least, &truth), &context);
+            check_time(world, accounts, (&least, &truth), have_all_left, &context);
+            if have_all_left {
+                assert_eq!(accounts.member_ms, told[0].member_ms, "{context}");
+            }
+            if !world.observer.has_departures() {
+                assert_eq!((accounts.connections, accounts.stays), (truth.connections, truth.stays), "{context}");
+                assert_eq!(accounts.peak, told[0].peak, "{context}");
+            }
+        }
+    }
+}
+
+/// The nodes agree, on no less than the living have counted, and on no more than there ever was.
+fn check_sums(accounts: &Accounts, first: &Accounts, (least, truth): (&Recorded, &Recorded), context: &str) {
+    assert_eq!((accounts.connections, accounts.stays), (first.connections, first.stays), "{context}");
+    assert!(accounts.stays.iter().zip(least.stays).all(|(&told, least)| told >= least), "{context}");
+    assert!(accounts.stays.iter().zip(truth.stays).all(|(&told, most)| told <= most), "{context}");
+}
+
+/// For how long members were there.
+fn check_time(world: &World, accounts: &Accounts, between: (&Recorded, &Recorded), have_all_left: bool, context: &str) {
+    let (least, truth) = between;
+    let ticks = accounts.member_ms / TICK_MS;
+    if have_all_left {
+        assert!(ticks >= least.member_ticks, "{context}");
+        // Of a node that died it may not have been heard that a member had left, but that the node was alive.
+        assert!(ticks <= truth.member_ticks + truth.connections * UNKNOWN_TICKS_MAX, "{context}");
+    } else if !world.observer.has_paused {
+        // What a stopped node received first when it went on was late.
+        let delay = world.setting.weather.unwrap_or(CALM).delay_ticks_max;
+        assert!(ticks + truth.connections * (delay + 1) >= least.member_ticks, "{context}");
+    }
+    if !world.observer.has_departures() {
+        assert!(!have_all_left || ticks == truth.member_ticks, "{context}");
+        assert!(ticks <= truth.member_ticks, "{context}");
+    }
+}
+
+fn accounts_of(world: &World, node: &super::Node, name: &str) -> Accounts {
+    let id = node.meter.find(name).unwrap_or_else(|| panic!("{name} is forgotten"));
+    node.meter.accounts(id, node.now(world.clock))
+}
+
+/// Whatever a node has received, in whatever order: members that came to an event and those that left it make those that are
+/// there.
+fn check_histories(world: &mut World) {
+    for node in &mut world.nodes {
+        let now = node.now(world.clock);
+        for &name in &world.setting.names {
+            let Some(mut cursor) = node.meter.read_history(name, now) else { continue };
+            let (mut members, mut last) = (0, 0);
+            while let Some((minute, row)) = node.meter.next_history_row(&mut cursor, now) {
+                assert!(minute.is_multiple_of(60) && (last == 0 || minute == last + 60), "{minute} after {last}");
+                last = minute;
+                let (min, max) = (f64::from(row.min), f64::from(row.max));
+                assert!((min..=max).contains(&f64::from(row.average)), "{row:?} of {name}");
+                assert!((row.min..=row.max).contains(&members), "{members} before {row:?} of {name}");
+                members = members + row.joins - row.leaves;
+                assert!((row.min..=row.max).contains(&members), "{members} after {row:?} of {name}");
+            }
+            assert_eq!(u64::from(members), node.total_of(name).unwrap_or(0), "of {name}");
+        }
+    }
+}
+
+/// How often each event was reported.
+fn reports(world: &World) -> BTreeMap<&'static str, usize> {
+    let count = |name| world.observer.endings.iter().filter(|(_, ending)| &*ending.namespace == name).count();
+    events(world).into_iter().map(|name| (name, count(name))).collect()
+}
+
+/// Whether it may be claimed which node reports an event: none was stopped, cut off or invented, the events were remembered for
+/// long enough, and no node has departed that had not announced its last change to some other.
+fn may_claim(world: &World) -> bool {
+    let observer = &world.observer;
+    let is_calm = !(observer.has_paused || observer.has_cut || observer.has_strangers);
+    let is_clear = world.setting.rules.namespace_clean_delay >= CLEAN_DELAY_MIN && world.setting.weather.is_some();
+    is_calm && is_clear && observer.departures.iter().all(|&at| at >= observer.changed_at)
+}
+
+/// An event is reported by one node at most; by one, and truly, if all that departed had announced what they knew.
+fn check_reports(world: &World) {
+    if !may_claim(world) {
+        return;
+    }
+    let observer = &world.observer;
+    let reports = reports(world);
+    assert!(reports.values().all(|&count| count <= 1), "{reports:?}: {:?}", observer.endings);
+    if observer.departures.iter().all(|&at| KNOWN_TICKS.contains(&(at - observer.changed_at))) {
+        assert!(reports.values().all(|&count| count == 1), "{reports:?}: {:?}", observer.endings);
+        observer.endings.iter().for_each(|(_, ending)| check_ending(world, ending));
+    }
+}
+
+/// What was reported is what was recorded.
+fn check_ending(world: &World, Ending { namespace, accounts, .. }: &Ending) {
+    let truth = recorded(world, namespace).1;
+    let told = (accounts.connections, accounts.member_ms / TICK_MS, accounts.stays);
+    assert_eq!(told, (truth.connections, truth.member_ticks, truth.stays), "{namespace}: {accounts:?}");
+}

@@ -1,0 +1,139 @@
+//! Who visits the audience: open streams of members, and half heads that never become one.
+//!
+//! Owns the streams, and when each visit ends. It does not choose: who comes and goes is the crowd's affair (`churn`).
+//!
+//! Invariants: every visit has one entry among `ends`; `waiting_count` is the number of members without a count.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read as _};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use audience_kit::reset_on_close;
+use slab::Slab;
+
+use crate::Result;
+use crate::member::Member;
+use crate::protocol::Received;
+
+/// All visits.
+#[derive(Default)]
+pub(super) struct Visits {
+    all: Slab<Visit>,
+    ends: BTreeSet<(Instant, usize)>,
+    waiting_count: usize,
+}
+
+/// One visit.
+pub(super) struct Visit {
+    pub(super) visitor: Visitor,
+    /// The connection is reset in the end.
+    pub(super) resets: bool,
+    pub(super) end: Instant,
+}
+
+/// The stream of a visit.
+pub(super) enum Visitor {
+    Member { member: Member, uuid: Option<usize> },
+    Half(TcpStream),
+}
+
+/// What a read has come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// The stream goes on.
+    Open,
+    /// The member was dismissed.
+    Dismissed,
+    /// The stream has ended, with its daemon or because half a head took too long.
+    Ended,
+}
+
+impl Visits {
+    /// The key of the next visit.
+    pub(super) fn next_key(&self) -> usize {
+        self.all.vacant_key()
+    }
+
+    pub(super) fn begin(&mut self, visit: Visit) {
+        self.waiting_count += usize::from(visit.is_waiting());
+        let end = visit.end;
+        let key = self.all.insert(visit);
+        self.ends.insert((end, key));
+    }
+
+    /// Takes a visit out; `None` if it is over already.
+    pub(super) fn end(&mut self, key: usize) -> Option<Visit> {
+        let visit = self.all.try_remove(key)?;
+        self.ends.remove(&(visit.end, key));
+        self.waiting_count -= usize::from(visit.is_waiting());
+        Some(visit)
+    }
+
+    /// A visit that has reached its end.
+    pub(super) fn find_due(&self, now: Instant) -> Option<usize> {
+        self.ends.first().filter(|(end, _)| *end <= now).map(|&(_, key)| key)
+    }
+
+    /// Reads once from the stream of a visit; `None` if it is over already.
+    pub(super) fn read(&mut self, key: usize, scratch: &mut [u8], received: &mut Received) -> Result<Option<Read>> {
+        let Some(visit) = self.all.get_mut(key) else { return Ok(None) };
+        let was_waiting = visit.is_waiting();
+        let read = match &mut visit.visitor {
+            Visitor::Half(stream) => match stream.read(scratch) {
+                Ok(1..) => Read::Open,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Open,
+                _ => Read::Ended,
+            },
+            Visitor::Member { member, .. } => {
+                let ended = member.read(scratch, received)?;
+                match ended {
+                    _ if member.page.is_dismissed => Read::Dismissed,
+                    Some(_) => Read::Ended,
+                    None => Read::Open,
+                }
+            }
+        };
+        self.waiting_count -= usize::from(was_waiting && !visit.is_waiting());
+        Ok(Some(read))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many members have not received a count yet.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting_count
+    }
+
+    pub(super) fn keys(&self) -> Vec<usize> {
+        self.all.iter().map(|(key, _)| key).collect()
+    }
+
+    /// The members, with their uuids.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&Member, Option<usize>)> {
+        self.all.iter().filter_map(|(_, visit)| match &visit.visitor {
+            Visitor::Member { member, uuid } => Some((member, *uuid)),
+            Visitor::Half(_) => None,
+        })
+    }
+}
+
+impl Visit {
+    fn is_waiting(&self) -> bool {
+        matches!(&self.visitor, Visitor::Member { member, .. } if member.page.last_count.is_none())
+    }
+
+    /// Closes the connection, in the way that was chosen. Returns whether it was a member's.
+    pub(super) fn close(self) -> bool {
+        let (stream, is_member) = match &self.visitor {
+            Visitor::Member { member, .. } => (member.stream(), true),
+            Visitor::Half(stream) => (stream, false),
+        };
+        if self.resets {
+            reset_on_close(stream);
+        }
+        is_member
+    }
+}
