@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(Command::ShortHelp) => log::answer(&config::usage::common_only()),
         Ok(Command::Version) => log::answer(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Run(config)) => {
-            return run(*config).unwrap_or_else(|error| {
+            return run(&config).unwrap_or_else(|error| {
                 log::fatal(&error);
                 ExitCode::from(1)
             });
@@ -29,12 +29,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(config: Config) -> Result<ExitCode, Box<dyn Error>> {
+fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     if config.debug {
         log::enable_debug();
     }
     if config.workers > 1 {
-        return supervisor::run(&config);
+        return supervisor::run(config);
     }
     Server::bind(config)?.run()?;
     Ok(ExitCode::SUCCESS)

@@ -19,8 +19,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
 
-pub use super::listening::{listen, reserve};
-
 /// A socket for connections, not bound yet.
 pub(super) fn stream_socket(family: c_int) -> io::Result<OwnedFd> {
     // SAFETY: no pointers are passed.
@@ -381,6 +379,7 @@ fn check(result: c_int) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reactor::listening::{listen, reserve};
     use std::net::Ipv6Addr;
 
     #[test]

@@ -9,7 +9,7 @@
 //!   datagram, so it passes it on to its siblings over loopback, as it is. What comes over loopback is never passed on, so
 //!   nothing goes round.
 //!
-//! Invariant: what is not well-formed, ours and unheard has no effect but to be counted.
+//! Invariant: a datagram that is malformed, of another audience, or a replay has no effect but to be counted.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,16 +17,18 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::rc::Rc;
 
 use crate::collections::tick::Now;
+use crate::config::identity::Identity;
 use crate::config::{ClusterConfig, Config, KeySource};
 use crate::log;
 use crate::meter::news::{Datagram, NodeId};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
 use crate::server::conns::torture;
+use crate::server::figures::view::Datagrams;
 use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Scope};
 
-/// What the datagrams may weigh that one turn takes from each of the two sockets, each its bytes and [`DATAGRAM_WEIGHT`]. A
-/// full one brings 50 counts and takes some 25 us, which is 0.02 us a byte: 0.2 ms for each socket.
+/// Most weight of the datagrams that one turn takes from each of the two sockets; each weighs its bytes and
+/// [`DATAGRAM_WEIGHT`]. A full one brings 50 counts and takes some 25 us, which is 0.02 us a byte: 0.2 ms for each socket.
 const WEIGHT_PER_TURN: usize = 8_000;
 
 /// What a datagram weighs besides its bytes.
@@ -42,20 +44,20 @@ pub(super) struct Bus {
     unicast: Option<Registered<UdpSocket>>,
     peers: Vec<SocketAddr>,
     scope: Scope,
-    /// How many datagrams that were passed on have not come back yet: they are no replays.
+    /// Datagrams that were passed on and have not come back yet: they are no replays.
     own_echoes: u64,
-    pub(super) counters: Counters,
+    counters: Counters,
 }
 
 /// What came and went.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) sent: u64,
-    pub(super) bytes_sent: u64,
-    pub(super) send_errors: u64,
-    pub(super) received: u64,
-    pub(super) bytes_received: u64,
-    pub(super) dropped: BTreeMap<&'static str, u64>,
+struct Counters {
+    sent: u64,
+    bytes_sent: u64,
+    send_errors: u64,
+    received: u64,
+    bytes_received: u64,
+    dropped: BTreeMap<&'static str, u64>,
 }
 
 impl Bus {
@@ -90,7 +92,7 @@ impl Bus {
             Some(socket.map_err(|error| format!("--cluster-peers: cannot receive on UDP {address}: {error}"))?)
         };
         let key = cluster.key.as_ref().map(KeySource::read).transpose()?;
-        let scope = Scope { id: scope_id(config, audience_port), key };
+        let scope = Scope { id: Identity::of(config, audience_port).scope_id(), key };
         Ok(Self { group, multicast, unicast, peers, scope, own_echoes: 0, counters: Counters::default() })
     }
 
@@ -109,28 +111,35 @@ impl Bus {
     pub(super) fn send(&mut self, datagram: &Datagram<Rc<str>>) {
         let bytes = report::encode(datagram, &self.scope);
         let sent = self.multicast.source().send_to(&bytes, self.group);
-        self.counters.note_sent(&sent);
+        self.counters.record_sent(&sent);
         if let Some(unicast) = &self.unicast {
             for peer in &self.peers {
                 let sent = unicast.source().send_to(&bytes, peer);
-                self.counters.note_sent(&sent);
+                self.counters.record_sent(&sent);
             }
         }
     }
 
-    /// How many datagrams go out for each that is sent.
-    pub(super) fn ways(&self) -> usize {
+    /// Datagrams that go out for each that is sent.
+    pub(super) fn way_count(&self) -> usize {
         1 + self.peers.len()
     }
 
     /// Takes in what has arrived, as much as fits into a turn; returns whether that was all.
     pub(super) fn receive(&mut self, meter: &mut Meter, now: Now) -> bool {
-        let heard_unicast = self.receive_from(true, meter, now);
-        self.receive_from(false, meter, now) && heard_unicast
+        let is_unicast_empty = self.receive_from(true, meter, now);
+        self.receive_from(false, meter, now) && is_unicast_empty
     }
 
-    /// How many datagrams did not fit into the receive buffers.
-    pub(super) fn overflowed(&self) -> u64 {
+    /// What figures may read.
+    pub(super) fn datagrams(&self) -> Datagrams<'_> {
+        let Counters { sent, bytes_sent, send_errors, received, bytes_received, ref dropped } = self.counters;
+        let overflowed = self.overflowed();
+        Datagrams { sent, bytes_sent, send_errors, received, bytes_received, dropped, overflowed }
+    }
+
+    /// Datagrams that did not fit into the receive buffers.
+    fn overflowed(&self) -> u64 {
         let sockets = [Some(&self.multicast), self.unicast.as_ref()];
         let of = |socket: &Registered<UdpSocket>| sys::overflowed_datagrams(socket.source()).unwrap_or(0);
         sockets.into_iter().flatten().map(|socket| u64::from(of(socket))).sum()
@@ -139,7 +148,7 @@ impl Bus {
     fn receive_from(&mut self, is_unicast: bool, meter: &mut Meter, now: Now) -> bool {
         let socket = if is_unicast { self.unicast.as_ref() } else { Some(&self.multicast) };
         let Some(socket) = socket else { return true };
-        // One byte more than there may be, to tell the longest from those that are cut.
+        // One byte more than there may be, to separate the longest from those that are cut.
         let mut buffer = [0; DATAGRAM_MAX + 1];
         let mut budget = WEIGHT_PER_TURN;
         while budget > 0 {
@@ -152,24 +161,23 @@ impl Bus {
             };
             budget = budget.saturating_sub(length);
             let bytes = buffer.get(..length).unwrap_or_default();
-            let heard = match report::decode(bytes, &self.scope) {
-                Ok(datagram) => meter.receive(&datagram, now).map_err(name_of_rejection),
-                Err(dropped) => Err(Some(name_of_drop(dropped))),
+            let received = match report::decode(bytes, &self.scope) {
+                Ok(datagram) => meter.receive(&datagram, now).map_err(Unused::Rejected),
+                Err(dropped) => Err(Unused::Dropped(dropped)),
             };
-            match heard {
-                Ok(()) => {
-                    self.counters.received += 1;
-                    self.counters.bytes_received += length as u64;
+            match received {
+                Ok(()) => self.counters.record_received(length),
+                Err(Unused::Rejected(Rejection::Own | Rejection::NeverThere)) => {}
+                // Multicast returns to its sender, and with it what this node has passed on.
+                Err(Unused::Rejected(Rejection::Replayed)) if !is_unicast && self.own_echoes > 0 => {
+                    self.own_echoes -= 1;
                 }
-                // Multicast returns to its sender, and so what this node has passed on.
-                Err(Some("replayed")) if !is_unicast && self.own_echoes > 0 => self.own_echoes -= 1,
-                Err(None) => {}
-                Err(Some(reason)) => *self.counters.dropped.entry(reason).or_default() += 1,
+                Err(unused) => self.counters.record_dropped(unused.name()),
             }
-            if is_unicast && heard.is_ok() {
+            if is_unicast && received.is_ok() {
                 let passed_on = self.multicast.source().send_to(bytes, self.group);
                 self.own_echoes += u64::from(passed_on.is_ok());
-                self.counters.note_sent(&passed_on);
+                self.counters.record_sent(&passed_on);
             }
         }
         false
@@ -177,7 +185,7 @@ impl Bus {
 }
 
 impl Counters {
-    fn note_sent(&mut self, sent: &io::Result<usize>) {
+    fn record_sent(&mut self, sent: &io::Result<usize>) {
         match sent {
             Ok(bytes) => {
                 self.sent += 1;
@@ -186,19 +194,15 @@ impl Counters {
             Err(_) => self.send_errors += 1,
         }
     }
-}
 
-/// What names the audience in every datagram.
-///
-/// On the network the group or the list of hosts is the audience. On loopback it is the address: two daemons that listen
-/// on different addresses are two audiences, though their ports, and so their groups, are the same.
-fn scope_id(config: &Config, audience_port: u16) -> u64 {
-    let cluster = &config.cluster;
-    if cluster.group.is_some() || !cluster.peers.is_empty() {
-        return 0;
+    fn record_received(&mut self, length: usize) {
+        self.received += 1;
+        self.bytes_received += length as u64;
     }
-    let host = config.host.map_or_else(|| "*".to_owned(), |host| host.to_string());
-    crate::meter::name_digest(&format!("{host} {audience_port}"))
+
+    fn record_dropped(&mut self, reason: &'static str) {
+        *self.dropped.entry(reason).or_default() += 1;
+    }
 }
 
 /// Where datagrams of other hosts are received: on the audience's port number. Peers of both families need a socket that
@@ -235,21 +239,28 @@ fn explain_multicast(cluster: &ClusterConfig, group: SocketAddrV4, error: &io::E
     }
 }
 
-/// `None` for what is no news to count.
-fn name_of_rejection(rejection: Rejection) -> Option<&'static str> {
-    match rejection {
-        Rejection::Own | Rejection::NeverThere => None,
-        Rejection::Replayed => Some("replayed"),
-        Rejection::TooManyNodes => Some("too_many_nodes"),
-    }
+/// Why a datagram is of no use.
+#[derive(Clone, Copy, Debug)]
+enum Unused {
+    /// The meter has rejected what it says.
+    Rejected(Rejection),
+    /// It is no datagram of this audience.
+    Dropped(Dropped),
 }
 
-fn name_of_drop(dropped: Dropped) -> &'static str {
-    match dropped {
-        Dropped::Malformed => "malformed",
-        Dropped::ForeignVersion => "foreign_version",
-        Dropped::ForeignScope => "foreign_audience",
-        Dropped::Unkeyed => "unkeyed",
-        Dropped::Forged => "forged",
+impl Unused {
+    /// What figures call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rejected(Rejection::Own) => "own",
+            Self::Rejected(Rejection::NeverThere) => "never_there",
+            Self::Rejected(Rejection::Replayed) => "replayed",
+            Self::Rejected(Rejection::TooManyNodes) => "too_many_nodes",
+            Self::Dropped(Dropped::Malformed) => "malformed",
+            Self::Dropped(Dropped::ForeignVersion) => "foreign_version",
+            Self::Dropped(Dropped::ForeignScope) => "foreign_audience",
+            Self::Dropped(Dropped::Unkeyed) => "unkeyed",
+            Self::Dropped(Dropped::Forged) => "forged",
+        }
     }
 }

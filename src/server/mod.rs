@@ -3,13 +3,31 @@
 //! | room | owns |
 //! |---|---|
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
+//! | `exchange` | one connection's part of a turn: bytes in, an answer out |
 //! | `bus` | datagrams to and from the other nodes |
-//! | `ports` | the listeners, and how many connections there may be on each |
-//! | `conns` | one connection, and the table of all of them with their deadlines |
-//! | `audience` | what a request does to the audience, and the fan-out |
-//! | `answers` | what a request asks for, and the pages |
-//! | `figures` | what the pages of the stats port say, and the metrics of all nodes |
+//! | `ports` | the listeners, their policies, and how many connections fit |
+//! | `conns` | the connections, from `accept` to the end |
+//! | `audience` | members, claims and watchers, and what is pushed to them |
+//! | `answers` | what a request is answered with |
+//! | `figures` | what is counted of all this, and the metrics of all nodes |
 //! | `shutdown` | how a process ends |
+//!
+//! Inside the floor, too, imports run one way:
+//!
+//! ```text
+//! turn -> exchange, ports, conns, audience, answers, bus, shutdown, figures
+//! exchange -> conns, audience, answers, bus, figures
+//! shutdown -> conns, bus
+//! conns -> answers::cursor
+//! answers -> audience, figures
+//! audience, bus -> figures
+//! ```
+//!
+//! A few files are values that name no other room, so every room may name them: `ports::port`, `ports::capacity`,
+//! `conns::close_reason`, and `conns::torture`, the calls into the kernel.
+//!
+//! This file owns the life of the process: it binds the ports, catches up with the other nodes, turns until a signal, and
+//! departs.
 //!
 //! Invariant: nothing but `turn`'s `reap` frees a connection, and nothing outlives it.
 
@@ -17,10 +35,156 @@ mod answers;
 mod audience;
 mod bus;
 mod conns;
+mod exchange;
 mod figures;
 mod ports;
 mod shutdown;
 mod turn;
 
+use std::error::Error;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::time::Duration;
+
+use crate::collections::tick::{Now, Tick};
+use crate::config::Config;
+use crate::log;
+use crate::meter::news::NodeId;
+use crate::reactor::sys::{self, Signals};
+use crate::reactor::{Interest, Reactor, Registered};
+use crate::reports::ReportFile;
+use answers::Answers;
+use audience::Audience;
+use bus::Bus;
+use conns::{Conns, torture};
+use figures::announced::Announced;
+use figures::view::Facts;
+use ports::capacity::Capacity;
+use ports::listeners::Listeners;
+use shutdown::ending;
+use shutdown::heartbeat::Heartbeat;
+use turn::Loop;
+
 pub use ports::listeners::BindError;
-pub use turn::Server;
+
+/// How long the other nodes, if there may be any, may take to answer a newcomer. On one host they do within a millisecond,
+/// unless it is busy.
+const ANSWER_PATIENCE: Duration = Duration::from_millis(30);
+
+/// How long a newcomer listens at most before it opens its ports: a table of 100,000 names takes half as long.
+const CATCH_UP_MAX: Duration = Duration::from_secs(1);
+
+/// The daemon: one audience, all its ports.
+pub struct Server {
+    turns: Loop,
+}
+
+impl Server {
+    /// Binds the ports.
+    ///
+    /// # Errors
+    /// A port that cannot be bound, by name; or what the kernel says.
+    pub fn bind(config: &Config) -> Result<Self, Box<dyn Error>> {
+        let heartbeat = Heartbeat::start(config.supervisor)?;
+        let descriptors = sys::raise_descriptor_limit()?;
+        let reactor = Reactor::new()?;
+        let signals = Registered::new(&reactor, Signals::open()?, turn::SIGNALS_TOKEN, Interest::Read)?;
+        // std seeds its hash maps from the system's randomness; a name needs no more.
+        let node = NodeId(RandomState::new().hash_one(std::process::id()));
+        torture::begin(config.torture);
+        let capacity = Capacity::new(descriptors, &config.limits)?;
+        let (listeners, audience_port) = Listeners::bind(config, node, &reactor)?;
+        let bus = Bus::open(config, audience_port, &reactor, turn::BUS_TOKEN)?;
+        let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
+        let answers = Answers::new(config, audience_port)?;
+        let facts = Facts {
+            descriptors_max: capacity.descriptors,
+            audience_port,
+            node_timeout: config.cluster.rules.node_timeout,
+            started_unix_s: reactor.now().unix_s(),
+        };
+        listeners.log(&capacity)?;
+        bus.log_ways(config, node);
+        if let Some(seed) = config.torture {
+            log::warn(format_args!("event=torture seed={seed}"));
+        }
+        let turns = Loop {
+            reactor,
+            signals,
+            heartbeat,
+            listeners,
+            conns: Conns::new(config, capacity),
+            audience: Audience::new(config, node),
+            answers,
+            bus,
+            reports,
+            announced: Announced::default(),
+            facts,
+            opening: None,
+            drain: None,
+            drain_delay: config.drain_delay,
+            is_stopped: false,
+            has_outputs: false,
+            is_bus_empty: true,
+            ready: Vec::new(),
+            scratch: vec![0; turn::SCRATCH_BYTES].into(),
+            buffer: Vec::with_capacity(4096),
+        };
+        Ok(Self { turns })
+    }
+
+    /// Turns until a signal says to stop.
+    ///
+    /// # Errors
+    /// When the poller itself fails.
+    pub fn run(mut self) -> io::Result<()> {
+        self.catch_up()?;
+        log::info(format_args!("event=ready"));
+        let turns = &mut self.turns;
+        turns.heartbeat.begin();
+        while !turns.is_stopped {
+            turns.turn()?;
+        }
+        let Loop { reactor, conns, audience, bus, reports, .. } = turns;
+        ending::depart(&mut audience.meter, conns.place_count(), bus, reports.as_mut(), reactor.now());
+        ending::write_last_reports(&mut audience.meter, bus, reports.as_mut(), reactor.now());
+        log::info(format_args!("event=stopped"));
+        Ok(())
+    }
+
+    /// Receives what the other nodes count, before any client gets a number here. Connections that come meanwhile wait in the
+    /// queue.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let start = self.turns.reactor.now();
+        let (patience, latest) = (start.tick.after(ANSWER_PATIENCE), start.tick.after(CATCH_UP_MAX));
+        let mut turn_count = 0;
+        let mut now = start;
+        while !self.has_caught_up(patience, latest, now) {
+            self.turns.opening = Some(if now.tick < patience { patience } else { latest });
+            self.turns.turn()?;
+            turn_count += 1;
+            now = self.turns.reactor.now();
+        }
+        self.turns.opening = None;
+        self.turns.resume_listeners(now);
+        let node_count = self.turns.audience.meter.nodes(now).count() + 1;
+        log::debug(format_args!("event=caught_up turns={turn_count} nodes={node_count}"));
+        Ok(())
+    }
+
+    /// Whether startup may end: there is no other node, all their state has arrived, or it takes too long. The processes of
+    /// the audience on this host are known from the start; those on the network never are.
+    fn has_caught_up(&self, patience: Tick, latest: Tick, now: Now) -> bool {
+        let meter = &self.turns.audience.meter;
+        let sibling_count = self.turns.listeners.sibling_count();
+        let have_answered = match sibling_count {
+            Some(siblings) => meter.nodes(now).count() >= siblings,
+            None => !meter.is_alone(),
+        };
+        let is_alone = sibling_count == Some(0);
+        is_alone
+            || (meter.knows_all() && (have_answered || now.tick >= patience))
+            || now.tick >= latest
+            || self.turns.drain.is_some()
+    }
+}

@@ -1,206 +1,123 @@
 //! The turn: wait, dispatch, expire, push, reap. Everything that happens, happens here, in this order.
 //!
 //! Owns the loop and all that it turns. A turn has one time, read after the wait; what it does later than that, it does
-//! at that time.
+//! at that time. One connection's part of a turn is in `exchange`.
 //!
 //! Every loop has a budget, whatever arrives, and what does not fit is done in the next turn, which then does not wait. With
-//! all budgets used up a turn takes, in ms: events 0.3, accepts 0.6, datagrams 0.4, deadlines 0.2, the meter's timeouts 0.3,
-//! its burials 0.1 and its datagrams 0.3, outputs 0.4, pushes 0.4, watchers 0.2, reports 0.1, reaping 1.6; together
-//! 4.9. (The one that closes the ports of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost
-//! next to nothing.
+//! all budgets used up a turn takes 4.9 ms. In ms, the phases take:
+//!
+//! | phase | its budgets |
+//! |---|---|
+//! | dispatch | events 0.3, accepts 0.6, datagrams 0.4 |
+//! | expire | deadlines 0.2, the meter's timeouts 0.3, its removals 0.1, its datagrams 0.3, reports 0.1 |
+//! | push | outputs 0.4, pushes 0.4, watchers 0.2 |
+//! | reap | 1.6 |
+//!
+//! (The turn that closes the ports of a process that ends accepts twice.) Another wait costs 2 us, so small budgets cost next
+//! to nothing.
 //!
 //! Invariant: connections are freed in `reap` alone. An event that names a connection finds it, closing or not, until the
-//! end of the turn in which the event was taken; and a key is used again in a later turn at the earliest.
+//! end of the turn in which the event was taken. A key is used again in a later turn at the earliest.
 
-use std::error::Error;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::time::Duration;
 
+use super::answers::Answers;
+use super::answers::pages::METRICS;
+use super::audience::Audience;
+use super::bus::Bus;
+use super::conns::Conns;
+use super::conns::close_reason::CloseReason;
+use super::conns::conn::ConnId;
+use super::conns::lifecycle;
+use super::exchange::{self, Exchange};
+use super::figures::announced::Announced;
+use super::figures::tally::PushKind;
+use super::figures::view::Facts;
+use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
+use super::ports::port::Port;
+use super::shutdown::drain::Drain;
+use super::shutdown::ending;
+use super::shutdown::heartbeat::Heartbeat;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
-use crate::config::Config;
 use crate::log;
-use crate::meter::news::NodeId;
+use crate::meter::watches::Piece;
 use crate::meter::{MemberId, Output};
-use crate::reactor::sys::{self, Signals};
-use crate::reactor::{Interest, Reactor, Ready, Registered, Token};
+use crate::reactor::sys::Signals;
+use crate::reactor::{Reactor, Ready, Registered, Token};
 use crate::reports::ReportFile;
-use crate::server::audience::Service;
-use crate::server::bus::Bus;
-use crate::server::conns::Conns;
-use crate::server::conns::conn::{ConnId, Port};
-use crate::server::conns::origins::Clients;
-use crate::server::conns::torture;
-use crate::server::figures::announced::Announced;
-use crate::server::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
-use crate::server::shutdown::drain::Drain;
-use crate::server::shutdown::ending;
-use crate::server::shutdown::heartbeat::Heartbeat;
 use crate::wire::sse;
 
-/// How many deadlines of connections fire in one turn. The dearest is a head that is late: some 10 us for the answer, 0.2 ms.
+/// Most deadlines of connections that fire in one turn. The dearest is a head that is late: some 10 us for the answer, 0.2 ms.
 const DEADLINES_PER_TURN: usize = 24;
 
-/// How many connections one turn frees. The end of a member takes some 12 us; where thousands are closed in a row, the
-/// kernel takes up to 100 us for some: 1.6 ms. As many as there are events: fewer, and those that are closed already would
-/// be told again and again.
-pub(super) const REAPS_PER_TURN: usize = 16;
+/// Most connections that one turn frees. The end of a member takes some 12 us; where thousands are closed in a row, the
+/// kernel takes up to 100 us for some: 1.6 ms. The number is that of events: with fewer, and the kernel would report those that are
+/// closed already again and again.
+const REAPS_PER_TURN: usize = 16;
 
 /// What the meter's outputs of one turn may cost, in microseconds.
 const OUTPUT_US_PER_TURN: usize = 400;
 
-/// What each of them costs, in microseconds: a frame and its way along the members begun; a last word, and the socket shut;
-/// a datagram, for each way that it goes; a line of the log.
+/// What a frame costs, in microseconds, and to begin its way along the members.
 const COUNT_US: usize = 1;
+
+/// What a last word costs, in microseconds, and to shut the socket.
 const FAREWELL_US: usize = 14;
+
+/// What a datagram costs, in microseconds, for each way that it goes.
 const SEND_US: usize = 8;
+
+/// What a line of the log costs, in microseconds.
 const REPORT_US: usize = 12;
 
-/// What one read takes: more than a head may have, so that a whole one is never cut here.
-const SCRATCH_BYTES: usize = 16 * 1024;
+/// Most updates of watchers in one turn: at up to 20 us each for looking, writing and the kernel, 0.16 ms.
+const UPDATES_PER_TURN: usize = 8;
 
-/// How long a stats client may take to say that it speaks HTTP. `nc` says nothing and waits.
-const STATS_SILENCE: std::time::Duration = std::time::Duration::from_millis(50);
+/// The bytes that one read takes: more than a head may have, so that a whole one is never cut here.
+pub(super) const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// How long the others, if there may be any, may take to answer a newcomer. On one host they do within a millisecond,
-/// unless it is busy.
-const ANSWER_PATIENCE: std::time::Duration = std::time::Duration::from_millis(30);
-
-/// How long a newcomer listens at most before it opens its ports: a table of 100,000 names takes half as long.
-const CATCH_UP_MAX: std::time::Duration = std::time::Duration::from_secs(1);
-
-const SIGNALS_TOKEN: Token = Token(FIRST_FREE_TOKEN);
+pub(super) const SIGNALS_TOKEN: Token = Token(FIRST_FREE_TOKEN);
 
 /// The first of the bus's tokens.
-const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
+pub(super) const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
 
-/// The daemon: one audience, all its ports.
-pub struct Server {
+/// The rooms of the process, and where the loop stands.
+pub(super) struct Loop {
     pub(super) reactor: Reactor,
     pub(super) signals: Registered<Signals>,
     pub(super) heartbeat: Heartbeat,
     pub(super) listeners: Listeners,
     pub(super) conns: Conns,
-    pub(super) clients: Clients,
-    pub(super) service: Service,
+    pub(super) audience: Audience,
+    pub(super) answers: Answers,
     pub(super) bus: Bus,
-    /// Where it is written what events came to.
+    /// The file of what events came to.
     pub(super) reports: Option<ReportFile>,
-    /// Whether no datagram was left waiting in this turn.
-    has_heard_all: bool,
-    /// Whether the last turn has left some of what the meter wants done.
-    has_outputs: bool,
-    /// What is ready in this turn.
-    ready: Vec<Ready>,
-    /// What the last read took; nobody keeps any of it.
-    pub(super) scratch: Box<[u8]>,
-    /// Until when to wait for what the others count, before the ports are opened.
-    opening: Option<Tick>,
     pub(super) announced: Announced,
-    pub(super) started_unix_s: u64,
+    pub(super) facts: Facts,
+    /// Until when the ports stay closed, while the process catches up with the other nodes.
+    pub(super) opening: Option<Tick>,
     /// Set by the first signal.
     pub(super) drain: Option<Drain>,
+    pub(super) drain_delay: Duration,
     pub(super) is_stopped: bool,
+    /// Whether the last turn has left some of what the meter wants done.
+    pub(super) has_outputs: bool,
+    /// Whether no datagram was left waiting in this turn.
+    pub(super) is_bus_empty: bool,
+    /// What is ready in this turn.
+    pub(super) ready: Vec<Ready>,
+    /// What the last read took; none of it is kept.
+    pub(super) scratch: Box<[u8]>,
+    /// What is on its way to one socket.
+    pub(super) buffer: Vec<u8>,
 }
 
-impl Server {
-    /// Binds the ports.
-    ///
-    /// # Errors
-    /// A port that cannot be bound, by name; or what the kernel says.
-    pub fn bind(config: Config) -> Result<Self, Box<dyn Error>> {
-        let heartbeat = Heartbeat::start(config.supervisor)?;
-        let descriptors = sys::raise_descriptor_limit()?;
-        let reactor = Reactor::new()?;
-        let signals = Registered::new(&reactor, Signals::open()?, SIGNALS_TOKEN, Interest::Read)?;
-        // std seeds its hash maps from the system's randomness; a name needs no more.
-        let node = NodeId(RandomState::new().hash_one(std::process::id()));
-        torture::begin(config.torture);
-        let (listeners, audience_port) = Listeners::bind(&config, node, descriptors, &reactor)?;
-        let bus = Bus::open(&config, audience_port, &reactor, BUS_TOKEN)?;
-        let clients = Clients::new(&config);
-        let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
-        let service = Service::new(config, audience_port, node)?;
-        let started_unix_s = reactor.now().unix_s();
-        listeners.log()?;
-        bus.log_ways(&service.config, node);
-        if let Some(seed) = service.config.torture {
-            log::warn(format_args!("event=torture seed={seed}"));
-        }
-        Ok(Self {
-            reactor,
-            signals,
-            heartbeat,
-            listeners,
-            conns: Conns::default(),
-            clients,
-            bus,
-            reports,
-            has_heard_all: true,
-            has_outputs: false,
-            service,
-            ready: Vec::new(),
-            scratch: vec![0; SCRATCH_BYTES].into(),
-            opening: None,
-            announced: Announced::default(),
-            started_unix_s,
-            drain: None,
-            is_stopped: false,
-        })
-    }
-
-    /// Serves until a signal says to stop.
-    ///
-    /// # Errors
-    /// When the poller itself fails.
-    pub fn run(mut self) -> io::Result<()> {
-        self.catch_up()?;
-        log::info(format_args!("event=ready"));
-        self.heartbeat.begin();
-        while !self.is_stopped {
-            self.turn()?;
-        }
-        self.say_goodbye();
-        self.write_last_reports();
-        log::info(format_args!("event=stopped"));
-        Ok(())
-    }
-
-    /// Hears what the others count, before anybody is told a number here. Whoever connects meanwhile waits in the queue.
-    fn catch_up(&mut self) -> io::Result<()> {
-        let start = self.reactor.now();
-        let (patience, latest) = (start.tick.after(ANSWER_PATIENCE), start.tick.after(CATCH_UP_MAX));
-        let mut turns = 0;
-        let mut now = start;
-        while !self.has_caught_up(patience, latest, now) {
-            self.opening = Some(if now.tick < patience { patience } else { latest });
-            self.turn()?;
-            turns += 1;
-            now = self.reactor.now();
-        }
-        self.opening = None;
-        self.listeners.resume(&self.conns, &self.reactor, now);
-        log::debug(format_args!("event=caught_up turns={turns} nodes={}", self.service.meter.nodes(now).count() + 1));
-        Ok(())
-    }
-
-    /// Whether there is nobody to hear, or all that is to be heard was. Whoever is of the audience on this host is known
-    /// from the start; who is on the network, never.
-    fn has_caught_up(&self, patience: Tick, latest: Tick, now: Now) -> bool {
-        let meter = &self.service.meter;
-        let siblings = self.listeners.siblings();
-        let have_answered = match siblings {
-            Some(siblings) => meter.nodes(now).count() >= siblings,
-            None => !meter.is_alone(),
-        };
-        let is_alone = siblings == Some(0);
-        is_alone
-            || (meter.knows_all() && (have_answered || now.tick >= patience))
-            || now.tick >= latest
-            || self.drain.is_some()
-    }
-
-    fn turn(&mut self) -> io::Result<()> {
+impl Loop {
+    /// Takes one turn.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
         let deadline = self.next_deadline();
         let mut ready = std::mem::take(&mut self.ready);
         let now = self.reactor.wait(deadline, &mut ready)?;
@@ -214,26 +131,24 @@ impl Server {
 
     /// Until when there is nothing to do but wait.
     fn next_deadline(&self) -> Option<Tick> {
-        if self.has_outputs || !self.service.pushes.is_idle() || self.conns.has_closing() {
+        if self.has_outputs || self.conns.has_closing() {
             return Some(Tick(0));
         }
-        let (streams, ports) = (self.conns.streams(), self.listeners.len());
-        let drain = self.drain.as_ref().map(|drain| drain.next_deadline(streams, ports));
+        let (streams, listeners) = (self.conns.books().stream_count(), self.listeners.len());
         let deadlines = [
             self.conns.next_deadline(),
-            self.service.meter.poll_timeout(),
-            self.service.watches.poll_timeout(&self.service.meter),
+            self.audience.poll_timeout(),
             self.listeners.next_deadline(),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
-            drain,
+            self.drain.as_ref().map(|drain| drain.next_deadline(streams, listeners)),
             self.opening,
         ];
         deadlines.into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, ready: &[Ready], now: Now) {
-        // What was not told to be ready has nothing to say, unless there was no room to tell.
+        // A source that was not reported ready has nothing to read, unless there was no room for the report.
         let mut is_bus_ready = self.reactor.may_have_more();
         for &ready in ready {
             if ready.token == SIGNALS_TOKEN {
@@ -244,25 +159,29 @@ impl Server {
             } else if ready.token.0 >= BUS_TOKEN.0 {
                 is_bus_ready = true;
             } else if let Some(index) = Listeners::index_of(ready.token) {
-                self.on_listener(index, self.listeners.accepts_per_turn(index), now);
-            } else if let Some(id) = ConnId::from_index(ready.token.0) {
-                self.on_conn(id, ready.is_writable, now);
+                self.on_listener(index, now);
+            } else if let Some(id) = ConnId::from_index(ready.token.0)
+                && let Some(mut exchange) = self.exchange(id, now)
+            {
+                exchange.on_ready(ready.is_writable);
             }
         }
-        self.has_heard_all = !is_bus_ready || (!self.has_outputs && self.bus.receive(&mut self.service.meter, now));
+        self.is_bus_empty = !is_bus_ready || (!self.has_outputs && self.bus.receive(&mut self.audience.meter, now));
     }
 
-    /// Fires deadlines, then lets the meter decide what is told.
+    /// Fires deadlines, then lets the meter decide what is due.
     fn expire(&mut self, now: Now) {
         self.conns.expire(now.tick);
         for _ in 0..DEADLINES_PER_TURN {
             let Some(id) = self.conns.pop_due() else { break };
-            self.on_deadline(id, now);
+            if let Some(mut exchange) = self.exchange(id, now) {
+                exchange.on_deadline();
+            }
         }
         if !self.has_outputs {
             self.go_on_draining(now);
             self.announce_counters(now);
-            self.service.meter.handle_timeout(now, self.has_heard_all);
+            self.audience.handle_timeout(now, self.is_bus_empty);
         }
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);
@@ -281,48 +200,94 @@ impl Server {
             if left_us == 0 {
                 break true;
             }
-            let Some(output) = self.service.meter.poll_output() else { break false };
+            let Some(output) = self.audience.poll_output() else { break false };
             let cost_us = match output {
                 Output::Count { .. } | Output::Message { .. } => COUNT_US,
                 Output::Farewell(_) => FAREWELL_US,
-                Output::Send(_) => SEND_US * self.bus.ways(),
+                Output::Send(_) => SEND_US * self.bus.way_count(),
                 Output::Ended(_) => REPORT_US,
             };
             left_us = left_us.saturating_sub(cost_us);
-            farewells.extend(self.carry_out(output).map(ConnId::from));
+            farewells.extend(self.carry_out(output));
         };
-        let Service { meter, pushes, tally, .. } = &mut self.service;
-        let (conns, reactor) = (&mut self.conns, &self.reactor);
-        pushes.fan_out(meter, |member, kind, frame| {
-            let id = ConnId::from(member);
-            let Some(conn) = conns.get_open(id) else { return };
-            tally.record_push(kind, frame.len());
-            let pushed = conn.push(kind, frame).and_then(|()| conn.watch(reactor, Conns::token(id)));
-            if let Err(reason) = pushed {
-                conns.close(id, reason);
+        let Self { audience, conns, reactor, .. } = self;
+        audience.fan_out(|member, kind, frame| {
+            let Some((conn, books)) = conns.open(member.into()) else { return false };
+            match kind {
+                PushKind::Count => lifecycle::push_count(conn, books, reactor, frame),
+                PushKind::Message => lifecycle::push_message(conn, books, reactor, frame),
             }
+            true
         });
-        self.tell_watchers(now);
-        for id in farewells {
-            // It counts no more. (Who joins here with its uuid has released it already; elsewhere nobody can.)
-            self.service.release(id, now);
-            self.finish(id, Some(sse::FAREWELL), now);
+        self.update_watchers(now);
+        for member in farewells {
+            // It counts no more. (A member that joins here with its uuid has released it already; at another node none can.)
+            self.audience.release(member, now);
+            self.finish(member.into(), Some(sse::FAREWELL), now);
         }
     }
 
-    /// Begins what an output asks for; returns whom to send away once others have been told what they are to be told.
+    /// Frees what was closed, and takes it off the count.
+    fn reap(&mut self, now: Now) {
+        for _ in 0..REAPS_PER_TURN {
+            let Some(conn) = self.conns.pop_closing() else { break };
+            self.audience.leave(conn.id().into(), now);
+            self.audience.stop_watching(conn.id().into());
+            if let Some(reason) = conn.closing() {
+                log::debug(format_args!("event=close port={} conn={} reason={reason:?}", conn.port(), conn.id()));
+            }
+        }
+        let books = self.conns.books();
+        let is_nothing_kept = books.origins.is_empty() && self.audience.has_no_addresses();
+        debug_assert!(self.conns.len() > 0 || is_nothing_kept, "the last connection leaves nothing behind");
+        if self.opening.is_none() {
+            self.resume_listeners(now);
+        }
+        let listeners = self.listeners.len();
+        self.is_stopped |= self.drain.as_ref().is_some_and(|drain| drain.is_over(listeners, &self.conns, now));
+    }
+
+    /// Takes paused listeners up again for which there is room.
+    pub(super) fn resume_listeners(&mut self, now: Now) {
+        let Self { listeners, conns, reactor, .. } = self;
+        listeners.defer_silence(conns.books().head_count(Port::Audience));
+        listeners.resume(|port| conns.books().may_accept(port), reactor, now);
+    }
+
+    fn on_signal(&mut self, now: Now) {
+        while let Some(signal) = self.signals.source().next() {
+            log::info(format_args!("event=signal number={signal} again={}", self.drain.is_some()));
+            // An operator that signals all processes signals a worker twice, the second time through its supervisor. When
+            // that one is signalled twice, it hangs up.
+            self.is_stopped |= self.drain.is_some() && !self.heartbeat.is_worker();
+            self.begin_drain(now);
+        }
+    }
+
+    /// Takes in the connections that wait at a listener, within a turn's budget. Returns whether there are no more.
+    fn on_listener(&mut self, index: usize, now: Now) -> bool {
+        for _ in 0..self.listeners.accepts_per_turn(index) {
+            let Self { listeners, conns, reactor, .. } = self;
+            let may_accept = |port| conns.books().may_accept(port);
+            let Some((stream, port)) = listeners.accept(index, may_accept, reactor, now) else { return true };
+            let Ok(peer) = conns.books().origins.peer(&stream, port) else { continue };
+            let Ok(id) = conns.insert(reactor, stream, port, peer, now.tick) else { continue };
+            // A browser's head is usually here already.
+            let Some(mut exchange) = self.exchange(id, now) else { continue };
+            exchange.on_accepted();
+        }
+        false
+    }
+
+    /// Begins what an output asks for; returns a member to send away once others have got their pushes.
     fn carry_out(&mut self, output: Output) -> Option<MemberId> {
-        let Service { meter, pushes, tally, .. } = &mut self.service;
         match output {
             Output::Count { namespace, total, skip_newest } => {
-                pushes.tell_count(meter, namespace, sse::count(total), skip_newest);
+                self.audience.push_count(namespace, total, skip_newest);
             }
             Output::Message { namespace, text } => {
-                let told = meter.find(&namespace).map(|id| pushes.tell_message(meter, id, sse::message(&text)));
-                match told {
-                    Some(Ok(())) => tally.record_message(),
-                    Some(Err(_)) => log::warn(format_args!("event=message_dropped reason=busy")),
-                    None => {}
+                if self.audience.push_message(&namespace, &text).is_err() {
+                    log::warn(format_args!("event=message_dropped reason=busy"));
                 }
             }
             Output::Farewell(member) => return Some(member),
@@ -332,41 +297,99 @@ impl Server {
         None
     }
 
-    /// Frees what was closed, and takes it off the count.
-    fn reap(&mut self, now: Now) {
-        for _ in 0..REAPS_PER_TURN {
-            let Some((id, conn)) = self.conns.pop_closing() else { break };
-            self.clients.forget(id);
-            self.service.leave(id, now);
-            if let Some(reason) = conn.closing {
-                log::debug(format_args!("event=close port={} conn={id} reason={reason:?}", conn.port));
+    /// Goes on with the updates of watchers, as much as fits into a turn.
+    fn update_watchers(&mut self, now: Now) {
+        self.audience.go_on_with_round(now);
+        let mut piece = Piece::default();
+        for _ in 0..UPDATES_PER_TURN {
+            let Some(id) = self.audience.next_update(&mut piece) else { break };
+            let takes_more = self.exchange(id.into(), now).is_some_and(|mut exchange| exchange.update(&piece));
+            if !takes_more {
+                self.audience.stall(id);
             }
         }
-        let is_nobody_left = self.conns.len() == 0;
-        debug_assert!(
-            !is_nobody_left || (self.clients.is_empty() && self.service.knows_no_address()),
-            "nobody is left over"
-        );
-        if self.opening.is_none() {
-            self.listeners.resume(&self.conns, &self.reactor, now);
+        while let Some(id) = self.audience.pop_late_watcher() {
+            log::debug(format_args!("event=watcher_late conn={id}"));
+            self.conns.close(id.into(), CloseReason::TooSlow);
         }
-        self.is_stopped |= self.is_drained(now);
     }
 
-    /// Takes in who waits at a listener, at most `budget`; returns how many.
-    pub(super) fn on_listener(&mut self, index: usize, budget: usize, now: Now) -> usize {
-        for taken in 0..budget {
-            let waiting = self.listeners.accept(index, &self.conns, &self.reactor, now);
-            let Some((stream, port)) = waiting else { return taken };
-            let Ok(peer) = self.clients.peer(&stream, port) else { continue };
-            let Ok(id) = self.conns.insert(&self.reactor, stream, port) else { continue };
-            self.clients.begin(id, peer);
-            let patience = if port == Port::Stats { STATS_SILENCE } else { self.service.config.head_timeout };
-            self.conns.set_deadline(id, Some(now.tick.after(patience)));
-            // A browser's head is usually here already.
-            self.on_conn(id, false, now);
-            self.conns.limit_heads(id, self.listeners.heads_max(port));
+    /// Announces this node's counters when it is time, or when they are the first to say that it drains: a drain is short.
+    fn announce_counters(&mut self, now: Now) {
+        let Self { conns, bus, reactor, facts, audience, announced, .. } = self;
+        let is_draining = self.drain.is_some();
+        let begins_to_drain = is_draining && announced.lacks(|counters| METRICS.are_draining(counters));
+        if begins_to_drain || audience.meter.wants_counters(now) {
+            let datagrams = || bus.datagrams();
+            let process = exchange::process(conns.books(), &datagrams, reactor, *facts, is_draining);
+            let own = METRICS.sample(&audience.view(&process, now));
+            audience.meter.tell_counters(&own, now);
+            announced.record(own);
         }
-        budget
+    }
+
+    /// Begins to end: no more connections come in, and those that are there are let go.
+    fn begin_drain(&mut self, now: Now) {
+        if self.drain.is_some() {
+            return;
+        }
+        self.listeners.deafen(true);
+        self.heartbeat.hasten(now.tick);
+        self.drain = Some(Drain::begin(self.drain_delay, now.tick));
+        log::info(format_args!("event=draining members={}", self.conns.books().stream_count()));
+    }
+
+    /// Does what is due of a drain, as much as fits into a turn.
+    fn go_on_draining(&mut self, now: Now) {
+        let Some(drain) = &mut self.drain else { return };
+        let closes_ports = drain.closes_ports(self.listeners.len(), now);
+        drain.begin_sweep(self.listeners.len(), &self.conns, now);
+        if closes_ports {
+            self.close_ports(now);
+        }
+        let Some(drain) = &mut self.drain else { return };
+        for id in drain.let_go(&mut self.conns, REAPS_PER_TURN, now) {
+            self.finish(id, None, now);
+        }
+    }
+
+    /// Closes the ports, once no connection waits there any more.
+    fn close_ports(&mut self, now: Now) {
+        self.listeners.deafen(false);
+        let mut is_empty = true;
+        for index in 0..self.listeners.len() {
+            is_empty &= self.on_listener(index, now);
+        }
+        if is_empty {
+            self.listeners.close();
+        }
+    }
+
+    /// Ends a connection politely.
+    fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
+        if let Some(mut exchange) = self.exchange(id, now) {
+            exchange.finish(last_words);
+        }
+    }
+
+    /// An open connection, with all that it takes to answer it.
+    fn exchange(&mut self, id: ConnId, now: Now) -> Option<Exchange<'_>> {
+        let Self { conns, audience, answers, announced, bus, reactor, facts, scratch, buffer, .. } = self;
+        let (conn, books) = conns.open(id)?;
+        let is_draining = self.drain.is_some();
+        Some(Exchange {
+            conn,
+            books,
+            audience,
+            answers,
+            announced,
+            bus,
+            reactor,
+            facts,
+            scratch,
+            buffer,
+            is_draining,
+            now,
+        })
     }
 }

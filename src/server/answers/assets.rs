@@ -3,11 +3,11 @@
 //! Owns the embedded files of `client/` and their media types, and fills the audience port into the pages once, at start.
 //! Both classic scripts end with the same core (`tests/browser/build.mjs`), which the program has once.
 
-/// A file that is served as it is.
+/// A file that is sent as it is.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) struct Asset {
+pub(super) struct Asset {
     path: &'static str,
-    pub(in crate::server) content_type: &'static str,
+    pub(super) content_type: &'static str,
     body: &'static str,
     /// What follows, and is of another file.
     end: &'static str,
@@ -19,16 +19,16 @@ impl Asset {
     }
 
     /// What it says.
-    pub(in crate::server) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         [self.body, self.end].concat()
     }
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-pub(in crate::server) const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// The policy that lets Flash movies of any domain in, as the 2011 daemon sent it.
-pub(in crate::server) const POLICY: Asset = Asset::new(
+pub(super) const POLICY: Asset = Asset::new(
     "/crossdomain.xml",
     "application/xml",
     concat!(
@@ -44,10 +44,10 @@ pub(in crate::server) const POLICY: Asset = Asset::new(
 
 /// The page that shows an operator what goes on, all in one file. It is part of the program as it is sent, by gzip (RFC
 /// 1952): that is 17 kB where the page is 46.
-pub(in crate::server) const DASHBOARD: &[u8] = include_bytes!("../../../client/dashboard.html.gz");
+pub(super) const DASHBOARD: &[u8] = include_bytes!("../../../client/dashboard.html.gz");
 
-/// A dashboard for Grafana, of the metrics that the stats port tells.
-pub(in crate::server) const GRAFANA: Asset =
+/// A dashboard for Grafana, of the metrics of the stats port.
+pub(super) const GRAFANA: Asset =
     Asset::new("/grafana.json", "application/json", include_str!("../../../client/grafana.json"));
 
 static SCRIPTS: [Asset; 3] = [
@@ -81,19 +81,19 @@ const fn common_end(one: &[u8], other: &[u8]) -> usize {
 }
 
 /// The client script of this path.
-pub(in crate::server) fn script(path: &str) -> Option<&'static Asset> {
+pub(super) fn script(path: &str) -> Option<&'static Asset> {
     SCRIPTS.iter().find(|asset| asset.path == path)
 }
 
 /// The pages of the demo port.
-pub(in crate::server) struct Pages {
-    pub(in crate::server) welcome: String,
-    pub(in crate::server) demo: String,
+pub(super) struct Pages {
+    pub(super) welcome: String,
+    pub(super) demo: String,
 }
 
 impl Pages {
     /// Pages that join on this port.
-    pub(in crate::server) fn new(audience_port: u16) -> Self {
+    pub(super) fn new(audience_port: u16) -> Self {
         let fill = |page: &str| page.replace("{{audience_port}}", &audience_port.to_string());
         Self {
             welcome: fill(include_str!("../../../client/welcome.html")),

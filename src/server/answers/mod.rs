@@ -2,15 +2,98 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `route`, `admin` | what a request asks for, on the audience port and on the side ports |
-//! | `stats` | what is at the stats port |
+//! | `answer` | what an answer is, and what it is made from |
+//! | `audience_port` | answers of the audience port: joins, leaving, scripts |
+//! | `stats_port` | answers of the stats port |
+//! | `notification_port` | answers of the notification port |
+//! | `demo_port` | answers of the demo port |
+//! | `route` | what a request on the audience port asks for |
+//! | `access` | whether a request comes from where its port expects it |
+//! | `watching` | answers to requests to watch, on two ports |
 //! | `pages` | the pages of the stats port about the cluster and this process |
-//! | `assets` | the embedded pages and scripts |
 //! | `cursor` | replies that are too long for one turn |
+//! | `assets` | the embedded pages and scripts |
+//! | `replies` | the forms of short replies |
+//!
+//! This file owns the choice of the port. Answers keep no state but what was decided at start. A request comes in, the
+//! audience is called, and figures are read from a view. Bytes come out, with a word about what becomes of the connection.
+//!
+//! Invariant: an answer touches no socket, and a request that is refused has no effect on the audience.
 
-pub(in crate::server) mod admin;
-pub(in crate::server) mod assets;
+mod access;
+pub(in crate::server) mod answer;
+mod assets;
+mod audience_port;
 pub(in crate::server) mod cursor;
+mod demo_port;
+mod notification_port;
 pub(in crate::server) mod pages;
-pub(in crate::server) mod route;
-pub(in crate::server) mod stats;
+mod replies;
+mod route;
+mod stats_port;
+mod watching;
+
+use crate::collections::tick::Now;
+use crate::config::Config;
+use crate::server::ports::port::Port;
+use crate::wire::http::{Refusal, Request};
+use answer::{AfterReply, Answer, Asker, Sources};
+use audience_port::AudiencePort;
+use cursor::Cursor;
+use demo_port::DemoPort;
+use notification_port::NotificationPort;
+use stats_port::StatsPort;
+
+/// All that was decided at start about answers.
+pub(in crate::server) struct Answers {
+    audience: AudiencePort,
+    stats: StatsPort,
+    notification: NotificationPort,
+    demo: DemoPort,
+}
+
+impl Answers {
+    /// Ready to answer, for pages that join on `audience_port`.
+    ///
+    /// # Errors
+    /// A token that cannot be read, as a line for a person.
+    pub(in crate::server) fn new(config: &Config, audience_port: u16) -> Result<Self, String> {
+        Ok(Self {
+            audience: AudiencePort::new(config),
+            stats: StatsPort::new(config),
+            notification: NotificationPort::new(config)?,
+            demo: DemoPort::new(audience_port),
+        })
+    }
+
+    /// Answers a request. The bytes are written into `buffer`, whose earlier contents are dropped.
+    pub(in crate::server) fn answer<'a>(
+        &self,
+        request: &Request<'_>,
+        asker: Asker,
+        sources: Sources<'_>,
+        buffer: &'a mut Vec<u8>,
+        now: Now,
+    ) -> Answer<'a> {
+        buffer.clear();
+        let after = match asker.port {
+            Port::Audience => self.audience.answer(request, asker, sources.audience, buffer, now),
+            Port::Stats => self.stats.answer(request, asker, sources, buffer, now),
+            Port::Notification => self.notification.answer(request, sources.audience, buffer, now),
+            Port::Demo => self.demo.answer(request, buffer),
+        };
+        Answer { bytes: buffer, after }
+    }
+}
+
+/// Answers what is no request.
+pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Vec<u8>) -> Answer<'_> {
+    buffer.clear();
+    replies::push_text(buffer, refusal.status(), refusal, is_head);
+    Answer { bytes: buffer, after: AfterReply::Drain }
+}
+
+/// The JSON without a head, for a client that connects and says nothing.
+pub(in crate::server) fn raw_stats() -> Answer<'static> {
+    Answer { bytes: &[], after: AfterReply::DrainPieces(Box::new(Cursor::stats())) }
+}

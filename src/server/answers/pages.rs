@@ -1,134 +1,117 @@
 //! The pages of the stats port about the cluster and this process.
 //!
-//! Owns what each page says, from the view that `figures` has of the process. How a page becomes a reply is its caller's.
+//! Owns what each page says, from the view that `figures` has of the process. The JSON is small, so each page is a value that
+//! is written in one go, its members in the order of their names. What is reported of namespaces is long, and written in
+//! pieces (`cursor`).
 //!
 //! Invariant: on the page of the metrics, this node's counters are the ones that it has announced.
 
-use crate::collections::key::Key as _;
-use crate::collections::tick::Now;
-use crate::meter::NamespaceId;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::collections::tick::Tick;
+use crate::meter::NodeFigures;
 use crate::meter::news::NodeId;
-use crate::reactor::proc;
-use crate::server::answers::admin::{self, Page};
-use crate::server::answers::cursor::Cursor;
-use crate::server::audience::Then;
-use crate::server::conns::conn::{CloseReason, Port};
-use crate::server::figures::exposition;
-use crate::server::figures::largest::Largest;
+use crate::server::conns::close_reason::CloseReason;
+use crate::server::figures::announced::Announced;
 use crate::server::figures::metrics::Metrics;
-use crate::server::figures::view::{Connections, Datagrams, Descriptors, Labels, View};
-use crate::server::turn::Server;
-use crate::wire::reply;
+use crate::server::figures::tally::NoRoom;
+use crate::server::figures::view::{Labels, View};
+use crate::server::ports::port::Port;
+use crate::wire::json::{Value, json};
 
 /// The metrics, by the names that this program has for ports and reasons.
-static METRICS: Metrics = Metrics::new(Labels { ports: &Port::NAMES, close_reasons: &CloseReason::NAMES });
+pub(in crate::server) static METRICS: Metrics =
+    Metrics::new(Labels { ports: &Port::NAMES, close_reasons: &CloseReason::NAMES });
 
-impl Server {
-    /// Answers with a page.
-    pub(in crate::server) fn answer_page(&mut self, page: Page, is_head: bool, now: Now) -> Then {
-        let view = self.view(now);
-        match page {
-            Page::Cluster => {
-                let body = json_line(|out| admin::push_cluster(out, &METRICS, &view));
-                self.service.reply_json(&body, is_head);
-            }
-            Page::Process => {
-                let body = json_line(|out| admin::push_process(out, &METRICS, &view));
-                self.service.reply_json(&body, is_head);
-            }
-            Page::Ready => {
-                let (status, text) = readiness(&view);
-                self.service.reply_text(status, text, is_head);
-            }
-            Page::Metrics => return self.begin_metrics(is_head, now),
-        }
-        Then::Drain
-    }
-
-    /// Announces this node's counters when it is time, or when they are the first to say that it drains: a drain is short.
-    pub(in crate::server) fn announce_counters(&mut self, now: Now) {
-        let begins_to_drain = self.drain.is_some() && self.announced.lacks(|counters| METRICS.are_draining(counters));
-        if begins_to_drain || self.service.meter.wants_counters(now) {
-            let own = METRICS.sample(&self.view(now));
-            self.service.meter.tell_counters(&own, now);
-            self.announced.record(own);
-        }
-    }
-
-    fn begin_metrics(&mut self, is_head: bool, now: Now) -> Then {
-        let current = METRICS.sample(&self.view(now));
-        let meter = &self.service.meter;
-        let own = self.announced.for_answer(current, meter.counters().next().is_none());
-        let all: Vec<(NodeId, &[u64])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
-        let mut text = String::new();
-        METRICS.push_nodes(&mut text, &all);
-        let service = &mut self.service;
-        service.out.clear();
-        reply::push_open_ended_head(&mut service.out, exposition::CONTENT_TYPE);
-        if is_head {
-            return Then::Drain;
-        }
-        service.out.extend_from_slice(text.as_bytes());
-        let largest = Largest::new(service.config.accounts.metrics_namespaces);
-        Then::DrainPieces(Box::new(Cursor::Metrics { from: NamespaceId::FIRST, largest }))
-    }
-
-    fn view(&self, now: Now) -> View<'_> {
-        let (service, conns, counters) = (&self.service, &self.conns, &self.bus.counters);
-        View {
-            now,
-            meter: &service.meter,
-            tally: &service.tally,
-            connections: Connections {
-                open: conns.open_by_port(),
-                closed: conns.closed_by_reason(),
-                heads_refused: conns.heads_refused(),
-                timer_count: conns.timers(),
-            },
-            datagrams: Datagrams {
-                sent: counters.sent,
-                bytes_sent: counters.bytes_sent,
-                send_errors: counters.send_errors,
-                received: counters.received,
-                bytes_received: counters.bytes_received,
-                dropped: &counters.dropped,
-                overflowed: self.bus.overflowed(),
-            },
-            descriptors: Descriptors {
-                open: proc::open_descriptors().unwrap_or(conns.len() as u64),
-                max: self.listeners.descriptors(),
-            },
-            turns: self.reactor.turns(),
-            audience_port: service.audience_port,
-            watcher_count: service.watches.len(),
-            node_timeout: service.config.cluster.rules.node_timeout,
-            started_unix_s: self.started_unix_s,
-            is_draining: self.drain.is_some(),
-        }
-    }
+/// The page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
+pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
+    let (meter, datagrams) = (view.meter, &view.datagrams);
+    let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
+    let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
+    let draining = draining_nodes(view);
+    let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
+    let members = std::iter::once(&own).chain(&others).map(|node| {
+        json!({
+            "draining": draining.contains(&node.node),
+            "members": node.members,
+            "node": node.node.to_string(),
+            "silent_ms": node.silent_ms,
+        })
+    });
+    line(&json!({
+        "datagrams": {
+            "bytes_received": datagrams.bytes_received,
+            "bytes_sent": datagrams.bytes_sent,
+            "dropped": datagrams.dropped,
+            "overflowed": datagrams.overflowed,
+            "received": datagrams.received,
+            "send_errors": datagrams.send_errors,
+            "sent": datagrams.sent,
+        },
+        "members": members.collect::<Value>(),
+        "node": meter.node().to_string(),
+        "nodes": others.len() + 1,
+        "silent": {
+            "members": silent.iter().map(|node| node.members).sum::<u64>(),
+            "nodes": silent.len(),
+        },
+    }))
 }
 
-/// Whether this process can be sent members: the status, and the reason.
-fn readiness(view: &View<'_>) -> (u16, &'static str) {
-    if view.is_draining {
-        (503, "draining")
-    } else if view.meter.has_met_all(view.now) {
-        (200, "ready")
-    } else {
-        (503, "hearing what the other nodes count")
-    }
+/// The nodes that are letting their members go, this one included.
+fn draining_nodes(view: &View<'_>) -> BTreeSet<NodeId> {
+    let others = view.meter.counters().filter(|(_, counters)| METRICS.are_draining(counters));
+    let own = Some(view.meter.node()).filter(|_| view.is_draining);
+    others.map(|(node, _)| node).chain(own).collect()
 }
 
-fn json_line(push: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = Vec::new();
-    push(&mut out);
-    out.push(b'\n');
-    out
+/// The page of this process: how full it is, why connections ended, and how long its turns were.
+pub(super) fn process(view: &View<'_>) -> Vec<u8> {
+    let (meter, connections, turns) = (view.meter, &view.connections, view.turns);
+    let closed: BTreeMap<&str, u64> = METRICS.closed(view).collect();
+    let heads = [("heads", connections.heads_refused)];
+    let refused: BTreeMap<&str, u64> =
+        NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts()).chain(heads).collect();
+    let histogram = turns.buckets().map(|(below_us, turns)| json!({ "below_us": below_us, "turns": turns }));
+    line(&json!({
+        "audience_port": view.audience_port,
+        "closed": closed,
+        "members": meter.own_members(),
+        "node": meter.node().to_string(),
+        "open": connections.open_count(),
+        "pid": std::process::id(),
+        "refused": refused,
+        "turns": {
+            "count": turns.count(),
+            "histogram": histogram.collect::<Value>(),
+            "longest_us": turns.longest_us(),
+        },
+        "uptime_s": view.now.tick.ms_since(Tick(0)) / 1000,
+        "watchers": view.watcher_count,
+    }))
+}
+
+/// The metrics of all nodes, without those of namespaces.
+pub(super) fn metrics(view: &View<'_>, announced: &mut Announced) -> String {
+    let meter = view.meter;
+    let own = announced.for_answer(METRICS.sample(view), meter.counters().next().is_none());
+    let all: Vec<(NodeId, &[u64])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
+    let mut text = String::new();
+    METRICS.push_nodes(&mut text, &all);
+    text
+}
+
+/// A value, and the end of its line.
+fn line(value: &Value) -> Vec<u8> {
+    let mut line = value.to_string().into_bytes();
+    line.push(b'\n');
+    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::figures::largest::Largest;
 
     /// What version 3.0.0 writes for these numbers.
     const GOLDEN: &str = include_str!("metrics.golden.txt");

@@ -4,20 +4,20 @@
 //!
 //! Invariant: every well-formed request has exactly one route.
 
-use crate::server::answers::assets::{self, Asset};
+use super::assets::{self, Asset};
 use crate::wire::http::{Method, Request};
 use crate::wire::watch;
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum Route<'a> {
+pub(super) enum Route<'a> {
     /// A browser asks what a page of another origin may do.
     Preflight,
-    /// Flash asks whom its movies may talk to.
+    /// Flash asks which servers its movies may talk to.
     Policy,
     /// To be a member.
     Join { namespace: &'a str, uuid: Option<&'a str> },
-    /// To be told of many namespaces, and not be counted.
+    /// To get updates of many namespaces, and not be counted.
     Watch,
     /// The head that a join would get.
     JoinHead,
@@ -31,7 +31,7 @@ pub(in crate::server) enum Route<'a> {
 
 impl<'a> Route<'a> {
     /// Decides; `enable_uuid` says whether the second segment of a path is a uuid.
-    pub(in crate::server) fn of(request: &Request<'a>, enable_uuid: bool) -> Self {
+    pub(super) fn of(request: &Request<'a>, enable_uuid: bool) -> Self {
         if request.method == Method::Options {
             return Self::Preflight;
         }
@@ -60,7 +60,7 @@ impl<'a> Route<'a> {
 }
 
 /// `^/([^/]+)(?:/([^/]+))?$`: the namespace, and what follows it.
-pub(in crate::server) fn split_namespace(path: &str) -> Option<(&str, Option<&str>)> {
+pub(super) fn split_namespace(path: &str) -> Option<(&str, Option<&str>)> {
     let mut segments = path.strip_prefix('/')?.split('/');
     let (namespace, rest, more) = (segments.next()?, segments.next(), segments.next());
     (!namespace.is_empty() && rest != Some("") && more.is_none()).then_some((namespace, rest))
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_are_served_to_who_asks_for_no_stream() {
+    fn scripts_are_served_where_no_stream_is_asked_for() {
         let script = assets::script("/client/audience.js").unwrap();
         check("GET /client/audience.js?v=1", "*/*", true, &Route::Script(script));
         let join = Route::Join { namespace: "client", uuid: None };

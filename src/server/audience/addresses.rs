@@ -1,12 +1,12 @@
 //! How many members each address has here, and which of them are counted.
 //!
-//! Owns the limit on members of one address (`--max-conn-per-ip`). Past it a member is served all the same, for behind one
-//! address there may be a school; it is not counted, for there may also be one person with a script. The one that has waited
-//! longest is counted when another of its address leaves.
+//! Owns the limit on members of one address (`--max-conn-per-ip`). Past it a member gets its stream all the same, for behind one
+//! address there may be a school; it is not counted, for there may also be one person with a script. The member that has
+//! waited longest is counted when another of its address leaves.
 //!
 //! Owners of IPv6 addresses have a whole /64 each (RFC 6177 section 2), so that counts as one address.
 //!
-//! Invariant: of each address as many are counted as there are, up to the limit; and of whoever is gone nothing is left.
+//! Invariant: of each address all members are counted, up to the limit; and of a member that is gone nothing is left.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,9 +15,9 @@ use crate::collections::list::{Link, Linked, List};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::key_type;
-use crate::server::conns::conn::ConnId;
+use crate::meter::MemberId;
 
-/// In how many parts addresses are looked up, so that none takes long to grow.
+/// The parts in which addresses are looked up, so that none takes long to grow.
 const ADDRESS_SHARDS: usize = 64;
 
 /// What counts as one address.
@@ -45,8 +45,8 @@ impl Address {
 struct Entry {
     address: Address,
     counted: usize,
-    /// Those who are not counted, in the order in which they came.
-    uncounted: List<ConnId>,
+    /// Its members that are not counted, in the order in which they came.
+    uncounted: List<MemberId>,
 }
 
 key_type! {
@@ -57,39 +57,39 @@ key_type! {
 /// A member's place at its address.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    link: Link<ConnId>,
+    link: Link<MemberId>,
     /// Its address; `None` while there is no member under this key.
     entry: Option<EntryId>,
     is_counted: bool,
 }
 
-impl Linked<ConnId> for Place {
-    fn link(&self) -> &Link<ConnId> {
+impl Linked<MemberId> for Place {
+    fn link(&self) -> &Link<MemberId> {
         &self.link
     }
-    fn link_mut(&mut self) -> &mut Link<ConnId> {
+    fn link_mut(&mut self) -> &mut Link<MemberId> {
         &mut self.link
     }
 }
 
 /// All addresses that have members.
-pub(in crate::server) struct Addresses {
-    /// How many of each are counted.
+pub(super) struct Addresses {
+    /// Most members of each that are counted.
     counted_max: usize,
     by_address: ShardMap<Address, EntryId>,
     entries: Slab<EntryId, Entry>,
-    places: Dense<ConnId, Place>,
+    places: Dense<MemberId, Place>,
 }
 
 impl Addresses {
-    /// Nobody is there, and of each address so many are to be counted.
-    pub(in crate::server) fn new(counted_max: usize) -> Self {
+    /// No members; of each address `counted_max` will be counted at most.
+    pub(super) fn new(counted_max: usize) -> Self {
         let by_address = ShardMap::new(ADDRESS_SHARDS);
         Self { counted_max, by_address, entries: Slab::default(), places: Dense::default() }
     }
 
     /// A member of this address comes. Returns whether it is counted.
-    pub(in crate::server) fn enter(&mut self, id: ConnId, address: IpAddr) -> bool {
+    pub(super) fn enter(&mut self, id: MemberId, address: IpAddr) -> bool {
         let address = Address::of(address);
         let key = self.by_address.get(&address).copied().unwrap_or_else(|| {
             let key = self.entries.insert(Entry { address, counted: 0, uncounted: List::EMPTY });
@@ -107,8 +107,8 @@ impl Addresses {
         is_counted
     }
 
-    /// A member is gone, or counts no more. Returns who is counted in its place. Leaving twice is leaving once.
-    pub(in crate::server) fn leave(&mut self, id: ConnId) -> Option<ConnId> {
+    /// A member is gone, or counts no more. Returns the one that is counted in its place. Leaving twice is leaving once.
+    pub(super) fn leave(&mut self, id: MemberId) -> Option<MemberId> {
         let place = self.places.get_mut(id)?;
         let (key, was_counted) = (place.entry.take()?, place.is_counted);
         let entry = self.entries.at_mut(key);
@@ -130,7 +130,7 @@ impl Addresses {
     }
 
     /// Whether no address has a member.
-    pub(in crate::server) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.by_address.len() == 0 && self.entries.len() == 0
     }
 }
@@ -141,15 +141,15 @@ mod tests {
     use crate::collections::key::Key as _;
 
     fn leave(addresses: &mut Addresses, id: u32) -> Option<u32> {
-        addresses.leave(ConnId::new(id)).map(|next| next.place().get())
+        addresses.leave(MemberId::new(id)).map(|next| next.place().get())
     }
 
     fn enter(addresses: &mut Addresses, id: u32, address: &str) -> bool {
-        addresses.enter(ConnId::new(id), address.parse().unwrap())
+        addresses.enter(MemberId::new(id), address.parse().unwrap())
     }
 
     #[test]
-    fn as_many_are_counted_as_there_are_up_to_the_limit() {
+    fn all_are_counted_up_to_the_limit() {
         let mut addresses = Addresses::new(2);
         let counted: Vec<bool> = (0..5).map(|id| enter(&mut addresses, id, "192.0.2.1")).collect();
         assert_eq!(counted, [true, true, false, false, false]);
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(leave(&mut addresses, 0), None, "leaving twice is leaving once");
         assert_eq!(leave(&mut addresses, 2), Some(4));
         assert_eq!((leave(&mut addresses, 4), leave(&mut addresses, 1)), (None, None));
-        assert_eq!(leave(&mut addresses, 7), None, "nobody was there");
+        assert_eq!(leave(&mut addresses, 7), None, "it was not there");
         assert_eq!((addresses.by_address.len(), addresses.entries.len()), (1, 1));
         assert!(enter(&mut addresses, 0, "192.0.2.1"), "a place is free again");
     }
@@ -185,9 +185,9 @@ mod tests {
         for round in 0..3_u32 {
             for id in 0..1_000 {
                 let [a, b, c, d] = (id % 100 + round).to_be_bytes();
-                addresses.enter(ConnId::new(id), IpAddr::from([a, b, c, d]));
+                addresses.enter(MemberId::new(id), IpAddr::from([a, b, c, d]));
             }
-            let counted = (0..1_000).filter(|&id| addresses.places.at(ConnId::new(id)).is_counted).count();
+            let counted = (0..1_000).filter(|&id| addresses.places.at(MemberId::new(id)).is_counted).count();
             assert_eq!(counted, 300);
             for id in (0..1_000).rev() {
                 leave(&mut addresses, id);

@@ -1,13 +1,13 @@
-//! Telling many, in slices.
+//! Pushing to many members, in slices.
 //!
-//! Owns what each namespace still has to tell and how far that has come. One push costs about 9 us on loopback, so 100,000
-//! in one go would stall everybody for 0.9 s. Instead a turn makes at most [`PUSHES_PER_TURN`], a slice per namespace in
-//! turn, and in between others join, leave and are told.
+//! Owns what each namespace still has to push and how far that has come. One push costs about 9 us on loopback, so 100,000
+//! in one go would stall the process for 0.9 s. Instead a turn makes at most [`PUSHES_PER_TURN`], a slice per namespace in
+//! turn, and in between others join, leave and get their pushes.
 //!
-//! A newer count takes the place of an older one that is being told; a message never replaces another, and those of one
+//! A newer count takes the place of an older one that is being pushed; a message never replaces another, and those of one
 //! namespace go out in the order in which they came.
 //!
-//! Invariant: a namespace is in `order` exactly once while it has something to tell.
+//! Invariant: a namespace is in `order` exactly once while it has something to push.
 
 use std::collections::VecDeque;
 
@@ -18,18 +18,18 @@ use crate::meter::{MemberId, Meter, NamespaceId, WalkId};
 use crate::server::figures::tally::PushKind;
 use crate::wire::sse::Frame;
 
-/// How many members are told something in one turn: at 9 us each, 0.4 ms.
-pub(in crate::server) const PUSHES_PER_TURN: usize = 48;
+/// Most pushes of one turn: at 9 us each, 0.4 ms.
+const PUSHES_PER_TURN: usize = 48;
 
-/// How many of them in a row in one namespace: another namespace waits no longer than this for its turn.
+/// Most pushes in a row in one namespace: another namespace waits no longer than this for its turn.
 const PUSHES_PER_SLICE: usize = 24;
 
-/// How many messages of one namespace may be on their way. A sender that is faster than the network has to wait.
+/// Most messages of one namespace on their way. A sender that is faster than the network has to wait.
 const MESSAGES_PENDING_MAX: usize = 64;
 
-/// What is being told.
+/// All that is on its way to members.
 #[derive(Default)]
-pub(in crate::server) struct Pushes {
+pub(super) struct FanOut {
     pending: Slab<PendingId, Pending>,
     /// By a namespace's key: where it is in `pending`.
     places: Dense<NamespaceId, Option<PendingId>>,
@@ -41,15 +41,15 @@ key_type! {
     PendingId
 }
 
-/// What one namespace has to tell.
+/// What one namespace has to push.
 #[derive(Default)]
 struct Pending {
-    count: Option<Telling>,
-    messages: VecDeque<Telling>,
+    count: Option<Round>,
+    messages: VecDeque<Round>,
 }
 
 /// A frame on its way along the members.
-struct Telling {
+struct Round {
     frame: Frame,
     walk: WalkId,
 }
@@ -58,53 +58,42 @@ struct Telling {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Busy;
 
-impl Pushes {
-    /// Begins to tell a count, or goes on with it in place of the one that is being told.
-    pub(in crate::server) fn tell_count(
-        &mut self,
-        meter: &mut Meter,
-        namespace: NamespaceId,
-        frame: Frame,
-        skip_newest: bool,
-    ) {
+impl FanOut {
+    /// Begins to push a count, or goes on with it in place of the one that is being pushed.
+    pub(super) fn push_count(&mut self, meter: &mut Meter, namespace: NamespaceId, frame: Frame, skip_newest: bool) {
         let pending = self.enlist(namespace);
-        if let Some(telling) = &mut pending.count {
-            telling.frame = frame;
-            meter.restart_walk(telling.walk);
+        if let Some(round) = &mut pending.count {
+            round.frame = frame;
+            meter.restart_walk(round.walk);
         } else {
-            pending.count = Some(Telling { frame, walk: meter.begin_walk(namespace, skip_newest) });
+            pending.count = Some(Round { frame, walk: meter.begin_walk(namespace, skip_newest) });
         }
     }
 
-    /// Puts a message in line for those who are there now.
-    pub(in crate::server) fn tell_message(
-        &mut self,
-        meter: &mut Meter,
-        namespace: NamespaceId,
-        frame: Frame,
-    ) -> Result<(), Busy> {
+    /// Puts a message in line for the members that are there now.
+    pub(super) fn push_message(&mut self, meter: &mut Meter, namespace: NamespaceId, frame: Frame) -> Result<(), Busy> {
         let pending = self.enlist(namespace);
         if pending.messages.len() == MESSAGES_PENDING_MAX {
             return Err(Busy);
         }
-        pending.messages.push_back(Telling { frame, walk: meter.begin_walk(namespace, false) });
+        pending.messages.push_back(Round { frame, walk: meter.begin_walk(namespace, false) });
         Ok(())
     }
 
-    /// Whether there is anything left to tell.
-    pub(in crate::server) fn is_idle(&self) -> bool {
+    /// Whether there is nothing left to push.
+    pub(super) fn is_idle(&self) -> bool {
         self.order.is_empty()
     }
 
     /// Makes this turn's pushes.
-    pub(in crate::server) fn fan_out(&mut self, meter: &mut Meter, mut push: impl FnMut(MemberId, PushKind, &Frame)) {
+    pub(super) fn advance(&mut self, meter: &mut Meter, mut push: impl FnMut(MemberId, PushKind, &Frame)) {
         let mut budget = PUSHES_PER_TURN;
         while budget > 0 {
             let Some(namespace) = self.order.pop_front() else { break };
             let Some(place) = self.places.get_mut(namespace) else { continue };
             let Some(id) = *place else { continue };
             let pending = self.pending.at_mut(id);
-            // A slice that finds nobody costs one push all the same, or 10,000 empty ones would be free.
+            // A slice that finds no member costs one push all the same, or 10,000 empty ones would be free.
             budget = budget.saturating_sub(pending.slice(meter, budget.min(PUSHES_PER_SLICE), &mut push).max(1));
             if pending.is_done() {
                 *place = None;
@@ -130,13 +119,13 @@ impl Pending {
     fn slice(&mut self, meter: &mut Meter, budget: usize, push: &mut impl FnMut(MemberId, PushKind, &Frame)) -> usize {
         let mut made = 0;
         while made < budget {
-            let (telling, kind) = match (self.messages.front(), &self.count) {
-                (Some(telling), _) => (telling, PushKind::Message),
-                (None, Some(telling)) => (telling, PushKind::Count),
+            let (round, kind) = match (self.messages.front(), &self.count) {
+                (Some(round), _) => (round, PushKind::Message),
+                (None, Some(round)) => (round, PushKind::Count),
                 (None, None) => break,
             };
-            if let Some(member) = meter.step_walk(telling.walk) {
-                push(member, kind, &telling.frame);
+            if let Some(member) = meter.step_walk(round.walk) {
+                push(member, kind, &round.frame);
                 made += 1;
             } else if kind == PushKind::Message {
                 self.messages.pop_front();
@@ -176,9 +165,9 @@ mod tests {
     }
 
     /// One turn's pushes, as (member, text).
-    fn turn(pushes: &mut Pushes, meter: &mut Meter) -> Vec<(u32, String)> {
+    fn turn(fan_out: &mut FanOut, meter: &mut Meter) -> Vec<(u32, String)> {
         let mut made = Vec::new();
-        pushes.fan_out(meter, |member, _, frame| {
+        fan_out.advance(meter, |member, _, frame| {
             let text = std::str::from_utf8(frame).unwrap();
             made.push((member.place().get(), text.trim().trim_start_matches("data: ").to_owned()));
         });
@@ -189,15 +178,15 @@ mod tests {
     fn a_turn_makes_a_bounded_number_of_pushes_and_a_small_namespace_does_not_wait_for_a_large_one() {
         let mut meter = meter((0..1000).map(|member| (member, "large")).chain([(1000, "small")]));
         let (large, small) = (meter.find("large").unwrap(), meter.find("small").unwrap());
-        let mut pushes = Pushes::default();
-        pushes.tell_count(&mut meter, large, sse::count(1000), false);
-        pushes.tell_count(&mut meter, small, sse::count(1), false);
-        let made = turn(&mut pushes, &mut meter);
+        let mut fan_out = FanOut::default();
+        fan_out.push_count(&mut meter, large, sse::count(1000), false);
+        fan_out.push_count(&mut meter, small, sse::count(1), false);
+        let made = turn(&mut fan_out, &mut meter);
         assert_eq!(made.len(), PUSHES_PER_TURN);
         assert_eq!(made[PUSHES_PER_SLICE], (1000, "1".to_owned()));
         let mut all = made;
-        while !pushes.is_idle() {
-            all.extend(turn(&mut pushes, &mut meter));
+        while !fan_out.is_idle() {
+            all.extend(turn(&mut fan_out, &mut meter));
         }
         all.sort();
         all.dedup();
@@ -207,11 +196,11 @@ mod tests {
     #[test]
     fn a_newer_count_replaces_the_one_on_its_way() {
         let mut meter = meter((0..100).map(|member| (member, "a")));
-        let mut pushes = Pushes::default();
-        pushes.tell_count(&mut meter, NamespaceId::FIRST, sse::count(100), false);
-        assert_eq!(turn(&mut pushes, &mut meter).len(), PUSHES_PER_TURN);
-        pushes.tell_count(&mut meter, NamespaceId::FIRST, sse::count(101), false);
-        let made: Vec<_> = std::iter::from_fn(|| Some(turn(&mut pushes, &mut meter)).filter(|made| !made.is_empty()))
+        let mut fan_out = FanOut::default();
+        fan_out.push_count(&mut meter, NamespaceId::FIRST, sse::count(100), false);
+        assert_eq!(turn(&mut fan_out, &mut meter).len(), PUSHES_PER_TURN);
+        fan_out.push_count(&mut meter, NamespaceId::FIRST, sse::count(101), false);
+        let made: Vec<_> = std::iter::from_fn(|| Some(turn(&mut fan_out, &mut meter)).filter(|made| !made.is_empty()))
             .flatten()
             .collect();
         assert_eq!(made.len(), 100);
@@ -220,32 +209,32 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_count_is_told_even_if_the_older_one_has_just_come_to_its_end() {
-        let everybody = u32::try_from(PUSHES_PER_TURN).unwrap();
-        let mut meter = meter((0..everybody).map(|member| (member, "a")));
-        let mut pushes = Pushes::default();
+    fn a_newer_count_is_pushed_even_if_the_older_one_has_just_come_to_its_end() {
+        let all = u32::try_from(PUSHES_PER_TURN).unwrap();
+        let mut meter = meter((0..all).map(|member| (member, "a")));
+        let mut fan_out = FanOut::default();
         for total in [2, 1] {
-            pushes.tell_count(&mut meter, NamespaceId::FIRST, sse::count(total), false);
-            assert_eq!(turn(&mut pushes, &mut meter).len(), PUSHES_PER_TURN, "all hear {total}");
+            fan_out.push_count(&mut meter, NamespaceId::FIRST, sse::count(total), false);
+            assert_eq!(turn(&mut fan_out, &mut meter).len(), PUSHES_PER_TURN, "all get {total}");
         }
     }
 
     #[test]
     fn messages_keep_their_order_and_their_bound() {
         let mut meter = meter([(0, "a"), (1, "a")]);
-        let mut pushes = Pushes::default();
+        let mut fan_out = FanOut::default();
         for number in 0..MESSAGES_PENDING_MAX {
-            pushes.tell_message(&mut meter, NamespaceId::FIRST, sse::message(&format!("s={number}"))).unwrap();
+            fan_out.push_message(&mut meter, NamespaceId::FIRST, sse::message(&format!("s={number}"))).unwrap();
         }
-        assert!(pushes.tell_message(&mut meter, NamespaceId::FIRST, sse::message("s=too-many")).is_err());
+        assert!(fan_out.push_message(&mut meter, NamespaceId::FIRST, sse::message("s=too-many")).is_err());
         meter.join(MemberId::new(2), "a", None, Now::default());
-        let made = turn(&mut pushes, &mut meter);
-        let heard: Vec<String> = made.into_iter().filter(|&(member, _)| member == 0).map(|(_, text)| text).collect();
+        let made = turn(&mut fan_out, &mut meter);
+        let pushed: Vec<String> = made.into_iter().filter(|&(member, _)| member == 0).map(|(_, text)| text).collect();
         let expected: Vec<String> = (0..PUSHES_PER_SLICE / 2).map(|number| format!("s={number}")).collect();
-        assert_eq!(heard[..expected.len()], expected);
-        let mut pushes = Pushes::default();
-        pushes.tell_message(&mut meter, NamespaceId::FIRST, sse::message("s=x")).unwrap();
-        assert_eq!(turn(&mut pushes, &mut meter).len(), 3);
-        assert!(pushes.is_idle());
+        assert_eq!(pushed[..expected.len()], expected);
+        let mut fan_out = FanOut::default();
+        fan_out.push_message(&mut meter, NamespaceId::FIRST, sse::message("s=x")).unwrap();
+        assert_eq!(turn(&mut fan_out, &mut meter).len(), 3);
+        assert!(fan_out.is_idle());
     }
 }

@@ -1,4 +1,4 @@
-//! Chance, to keep crowds apart: those who came together shall not come back, or leave, together.
+//! Chance, to keep crowds apart: members that came together shall not come back, or leave, together.
 //!
 //! Owns a keyed hash of a counter: std's `RandomState` is seeded by the system and differs in every process. Nothing here
 //! is a secret.
@@ -12,14 +12,14 @@ const DURATION_JITTER: f64 = 0.1;
 
 /// A source of chance.
 #[derive(Default)]
-pub(in crate::server) struct Jitter {
+pub(super) struct Jitter {
     hasher: RandomState,
     draws: u64,
 }
 
 impl Jitter {
     /// A number of this range, each as likely as the others.
-    pub(in crate::server) fn within(&mut self, range: &RangeInclusive<u64>) -> u64 {
+    pub(super) fn within(&mut self, range: &RangeInclusive<u64>) -> u64 {
         let (start, span) = (*range.start(), range.end() - range.start() + 1);
         self.draws += 1;
         // Multiply and shift instead of a remainder: as even, and no division.
@@ -28,7 +28,7 @@ impl Jitter {
     }
 
     /// A duration of the last tenth up to the longest.
-    pub(in crate::server) fn shorten(&mut self, longest: Duration) -> Duration {
+    pub(super) fn shorten(&mut self, longest: Duration) -> Duration {
         let permille = u32::try_from(self.within(&(0..=1000))).unwrap_or(0);
         longest.mul_f64(1.0 - DURATION_JITTER * f64::from(permille) / 1000.0)
     }

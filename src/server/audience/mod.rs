@@ -1,355 +1,273 @@
-//! What a request is answered with, and what it does to the audience.
+//! The audience, as requests act upon it: members, claims and watchers, and what is pushed to them.
 //!
-//! Owns the meter, the pushes on their way and the pages: all that answers depend on. It does not know sockets: an answer
-//! is bytes in `out` and a word about what becomes of the connection.
+//! | file | owns |
+//! |---|---|
+//! | `addresses` | how many members of one address are counted |
+//! | `fan_out` | what is on its way to members, in slices |
+//! | `jitter` | chance, to keep crowds apart |
 //!
-//! Invariant: a request that is refused has no effect on the audience.
+//! This file joins them to the meter and the watches. It knows neither requests nor bytes of a reply: names, keys and frames
+//! go in, and numbers come out. Whether there is a slot for one more connection, its caller says.
+//!
+//! Invariant: a call that returns an error has no effect on the audience, but to be counted.
 
-pub(in crate::server) mod addresses;
+mod addresses;
 pub(in crate::server) mod fan_out;
-pub(in crate::server) mod jitter;
-pub(in crate::server) mod watching;
+mod jitter;
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::collections::tick::{Now, Tick};
-use crate::config::{AllowOrigin, Config};
-use crate::meter::Meter;
+use crate::config::Config;
 use crate::meter::news::NodeId;
-use crate::meter::watches::Watches;
-use crate::server::answers::admin::{self, DemoRoute, Notification, Page};
-use crate::server::answers::assets::{self, Asset, Pages};
-use crate::server::answers::cursor::Cursor;
-use crate::server::answers::route::Route;
-use crate::server::audience::addresses::Addresses;
-use crate::server::audience::fan_out::{Busy, Pushes};
-use crate::server::audience::jitter::Jitter;
-use crate::server::conns::conn::{ConnId, Port};
-use crate::server::figures::tally::{NoRoom, Tally};
-use crate::wire::http::{Method, Refusal, Request};
-use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
-use crate::wire::sse;
+use crate::meter::watches::{Pattern, Piece, WatcherId, Watches};
+use crate::meter::{MemberId, Meter, NamespaceId, Output};
+use crate::server::figures::tally::{NoRoom, PushKind, Tally};
+use crate::server::figures::view::{Process, View};
+use crate::wire::sse::{self, Frame};
+use addresses::Addresses;
+use fan_out::{Busy, FanOut};
+use jitter::Jitter;
 
-/// When a browser that found no room is to come back, in milliseconds: much later than others, and not with others.
-const NO_ROOM_RETRY_MS: std::ops::RangeInclusive<u64> = 30_000..=60_000;
+/// When a browser that found no room comes back, in milliseconds: much later than others, and not with others.
+const NO_ROOM_RETRY_MS: RangeInclusive<u64> = 30_000..=60_000;
 
-/// What a page is told whose origin may not join.
-const NOT_THIS_ORIGIN: &str = "this origin is not allowed";
-
-/// What is told who asks to watch at the audience port, if it is not for that.
-const NOT_PUBLIC: &str = "watching is for the stats port, unless the daemon is started with --allow-listen";
-
-/// What a page elsewhere is told that has a browser on this machine ask.
-pub(in crate::server) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
-
-/// All that answers depend on.
-pub(in crate::server) struct Service {
-    pub(in crate::server) config: Config,
+/// All members and watchers of this process, and what is on its way to them.
+pub(in crate::server) struct Audience {
     pub(in crate::server) meter: Meter,
-    pub(in crate::server) pushes: Pushes,
-    pub(in crate::server) watches: Watches,
-    pages: Pages,
-    /// Where members join.
-    pub(in crate::server) audience_port: u16,
-    jitter: Jitter,
-    /// Who comes from where, if it matters.
+    fan_out: FanOut,
+    watches: Watches,
+    /// The members of each address, if there is a limit on them.
     addresses: Option<Addresses>,
-    pub(in crate::server) tally: Tally,
-    /// What has to come with a message, if anything has to.
-    notification_token: Option<Vec<u8>>,
-    /// The answer's bytes.
-    pub(in crate::server) out: Vec<u8>,
+    jitter: Jitter,
+    /// Most namespaces: joins that would create another are turned away.
+    namespaces_max: usize,
+    retry_ms: RangeInclusive<u64>,
+    max_conn_duration: Option<Duration>,
+    tally: Tally,
 }
 
-/// What becomes of the connection once `out` is written.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum Then {
-    /// It is a member's, until this tick.
-    Stream(Option<Tick>),
-    /// That was all.
-    Drain,
-    /// The reply goes on from here.
-    DrainPieces(Box<Cursor>),
-    /// The page is to be answered by who knows its figures.
-    Page {
-        page: Page,
-        /// Whether the head alone is wanted.
-        is_head: bool,
-    },
-}
-
-/// What an answer depends on besides the request.
-#[derive(Clone, Copy)]
-pub(in crate::server) struct Asker {
-    pub(in crate::server) id: ConnId,
-    pub(in crate::server) port: Port,
-    /// For whom the connection is, if that matters.
+/// A member that is about to join.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Joining<'a> {
+    pub(in crate::server) member: MemberId,
+    pub(in crate::server) namespace: &'a str,
+    pub(in crate::server) uuid: Option<&'a str>,
+    /// The address of its client, if that matters.
     pub(in crate::server) address: Option<IpAddr>,
-    /// Whether one more may stay.
-    pub(in crate::server) has_room: bool,
+    /// Whether there is a slot for its connection.
+    pub(in crate::server) has_slot: bool,
 }
 
-impl Service {
-    /// Ready to answer, for pages that join on `audience_port`.
-    ///
-    /// # Errors
-    /// A token that cannot be read, as a line for a person.
-    pub(in crate::server) fn new(config: Config, audience_port: u16, node: NodeId) -> Result<Self, String> {
+/// A watcher that is about to begin.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Watching<'a> {
+    pub(in crate::server) watcher: WatcherId,
+    pub(in crate::server) patterns: &'a [Pattern<'a>],
+    /// Patterns that are left to others.
+    pub(in crate::server) reserved_patterns: usize,
+    /// Whether there is a slot for its connection.
+    pub(in crate::server) has_slot: bool,
+}
+
+impl Audience {
+    /// An empty audience, at this node.
+    pub(in crate::server) fn new(config: &Config, node: NodeId) -> Self {
         let mut meter = Meter::new(config.rules, node, Some(config.cluster.rules));
         meter.keep_histories(config.accounts.history_namespaces);
-        let watches = Watches::new(config.watching.thresholds.clone(), config.rules.notify.max_delay);
-        Ok(Self {
+        Self {
             meter,
-            pushes: Pushes::default(),
-            watches,
-            pages: Pages::new(audience_port),
-            audience_port,
-            jitter: Jitter::default(),
+            fan_out: FanOut::default(),
+            watches: Watches::new(config.watching.thresholds.clone(), config.rules.notify.max_delay),
             addresses: config.limits.per_address.map(Addresses::new),
+            jitter: Jitter::default(),
+            namespaces_max: config.limits.namespaces,
+            retry_ms: config.retry_ms.clone(),
+            max_conn_duration: config.max_conn_duration,
             tally: Tally::default(),
-            notification_token: config.notification.read_token()?,
-            out: Vec::with_capacity(4096),
-            config,
-        })
+        }
     }
 
-    /// Answers a request.
-    pub(in crate::server) fn answer(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
-        self.out.clear();
-        match asker.port {
-            Port::Audience => return self.answer_audience(request, asker, now),
-            Port::Demo => self.answer_demo(request),
-            Port::Notification => self.answer_notification(request, now),
-            Port::Stats => return self.answer_stats(request, asker, now),
-        }
-        Then::Drain
+    /// What figures may read: the audience, and the process around it.
+    pub(in crate::server) fn view<'a>(&'a self, process: &Process<'a>, now: Now) -> View<'a> {
+        process.view(&self.meter, &self.tally, self.watches.len(), now)
     }
 
-    /// Answers what is no request.
-    pub(in crate::server) fn refuse(&mut self, refusal: Refusal, is_head: bool) {
-        self.out.clear();
-        self.reply_text(refusal.status(), refusal, is_head);
-    }
-
-    /// Answers with figures.
-    pub(in crate::server) fn reply_json(&mut self, body: &[u8], is_head: bool) {
-        let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
-        Reply { content_type, fields, body, ..Reply::empty(200) }.write(&mut self.out, is_head);
-    }
-
-    fn answer_audience(&mut self, request: &Request<'_>, asker: Asker, now: Now) -> Then {
-        let is_head = request.method == Method::Head;
-        match Route::of(request, self.config.enable_uuid) {
-            Route::Join { namespace, uuid } => return self.join(request, namespace, uuid, asker, now),
-            Route::Preflight => {
-                self.reply_cors(request, Reply { fields: PREFLIGHT_FIELDS, ..Reply::empty(204) });
-            }
-            // Whoever leaves makes room, so this comes before there is none.
-            Route::Leave { namespace, uuid } => {
-                self.release_claimant(namespace, uuid, now);
-                self.meter.end_claim(namespace, uuid, now);
-                self.reply_cors(request, Reply::empty(200));
-            }
-            Route::Watch if !self.config.watching.is_public => self.reply_text(403, NOT_PUBLIC, is_head),
-            Route::Watch => match self.cors(request) {
-                Some(cors) => return self.watch(request, cors, asker, now),
-                None => self.reply_text(403, NOT_THIS_ORIGIN, is_head),
-            },
-            _ if !asker.has_room => {
-                Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) }.write(&mut self.out, is_head);
-            }
-            Route::Policy => self.reply_asset(&assets::POLICY, is_head),
-            Route::Script(script) => self.reply_asset(script, is_head),
-            Route::JoinHead => match self.cors(request) {
-                Some(cors) => reply::push_stream_head(&mut self.out, cors),
-                None => self.reply_text(403, NOT_THIS_ORIGIN, is_head),
-            },
-            Route::Nothing => self.reply_cors(request, Reply::empty(200)),
+    /// Lets a member in. Returns its first count; `None` while no member is counted.
+    ///
+    /// # Errors
+    /// When there is no slot, or the namespace would be one too many. The newest is turned away, never one that is there.
+    pub(in crate::server) fn join(&mut self, joining: Joining<'_>, now: Now) -> Result<Option<u64>, NoRoom> {
+        let Joining { member, namespace, uuid, address, has_slot } = joining;
+        if !has_slot {
+            return Err(self.refuse(NoRoom::Members));
         }
-        Then::Drain
-    }
-
-    /// Lets a member in, its first count with it.
-    fn join(&mut self, request: &Request<'_>, namespace: &str, uuid: Option<&str>, asker: Asker, now: Now) -> Then {
-        let Some(cors) = self.cors(request) else {
-            self.reply_text(403, NOT_THIS_ORIGIN, false);
-            return Then::Drain;
-        };
-        let longest = self.config.limits.name_length;
-        if namespace.len() > longest || uuid.is_some_and(|uuid| uuid.len() > longest) {
-            self.reply_text(414, format_args!("a name is at most {longest} bytes long"), false);
-            return Then::Drain;
+        if self.meter.namespace_count() >= self.namespaces_max && self.meter.find(namespace).is_none() {
+            return Err(self.refuse(NoRoom::Namespaces));
         }
-        if request.last_event_id == Some(sse::FAREWELL_ID.as_bytes()) {
-            self.reply_cors(request, Reply::empty(204));
-            return Then::Drain;
-        }
-        if !self.has_room_for(asker, namespace) {
-            self.send_away(cors);
-            return Then::Drain;
-        }
-        reply::push_stream_head(&mut self.out, cors);
-        if request.user_agent.is_some_and(names_msie) {
-            self.out.extend_from_slice(&sse::MSIE_PADDING);
-        }
-        self.push_retry();
         if let Some(uuid) = uuid {
             self.release_claimant(namespace, uuid, now);
         }
-        let is_counted = match (&mut self.addresses, asker.address) {
-            (Some(addresses), Some(address)) => addresses.enter(asker.id, address),
+        let is_counted = match (&mut self.addresses, address) {
+            (Some(addresses), Some(address)) => addresses.enter(member, address),
             _ => true,
         };
         self.tally.record_join();
-        let total = if is_counted {
-            self.meter.join(asker.id.into(), namespace, uuid, now)
+        Ok(if is_counted {
+            self.meter.join(member, namespace, uuid, now)
         } else {
-            self.meter.join_uncounted(asker.id.into(), namespace, uuid, now)
-        };
-        if let Some(total) = total {
-            sse::push_count(&mut self.out, total);
-        }
-        Then::Stream(self.stream_end(now))
+            self.meter.join_uncounted(member, namespace, uuid, now)
+        })
     }
 
-    /// Tells a browser that found no room to come back much later. (Past another status than 200 it would never.)
-    pub(in crate::server) fn send_away(&mut self, cors: Cors<'_>) {
-        reply::push_stream_head(&mut self.out, cors);
-        let ms = self.jitter.within(&NO_ROOM_RETRY_MS);
-        sse::push_retry(&mut self.out, ms);
+    fn refuse(&mut self, reason: NoRoom) -> NoRoom {
+        self.tally.record_refusal(reason);
+        reason
     }
 
-    /// Tells a browser when to come back, should it lose the stream.
-    pub(in crate::server) fn push_retry(&mut self) {
-        let ms = self.jitter.within(&self.config.retry_ms);
-        sse::push_retry(&mut self.out, ms);
+    /// The page that joined with this uuid leaves.
+    pub(in crate::server) fn end_claim(&mut self, namespace: &str, uuid: &str, now: Now) {
+        self.release_claimant(namespace, uuid, now);
+        self.meter.end_claim(namespace, uuid, now);
     }
 
-    /// Until when a stream of the audience port may last that begins now.
-    pub(in crate::server) fn stream_end(&mut self, now: Now) -> Option<Tick> {
-        let longest = self.config.max_conn_duration.map(|longest| self.jitter.shorten(longest));
-        longest.map(|longest| now.tick.after(longest))
-    }
-
-    /// Whether one more may join this namespace. The newest is turned away, nobody who is there.
-    fn has_room_for(&mut self, asker: Asker, namespace: &str) -> bool {
-        if !asker.has_room {
-            self.tally.record_refusal(NoRoom::Members);
-            return false;
-        }
-        let is_full = self.meter.namespace_count() >= self.config.limits.namespaces;
-        if is_full && self.meter.find(namespace).is_none() {
-            self.tally.record_refusal(NoRoom::Namespaces);
-            return false;
-        }
-        true
-    }
-
-    /// A connection is gone.
-    pub(in crate::server) fn leave(&mut self, id: ConnId, now: Now) {
-        self.meter.leave(id.into(), now);
-        self.watches.leave(id.into(), &mut self.meter);
-        self.release(id, now);
+    /// A connection is gone. If it was no member's, nothing happens.
+    pub(in crate::server) fn leave(&mut self, member: MemberId, now: Now) {
+        self.meter.leave(member, now);
+        self.release(member, now);
     }
 
     /// A member counts no more, so another of its address may.
-    pub(in crate::server) fn release(&mut self, id: ConnId, now: Now) {
+    pub(in crate::server) fn release(&mut self, id: MemberId, now: Now) {
         if let Some(next) = self.addresses.as_mut().and_then(|addresses| addresses.leave(id)) {
-            self.meter.count(next.into(), now);
+            self.meter.count(next, now);
         }
     }
 
-    /// Whoever holds this uuid here is about to count no more. Its place is free at once: if it were so only when the farewell
-    /// is said, what is told until then would be one short.
+    /// The member with this uuid is about to count no more. Its place is free at once: if it were free only after the
+    /// farewell, the counts until then would be one short.
     fn release_claimant(&mut self, namespace: &str, uuid: &str, now: Now) {
         if let Some(claimant) = self.meter.claimant(namespace, uuid) {
-            self.release(claimant.into(), now);
+            self.release(claimant, now);
         }
     }
 
     /// Whether no address has a member.
-    pub(in crate::server) fn knows_no_address(&self) -> bool {
+    pub(in crate::server) fn has_no_addresses(&self) -> bool {
         self.addresses.as_ref().is_none_or(Addresses::is_empty)
     }
 
-    fn answer_demo(&mut self, request: &Request<'_>) {
-        let is_head = request.method == Method::Head;
-        let page = match DemoRoute::of(request.path) {
-            DemoRoute::Welcome => &self.pages.welcome,
-            DemoRoute::Event => &self.pages.demo,
-            DemoRoute::Script(script) => return self.reply_asset(script, is_head),
-            DemoRoute::NotFound => return self.reply_text(404, "there is no such page", is_head),
-        };
-        let reply = Reply { content_type: Some(assets::HTML), body: page.as_bytes(), ..Reply::empty(200) };
-        reply.write(&mut self.out, is_head);
+    /// Pushes a message to the members here, and announces it to the other nodes.
+    ///
+    /// # Errors
+    /// When the members here lag too far behind; then the message goes nowhere.
+    pub(in crate::server) fn message(&mut self, namespace: &str, text: &str, now: Now) -> Result<(), Busy> {
+        self.push_message(namespace, text)?;
+        self.meter.tell_others(namespace, text, now);
+        Ok(())
     }
 
-    /// Tells the members here, and the other nodes; unless those here lag too far behind, then nobody.
-    fn answer_notification(&mut self, request: &Request<'_>, now: Now) {
-        let is_head = request.method == Method::Head;
-        match &self.notification_token {
-            Some(token) if !admin::brings_token(request, token) => {
-                return Reply { fields: "WWW-Authenticate: Bearer\r\n", ..Reply::empty(401) }
-                    .write(&mut self.out, is_head);
+    /// Pushes a message to the members here, if there are any.
+    ///
+    /// # Errors
+    /// When they lag too far behind.
+    pub(in crate::server) fn push_message(&mut self, namespace: &str, text: &str) -> Result<(), Busy> {
+        let Some(id) = self.meter.find(namespace) else { return Ok(()) };
+        self.fan_out.push_message(&mut self.meter, id, sse::message(text))?;
+        self.tally.record_message();
+        Ok(())
+    }
+
+    /// Pushes a count to all members of a namespace.
+    pub(in crate::server) fn push_count(&mut self, namespace: NamespaceId, total: u64, skip_newest: bool) {
+        self.fan_out.push_count(&mut self.meter, namespace, sse::count(total), skip_newest);
+    }
+
+    /// Makes this turn's pushes. `push` says whether there was still a connection for one.
+    pub(in crate::server) fn fan_out(&mut self, mut push: impl FnMut(MemberId, PushKind, &Frame) -> bool) {
+        let Self { fan_out, meter, tally, .. } = self;
+        fan_out.advance(meter, |member, kind, frame| {
+            if push(member, kind, frame) {
+                tally.record_push(kind);
             }
-            None if !admin::is_local(request) => return self.reply_text(403, NOT_FROM_ELSEWHERE, is_head),
-            _ => {}
+        });
+    }
+
+    /// A connection begins to watch; it is not counted.
+    ///
+    /// # Errors
+    /// When there is no slot, or too many patterns are watched already.
+    pub(in crate::server) fn watch(&mut self, watching: Watching<'_>, now: Now) -> Result<(), NoRoom> {
+        let Watching { watcher, patterns, reserved_patterns, has_slot } = watching;
+        if has_slot && self.watches.enter(watcher, patterns, reserved_patterns, &mut self.meter, now).is_ok() {
+            return Ok(());
         }
-        let Some(Notification { namespace, service, text }) = Notification::of(request.path) else {
-            return Reply::empty(200).write(&mut self.out, false);
-        };
-        let message = format!("{service}={text}");
-        let told = self
-            .meter
-            .find(namespace)
-            .map_or(Ok(()), |id| self.pushes.tell_message(&mut self.meter, id, sse::message(&message)));
-        let reply = match told {
-            Ok(()) => Reply::empty(200),
-            Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) },
-        };
-        if told.is_ok() {
-            if self.meter.find(namespace).is_some() {
-                self.tally.record_message();
-            }
-            self.meter.tell_others(namespace, &message, now);
+        Err(self.refuse(NoRoom::Watchers))
+    }
+
+    /// A connection is gone. If it was no watcher's, nothing happens.
+    pub(in crate::server) fn stop_watching(&mut self, watcher: WatcherId) {
+        self.watches.leave(watcher, &mut self.meter);
+    }
+
+    /// Goes on with the round of updates, as far as a turn takes it.
+    pub(in crate::server) fn go_on_with_round(&mut self, now: Now) {
+        self.watches.go_on(&mut self.meter, now);
+    }
+
+    /// The next watcher that gets an update, which is put into `piece`.
+    pub(in crate::server) fn next_update(&mut self, piece: &mut Piece) -> Option<WatcherId> {
+        self.watches.tell(piece)
+    }
+
+    /// A watcher that was behind for too long.
+    pub(in crate::server) fn pop_late_watcher(&mut self) -> Option<WatcherId> {
+        self.watches.pop_late()
+    }
+
+    /// A stream has not taken all of what it was sent. A member needs nothing for that: its counts conflate.
+    pub(in crate::server) fn stall(&mut self, id: WatcherId) {
+        self.watches.stall(id);
+    }
+
+    /// By now it has.
+    pub(in crate::server) fn resume(&mut self, id: WatcherId) {
+        self.watches.resume(id);
+    }
+
+    /// After how many milliseconds a browser that loses its stream comes back.
+    pub(in crate::server) fn draw_retry_ms(&mut self) -> u64 {
+        self.jitter.within(&self.retry_ms)
+    }
+
+    /// After how many milliseconds a browser that found no room comes back.
+    pub(in crate::server) fn draw_no_room_retry_ms(&mut self) -> u64 {
+        self.jitter.within(&NO_ROOM_RETRY_MS)
+    }
+
+    /// Until when a browser's stream may last that begins now.
+    pub(in crate::server) fn draw_stream_end(&mut self, now: Now) -> Option<Tick> {
+        let longest = self.max_conn_duration.map(|longest| self.jitter.shorten(longest));
+        longest.map(|longest| now.tick.after(longest))
+    }
+
+    /// Lets the meter decide what is due. `has_heard_all` says that no datagram of another node was left waiting.
+    pub(in crate::server) fn handle_timeout(&mut self, now: Now, has_heard_all: bool) {
+        self.meter.handle_timeout(now, has_heard_all);
+    }
+
+    /// The next thing that the meter wants done.
+    pub(in crate::server) fn poll_output(&mut self) -> Option<Output> {
+        self.meter.poll_output()
+    }
+
+    /// Until when there is nothing to do.
+    pub(in crate::server) fn poll_timeout(&self) -> Option<Tick> {
+        if !self.fan_out.is_idle() {
+            return Some(Tick(0));
         }
-        reply.write(&mut self.out, false);
+        [self.meter.poll_timeout(), self.watches.poll_timeout(&self.meter)].into_iter().flatten().min()
     }
-
-    /// What a page of the request's origin is allowed; `None` is not to join.
-    fn cors<'a>(&self, request: &Request<'a>) -> Option<Cors<'a>> {
-        match (&self.config.allow_origin, request.origin) {
-            (AllowOrigin::Any, _) => Some(Cors::Any),
-            (AllowOrigin::Listed(_), None) => Some(Cors::None),
-            (AllowOrigin::Listed(origins), Some(origin)) => {
-                let is_listed = origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin));
-                str::from_utf8(origin).ok().filter(|_| is_listed).map(Cors::Origin)
-            }
-        }
-    }
-
-    fn reply_cors(&mut self, request: &Request<'_>, reply: Reply<'_>) {
-        let cors = self.cors(request).unwrap_or(Cors::None);
-        Reply { cors, ..reply }.write(&mut self.out, request.method == Method::Head);
-    }
-
-    pub(in crate::server) fn reply_asset(&mut self, asset: &Asset, is_head: bool) {
-        // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
-        let fields = "Cache-Control: max-age=300\r\n";
-        let (content_type, text) = (Some(asset.content_type), asset.text());
-        let reply = Reply { content_type, fields, cors: Cors::Any, body: text.as_bytes(), ..Reply::empty(200) };
-        reply.write(&mut self.out, is_head);
-    }
-
-    pub(in crate::server) fn reply_text(&mut self, status: u16, text: impl std::fmt::Display, is_head: bool) {
-        let body = format!("{text}\n");
-        let content_type = Some("text/plain; charset=utf-8");
-        Reply { content_type, body: body.as_bytes(), ..Reply::empty(status) }.write(&mut self.out, is_head);
-    }
-}
-
-/// Whether a user agent may be an Internet Explorer. Looking at all words without a branch takes 6 ns for the 100 bytes of a
-/// browser, and stopping at the first one 41.
-fn names_msie(user_agent: &[u8]) -> bool {
-    user_agent.windows(4).filter(|word| word == b"MSIE").count() > 0
 }

@@ -1,24 +1,25 @@
 //! One connection: its socket, where it is in its life, and what is still to be written to it.
 //!
-//! Owns the write path: write first, keep what did not fit, and only then ask to be told of room. It does not know what
-//! the bytes mean, and it never frees itself: [`Conns::close`](crate::server::conns::Conns::close) marks, `reap` frees.
+//! Owns the write path: write first, keep what did not fit, and only then have the reactor report room. It does not know
+//! what the bytes mean. It counts nothing, and it never frees itself: the books mark it as closing, and `reap` frees it. So
+//! the calls that change it are for this folder alone.
 //!
 //! Invariant: there is an outbox exactly while something is unwritten.
 
-use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, TcpStream};
 
+use super::close_reason::CloseReason;
+use super::torture;
 use crate::collections::key::Key as _;
 use crate::key_type;
 use crate::meter::MemberId;
 use crate::meter::watches::WatcherId;
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::server::answers::cursor::Cursor;
-use crate::server::conns::torture;
-use crate::server::figures::tally::PushKind;
+use crate::server::ports::port::Port;
 use crate::wire::outbox::{GATHER_MAX, Outbox};
-use crate::wire::session::Session;
+use crate::wire::session::{Session, Step};
 use crate::wire::sse::Frame;
 
 key_type! {
@@ -50,123 +51,33 @@ impl From<WatcherId> for ConnId {
     }
 }
 
-/// The port that a connection came in on.
+/// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum Port {
-    Audience,
-    Stats,
-    Notification,
-    Demo,
-}
-
-impl Port {
-    /// How many kinds there are.
-    pub(in crate::server) const COUNT: usize = 4;
-
-    /// What they are called, in the order of their numbers.
-    pub(in crate::server) const NAMES: [&str; Self::COUNT] = ["audience", "stats", "notification", "demo"];
-}
-
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAMES[*self as usize])
-    }
-}
-
-/// Why a connection is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum CloseReason {
-    /// The peer has closed its side, or all of it.
-    PeerClosed,
-    /// The connection broke.
-    PeerReset,
-    /// The peer's machine answers nothing: `--peer-timeout`, or what the kernel knows of the way there.
-    PeerTimeout,
-    /// The stream has lasted for `--max-conn-duration`.
-    MaxDuration,
-    /// The peer was told its last word and did not close in time.
-    Lingered,
-    /// More messages wait for the member than may.
-    TooSlow,
-    /// The peer keeps talking.
-    TooMuch,
-    /// The process is ending.
-    Shutdown,
-    /// The kernel has no memory to watch the socket.
-    NoMemory,
-    /// More heads are waited for than may be, or more of them is held.
-    NoHeadRoom,
-    /// A trusted proxy has begun with what is like a PROXY head, and none.
-    ProxyHead,
-}
-
-impl CloseReason {
-    /// Each of them, in the order of their numbers.
-    pub(in crate::server) const ALL: [Self; 11] = [
-        Self::PeerClosed,
-        Self::PeerReset,
-        Self::PeerTimeout,
-        Self::MaxDuration,
-        Self::Lingered,
-        Self::TooSlow,
-        Self::TooMuch,
-        Self::Shutdown,
-        Self::NoMemory,
-        Self::NoHeadRoom,
-        Self::ProxyHead,
-    ];
-
-    /// What figures call them, in that order.
-    pub(in crate::server) const NAMES: [&str; Self::ALL.len()] = {
-        let (mut names, mut index) = ([""; Self::ALL.len()], 0);
-        while index < names.len() {
-            names[index] = Self::ALL[index].name();
-            index += 1;
-        }
-        names
-    };
-
-    /// What figures call it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer_closed",
-            Self::PeerReset => "peer_reset",
-            Self::PeerTimeout => "peer_timeout",
-            Self::MaxDuration => "max_duration",
-            Self::Lingered => "lingered",
-            Self::TooSlow => "too_slow",
-            Self::TooMuch => "too_much",
-            Self::Shutdown => "shutdown",
-            Self::NoMemory => "no_memory",
-            Self::NoHeadRoom => "no_head_room",
-            Self::ProxyHead => "proxy_head",
-        }
-    }
-
-    /// What an error of the socket says of the peer. The kernel tells it once, to whichever call comes first.
-    fn of(error: ErrorKind) -> Self {
-        match error {
-            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::PeerTimeout,
-            _ => Self::PeerReset,
-        }
-    }
+pub(in crate::server) enum Stage {
+    /// Its request head is awaited.
+    Head,
+    /// It is a stream: a member's or a watcher's.
+    Stream,
+    /// Its last bytes are on their way, or it is waited for to close.
+    Drain,
 }
 
 /// One connection.
 #[derive(Debug)]
 pub(in crate::server) struct Conn {
     socket: Registered<TcpStream>,
-    pub(in crate::server) session: Session,
+    session: Session,
     outbox: Option<Box<Outbox>>,
     /// Where a reply that did not fit into one piece goes on.
-    pub(in crate::server) rest: Option<Box<Cursor>>,
-    pub(in crate::server) port: Port,
+    rest: Option<Box<Cursor>>,
+    id: ConnId,
+    port: Port,
     /// Set once: the connection is freed at the end of a turn.
-    pub(in crate::server) closing: Option<CloseReason>,
+    closing: Option<CloseReason>,
     /// The peer will say no more; there is nothing left to read.
-    peer_finished: bool,
+    is_peer_finished: bool,
     /// We have said our last word.
-    shut: bool,
+    is_shut: bool,
 }
 
 /// What came of reading.
@@ -181,23 +92,71 @@ pub(in crate::server) enum ReadOutcome {
 
 impl Conn {
     /// Takes over an accepted connection.
-    pub(in crate::server) fn new(socket: Registered<TcpStream>, port: Port) -> Self {
+    pub(super) fn new(id: ConnId, socket: Registered<TcpStream>, port: Port) -> Self {
         Self {
             socket,
             session: Session::default(),
             outbox: None,
             rest: None,
+            id,
             port,
             closing: None,
-            peer_finished: false,
-            shut: false,
+            is_peer_finished: false,
+            is_shut: false,
         }
+    }
+
+    pub(in crate::server) fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// The port that it came in on.
+    pub(in crate::server) fn port(&self) -> Port {
+        self.port
+    }
+
+    /// Why it is closing, if it is.
+    pub(in crate::server) fn closing(&self) -> Option<CloseReason> {
+        self.closing
+    }
+
+    pub(in crate::server) fn stage(&self) -> Stage {
+        match self.session {
+            Session::Head(_) => Stage::Head,
+            Session::Stream { .. } => Stage::Stream,
+            Session::Drain { .. } => Stage::Drain,
+        }
+    }
+
+    /// What it has said so far.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Takes bytes that have arrived. After [`Step::Wait`] the books have to record what it holds.
+    pub(in crate::server) fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Step<'a> {
+        self.session.feed(bytes)
+    }
+
+    /// Makes a stream of it; `surplus` bytes have followed its head.
+    pub(super) fn stream(&mut self, surplus: u32) {
+        self.session.stream(surplus);
+    }
+
+    /// Ends its part: only its last words are still written.
+    pub(super) fn drain(&mut self) {
+        self.session.drain();
+    }
+
+    /// Marks it to be freed. The first reason stays.
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        self.closing.get_or_insert(reason);
     }
 
     /// Reads once. Level mode brings back what is left, so that one peer cannot hold the turn.
     pub(in crate::server) fn read(&mut self, scratch: &mut [u8]) -> Result<ReadOutcome, CloseReason> {
-        if self.peer_finished {
-            // There is nothing to read. Should it be a hang-up, writing will tell.
+        if self.is_peer_finished {
+            // There is nothing to read. If the peer has hung up, writing will show it.
             return Ok(ReadOutcome::Nothing);
         }
         match torture::read(self.socket.source(), scratch) {
@@ -208,9 +167,19 @@ impl Conn {
         }
     }
 
-    /// Takes note that the peer will say no more while there is still something to write to it.
-    pub(in crate::server) fn note_peer_finished(&mut self) {
-        self.peer_finished = true;
+    /// The peer will say no more, while there is still something to write to it.
+    pub(super) fn finish_peer(&mut self) {
+        self.is_peer_finished = true;
+    }
+
+    /// A long reply goes on from here when the peer has taken what is written.
+    pub(in crate::server) fn set_rest(&mut self, rest: Option<Box<Cursor>>) {
+        self.rest = rest;
+    }
+
+    /// Where a long reply goes on, if the kernel has taken all that was written.
+    pub(super) fn take_rest(&mut self) -> Option<Box<Cursor>> {
+        if self.outbox.is_some() { None } else { self.rest.take() }
     }
 
     /// Whether something is unwritten.
@@ -218,13 +187,8 @@ impl Conn {
         self.outbox.is_some() || self.rest.is_some()
     }
 
-    /// Whether the kernel has not taken all that was written.
-    pub(in crate::server) fn has_outbox(&self) -> bool {
-        self.outbox.is_some()
-    }
-
     /// Writes bytes for this peer alone, and keeps what does not fit. Nothing may be unwritten before.
-    pub(in crate::server) fn write(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         debug_assert!(self.outbox.is_none(), "bytes are written in order");
         let written = self.try_write(bytes)?;
         if let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -233,15 +197,20 @@ impl Conn {
         Ok(())
     }
 
-    /// Tells a member something: at once if it keeps up, else when it can hear again.
-    pub(in crate::server) fn push(&mut self, kind: PushKind, frame: &Frame) -> Result<(), CloseReason> {
-        if let Some(outbox) = &mut self.outbox {
-            match kind {
-                PushKind::Count => outbox.put_count(frame.clone()),
-                PushKind::Message => outbox.put_message(frame.clone()).map_err(|_| CloseReason::TooSlow)?,
-            }
-            return Ok(());
-        }
+    /// Pushes a count: at once if the peer keeps up, else when it takes bytes again. Only the latest waits.
+    pub(super) fn push_count(&mut self, frame: &Frame) -> Result<(), CloseReason> {
+        let Some(outbox) = &mut self.outbox else { return self.write_frame(frame) };
+        outbox.put_count(frame.clone());
+        Ok(())
+    }
+
+    /// Pushes a message: at once if the peer keeps up, else when it takes bytes again. Each of them waits.
+    pub(super) fn push_message(&mut self, frame: &Frame) -> Result<(), CloseReason> {
+        let Some(outbox) = &mut self.outbox else { return self.write_frame(frame) };
+        outbox.put_message(frame.clone()).map_err(|_| CloseReason::TooSlow)
+    }
+
+    fn write_frame(&mut self, frame: &Frame) -> Result<(), CloseReason> {
         let written = self.try_write(frame)?;
         if written < frame.len() {
             self.outbox = Some(Box::new(Outbox::with_frame(frame.clone(), written)));
@@ -250,7 +219,7 @@ impl Conn {
     }
 
     /// Ends with these bytes, after what has been begun.
-    pub(in crate::server) fn end_with(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+    pub(super) fn end_with(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         match &mut self.outbox {
             Some(outbox) => outbox.end_with(bytes),
             None => self.write(bytes)?,
@@ -259,7 +228,7 @@ impl Conn {
     }
 
     /// Writes what is in the outbox, once. Level mode brings back what is left.
-    pub(in crate::server) fn flush(&mut self) -> Result<(), CloseReason> {
+    pub(super) fn flush(&mut self) -> Result<(), CloseReason> {
         let Some(mut outbox) = self.outbox.take() else { return Ok(()) };
         let mut slices = [IoSlice::new(&[]); GATHER_MAX];
         for (slice, piece) in slices.iter_mut().zip(outbox.pieces()) {
@@ -273,25 +242,30 @@ impl Conn {
     }
 
     /// Says that we will say no more, if all is said: the peer reads to the end, and a reset does not eat the reply.
-    pub(in crate::server) fn shut_when_written(&mut self) -> Result<(), CloseReason> {
-        if self.shut || self.is_behind() || !matches!(self.session, Session::Drain { .. }) {
+    pub(super) fn shut_when_written(&mut self) -> Result<(), CloseReason> {
+        if self.is_shut || self.is_behind() || !matches!(self.session, Session::Drain { .. }) {
             return Ok(());
         }
-        self.shut = true;
-        if self.peer_finished {
+        self.is_shut = true;
+        if self.is_peer_finished {
             return Err(CloseReason::PeerClosed);
         }
         self.socket.source().shutdown(Shutdown::Write).map_err(|_| CloseReason::PeerReset)
     }
 
+    /// The name of a connection with the reactor.
+    pub(super) fn token(id: ConnId) -> Token {
+        Token(id.index())
+    }
+
     /// Has the reactor watch for what can come next.
-    pub(in crate::server) fn watch(&mut self, reactor: &Reactor, token: Token) -> Result<(), CloseReason> {
-        let interest = match (self.peer_finished, self.is_behind()) {
+    pub(super) fn watch(&mut self, reactor: &Reactor) -> Result<(), CloseReason> {
+        let interest = match (self.is_peer_finished, self.is_behind()) {
             (false, false) => Interest::Read,
             (false, true) => Interest::ReadWrite,
             (true, _) => Interest::Write,
         };
-        self.socket.set_interest(reactor, token, interest).map_err(|_| CloseReason::NoMemory)
+        self.socket.set_interest(reactor, Self::token(self.id), interest).map_err(|_| CloseReason::NoMemory)
     }
 
     /// How many bytes the kernel took: 0 if it takes none now.
@@ -316,15 +290,3 @@ fn is_transient(kind: ErrorKind) -> bool {
 
 /// A member costs this, a timer and its record in the meter: together under 128 bytes.
 const _: () = assert!(size_of::<Conn>() <= 64);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_has_its_place() {
-        for (place, reason) in CloseReason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, place, "{}", reason.name());
-        }
-    }
-}

@@ -1,11 +1,11 @@
 //! Request heads that have begun to arrive at a port, or are to, and are not whole.
 //!
-//! Owns how many there are, what is held of them, and how much that may be. It knows no connections: it is told what begins,
-//! grows and ends.
+//! Owns how many there are, what is held of them, and how much that may be. It knows no connections: its caller reports what
+//! begins, grows and ends.
 //!
-//! Whoever comes for good has a head that arrives whole, with the accept or soon after. A head in pieces is a slow client's
-//! or an attacker's, and it cannot be told which; so what all of them may cost together is bounded, and the newest is turned
-//! away, never one that has waited longer.
+//! An honest client's head arrives whole, with the accept or soon after. A head in pieces is a slow client's or an
+//! attacker's, and nothing shows which. So what all of them may cost together is bounded, and the newest is turned away,
+//! never one that has waited longer.
 //!
 //! Invariant: `count` and `held` are the sums over the connections of the port whose session is a head.
 
@@ -22,26 +22,26 @@ const HELD_SHARED: usize = 512 * 1024;
 
 /// The heads of one port.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::server) struct Heads {
+pub(super) struct Heads {
     count: usize,
     held: usize,
 }
 
 impl Heads {
     /// One more is waited for.
-    pub(in crate::server) fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.count += 1;
     }
 
-    /// One that held `before` bytes now holds as many as the session says. Returns whether that is too much.
-    pub(in crate::server) fn change(&mut self, before: usize, session: &Session) -> bool {
+    /// One that held `before` bytes now holds what the session says. Returns whether that is too much.
+    pub(super) fn change(&mut self, before: usize, session: &Session) -> bool {
         let holds = session.held();
         self.held = self.held + holds - before;
         holds > HELD_ALWAYS && self.held > HELD_SHARED
     }
 
     /// The session is about to end, or to become something else. If it is a head, it is waited for no more.
-    pub(in crate::server) fn end(&mut self, session: &Session) {
+    pub(super) fn end(&mut self, session: &Session) {
         if matches!(session, Session::Head(_)) {
             self.count -= 1;
             self.held -= session.held();
@@ -49,7 +49,7 @@ impl Heads {
     }
 
     /// How many are waited for.
-    pub(in crate::server) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.count
     }
 }
@@ -95,7 +95,7 @@ mod tests {
             sessions.push(session);
         }
         assert!(heads.held <= 4096 * HELD_ALWAYS + HELD_SHARED, "{}", heads.held);
-        // One of those who hold little holds more.
+        // A head that held little holds more.
         let last = sessions.last_mut().unwrap();
         assert!(feed(&mut heads, last, &[b'x'; 500]));
         for session in &sessions {

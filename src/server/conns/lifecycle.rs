@@ -1,198 +1,170 @@
-//! One connection's part of a turn: bytes in, answer out, and the way to its end.
+//! How a connection becomes a stream, goes on being written to, and ends.
 //!
-//! Owns what an event, an answer or a deadline makes of a connection. What an answer says is the service's; how bytes get
-//! out is the connection's.
+//! Owns the transitions. What an answer says is the caller's, and how bytes get out is the connection's.
 //!
-//! Invariant: every connection but a member's has a deadline, and a member's lasts no longer than it may.
+//! Invariant: every connection but a stream has a deadline, and a stream lasts no longer than it may.
 
-use crate::collections::tick::Now;
-use crate::log;
-use crate::server::answers::cursor::Cursor;
-use crate::server::audience::{Asker, Then};
-use crate::server::conns::Conns;
-use crate::server::conns::conn::{CloseReason, ConnId, Port, ReadOutcome};
-use crate::server::conns::origins::Opening;
-use crate::server::turn::Server;
-use crate::wire::http::Refusal;
-use crate::wire::session::{Session, Step};
+use std::time::Duration;
 
-/// How long a peer may take to close once it was told its last word: a round trip to the other side of the world, with one
+use super::books::Books;
+use super::close_reason::CloseReason;
+use super::conn::{Conn, Stage};
+use crate::collections::tick::{Now, Tick};
+use crate::meter::Meter;
+use crate::reactor::Reactor;
+use crate::wire::sse::Frame;
+
+/// How long a peer may take to close after its last word: a round trip to the other side of the world, with one
 /// retransmission.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a peer may take none of what is being written to it.
-const STALL: std::time::Duration = std::time::Duration::from_secs(10);
+const STALL: Duration = Duration::from_secs(10);
 
-impl Server {
-    pub(in crate::server) fn on_conn(&mut self, id: ConnId, is_writable: bool, now: Now) {
-        if is_writable {
-            self.on_writable(id, now);
-        }
-        let Some(conn) = self.conns.get_open(id) else { return };
-        match conn.read(&mut self.scratch) {
-            Ok(ReadOutcome::Nothing) => {}
-            Ok(ReadOutcome::Bytes(count)) => self.on_bytes(id, count, now),
-            Ok(ReadOutcome::End) => self.on_peer_finished(id, now),
-            Err(reason) => self.conns.close(id, reason),
-        }
-    }
+/// What a connection's further pieces are written with.
+pub(in crate::server) struct Writing<'a> {
+    pub(in crate::server) reactor: &'a Reactor,
+    pub(in crate::server) meter: &'a Meter,
+    /// Holds a piece on its way from the cursor to the socket.
+    pub(in crate::server) buffer: &'a mut Vec<u8>,
+    pub(in crate::server) now: Now,
+}
 
-    /// `count` bytes have arrived in `scratch`.
-    fn on_bytes(&mut self, id: ConnId, count: usize, now: Now) {
-        let Some(port) = self.conns.get_open(id).map(|conn| conn.port) else { return };
-        let has_room = self.listeners.has_room(port, &self.conns);
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let (was_untouched, held) = (conn.session.is_untouched(), conn.session.held());
-        let bytes = match self.clients.open(id, self.scratch.get(..count).unwrap_or_default()) {
-            Opening::Wait => return,
-            Opening::Request(bytes) => bytes,
-            Opening::Malformed(why) => {
-                log::debug(format_args!("event=proxy_head conn={id} error={:?}", why.to_string()));
-                return self.conns.close(id, CloseReason::ProxyHead);
-            }
-        };
-        match conn.session.feed(&bytes) {
-            Step::Wait => {
-                if port == Port::Stats && was_untouched && matches!(conn.session, Session::Head(_)) {
-                    let head_timeout = self.service.config.head_timeout;
-                    self.conns.set_deadline(id, Some(now.tick.after(head_timeout)));
-                }
-                self.conns.hold_head(id, held);
-                if port == Port::Stats && was_untouched {
-                    self.conns.limit_heads(id, self.listeners.heads_max(port));
-                }
-            }
-            Step::Request { request, surplus } => {
-                let address = self.clients.take(id, &request);
-                let mut then = self.service.answer(&request, Asker { id, port, address, has_room }, now);
-                if let Then::Page { page, is_head } = then {
-                    then = self.answer_page(page, is_head, now);
-                }
-                self.after_answer(id, surplus, then, now);
-            }
-            Step::Refuse { refusal, is_head } => {
-                self.service.refuse(refusal, is_head);
-                self.after_answer(id, 0, Then::Drain, now);
-            }
-            Step::TooMuch => self.conns.close(id, CloseReason::TooMuch),
-        }
-    }
+/// What a connection gets that has not asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Unasked {
+    /// Nothing.
+    Nothing,
+    /// The stats, without a head: it was silent, at a port that answers silence.
+    RawStats,
+    /// That its head is late.
+    Timeout {
+        /// Whether what it has said of its head begins with the method `HEAD`.
+        is_head: bool,
+    },
+}
 
-    /// Writes the answer and makes of the connection what the answer says.
-    fn after_answer(&mut self, id: ConnId, surplus: u32, then: Then, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let written = conn.write(&self.service.out);
-        self.service.tally.record_sent(self.service.out.len());
-        match (written, then) {
-            (Err(reason), _) => self.conns.close(id, reason),
-            (Ok(()), Then::Stream(until)) => {
-                let watched = conn.watch(&self.reactor, Conns::token(id));
-                if conn.is_behind() {
-                    self.service.watches.stall(id.into());
-                }
-                self.conns.stream(id, surplus);
-                self.conns.set_deadline(id, until);
-                if let Err(reason) = watched {
-                    self.conns.close(id, reason);
-                }
-            }
-            (Ok(()), Then::Drain | Then::Page { .. }) => self.finish(id, None, now),
-            (Ok(()), Then::DrainPieces(cursor)) => {
-                conn.rest = Some(cursor);
-                self.finish(id, None, now);
-            }
-        }
-    }
+/// Makes a stream of a connection whose first bytes are written. Returns whether the peer takes no more for now.
+pub(in crate::server) fn begin_stream(
+    conn: &mut Conn,
+    books: &mut Books,
+    reactor: &Reactor,
+    surplus: u32,
+    until: Option<Tick>,
+) -> bool {
+    books.stream(conn, surplus);
+    books.set_deadline(conn, until);
+    go_on_watching(conn, books, reactor, Ok(()));
+    conn.is_behind()
+}
 
-    /// Ends a connection politely: the last words, if any, then our side is shut and the peer is waited for.
-    pub(in crate::server) fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
-        self.conns.drain(id);
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let ended = last_words.map_or(Ok(()), |bytes| conn.end_with(bytes));
-        match ended {
-            Ok(()) => self.drain(id, now),
-            Err(reason) => self.conns.close(id, reason),
-        }
+/// Ends a connection politely: the rest of its answer, or its last words, if any; then our side is shut and the peer is
+/// waited for.
+pub(in crate::server) fn finish(conn: &mut Conn, books: &mut Books, last_words: Option<&[u8]>, with: &mut Writing<'_>) {
+    books.drain(conn);
+    match last_words.map_or(Ok(()), |bytes| books.end_with(conn, bytes)) {
+        Ok(()) => drain(conn, books, with),
+        Err(reason) => books.close(conn, reason),
     }
+}
 
-    /// Goes on writing to a connection that is being ended; when all is written, shuts our side.
-    fn drain(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        let drained = conn.flush().and_then(|()| {
-            if !conn.has_outbox()
-                && let Some(cursor) = conn.rest.take()
-            {
-                self.service.out.clear();
-                conn.rest = self.service.push_piece(cursor, now);
-                conn.write(&self.service.out)?;
-            }
-            conn.shut_when_written()?;
-            conn.watch(&self.reactor, Conns::token(id))
-        });
-        let (port, is_behind) = (conn.port, conn.is_behind());
-        let patience = if is_behind { STALL } else { LINGER };
-        match drained {
-            // Whoever has its answer makes room. If it still sends, a reset may eat the answer; a whole request does not.
-            Ok(()) if !is_behind && self.listeners.is_crowded(port, &self.conns) => {
-                self.conns.close(id, CloseReason::Lingered);
-            }
-            Ok(()) => self.conns.set_deadline(id, Some(now.tick.after(patience))),
-            Err(reason) => self.conns.close(id, reason),
-        }
+/// Goes on writing to a connection that is being ended; when all is written, shuts our side.
+fn drain(conn: &mut Conn, books: &mut Books, with: &mut Writing<'_>) {
+    let drained = write_next(conn, books, with).and_then(|()| {
+        conn.shut_when_written()?;
+        conn.watch(with.reactor)
+    });
+    let is_behind = conn.is_behind();
+    let patience = if is_behind { STALL } else { LINGER };
+    match drained {
+        // A connection that has its answer makes room. If it still sends, a reset may eat the answer; a whole request is not
+        // followed by more.
+        Ok(()) if !is_behind && books.is_crowded(conn.port()) => books.close(conn, CloseReason::Lingered),
+        Ok(()) => books.set_deadline(conn, Some(with.now.tick.after(patience))),
+        Err(reason) => books.close(conn, reason),
     }
+}
 
-    /// The socket takes bytes again.
-    fn on_writable(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id).filter(|conn| conn.is_behind()) else { return };
-        if matches!(conn.session, Session::Drain { .. }) {
-            return self.drain(id, now);
-        }
-        let flushed = conn.flush().and_then(|()| conn.watch(&self.reactor, Conns::token(id)));
-        if !conn.is_behind() {
-            self.service.watches.resume(id.into());
-        }
-        if let Err(reason) = flushed {
-            self.conns.close(id, reason);
-        }
-    }
+/// Writes what waits, and when all of that is written the next piece of a long reply.
+fn write_next(conn: &mut Conn, books: &mut Books, with: &mut Writing<'_>) -> Result<(), CloseReason> {
+    conn.flush()?;
+    let Some(mut cursor) = conn.take_rest() else { return Ok(()) };
+    with.buffer.clear();
+    let goes_on = cursor.push_piece(with.buffer, with.meter, with.now);
+    conn.set_rest(goes_on.then_some(cursor));
+    books.write(conn, with.buffer)
+}
 
-    /// The peer will say no more.
-    fn on_peer_finished(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        match conn.session {
-            // `nc localhost 1442 </dev/null`: nothing to say from the start.
-            Session::Head(None) if conn.port == Port::Stats => {
-                conn.note_peer_finished();
-                self.reply_raw_stats(id, now);
-            }
-            // It may well read on.
-            Session::Drain { .. } if conn.is_behind() => {
-                conn.note_peer_finished();
-                if let Err(reason) = conn.watch(&self.reactor, Conns::token(id)) {
-                    self.conns.close(id, reason);
-                }
-            }
-            _ => self.conns.close(id, CloseReason::PeerClosed),
-        }
-    }
+/// Pushes a count to a member.
+pub(in crate::server) fn push_count(conn: &mut Conn, books: &mut Books, reactor: &Reactor, frame: &Frame) {
+    let pushed = books.push_count(conn, frame);
+    go_on_watching(conn, books, reactor, pushed);
+}
 
-    pub(in crate::server) fn on_deadline(&mut self, id: ConnId, now: Now) {
-        let Some(conn) = self.conns.get_open(id) else { return };
-        match conn.session {
-            Session::Head(None) if conn.port == Port::Stats => self.reply_raw_stats(id, now),
-            Session::Head(_) => {
-                let is_head = conn.session.is_head();
-                self.service.refuse(Refusal::Timeout, is_head);
-                self.after_answer(id, 0, Then::Drain, now);
-            }
-            Session::Stream { .. } => self.conns.close(id, CloseReason::MaxDuration),
-            Session::Drain { .. } => self.conns.close(id, CloseReason::Lingered),
-        }
-    }
+/// Pushes a message to a member.
+pub(in crate::server) fn push_message(conn: &mut Conn, books: &mut Books, reactor: &Reactor, frame: &Frame) {
+    let pushed = books.push_message(conn, frame);
+    go_on_watching(conn, books, reactor, pushed);
+}
 
-    /// The JSON without a head, for who connects and says nothing.
-    fn reply_raw_stats(&mut self, id: ConnId, now: Now) {
-        self.service.out.clear();
-        self.after_answer(id, 0, Then::DrainPieces(Box::new(Cursor::stats())), now);
+/// Writes an update to a watcher, to which nothing else is unwritten. Returns whether it takes no more for now.
+pub(in crate::server) fn push_update(conn: &mut Conn, books: &mut Books, reactor: &Reactor, bytes: &[u8]) -> bool {
+    let written = books.write(conn, bytes);
+    go_on_watching(conn, books, reactor, written);
+    conn.is_behind()
+}
+
+/// Has the reactor watch for what can come after a write; or closes the connection, if that has failed.
+fn go_on_watching(conn: &mut Conn, books: &mut Books, reactor: &Reactor, written: Result<(), CloseReason>) {
+    if let Err(reason) = written.and_then(|()| conn.watch(reactor)) {
+        books.close(conn, reason);
     }
+}
+
+/// The socket takes bytes again. Returns whether a stream has taken all that waited for it.
+pub(in crate::server) fn on_writable(conn: &mut Conn, books: &mut Books, with: &mut Writing<'_>) -> bool {
+    if !conn.is_behind() {
+        return false;
+    }
+    if conn.stage() == Stage::Drain {
+        drain(conn, books, with);
+        return false;
+    }
+    let flushed = conn.flush();
+    go_on_watching(conn, books, with.reactor, flushed);
+    !conn.is_behind()
+}
+
+/// The peer will say no more. Returns what it gets nevertheless.
+pub(in crate::server) fn on_peer_finished(conn: &mut Conn, books: &mut Books, reactor: &Reactor) -> Unasked {
+    match conn.stage() {
+        // `nc localhost 1442 </dev/null`: nothing to say from the start.
+        Stage::Head if answers_silence(conn) => {
+            conn.finish_peer();
+            return Unasked::RawStats;
+        }
+        // The peer may well read on.
+        Stage::Drain if conn.is_behind() => {
+            conn.finish_peer();
+            go_on_watching(conn, books, reactor, Ok(()));
+        }
+        _ => books.close(conn, CloseReason::PeerClosed),
+    }
+    Unasked::Nothing
+}
+
+/// The deadline of a connection has come. Returns what it gets for that.
+pub(in crate::server) fn on_deadline(conn: &mut Conn, books: &mut Books) -> Unasked {
+    match conn.stage() {
+        Stage::Head if answers_silence(conn) => return Unasked::RawStats,
+        Stage::Head => return Unasked::Timeout { is_head: conn.session().is_head() },
+        Stage::Stream => books.close(conn, CloseReason::MaxDuration),
+        Stage::Drain => books.close(conn, CloseReason::Lingered),
+    }
+    Unasked::Nothing
+}
+
+/// Whether a connection has said nothing, at a port that answers silence.
+fn answers_silence(conn: &Conn) -> bool {
+    conn.port().policy().silence.is_some() && conn.session().is_untouched()
 }

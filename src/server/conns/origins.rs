@@ -1,8 +1,8 @@
-//! For whom a connection is: its peer, or whoever a trusted proxy has connected for.
+//! Where a connection comes from: its peer, or the client that a trusted proxy has connected for.
 //!
-//! Owns what is known of that until the request is whole. A proxy is believed if its address is in `--trust-proxy`, and
-//! nobody else is: by the PROXY protocol, with which the connection begins, and by `X-Forwarded-For`. A client can write
-//! either, too, so what counts is who the word comes from.
+//! Owns what is known of that until the request is whole. A proxy is believed if its address is in `--trust-proxy`, and no
+//! other peer is: by the PROXY protocol, with which the connection begins, and by `X-Forwarded-For`. A client can write
+//! either, too, so what counts is the address from which the claim comes.
 //!
 //! Nothing is looked at, and nothing kept, unless an option asks for it.
 //!
@@ -13,25 +13,26 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, TcpStream};
 
+use super::conn::ConnId;
 use crate::collections::shards::BuildKeyHasher;
 use crate::config::{Config, Networks};
-use crate::server::conns::conn::{ConnId, Port};
+use crate::server::ports::port::Port;
 use crate::wire::forwarded;
 use crate::wire::http::Request;
 use crate::wire::proxy::{self, Found, Malformed};
 
-/// Somebody whose request is not whole.
+/// The origin of a connection whose request is not whole.
 #[derive(Debug)]
-struct Client {
+struct Origin {
     /// The peer's address, or the one that a proxy has named.
     address: IpAddr,
     /// What has arrived of a PROXY head; `None` once there is one, or none to come.
     preface: Option<Vec<u8>>,
 }
 
-/// What the bytes are that a connection has brought.
+/// What the first bytes of a connection are.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum Opening<'a> {
+pub(in crate::server) enum Preface<'a> {
     /// The beginning of a PROXY head.
     Wait,
     /// These belong to the request.
@@ -40,65 +41,64 @@ pub(in crate::server) enum Opening<'a> {
     Malformed(Malformed),
 }
 
-/// All whose request is not whole.
-pub(in crate::server) struct Clients {
+/// The origins of all connections whose request is not whole.
+pub(in crate::server) struct Origins {
     trusted: Networks,
-    /// Whether the address matters to anybody.
+    /// Whether a limit is on the members of an address.
     is_address_wanted: bool,
-    /// Looked into for everybody who comes and goes, so by a hash that costs next to nothing: the keys are our own.
-    waiting: HashMap<ConnId, Client, BuildKeyHasher>,
+    /// Looked into as each connection comes and goes, so by a hash that costs next to nothing: the keys are our own.
+    waiting: HashMap<ConnId, Origin, BuildKeyHasher>,
 }
 
-impl Clients {
-    pub(in crate::server) fn new(config: &Config) -> Self {
+impl Origins {
+    pub(super) fn new(config: &Config) -> Self {
         let trusted = config.trust_proxy.clone();
         Self { trusted, is_address_wanted: config.limits.per_address.is_some(), waiting: HashMap::default() }
     }
 
-    /// The address from which a connection comes, as far as it is of use. Not of the local ports, which have no proxies.
+    /// The address from which a connection comes, as far as it is of use. The local ports have no proxies.
     ///
     /// # Errors
-    /// When the peer has reset it already. What it has said could still be read, but not for whom that is.
+    /// When the peer has reset it already. What it has said could still be read, but not where it comes from.
     pub(in crate::server) fn peer(&self, stream: &TcpStream, port: Port) -> io::Result<Option<IpAddr>> {
         let is_of_use = self.is_address_wanted || !self.trusted.is_empty();
-        let is_public = matches!(port, Port::Audience | Port::Demo);
-        let wanted = (is_of_use && is_public).then(|| stream.peer_addr());
+        let wanted = (is_of_use && port.policy().is_public).then(|| stream.peer_addr());
         Ok(wanted.transpose()?.map(|peer| peer.ip().to_canonical()))
     }
 
     /// A connection has come from this address.
-    pub(in crate::server) fn begin(&mut self, id: ConnId, peer: Option<IpAddr>) {
+    pub(super) fn begin(&mut self, id: ConnId, peer: Option<IpAddr>) {
         let Some(address) = peer else { return };
         let preface = self.trusted.contains(address).then(Vec::new);
-        self.waiting.insert(id, Client { address, preface });
+        self.waiting.insert(id, Origin { address, preface });
     }
 
-    /// Tells a PROXY head from the request.
-    pub(in crate::server) fn open<'a>(&mut self, id: ConnId, bytes: &'a [u8]) -> Opening<'a> {
-        let untouched = Opening::Request(bytes.into());
-        let Some(client) = self.waiting.get_mut(&id) else { return untouched };
-        let Some(begun) = &mut client.preface else { return untouched };
+    /// Separates a PROXY head from the request that follows it.
+    pub(in crate::server) fn strip<'a>(&mut self, id: ConnId, bytes: &'a [u8]) -> Preface<'a> {
+        let untouched = Preface::Request(bytes.into());
+        let Some(origin) = self.waiting.get_mut(&id) else { return untouched };
+        let Some(begun) = &mut origin.preface else { return untouched };
         let all = if begun.is_empty() { bytes.into() } else { Cow::from([begun.as_slice(), bytes].concat()) };
         let (length, source) = match proxy::find(&all) {
             Found::Incomplete => {
                 *begun = all.into_owned();
-                return Opening::Wait;
+                return Preface::Wait;
             }
-            Found::Malformed(malformed) => return Opening::Malformed(malformed),
+            Found::Malformed(malformed) => return Preface::Malformed(malformed),
             Found::Absent => (0, None),
             Found::Head { length, source } => (length, source),
         };
-        client.preface = None;
-        client.address = source.unwrap_or(client.address);
-        Opening::Request(match all {
+        origin.preface = None;
+        origin.address = source.unwrap_or(origin.address);
+        Preface::Request(match all {
             Cow::Borrowed(all) => all.get(length..).unwrap_or_default().into(),
             Cow::Owned(mut all) => all.split_off(length).into(),
         })
     }
 
-    /// The connection has brought this request: for whom.
+    /// The connection has brought this request: the address of the client that sent it.
     pub(in crate::server) fn take(&mut self, id: ConnId, request: &Request<'_>) -> Option<IpAddr> {
-        let Client { address, .. } = self.waiting.remove(&id)?;
+        let Origin { address, .. } = self.waiting.remove(&id)?;
         let is_trusted = |address| self.trusted.contains(address);
         if !is_trusted(address) {
             return Some(address);
@@ -108,11 +108,11 @@ impl Clients {
     }
 
     /// The connection is gone.
-    pub(in crate::server) fn forget(&mut self, id: ConnId) {
+    pub(super) fn forget(&mut self, id: ConnId) {
         self.waiting.remove(&id);
     }
 
-    /// Whether nobody is waited for.
+    /// Whether no request is waited for.
     pub(in crate::server) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -18,7 +18,7 @@ use crate::reactor::sys::{self, Accepted};
 
 thread_local! {
     /// Where the sequence of chance stands; `None` is no torture. In no connection, which would grow by it, and handed down
-    /// by nobody: the loop is one thread.
+    /// by no caller: the loop is one thread.
     static CHANCE: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
@@ -93,7 +93,7 @@ fn fail(drawn: u64) -> io::Result<()> {
     }
 }
 
-/// How much of so many bytes is taken: half of the time all, else one at least.
+/// How much of `length` bytes is taken: half of the time all, else one at least.
 fn part(length: usize, drawn: u64) -> usize {
     let some = 1 + usize::try_from(drawn >> 8).unwrap_or(0) % length.max(1);
     if drawn.is_multiple_of(2) { length } else { some.min(length) }
@@ -114,7 +114,7 @@ mod tests {
     use crate::reactor::listening;
     use std::net::{Ipv4Addr, TcpStream};
 
-    /// What came of each of so many calls.
+    /// What came of each of 1,000 calls.
     fn outcomes(seed: u64, mut call: impl FnMut() -> io::Result<usize>) -> Vec<Result<usize, ErrorKind>> {
         begin(Some(seed));
         (0..1000).map(|_| call().map_err(|error| error.kind())).collect()
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_fails_now_and_then_and_loses_nobody() {
+    fn a_listener_fails_now_and_then_and_loses_no_connection() {
         let listener = listening::listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let _waits = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         begin(Some(3));

@@ -52,7 +52,7 @@ pub(super) const FAMILIES: [Family; 21] = [
         view.tally.message_count()
     }),
     Family::counter(9, "sent_bytes_total", "Bytes that were written to clients, or kept for them.", |view| {
-        view.tally.sent_bytes()
+        view.connections.sent_bytes
     }),
     Family {
         number: 10,

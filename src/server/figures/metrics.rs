@@ -121,7 +121,7 @@ mod tests {
         tally.record_join();
         tally.record_message();
         tally.record_refusal(NoRoom::Namespaces);
-        tally.record_push(PushKind::Message, 77);
+        tally.record_push(PushKind::Message);
         let mut turns = Histogram::default();
         turns.record(3);
         turns.record(20_000);
@@ -133,6 +133,7 @@ mod tests {
                 open: &[11, 12, 13, 14],
                 closed: &[21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31],
                 heads_refused: 32,
+                sent_bytes: 77,
                 timer_count: 33,
             },
             datagrams: Datagrams {

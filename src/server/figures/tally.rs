@@ -42,7 +42,6 @@ pub(in crate::server) struct Tally {
     refusals: [u64; NoRoom::NAMES.len()],
     pushes: [u64; PushKind::NAMES.len()],
     messages: u64,
-    sent_bytes: u64,
 }
 
 impl Tally {
@@ -56,20 +55,14 @@ impl Tally {
         self.refusals[reason as usize] += 1;
     }
 
-    /// Counts a push to one member, of this many bytes.
-    pub(in crate::server) fn record_push(&mut self, kind: PushKind, bytes: usize) {
+    /// Counts a push to one member.
+    pub(in crate::server) fn record_push(&mut self, kind: PushKind) {
         self.pushes[kind as usize] += 1;
-        self.record_sent(bytes);
     }
 
     /// Counts a message for a namespace that the node knows.
     pub(in crate::server) fn record_message(&mut self) {
         self.messages += 1;
-    }
-
-    /// Counts bytes that were written to a client, or kept for it.
-    pub(in crate::server) fn record_sent(&mut self, bytes: usize) {
-        self.sent_bytes += bytes as u64;
     }
 
     /// The number of streams that were opened.
@@ -91,11 +84,6 @@ impl Tally {
     pub(in crate::server) fn message_count(&self) -> u64 {
         self.messages
     }
-
-    /// The number of bytes.
-    pub(in crate::server) fn sent_bytes(&self) -> u64 {
-        self.sent_bytes
-    }
 }
 
 #[cfg(test)]
@@ -113,10 +101,9 @@ mod tests {
         }
         for (kind, name) in [PushKind::Count, PushKind::Message].into_iter().zip(PushKind::NAMES) {
             assert_eq!(format!("{kind:?}").to_lowercase(), name);
-            (0..=kind as usize).for_each(|_| tally.record_push(kind, 10));
+            (0..=kind as usize).for_each(|_| tally.record_push(kind));
         }
-        tally.record_sent(5);
-        assert_eq!((tally.join_count(), tally.message_count(), tally.sent_bytes()), (1, 1, 35));
+        assert_eq!((tally.join_count(), tally.message_count()), (1, 1));
         assert_eq!((tally.refusal_counts(), tally.push_counts()), ([1, 2, 3], [1, 2]));
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::Now;
 use crate::meter::{Meter, NodeFigures};
+use crate::reactor::proc;
 use crate::server::figures::tally::Tally;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
@@ -37,6 +38,29 @@ pub(in crate::server) struct View<'a> {
     pub(in crate::server) is_draining: bool,
 }
 
+/// The process beside its audience, as the rooms above show it for one answer. A view is made from it where one is needed.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Process<'a> {
+    pub(in crate::server) connections: Connections<'a>,
+    /// Reads the numbers of the bus. The kernel is asked for one of them, so they are read for a view alone.
+    pub(in crate::server) datagrams: &'a dyn Fn() -> Datagrams<'a>,
+    pub(in crate::server) turns: &'a Histogram,
+    pub(in crate::server) facts: Facts,
+    pub(in crate::server) is_draining: bool,
+}
+
+/// What was decided at start.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Facts {
+    /// The port where members join.
+    pub(in crate::server) audience_port: u16,
+    /// The descriptors that the process may have.
+    pub(in crate::server) descriptors_max: usize,
+    /// The time after which another node counts as gone.
+    pub(in crate::server) node_timeout: Duration,
+    pub(in crate::server) started_unix_s: u64,
+}
+
 /// The connections, by the numbers that their table keeps.
 #[derive(Clone, Copy)]
 pub(in crate::server) struct Connections<'a> {
@@ -46,6 +70,8 @@ pub(in crate::server) struct Connections<'a> {
     pub(in crate::server) closed: &'a [u64],
     /// The ones that were refused because too many heads were incomplete.
     pub(in crate::server) heads_refused: u64,
+    /// The bytes that were written to clients, or kept for them.
+    pub(in crate::server) sent_bytes: u64,
     pub(in crate::server) timer_count: usize,
 }
 
@@ -81,6 +107,34 @@ impl Connections<'_> {
     /// The number of open connections.
     pub(in crate::server) fn open_count(&self) -> usize {
         self.open.iter().sum()
+    }
+}
+
+impl<'a> Process<'a> {
+    /// The view of the process and its audience, at this moment.
+    pub(in crate::server) fn view(
+        &self,
+        meter: &'a Meter,
+        tally: &'a Tally,
+        watcher_count: usize,
+        now: Now,
+    ) -> View<'a> {
+        let Facts { audience_port, descriptors_max, node_timeout, started_unix_s } = self.facts;
+        let open = proc::open_descriptors().unwrap_or(self.connections.open_count() as u64);
+        View {
+            now,
+            meter,
+            tally,
+            connections: self.connections,
+            datagrams: (self.datagrams)(),
+            descriptors: Descriptors { open, max: descriptors_max },
+            turns: self.turns,
+            audience_port,
+            watcher_count,
+            node_timeout,
+            started_unix_s,
+            is_draining: self.is_draining,
+        }
     }
 }
 

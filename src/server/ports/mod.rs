@@ -1,13 +1,18 @@
-//! The ports: which there are, who may come in, and whose they are.
+//! The ports: which there are, in what they differ, how many connections fit, and whose they are.
 //!
 //! | file | owns |
 //! |---|---|
+//! | `port` | the four ports, and the table of their policies |
+//! | `capacity` | how many connections fit on each port |
 //! | `listeners` | the listening sockets |
-//! | `crowd` | what a port does when it is nearly full of slow heads |
-//! | `capacity` | how many connections there may be on each port |
+//! | `crowd` | when silent connections wait in the kernel |
 //! | `neighbours` | the names by which processes of this host know whose a port is |
+//!
+//! `port` and `capacity` are values without state, and every room may name them. `listeners` counts no connections: whether
+//! one more fits, its caller says.
 
 pub(in crate::server) mod capacity;
 mod crowd;
 pub(in crate::server) mod listeners;
-pub(in crate::server) mod neighbours;
+mod neighbours;
+pub(in crate::server) mod port;

@@ -1,29 +1,31 @@
-//! Keeps two audiences from sharing a port by mistake, and knows who else is of this one on this host.
+//! Keeps two audiences from sharing a port by mistake, and counts the other processes of this one on this host.
 //!
 //! Processes of one audience share their ports (`SO_REUSEPORT`), and the kernel lets any process of the same user in. So a
 //! second audience that forgot to choose other side ports would answer every other `nc localhost 1442`, and one that
-//! listens on a more specific address would take the first one's members. To tell, each process puts up a name for each of
-//! its ports in the abstract socket namespace, which says whose port it is; the kernel takes it down when the process ends.
+//! listens on a more specific address would take the first one's members. So each process puts up a name for each of its
+//! ports in the abstract socket namespace, which says whose port it is; the kernel takes it down when the process ends.
 //! Loopback, which carries the audience's datagrams, and these names are of one extent: the network namespace.
 //!
-//! Invariant: who looks has put up its own names before; so of two that start at the same time, at least one sees the other.
+//! Invariant: a process puts up its own names before it looks; so of two that start at the same time, at least one sees the
+//! other.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use super::port::Port;
 use crate::config::Config;
+use crate::config::identity::Identity;
 use crate::meter::news::NodeId;
 use crate::reactor::proc;
-use crate::server::conns::conn::Port;
 
 /// What all the names begin with.
 const PREFIX: &str = "audience-meter/";
 
 /// The names that this process puts up.
-pub(in crate::server) struct Neighbours {
+pub(super) struct Neighbours {
     audience: String,
     node: NodeId,
-    /// Whether the audience is of this host alone.
+    /// Whether all processes of the audience are on this host.
     is_local: bool,
     /// The names, in the order in which they were put up.
     claims: Vec<String>,
@@ -40,28 +42,28 @@ struct Claim<'a> {
     audience: &'a str,
     /// Which of its ports it is.
     port: &'a str,
-    /// Who says so: one process, in whatever process namespace.
+    /// The process that says so, by a name that no process namespace changes.
     node: &'a str,
 }
 
 /// What the names that are up say.
-pub(in crate::server) struct View {
+pub(super) struct View {
     /// The first of the own names, counted from 0, that cannot stand beside another's.
-    pub(in crate::server) clash: Option<usize>,
-    /// How many other processes there are of the audience; `None` when that cannot be seen from here.
-    pub(in crate::server) siblings: Option<usize>,
+    pub(super) clash: Option<usize>,
+    /// The number of other processes of the audience; `None` when that cannot be seen from here.
+    pub(super) sibling_count: Option<usize>,
 }
 
 impl Neighbours {
     /// Nothing is put up yet.
-    pub(in crate::server) fn new(config: &Config, audience_port: u16, node: NodeId) -> Self {
-        let cluster = &config.cluster;
-        let is_local = cluster.group.is_none() && cluster.peers.is_empty();
-        Self { audience: audience_name(config, audience_port), node, is_local, claims: Vec::new(), sockets: Vec::new() }
+    pub(super) fn new(config: &Config, audience_port: u16, node: NodeId) -> Self {
+        let identity = Identity::of(config, audience_port);
+        let (audience, is_local) = (identity.to_string(), identity.is_local());
+        Self { audience, node, is_local, claims: Vec::new(), sockets: Vec::new() }
     }
 
     /// Puts up the name of a port.
-    pub(in crate::server) fn claim(&mut self, port: Port, number: u16, host: &str) {
+    pub(super) fn claim(&mut self, port: Port, number: u16, host: &str) {
         let claim = format!("{number}/{host}/{}/{port}/{}", self.audience, self.node);
         // Where there are no such names (another system call filter), there is no check; the kernel's own still holds.
         let address = SocketAddr::from_abstract_name(format!("{PREFIX}{claim}"));
@@ -69,23 +71,24 @@ impl Neighbours {
         self.claims.push(claim);
     }
 
-    /// Takes down all names but the first, by which the others know that this process is of the audience.
-    pub(in crate::server) fn withdraw_ports(&mut self) {
+    /// Takes down all names but the first, which shows the others that this process is of the audience.
+    pub(super) fn withdraw_ports(&mut self) {
         self.sockets.truncate(1);
         self.claims.truncate(1);
     }
 
     /// Reads all names, once: on a busy host the kernel's list is long.
-    pub(in crate::server) fn look(&self) -> View {
+    pub(super) fn look(&self) -> View {
         let list = proc::unix_socket_names();
         let up: Vec<Claim<'_>> = list.lines().filter_map(|line| Claim::parse(line.split_once(PREFIX)?.1)).collect();
         let clashes =
             |own: &String| Claim::parse(own).is_some_and(|own| up.iter().any(|other| own.clashes_with(other)));
-        View { clash: self.claims.iter().position(clashes), siblings: self.siblings(&up) }
+        View { clash: self.claims.iter().position(clashes), sibling_count: self.sibling_count(&up) }
     }
 
-    /// How many others are of the audience. Whose own name is not in the list does not see the others' either.
-    fn siblings(&self, up: &[Claim<'_>]) -> Option<usize> {
+    /// The number of other processes of the audience. A process that does not see its own name does not see the others'
+    /// either.
+    fn sibling_count(&self, up: &[Claim<'_>]) -> Option<usize> {
         let (node, port) = (self.node.to_string(), Port::Audience.to_string());
         let of_audience = up.iter().filter(|claim| claim.audience == self.audience && claim.port == port);
         let (own, others): (Vec<_>, Vec<_>) = of_audience.partition(|claim| claim.node == node);
@@ -107,21 +110,6 @@ impl<'a> Claim<'a> {
         let is_same_port = (other.host, other.audience, other.port) == (self.host, self.audience, self.port);
         other.number == self.number && overlaps && !is_same_port
     }
-}
-
-/// What names the audience that this process belongs to.
-fn audience_name(config: &Config, audience_port: u16) -> String {
-    let cluster = &config.cluster;
-    match cluster.group {
-        Some(group) => format!("group:{group}"),
-        None if !cluster.peers.is_empty() => format!("peers:{audience_port}"),
-        None => format!("local:{}:{audience_port}", host_name(config)),
-    }
-}
-
-/// The address that the public ports listen on.
-fn host_name(config: &Config) -> String {
-    config.host.map_or_else(|| "*".to_owned(), |host| host.to_string())
 }
 
 #[cfg(test)]
@@ -147,8 +135,7 @@ mod tests {
         check("*", "x", "7/nonsense", false);
     }
 
-    /// A process of this audience that has put up the names of its ports; the stats port's is of this address, which no other
-    /// test has.
+    /// A process of this audience that has put up the names of its ports. The address of the stats port is this test's own.
     fn up(audience: &str, address: &str, node: u64, is_local: bool) -> Neighbours {
         let audience = format!("{audience}{}", std::process::id());
         let mut up = Neighbours { audience, node: NodeId(node), is_local, claims: Vec::new(), sockets: Vec::new() };
@@ -166,18 +153,22 @@ mod tests {
     }
 
     #[test]
-    fn siblings_are_those_of_the_same_audience_who_are_up() {
+    fn siblings_are_those_of_the_same_audience_that_are_up() {
         let one = up("siblings", "siblings", 1, true);
-        assert_eq!(one.look().siblings, Some(0));
+        assert_eq!(one.look().sibling_count, Some(0));
         let (two, mut three, _stranger) = (
             up("siblings", "siblings", 2, true),
             up("siblings", "siblings", 3, true),
             up("strangers", "siblings", 4, true),
         );
-        assert_eq!([&one, &two, &three].map(|each| each.look().siblings), [Some(2); 3]);
+        assert_eq!([&one, &two, &three].map(|each| each.look().sibling_count), [Some(2); 3]);
         three.sockets.clear();
-        assert_eq!(one.look().siblings, Some(1));
-        assert_eq!(three.look().siblings, None, "who is not up may not see the others either");
-        assert_eq!(up("elsewhere", "siblings", 5, false).look().siblings, None, "on the network there may be others");
+        assert_eq!(one.look().sibling_count, Some(1));
+        assert_eq!(three.look().sibling_count, None, "a process that is not up may not see the others either");
+        assert_eq!(
+            up("elsewhere", "siblings", 5, false).look().sibling_count,
+            None,
+            "on the network there may be others"
+        );
     }
 }

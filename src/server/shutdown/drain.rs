@@ -1,40 +1,34 @@
-//! The end of the process, such that nobody who came in is lost and no crowd leaves at once.
+//! The end of the process, such that no client that came in is lost and no crowd leaves at once.
 //!
-//! Owns the order and the pace. First the public ports are deaf: no new handshake begins here, and whoever asks again a
-//! second later is answered by a sibling. Those that are under way come to their end and are served, then all ports are
-//! closed. Meanwhile members are let go, evenly over `--drain-delay`, and the others hear of each as of anybody who leaves;
-//! messages reach those who are left. When that time is over everybody goes, and the goodbye is said when all are gone.
+//! Owns the order and the pace. First the public ports are deaf: no new handshake begins here, and a client that asks again a
+//! second later is answered by a sibling. Handshakes that are under way come to their end and are answered, then all ports are
+//! closed. Meanwhile members are let go, evenly over `--drain-delay`; each of them leaves like any other, and messages reach
+//! those that are left. When that time is over all others go, and the process departs when all are gone.
 //!
-//! It does not choose by when members came or by where they are: those of one event go as evenly as all do.
+//! It does not choose by when members came or by where they are: those of one event go as evenly as all do. It accepts and
+//! writes nothing: its caller closes the ports, and finishes the connections that it hands out.
 //!
-//! Invariant: a port is closed with nobody waiting at it, unless there is no room for them.
+//! Invariant: a port is closed when no connection waits at it, unless there is no room for them.
 
 use std::time::Duration;
 
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
-use crate::log;
-use crate::server::conns::conn::{CloseReason, ConnId, Port};
-use crate::server::turn::{REAPS_PER_TURN, Server};
-use crate::wire::session::Session;
+use crate::server::conns::Conns;
+use crate::server::conns::close_reason::CloseReason;
+use crate::server::conns::conn::{ConnId, Stage};
 
-/// How long handshakes that are under way may take: a round trip to anywhere, with some patience. Who was not heard asks
-/// again a second after the first time (RFC 6298 section 2.1), and then it is to be a sibling who hears.
+/// How long handshakes that are under way may take: a round trip to anywhere, with some patience. A client without an answer
+/// asks again a second after the first time (RFC 6298 section 2.1), and then a sibling answers.
 const HANDSHAKE: Duration = Duration::from_millis(500);
 
-/// How long the last words may take once everybody was to go.
+/// How long the last words may take after the end of the delay.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How many places of the table one turn looks at for those who are to go: at up to 0.1 us, for they lie apart, 25 us.
+/// Most places of the table that one turn looks at for connections to let go: at up to 0.1 us, for they lie apart, 25 us.
 const PLACES_PER_TURN: usize = 256;
 
-/// The ports at which crowds arrive from afar.
-const PUBLIC: [Port; 2] = [Port::Audience, Port::Demo];
-
-/// The ports on loopback, where a handshake takes no time.
-const LOCAL: [Port; 2] = [Port::Stats, Port::Notification];
-
-/// A process that was told to end.
+/// A process that is ending.
 #[derive(Debug)]
 pub(in crate::server) struct Drain {
     begun: Tick,
@@ -43,7 +37,7 @@ pub(in crate::server) struct Drain {
     /// When the ports are closed.
     close_at: Tick,
     phase: Phase,
-    /// How many members were let go.
+    /// Members that were let go.
     gone: usize,
     walk: Walk,
 }
@@ -51,35 +45,35 @@ pub(in crate::server) struct Drain {
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Members are let go one after the other; who has come in may finish what it began.
+    /// Members are let go one after the other; a request that has come in may finish what it began.
     Spread,
-    /// All go who are not being told their last words.
+    /// All go that are not being sent their last words.
     Sweep,
-    /// Those who were told their last words have to take them.
+    /// Peers that were sent their last words have to take them.
     Linger,
 }
 
 impl Drain {
     /// Begins now; all will have been let go after `delay`.
-    fn begin(delay: Duration, now: Tick) -> Self {
+    pub(in crate::server) fn begin(delay: Duration, now: Tick) -> Self {
         let end = now.after(delay);
         let close_at = now.after(HANDSHAKE).min(end);
         Self { begun: now, end, close_at, phase: Phase::Spread, gone: 0, walk: Walk::default() }
     }
 
-    /// When there is something to do next, if so many members are left, and so many ports are open.
-    pub(in crate::server) fn next_deadline(&self, members: usize, ports: usize) -> Tick {
+    /// When there is something to do next, with this many members left, and this many listeners open.
+    pub(in crate::server) fn next_deadline(&self, members: usize, listeners: usize) -> Tick {
         match self.phase {
             Phase::Spread => {
                 let next = if members == 0 { self.end } else { self.next_due(members) };
-                if ports > 0 { next.min(self.close_at) } else { next }
+                if listeners > 0 { next.min(self.close_at) } else { next }
             }
             Phase::Sweep => Tick(0),
             Phase::Linger => self.end.after(GRACE),
         }
     }
 
-    /// How many of those who are left are to go now. Of n the k-th, counted from 0, goes after k/n of the time.
+    /// How many of the `left` members go now. Of n the k-th, counted from 0, goes after k/n of the time.
     fn due(&self, left: usize, now: Tick) -> usize {
         let (passed, all) = (now.0.saturating_sub(self.begun.0), self.end.0 - self.begun.0);
         if passed >= all {
@@ -90,7 +84,7 @@ impl Drain {
         usize::try_from(due).unwrap_or(usize::MAX).saturating_sub(self.gone).min(left)
     }
 
-    /// When the next of those who are left is to go.
+    /// When the next of the `left` members goes.
     fn next_due(&self, left: usize) -> Tick {
         let all = u128::from(self.end.0 - self.begun.0);
         let wait = (self.gone as u128 * all).div_ceil(self.planned(left).max(1)).min(all);
@@ -99,6 +93,70 @@ impl Drain {
 
     fn planned(&self, left: usize) -> u128 {
         self.gone as u128 + left as u128
+    }
+
+    /// Whether it is time to close the ports, of which this many listeners are open.
+    pub(in crate::server) fn closes_ports(&self, listeners: usize, now: Now) -> bool {
+        self.close_at <= now.tick && listeners > 0
+    }
+
+    /// Begins to let all go, once the delay is over and the ports are closed.
+    pub(in crate::server) fn begin_sweep(&mut self, listeners: usize, conns: &Conns, now: Now) {
+        if self.phase == Phase::Spread && self.end <= now.tick && listeners == 0 {
+            self.phase = Phase::Sweep;
+            self.walk = Walk::over(conns.place_count());
+        }
+    }
+
+    /// Lets the members go that are due, at most `budget`: those are freed in a turn. Returns the ones that have not taken
+    /// everything yet, and are not cut off in the middle of it.
+    pub(in crate::server) fn let_go(&mut self, conns: &mut Conns, budget: usize, now: Now) -> Vec<ConnId> {
+        let mut behind = Vec::new();
+        // While others wait to be freed, those that are marked are counted still.
+        let due = match self.phase {
+            _ if conns.has_closing() => 0,
+            Phase::Spread => self.due(conns.books().stream_count(), now.tick),
+            Phase::Sweep => usize::MAX,
+            Phase::Linger => 0,
+        };
+        let mut left = due.min(budget);
+        for _ in 0..PLACES_PER_TURN {
+            if left == 0 {
+                break;
+            }
+            let Some(id) = self.walk.next() else {
+                if self.phase == Phase::Sweep {
+                    self.phase = Phase::Linger;
+                    break;
+                }
+                // A member that came after the walk began has a place that it had passed, or did not know.
+                self.walk = Walk::over(conns.place_count());
+                continue;
+            };
+            let Some((conn, books)) = conns.open(id).filter(|(conn, _)| self.lets_go(conn.stage())) else { continue };
+            if conn.is_behind() {
+                behind.push(id);
+            } else {
+                books.close(conn, CloseReason::Shutdown);
+            }
+            self.gone += 1;
+            left -= 1;
+        }
+        behind
+    }
+
+    fn lets_go(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Stream => true,
+            Stage::Head => self.phase == Phase::Sweep,
+            Stage::Drain => false,
+        }
+    }
+
+    /// Whether none is left, or only peers that do not take their last words.
+    pub(in crate::server) fn is_over(&self, listeners: usize, conns: &Conns, now: Now) -> bool {
+        let is_late = self.phase == Phase::Linger && self.end.after(GRACE) <= now.tick && !conns.has_closing();
+        listeners == 0 && (conns.len() == 0 || is_late)
     }
 }
 
@@ -138,118 +196,11 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-impl Server {
-    pub(in crate::server) fn on_signal(&mut self, now: Now) {
-        while let Some(signal) = self.signals.source().next() {
-            log::info(format_args!("event=signal number={signal} again={}", self.drain.is_some()));
-            // Who signals all processes signals a worker twice, the second time through its supervisor. When that one is
-            // told twice, it hangs up.
-            self.is_stopped |= self.drain.is_some() && !self.heartbeat.is_worker();
-            self.begin_drain(now);
-        }
-    }
-
-    /// Begins to end: nobody else comes in, and those who are there are let go.
-    pub(in crate::server) fn begin_drain(&mut self, now: Now) {
-        if self.drain.is_some() {
-            return;
-        }
-        self.listeners.deafen(&PUBLIC);
-        self.heartbeat.hasten(now.tick);
-        self.drain = Some(Drain::begin(self.service.config.drain_delay, now.tick));
-        log::info(format_args!("event=draining members={}", self.conns.streams()));
-    }
-
-    /// Does what is due of a drain, as much as fits into a turn.
-    pub(in crate::server) fn go_on_draining(&mut self, now: Now) {
-        let Some(drain) = &mut self.drain else { return };
-        let is_closing_time = drain.close_at <= now.tick && self.listeners.len() > 0;
-        if drain.phase == Phase::Spread && drain.end <= now.tick && self.listeners.len() == 0 {
-            drain.phase = Phase::Sweep;
-            drain.walk = Walk::over(self.conns.place_count());
-        }
-        if is_closing_time {
-            self.close_ports(now);
-        }
-        // While others wait to be freed, who is marked is counted still.
-        if !self.conns.has_closing() {
-            self.let_go(now);
-        }
-    }
-
-    /// Closes the ports, once nobody waits there any more.
-    fn close_ports(&mut self, now: Now) {
-        self.listeners.deafen(&LOCAL);
-        let budgets = |index| self.listeners.accepts_per_turn(index);
-        let budgets: Vec<usize> = (0..self.listeners.len()).map(budgets).collect();
-        let mut is_empty = true;
-        for (index, budget) in budgets.into_iter().enumerate() {
-            is_empty &= self.on_listener(index, budget, now) < budget;
-        }
-        if is_empty {
-            self.listeners.close();
-        }
-    }
-
-    /// Lets those go who are due, as many as are freed in a turn.
-    fn let_go(&mut self, now: Now) {
-        let Some(drain) = &mut self.drain else { return };
-        let is_sweep = drain.phase == Phase::Sweep;
-        let due = match drain.phase {
-            Phase::Spread => drain.due(self.conns.streams(), now.tick),
-            Phase::Sweep => usize::MAX,
-            Phase::Linger => return,
-        };
-        let mut behind = Vec::new();
-        let mut left = due.min(REAPS_PER_TURN);
-        for _ in 0..PLACES_PER_TURN {
-            if left == 0 {
-                break;
-            }
-            let Some(id) = drain.walk.next() else {
-                if is_sweep {
-                    drain.phase = Phase::Linger;
-                    break;
-                }
-                // Who came after the walk began has a place that it had passed, or did not know.
-                drain.walk = Walk::over(self.conns.place_count());
-                continue;
-            };
-            let Some(conn) = self.conns.get_open(id) else { continue };
-            let goes = match conn.session {
-                Session::Stream { .. } => true,
-                Session::Head(_) => is_sweep,
-                Session::Drain { .. } => false,
-            };
-            if goes {
-                if conn.is_behind() {
-                    behind.push(id);
-                } else {
-                    self.conns.close(id, CloseReason::Shutdown);
-                }
-                drain.gone += 1;
-                left -= 1;
-            }
-        }
-        // Whoever has not taken everything yet is not cut off in the middle of it.
-        for id in behind {
-            self.finish(id, None, now);
-        }
-    }
-
-    /// Whether nobody is left, or only those who do not take their last words.
-    pub(in crate::server) fn is_drained(&self, now: Now) -> bool {
-        let Some(drain) = &self.drain else { return false };
-        let is_late = drain.phase == Phase::Linger && drain.end.after(GRACE) <= now.tick && !self.conns.has_closing();
-        self.listeners.len() == 0 && (self.conns.len() == 0 || is_late)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// At which ticks members go, of whom so many are there at first; `change` says at each tick how many come or leave.
+    /// The ticks at which members go. At first there are `members`; `change` says at each tick how many come or leave.
     fn departures(members: usize, delay: Duration, mut change: impl FnMut(u64) -> isize) -> Vec<u64> {
         let mut drain = Drain::begin(delay, Tick(1_000));
         let mut left = members;
@@ -282,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_late_or_leaves_by_itself_changes_the_pace() {
+    fn a_member_that_comes_late_or_leaves_by_itself_changes_the_pace() {
         // One comes at the last moment but one, and the other at the last.
         assert_eq!(departures(1, Duration::from_secs(1), |tick| isize::from(tick >= 100)), [0, 100, 101]);
         // Half of them leave by themselves, half way: the others are let go no faster for it.

@@ -1,8 +1,8 @@
-//! Telling a supervisor that the turns go on.
+//! A worker's signs of life to its supervisor.
 //!
-//! Owns a worker's end of the pipe to the process that started it, and when it is due: a byte when all ports are served,
-//! then one each second, and more often when it is about to end. It does not know what a silent worker has to expect. A
-//! process that serves on its own has no heartbeat, and nothing here wakes it.
+//! Owns a worker's end of the pipe to the process that started it, and when a byte is due: one when all ports are open, then
+//! one each second, and more when the worker is about to end. It does not know what a silent worker has to expect. A
+//! process without a supervisor has no heartbeat, and nothing here wakes it.
 //!
 //! Invariant: a worker does not outlive its supervisor. A loop that turns finds the pipe broken; for one that does not,
 //! the kernel sees to it ([`sys::end_with_parent`]).
@@ -71,13 +71,13 @@ impl Heartbeat {
         self.due
     }
 
-    /// Beats if it is due. False, once: there is nobody left to hear it.
+    /// Beats if it is due. False, once: the supervisor is gone.
     pub(in crate::server) fn beat(&mut self, now: Tick) -> bool {
         let (Some(pipe), Some(due)) = (&mut self.pipe, self.due) else { return true };
         if due > now {
             return true;
         }
-        // A full pipe is a supervisor that has been asleep for many hours. It has enough to hear when it wakes up.
+        // A full pipe is a supervisor that has been asleep for many hours. It has enough to read when it wakes up.
         let is_broken = pipe.write(b".").is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         let interval = if self.is_hasty { LAST_INTERVAL } else { INTERVAL };
         self.due = (!is_broken).then(|| now.after(interval));
@@ -110,9 +110,9 @@ mod tests {
         for tick in 0..350 {
             let is_due = heartbeat.next_deadline().is_some_and(|due| due <= Tick(tick));
             assert!(heartbeat.beat(Tick(tick)));
-            let heard = reader.read(&mut [0; 8]).unwrap_or(0);
-            assert_eq!(heard, usize::from(is_due));
-            beats.extend((heard > 0).then_some(tick));
+            let read = reader.read(&mut [0; 8]).unwrap_or(0);
+            assert_eq!(read, usize::from(is_due));
+            beats.extend((read > 0).then_some(tick));
         }
         assert_eq!(beats, [0, 101, 202, 303]);
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_who_reads_is_no_reason_to_stop_and_nobody_there_is_one() {
+    fn a_supervisor_that_does_not_read_is_no_reason_to_stop_and_one_that_is_gone_is() {
         let (reader, writer) = sys::pipe().unwrap();
         let mut heartbeat = Heartbeat::over(writer);
         heartbeat.begin();
@@ -146,11 +146,11 @@ mod tests {
         }
         drop(reader);
         // A child that another test is starting has all descriptors for a moment.
-        let heard = (70_000..1_000_000).find(|&beat| {
+        let broken_at = (70_000..1_000_000).find(|&beat| {
             std::thread::yield_now();
             !heartbeat.beat(Tick(beat * 101))
         });
-        assert!(heard.is_some());
+        assert!(broken_at.is_some());
         assert_eq!(heartbeat.next_deadline(), None);
         assert!(heartbeat.beat(Tick(2_000_000 * 101)));
     }

@@ -3,7 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `drain` | the order and the pace in which members are let go |
-//! | `ending` | what is written down of events that are over, and the goodbye |
+//! | `ending` | what is written down of events that are over, and the node's departure |
 //! | `heartbeat` | a worker's signs of life to its supervisor |
 
 pub(in crate::server) mod drain;

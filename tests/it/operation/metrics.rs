@@ -97,6 +97,51 @@ fn what_happens_is_counted() {
 }
 
 #[test]
+fn bytes_are_counted_as_clients_receive_them() {
+    let daemon = Daemon::start(&["--enable-uuid"]);
+    let read = |target: &str, address| {
+        let mut socket = connect(address);
+        socket.write_all(request("GET", target, "Host: localhost\r\n").as_bytes()).unwrap();
+        read_to_end(&mut socket)
+    };
+    let scrape = || read("/metrics", daemon.stats_port());
+    let sent = |metrics: &[u8]| -> usize {
+        let text = lossy(metrics);
+        let line = text.lines().find(|line| line.starts_with("audience_meter_sent_bytes_total{")).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    };
+    // As many namespaces as the stats take several pieces for. They are remembered when their members have left.
+    for namespace in 0..100 {
+        drop(member(&daemon, &format!("/a-namespace-with-a-name-of-some-length-{namespace}")));
+    }
+    let mut farewell = connect(daemon.audience());
+    farewell.write_all(join_request("/ns/uuid", "").as_bytes()).unwrap();
+    wait_until("that all have left but one", || {
+        daemon.stats().as_object().unwrap().values().filter(|event| event["members"] != 0).count() == 1
+    });
+    let first = scrape();
+    let received = [
+        // A long reply, with a head and without one.
+        read("/", daemon.stats_port()),
+        {
+            let mut silent = connect(daemon.stats_port());
+            silent.shutdown(std::net::Shutdown::Write).unwrap();
+            read_to_end(&mut silent)
+        },
+        // A short one; it ends the stream of the member that has claimed the uuid.
+        read("/ns/uuid", daemon.audience()),
+        // Last words, and all that has come before.
+        read_to_end(&mut farewell),
+    ];
+    assert!(received[0].len() > 20_000 && received[1].len() > 20_000, "more than one piece");
+    assert!(lossy(&received[3]).ends_with("id: farewell\nretry: -1\n\n"), "{}", lossy(&received[3]));
+    // What the member was sent before its last words was counted before the first scrape.
+    let words_before = received[3].len() - "id: farewell\nretry: -1\n\n".len();
+    let received = received.iter().map(Vec::len).sum::<usize>() - words_before;
+    assert_eq!(sent(&scrape()) - sent(&first), first.len() + received);
+}
+
+#[test]
 fn the_largest_namespaces_have_series_and_others_are_summed_up() {
     let daemon = Daemon::start(&[&BRISK[..], &["--metrics-namespaces", "2"]].concat());
     let _all: Vec<_> =

@@ -24,6 +24,8 @@
 //! | `tool` | programs of others, run to their end |
 //! | `tracer` | strace at a process that runs already |
 //! | `manual` | the examples of README.md and of the manual, for tests that run them as they stand |
+//! | `sockets` | connections with options that std does not set |
+//! | `world` | the one world of many nodes, on a virtual clock and any network |
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 #![expect(clippy::missing_panics_doc, reason = "whatever is not as it should be fails the test, by a panic")]
 #![expect(clippy::must_use_candidate, reason = "tests also call these to wait, and drop what they return")]

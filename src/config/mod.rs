@@ -9,6 +9,7 @@
 //! | `limits` | how much of everything there may be |
 //! | `networks` | lists of networks |
 //! | `cluster` | how nodes find each other, and which they believe |
+//! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
 //! | `notification` | who may send messages to the audience |
 //! | `watching` | who may watch many namespaces |
@@ -18,6 +19,7 @@
 
 mod accounts;
 mod cluster;
+pub mod identity;
 mod key;
 mod limits;
 mod networks;

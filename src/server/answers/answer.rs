@@ -1,0 +1,53 @@
+//! What an answer is, and what it is made from.
+//!
+//! Owns the words between a request and a connection. An answer is bytes, which the caller writes, and what becomes of the
+//! connection after that; it is made and consumed in one turn.
+
+use std::net::IpAddr;
+
+use super::cursor::Cursor;
+use crate::collections::tick::Tick;
+use crate::meter::MemberId;
+use crate::meter::watches::WatcherId;
+use crate::server::audience::Audience;
+use crate::server::figures::announced::Announced;
+use crate::server::figures::view::Process;
+use crate::server::ports::port::Port;
+
+/// An answer.
+#[derive(Debug)]
+pub(in crate::server) struct Answer<'a> {
+    pub(in crate::server) bytes: &'a [u8],
+    pub(in crate::server) after: AfterReply,
+}
+
+/// What becomes of the connection once the bytes of its answer are written.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum AfterReply {
+    /// It is a member's or a watcher's, until this tick.
+    Stream(Option<Tick>),
+    /// That was all.
+    Drain,
+    /// The reply goes on from here.
+    DrainPieces(Box<Cursor>),
+}
+
+/// The connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Asker {
+    /// Its keys, if it becomes a stream.
+    pub(in crate::server) member: MemberId,
+    pub(in crate::server) watcher: WatcherId,
+    pub(in crate::server) port: Port,
+    /// The address of its client, if that matters.
+    pub(in crate::server) address: Option<IpAddr>,
+    /// Whether there is a slot for it, if it becomes a stream.
+    pub(in crate::server) has_slot: bool,
+}
+
+/// What answers act upon and read.
+pub(in crate::server) struct Sources<'a> {
+    pub(in crate::server) audience: &'a mut Audience,
+    pub(in crate::server) process: &'a Process<'a>,
+    pub(in crate::server) announced: &'a mut Announced,
+}

@@ -1,0 +1,165 @@
+//! The answers of the stats port.
+//!
+//! Owns its paths. What the pages say is read from the audience and from the figures of the process.
+//!
+//! Invariant: a request from another machine, or of a page from elsewhere, learns nothing.
+
+use std::borrow::Cow;
+
+use super::access::Access;
+use super::answer::{AfterReply, Asker, Sources};
+use super::cursor::{Cursor, figures_of};
+use super::replies::{NOT_FROM_ELSEWHERE, push_asset, push_json, push_text};
+use super::{assets, pages, watching};
+use crate::collections::tick::Now;
+use crate::config::Config;
+use crate::meter::Meter;
+use crate::server::figures::exposition;
+use crate::server::ports::port::Port;
+use crate::wire::history::Format;
+use crate::wire::http::{Method, Request, contains_ignore_case};
+use crate::wire::reply::{self, Cors, Reply};
+use crate::wire::{query, stats, watch};
+
+/// What there is at the stats port.
+const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>, /history/<namespace>, /cluster, /process, \
+                            /metrics, /healthz, /readyz and /grafana.json here";
+
+/// The dashboard may do nothing but ask the port that it comes from (Content Security Policy).
+const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
+    Cache-Control: no-store\r\n\
+    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+    img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
+
+/// What was decided at start about the stats port.
+pub(super) struct StatsPort {
+    /// Most namespaces that have metrics of their own.
+    metrics_namespaces: usize,
+}
+
+impl StatsPort {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { metrics_namespaces: config.accounts.metrics_namespaces }
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(
+        &self,
+        request: &Request<'_>,
+        asker: Asker,
+        sources: Sources<'_>,
+        out: &mut Vec<u8>,
+        now: Now,
+    ) -> AfterReply {
+        let is_head = request.method == Method::Head;
+        let Sources { audience, process, announced } = sources;
+        if Access::of(request, Port::Stats, None) != Access::Granted {
+            push_text(out, 403, NOT_FROM_ELSEWHERE, is_head);
+            return AfterReply::Drain;
+        }
+        match request.path {
+            "/" if watch::is_asked(request.query) => {
+                return watching::answer(request, Cors::None, asker, audience, out, now);
+            }
+            "/" if is_for_browser(request) => push_dashboard(out, is_head),
+            "/" => return push_stats(out, &audience.meter, is_head, now),
+            "/cluster" => push_json(out, &pages::cluster(&audience.view(process, now)), is_head),
+            "/process" => push_json(out, &pages::process(&audience.view(process, now)), is_head),
+            "/metrics" => {
+                let text = pages::metrics(&audience.view(process, now), announced);
+                return self.push_metrics(out, &text, is_head);
+            }
+            "/healthz" => push_text(out, 200, "alive", is_head),
+            "/readyz" if process.is_draining => push_text(out, 503, "draining", is_head),
+            "/readyz" if !audience.meter.has_met_all(now) => {
+                push_text(out, 503, "hearing what the other nodes count", is_head);
+            }
+            "/readyz" => push_text(out, 200, "ready", is_head),
+            "/grafana.json" => push_asset(out, &assets::GRAFANA, is_head),
+            _ => return answer_about_one(request, &mut audience.meter, out, now),
+        }
+        AfterReply::Drain
+    }
+
+    /// Answers with the metrics of all nodes, which the ones of the largest namespaces follow.
+    fn push_metrics(&self, out: &mut Vec<u8>, of_nodes: &str, is_head: bool) -> AfterReply {
+        reply::push_open_ended_head(out, exposition::CONTENT_TYPE);
+        if is_head {
+            return AfterReply::Drain;
+        }
+        out.extend_from_slice(of_nodes.as_bytes());
+        AfterReply::DrainPieces(Box::new(Cursor::metrics(self.metrics_namespaces)))
+    }
+}
+
+fn push_dashboard(out: &mut Vec<u8>, is_head: bool) {
+    let (content_type, body) = (Some(assets::HTML), assets::DASHBOARD);
+    Reply { content_type, fields: DASHBOARD_FIELDS, body, ..Reply::empty(200) }.write(out, is_head);
+}
+
+/// Answers with the stats. They are seldom longer than one piece, and then their length is in the head: not every client
+/// takes the end of a connection for the end of an answer.
+fn push_stats(out: &mut Vec<u8>, meter: &Meter, is_head: bool, now: Now) -> AfterReply {
+    let (mut cursor, mut piece) = (Box::new(Cursor::stats()), Vec::new());
+    let goes_on = cursor.push_piece(&mut piece, meter, now);
+    if !goes_on {
+        push_json(out, &piece, is_head);
+        return AfterReply::Drain;
+    }
+    reply::push_open_ended_head(out, "application/json");
+    if is_head {
+        return AfterReply::Drain;
+    }
+    out.extend_from_slice(&piece);
+    AfterReply::DrainPieces(cursor)
+}
+
+/// Answers a request that is about one namespace, if it is. Where the path does not name it the query does, for clients that
+/// would write its name otherwise in a path: no namespace has an empty name.
+fn answer_about_one(request: &Request<'_>, meter: &mut Meter, out: &mut Vec<u8>, now: Now) -> AfterReply {
+    let is_head = request.method == Method::Head;
+    if let Some(name) = request.path.strip_prefix("/history/") {
+        return push_history(out, name, request, meter, now);
+    }
+    let Some(name) = request.path.strip_prefix("/namespace/") else {
+        push_text(out, 404, NO_SUCH_PAGE, is_head);
+        return AfterReply::Drain;
+    };
+    match meter.find(&name_or(name, request.query)).and_then(|id| meter.namespaces_from(id).next()) {
+        Some((id, namespace)) => {
+            let mut body = Vec::new();
+            stats::push_object(&mut body, &figures_of(meter, id, namespace, now));
+            body.push(b'\n');
+            push_json(out, &body, is_head);
+        }
+        None => push_text(out, 404, "there is no such namespace", is_head),
+    }
+    AfterReply::Drain
+}
+
+/// Answers with the history of the namespace that the end of a path names, or a query.
+fn push_history(out: &mut Vec<u8>, path: &str, request: &Request<'_>, meter: &mut Meter, now: Now) -> AfterReply {
+    let is_head = request.method == Method::Head;
+    let (name, format) = Format::of(path);
+    match Cursor::begin_history(out, &name_or(name, request.query), format, meter, now) {
+        Some(_) if is_head => {
+            let end = out.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(0, |at| at + 4);
+            out.truncate(end);
+        }
+        Some(cursor) => return AfterReply::DrainPieces(Box::new(cursor)),
+        None => push_text(out, 404, "there is no history of this namespace", is_head),
+    }
+    AfterReply::Drain
+}
+
+/// The name that a path has, or if it has none that of the query.
+fn name_or<'a>(name: &'a str, query: Option<&str>) -> Cow<'a, str> {
+    let of_query = || Cow::Owned(query::decoded(query, "name").unwrap_or_default());
+    if name.is_empty() { of_query() } else { Cow::Borrowed(name) }
+}
+
+/// Whether a browser asks for a page: other clients are content with anything. All browsers take gzip.
+fn is_for_browser(request: &Request<'_>) -> bool {
+    let takes = |name, what| request.values(name).any(|value| contains_ignore_case(value, what));
+    takes(b"accept", b"text/html") && takes(b"accept-encoding", b"gzip")
+}

@@ -1,0 +1,58 @@
+//! The answers to requests to watch many namespaces at once.
+//!
+//! Owns what such a request is judged by, on whichever port it comes. A watcher is not counted. The updates that follow are
+//! the audience's.
+//!
+//! Invariant: a connection watches exactly if its answer is a stream.
+
+use super::answer::{AfterReply, Asker};
+use super::replies::{push_no_room, push_text};
+use crate::collections::tick::Now;
+use crate::server::audience::{Audience, Watching};
+use crate::server::ports::port::Streams;
+use crate::wire::http::{Method, Request};
+use crate::wire::reply::{self, Cors};
+use crate::wire::{sse, watch};
+
+/// Patterns that watchers at the audience port leave to the stats port: those of 16 watchers that have all they may.
+const PATTERNS_FOR_STATS: usize = 16 * watch::PATTERNS_PER_WATCHER;
+
+/// Answers a request to watch, for pages that may read it by `cors`.
+pub(super) fn answer(
+    request: &Request<'_>,
+    cors: Cors<'_>,
+    asker: Asker,
+    audience: &mut Audience,
+    out: &mut Vec<u8>,
+    now: Now,
+) -> AfterReply {
+    let is_head = request.method == Method::Head;
+    let patterns = match watch::parse(request.query.unwrap_or_default()) {
+        Ok(patterns) => patterns,
+        Err(why) => {
+            push_text(out, 400, why, is_head);
+            return AfterReply::Drain;
+        }
+    };
+    if is_head {
+        reply::push_stream_head(out, cors);
+        return AfterReply::Drain;
+    }
+    let streams = asker.port.policy().streams;
+    let reserved_patterns = if streams == Streams::OfBrowsers { PATTERNS_FOR_STATS } else { 0 };
+    let watching =
+        Watching { watcher: asker.watcher, patterns: &patterns, reserved_patterns, has_slot: asker.has_slot };
+    match (audience.watch(watching, now), streams) {
+        (Err(_), Streams::OfBrowsers) => push_no_room(out, cors, audience.draw_no_room_retry_ms()),
+        (Err(_), Streams::OfTools) => {
+            push_text(out, 503, "as many watch here as may; end another, or ask again later", false);
+        }
+        (Ok(()), _) => {
+            reply::push_stream_head(out, cors);
+            sse::push_retry(out, audience.draw_retry_ms());
+            let is_limited = streams == Streams::OfBrowsers;
+            return AfterReply::Stream(if is_limited { audience.draw_stream_end(now) } else { None });
+        }
+    }
+    AfterReply::Drain
+}

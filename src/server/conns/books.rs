@@ -1,0 +1,245 @@
+//! What is kept of all connections beside the connections themselves.
+//!
+//! Owns how many there are in each stage and at each port, when each is due, which will be freed, and how much was sent.
+//! Nothing changes a connection's stage, or writes to it, but through here; so no caller has to keep a number in step.
+//!
+//! Invariants: `open`, `streams` and `heads` are the sums over the table. A connection is in `closing` exactly when it is
+//! marked, once; so `reap` frees each one once.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::close_reason::CloseReason;
+use super::conn::{Conn, ConnId, Stage};
+use super::heads::Heads;
+use super::origins::Origins;
+use crate::collections::tick::Tick;
+use crate::collections::wheel::TimerWheel;
+use crate::server::ports::capacity::Capacity;
+use crate::server::ports::port::{PerPort, Port};
+use crate::wire::sse::Frame;
+
+/// What is kept of all connections.
+pub(in crate::server) struct Books {
+    capacity: Capacity,
+    /// How long a request head may take.
+    head_timeout: Duration,
+    open: PerPort<usize>,
+    streams: PerPort<usize>,
+    /// The heads that are not whole. Each port has its own: a crowd at one keeps no client out of another.
+    heads: PerPort<Heads>,
+    /// Connections that were turned away for that.
+    heads_refused: u64,
+    /// Connections that were freed, by reason.
+    closed: [u64; CloseReason::ALL.len()],
+    /// Bytes that were written to clients, or kept for them.
+    sent_bytes: u64,
+    pub(super) deadlines: TimerWheel<ConnId>,
+    pub(super) closing: VecDeque<ConnId>,
+    pub(in crate::server) origins: Origins,
+}
+
+impl Books {
+    /// No connections yet.
+    pub(super) fn new(capacity: Capacity, head_timeout: Duration, origins: Origins) -> Self {
+        Self {
+            capacity,
+            head_timeout,
+            open: PerPort::default(),
+            streams: PerPort::default(),
+            heads: PerPort::default(),
+            heads_refused: 0,
+            closed: [0; CloseReason::ALL.len()],
+            sent_bytes: 0,
+            deadlines: TimerWheel::default(),
+            closing: VecDeque::new(),
+            origins,
+        }
+    }
+
+    /// Connections, in the order of the ports.
+    pub(in crate::server) fn open_counts(&self) -> &[usize] {
+        self.open.as_slice()
+    }
+
+    /// Connections that were freed, in the order of the reasons.
+    pub(in crate::server) fn closed_counts(&self) -> &[u64] {
+        &self.closed
+    }
+
+    /// Connections that were turned away because too many heads were waited for, or too much was held of them.
+    pub(in crate::server) fn heads_refused(&self) -> u64 {
+        self.heads_refused
+    }
+
+    /// Bytes that were written to clients, or kept for them.
+    pub(in crate::server) fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// Timers that are set.
+    pub(in crate::server) fn timer_count(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Streams of all ports: members and watchers.
+    pub(in crate::server) fn stream_count(&self) -> usize {
+        self.streams.as_slice().iter().sum()
+    }
+
+    /// Connections of a port whose head is not whole.
+    pub(in crate::server) fn head_count(&self, port: Port) -> usize {
+        self.heads[port].count()
+    }
+
+    /// Whether there is a slot for one more member or watcher.
+    pub(in crate::server) fn has_member_slot(&self, port: Port) -> bool {
+        self.capacity.has_member_slot(port, self.streams[port])
+    }
+
+    /// Whether one more connection may come in, even if only to be turned away.
+    pub(in crate::server) fn may_accept(&self, port: Port) -> bool {
+        self.capacity.may_accept(port, self.open[port])
+    }
+
+    /// Whether no connection of the port is kept open that has its answer.
+    pub(super) fn is_crowded(&self, port: Port) -> bool {
+        self.capacity.is_crowded(port, self.open[port])
+    }
+
+    /// A connection has come: its head is awaited.
+    pub(super) fn open(&mut self, conn: &Conn, now: Tick) {
+        let port = conn.port();
+        self.open[port] += 1;
+        self.heads[port].begin();
+        let patience = port.policy().silence.unwrap_or(self.head_timeout);
+        self.set_deadline(conn, Some(now.after(patience)));
+    }
+
+    /// Records what an open connection holds of its head now; it held `before` bytes until now. It is turned away if that is
+    /// too much beside what others hold.
+    pub(in crate::server) fn hold_head(&mut self, conn: &mut Conn, before: HeadState, now: Tick) {
+        let port = conn.port();
+        let has_begun = before.is_untouched && port.policy().silence.is_some();
+        if has_begun && conn.stage() == Stage::Head {
+            // Silence is over: what has begun may take as long as at any port.
+            self.set_deadline(conn, Some(now.after(self.head_timeout)));
+        }
+        if self.heads[port].change(before.held, conn.session()) {
+            self.refuse_head(conn);
+        }
+        if has_begun {
+            self.limit_heads(conn);
+        }
+    }
+
+    /// Turns away a connection that has just come, if its head did not come whole with it and too many others are waited for.
+    /// At a port that answers silence, a silent connection may stay: it will be answered soon.
+    pub(in crate::server) fn limit_heads(&mut self, conn: &mut Conn) {
+        let port = conn.port();
+        let may_stay = port.policy().silence.is_some() && conn.session().is_untouched();
+        if conn.closing().is_some() || conn.stage() != Stage::Head || may_stay {
+            return;
+        }
+        if self.heads[port].count() > self.capacity.heads_max(port) {
+            self.refuse_head(conn);
+        }
+    }
+
+    /// Closes it without a word: a browser's `EventSource` comes back by itself after a connection that ended without an
+    /// answer, and never after a status other than 200 (HTML standard, section 9.2.3).
+    fn refuse_head(&mut self, conn: &mut Conn) {
+        if conn.closing().is_none() {
+            self.heads_refused += 1;
+            self.close(conn, CloseReason::NoHeadRoom);
+        }
+    }
+
+    /// Makes a stream of an open connection; `surplus` bytes have followed its head.
+    pub(super) fn stream(&mut self, conn: &mut Conn, surplus: u32) {
+        self.heads[conn.port()].end(conn.session());
+        conn.stream(surplus);
+        self.streams[conn.port()] += 1;
+    }
+
+    /// Ends the part that an open connection takes: it is only sent its last words.
+    pub(super) fn drain(&mut self, conn: &mut Conn) {
+        self.leave_stage(conn);
+        conn.drain();
+    }
+
+    /// Marks a connection to be freed at the end of a turn, this one if there is time. The first reason stays.
+    pub(in crate::server) fn close(&mut self, conn: &mut Conn, reason: CloseReason) {
+        if conn.closing().is_none() {
+            // Streams keep their slot until they are freed: their descriptor is in use, and they are counted still.
+            self.heads[conn.port()].end(conn.session());
+            conn.close(reason);
+            self.closing.push_back(conn.id());
+        }
+    }
+
+    /// A connection is freed.
+    pub(super) fn forget(&mut self, conn: &Conn) {
+        self.deadlines.cancel(conn.id());
+        self.origins.forget(conn.id());
+        self.open[conn.port()] -= 1;
+        self.streams[conn.port()] -= usize::from(conn.stage() == Stage::Stream);
+        if let Some(count) = conn.closing().and_then(|reason| self.closed.get_mut(reason as usize)) {
+            *count += 1;
+        }
+    }
+
+    /// Sets the deadline of a connection, in place of the one it had; `None` is for ever.
+    pub(super) fn set_deadline(&mut self, conn: &Conn, deadline: Option<Tick>) {
+        match deadline {
+            Some(deadline) => self.deadlines.set(conn.id(), deadline),
+            None => self.deadlines.cancel(conn.id()),
+        }
+    }
+
+    /// Writes bytes for this peer alone. Nothing may be unwritten before.
+    pub(in crate::server) fn write(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<(), CloseReason> {
+        conn.write(bytes)?;
+        self.sent_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends with these bytes, after what has been begun.
+    pub(super) fn end_with(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<(), CloseReason> {
+        conn.end_with(bytes)?;
+        self.sent_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Pushes a count to a member.
+    pub(in crate::server) fn push_count(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
+        conn.push_count(frame)?;
+        self.sent_bytes += frame.len() as u64;
+        Ok(())
+    }
+
+    /// Pushes a message to a member.
+    pub(in crate::server) fn push_message(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
+        conn.push_message(frame)?;
+        self.sent_bytes += frame.len() as u64;
+        Ok(())
+    }
+
+    fn leave_stage(&mut self, conn: &Conn) {
+        self.heads[conn.port()].end(conn.session());
+        self.streams[conn.port()] -= usize::from(conn.stage() == Stage::Stream);
+    }
+}
+
+/// What a connection held of its head before bytes came.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct HeadState {
+    is_untouched: bool,
+    held: usize,
+}
+
+impl HeadState {
+    pub(in crate::server) fn of(conn: &Conn) -> Self {
+        Self { is_untouched: conn.session().is_untouched(), held: conn.session().held() }
+    }
+}

@@ -1,0 +1,178 @@
+//! One connection's part of a turn: bytes in, an answer out.
+//!
+//! Owns the way of a request: the connection is read, its origin is taken off, the session finds the request, the answers
+//! call the audience, and the reply decides what becomes of the connection. What each room does with it is the room's.
+//!
+//! Invariant: a connection is looked up once for all of this; and a request is answered in the turn in which it is whole.
+
+use super::answers::answer::{AfterReply, Answer, Asker, Sources};
+use super::answers::{self, Answers};
+use super::audience::Audience;
+use super::bus::Bus;
+use super::conns::books::{Books, HeadState};
+use super::conns::close_reason::CloseReason;
+use super::conns::conn::{Conn, ReadOutcome, Stage};
+use super::conns::lifecycle::{self, Unasked, Writing};
+use super::conns::origins::Preface;
+use super::figures::announced::Announced;
+use super::figures::view::{Connections, Datagrams, Facts, Process};
+use crate::collections::tick::Now;
+use crate::log;
+use crate::meter::watches::Piece;
+use crate::reactor::Reactor;
+use crate::wire::http::Refusal;
+use crate::wire::session::Step;
+use crate::wire::watch;
+
+/// An open connection, with all that it takes to answer it.
+pub(super) struct Exchange<'a> {
+    pub(super) conn: &'a mut Conn,
+    pub(super) books: &'a mut Books,
+    pub(super) audience: &'a mut Audience,
+    pub(super) answers: &'a Answers,
+    pub(super) announced: &'a mut Announced,
+    pub(super) bus: &'a Bus,
+    pub(super) reactor: &'a Reactor,
+    pub(super) facts: &'a Facts,
+    pub(super) scratch: &'a mut [u8],
+    pub(super) buffer: &'a mut Vec<u8>,
+    pub(super) is_draining: bool,
+    pub(super) now: Now,
+}
+
+impl Exchange<'_> {
+    /// The socket is ready.
+    pub(super) fn on_ready(&mut self, is_writable: bool) {
+        if is_writable {
+            self.on_writable();
+            if self.conn.closing().is_some() {
+                return;
+            }
+        }
+        match self.conn.read(self.scratch) {
+            Ok(ReadOutcome::Nothing) => {}
+            Ok(ReadOutcome::Bytes(count)) => self.on_bytes(count),
+            Ok(ReadOutcome::End) => {
+                let unasked = lifecycle::on_peer_finished(self.conn, self.books, self.reactor);
+                self.answer_unasked(unasked);
+            }
+            Err(reason) => self.books.close(self.conn, reason),
+        }
+    }
+
+    /// The connection has just come. A browser's head is usually here already.
+    pub(super) fn on_accepted(&mut self) {
+        self.on_ready(false);
+        self.books.limit_heads(self.conn);
+    }
+
+    /// The connection's deadline has come.
+    pub(super) fn on_deadline(&mut self) {
+        let unasked = lifecycle::on_deadline(self.conn, self.books);
+        self.answer_unasked(unasked);
+    }
+
+    fn on_writable(&mut self) {
+        let mut with =
+            Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
+        if lifecycle::on_writable(self.conn, self.books, &mut with) {
+            self.audience.resume(self.conn.id().into());
+        }
+    }
+
+    /// `count` bytes have arrived in `scratch`.
+    fn on_bytes(&mut self, count: usize) {
+        let (id, port, before) = (self.conn.id(), self.conn.port(), HeadState::of(self.conn));
+        let bytes = match self.books.origins.strip(id, self.scratch.get(..count).unwrap_or_default()) {
+            Preface::Wait => return,
+            Preface::Request(bytes) => bytes,
+            Preface::Malformed(why) => {
+                log::debug(format_args!("event=proxy_head conn={id} error={:?}", why.to_string()));
+                return self.books.close(self.conn, CloseReason::ProxyHead);
+            }
+        };
+        let (answer, surplus) = match self.conn.feed(&bytes) {
+            Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
+            Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
+            Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer), 0),
+            Step::Request { request, surplus } => {
+                let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
+                let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
+                let datagrams = || self.bus.datagrams();
+                let process = process(self.books, &datagrams, self.reactor, *self.facts, self.is_draining);
+                let sources = Sources { audience: self.audience, process: &process, announced: self.announced };
+                (self.answers.answer(&request, asker, sources, self.buffer, self.now), surplus)
+            }
+        };
+        let written = write(self.conn, self.books, answer);
+        self.after_reply(written, surplus);
+    }
+
+    fn answer_unasked(&mut self, unasked: Unasked) {
+        let answer = match unasked {
+            Unasked::Nothing => return,
+            Unasked::RawStats => answers::raw_stats(),
+            Unasked::Timeout { is_head } => answers::refuse(Refusal::Timeout, is_head, self.buffer),
+        };
+        let written = write(self.conn, self.books, answer);
+        self.after_reply(written, 0);
+    }
+
+    /// Makes of the connection what its answer says.
+    fn after_reply(&mut self, written: Result<AfterReply, CloseReason>, surplus: u32) {
+        match written {
+            Ok(AfterReply::Stream(until)) => {
+                if lifecycle::begin_stream(self.conn, self.books, self.reactor, surplus, until) {
+                    self.audience.stall(self.conn.id().into());
+                }
+            }
+            Ok(AfterReply::Drain) => self.finish(None),
+            Ok(AfterReply::DrainPieces(cursor)) => {
+                self.conn.set_rest(Some(cursor));
+                self.finish(None);
+            }
+            Err(reason) => self.books.close(self.conn, reason),
+        }
+    }
+
+    /// Writes an update to a watcher. Returns whether it takes more.
+    pub(super) fn update(&mut self, piece: &Piece) -> bool {
+        if self.conn.stage() != Stage::Stream {
+            return false;
+        }
+        debug_assert!(!self.conn.is_behind(), "a watcher that is behind gets no update");
+        self.buffer.clear();
+        watch::push_piece(self.buffer, piece);
+        !lifecycle::push_update(self.conn, self.books, self.reactor, self.buffer)
+    }
+
+    /// Ends the connection politely: with these last words, if any, or the rest of its answer.
+    pub(super) fn finish(&mut self, last_words: Option<&[u8]>) {
+        let mut with =
+            Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
+        lifecycle::finish(self.conn, self.books, last_words, &mut with);
+    }
+}
+
+fn write(conn: &mut Conn, books: &mut Books, answer: Answer<'_>) -> Result<AfterReply, CloseReason> {
+    books.write(conn, answer.bytes)?;
+    Ok(answer.after)
+}
+
+/// What the process shows of itself, beside its audience.
+pub(super) fn process<'a>(
+    books: &'a Books,
+    datagrams: &'a dyn Fn() -> Datagrams<'a>,
+    reactor: &'a Reactor,
+    facts: Facts,
+    is_draining: bool,
+) -> Process<'a> {
+    let connections = Connections {
+        open: books.open_counts(),
+        closed: books.closed_counts(),
+        heads_refused: books.heads_refused(),
+        sent_bytes: books.sent_bytes(),
+        timer_count: books.timer_count(),
+    };
+    Process { connections, datagrams, turns: reactor.turns(), facts, is_draining }
+}
