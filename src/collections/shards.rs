@@ -1,8 +1,8 @@
 //! A hash map that grows in small steps.
 //!
-//! Owns a number of std's maps, each with its part of the keys. A map that has to grow hashes all it has again, at some
-//! 200 ns for a name: with 1,000,000 of them every client would wait for 0.2 s, with a shard of them only as long as the shard
-//! is large. Shards are not alike to the last key, so they do not grow at the same time.
+//! Owns a number of std's maps, each with its part of the keys. A map that has to grow hashes all its keys again, at some
+//! 200 ns for a name: with 1,000,000 names in one map a turn would take 0.2 s, and in shards it takes that share of it.
+//! Shards differ in size by a few keys, so they do not grow at the same time.
 //!
 //! Invariant: a key is in the shard that its hash names.
 
@@ -19,7 +19,7 @@ pub struct ShardMap<K, V, S = RandomState> {
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher + Clone + Default> ShardMap<K, V, S> {
-    /// An empty map of `shards` shards, at least one.
+    /// An empty map of so many shards, at least one.
     #[must_use]
     pub fn new(shards: usize) -> Self {
         let hasher = S::default();

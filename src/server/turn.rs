@@ -319,11 +319,11 @@ impl Loop {
         let Self { conns, bus, reactor, facts, audience, announced, .. } = self;
         let is_draining = self.drain.is_some();
         let begins_to_drain = is_draining && announced.lacks(|counters| METRICS.are_draining(counters));
-        if begins_to_drain || audience.meter.wants_counters(now) {
+        if begins_to_drain || audience.meter.are_counters_due(now) {
             let datagrams = || bus.datagrams();
             let process = exchange::process(conns.books(), &datagrams, reactor, *facts, is_draining);
             let own = METRICS.sample(&audience.view(&process, now));
-            audience.meter.tell_counters(&own, now);
+            audience.meter.announce_counters(&own, now);
             announced.record(own);
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
     let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
     let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
     let draining = draining_nodes(view);
-    let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
+    let own = NodeFigures { node: meter.node(), members: meter.own_member_count(), silent_ms: 0 };
     let members = std::iter::once(&own).chain(&others).map(|node| {
         json!({
             "draining": draining.contains(&node.node),
@@ -76,7 +76,7 @@ pub(super) fn process(view: &View<'_>) -> Vec<u8> {
     line(&json!({
         "audience_port": view.audience_port,
         "closed": closed,
-        "members": meter.own_members(),
+        "members": meter.own_member_count(),
         "node": meter.node().to_string(),
         "open": connections.open_count(),
         "pid": std::process::id(),

@@ -17,7 +17,7 @@ pub(super) const DRAINING: u16 = 21;
 
 /// The table.
 pub(super) const FAMILIES: [Family; 21] = [
-    Family::gauge(1, "members", "Members that are counted at the node.", |view| view.meter.own_members()),
+    Family::gauge(1, "members", "Members that are counted at the node.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
     }),
@@ -61,7 +61,7 @@ pub(super) const FAMILIES: [Family; 21] = [
         read: Read::Durations(|view| view.turns),
     },
     Family::gauge(11, "timers", "Timers that are set.", |view| {
-        (view.connections.timer_count + view.meter.timers()) as u64
+        (view.connections.timer_count + view.meter.timer_count()) as u64
     }),
     Family::gauge(12, "open_fds", "Descriptors that are open.", |view| view.descriptors.open),
     Family::gauge(13, "max_fds", "Descriptors that may be open.", |view| view.descriptors.max as u64),
@@ -73,7 +73,7 @@ pub(super) const FAMILIES: [Family; 21] = [
         view.meter.nodes(view.now).filter(|node| view.is_silent(node)).count() as u64
     }),
     Family::counter(17, "cluster_lost_nodes_total", "Nodes that fell silent and were taken for gone.", |view| {
-        view.meter.lost_nodes()
+        view.meter.lost_node_count()
     }),
     Family {
         number: 18,

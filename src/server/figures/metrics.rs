@@ -116,7 +116,7 @@ mod tests {
         for (member, namespace) in ["/a", "/a", "/b"].into_iter().enumerate() {
             meter.join(MemberId::from_index(member).unwrap(), namespace, None, now);
         }
-        let timer_count = meter.timers() as u64;
+        let timer_count = meter.timer_count() as u64;
         let mut tally = Tally::default();
         tally.record_join();
         tally.record_message();
