@@ -8,7 +8,7 @@
 //! | `names` | the files of a crate, and to which of them each path leads |
 //! | `arrows` | inside the floors: which room may name which, no circle of files, a struct's methods in its own file |
 //! | `layers` | the floors of `src/`: imports run down, and pure floors name neither sockets nor clocks |
-//! | `prose` | how the manual reads, and whether it is complete |
+//! | `prose` | the words of the project; how its manual reads, and whether it is complete |
 //! | `places` | where unsafe code, `polling`, trees of JSON, printing, clocks and files belong |
 //! | `rooms` | how a file opens, how long it is, what the tables of modules list, what the top level holds |
 //!

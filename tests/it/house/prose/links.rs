@@ -45,7 +45,7 @@ fn options_of(text: &str) -> BTreeSet<&str> {
 }
 
 /// What the daemon prints for `-h` or `--help`.
-fn usage(option: &str) -> String {
+pub(super) fn usage(option: &str) -> String {
     let output = Command::new(audience_kit::program()).arg(option).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }

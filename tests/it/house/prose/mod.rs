@@ -1,12 +1,18 @@
-//! How the manual reads.
+//! The words of the project: what no line may say, and how the manual reads.
 //!
 //! | file | owns |
 //! |---|---|
+//! | `words` | words and turns of phrase that have a plainer one, through the sources, the client and the manual |
+//! | `exceptions` | where such a word stays, each with its reason |
 //! | `sentences` | how long the sentences of the manual are |
 //! | `links` | options, links and anchors of the manual |
+//!
+//! `cargo test --workspace --test it -- house::prose --nocapture` prints every offence, and counts per folder.
 
+mod exceptions;
 mod links;
 mod sentences;
+mod words;
 
 use super::{File, tree};
 
