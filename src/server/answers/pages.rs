@@ -11,24 +11,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::collections::tick::Tick;
 use crate::meter::NodeFigures;
 use crate::meter::news::NodeId;
-use crate::server::conns::close_reason::CloseReason;
 use crate::server::figures::announced::Announced;
 use crate::server::figures::metrics::Metrics;
 use crate::server::figures::tally::NoRoom;
-use crate::server::figures::view::{Labels, View};
-use crate::server::ports::port::Port;
+use crate::server::figures::view::View;
 use crate::wire::json::{Value, json};
 
-/// The metrics, by the names that this program has for ports and reasons.
-pub(in crate::server) static METRICS: Metrics =
-    Metrics::new(Labels { ports: &Port::NAMES, close_reasons: &CloseReason::NAMES });
-
 /// The page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
-pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
+pub(super) fn cluster(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let (meter, datagrams) = (view.meter, &view.datagrams);
     let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
     let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
-    let draining = draining_nodes(view);
+    let draining = draining_nodes(metrics, view);
     let own = NodeFigures { node: meter.node(), members: meter.own_members(), silent_ms: 0 };
     let members = std::iter::once(&own).chain(&others).map(|node| {
         json!({
@@ -59,16 +53,16 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
 }
 
 /// The nodes that are letting their members go, this one included.
-fn draining_nodes(view: &View<'_>) -> BTreeSet<NodeId> {
-    let others = view.meter.counters().filter(|(_, counters)| METRICS.are_draining(counters));
+fn draining_nodes(metrics: &Metrics, view: &View<'_>) -> BTreeSet<NodeId> {
+    let others = view.meter.counters().filter(|(_, counters)| metrics.are_draining(counters));
     let own = Some(view.meter.node()).filter(|_| view.is_draining);
     others.map(|(node, _)| node).chain(own).collect()
 }
 
 /// The page of this process: how full it is, why connections ended, and how long its turns were.
-pub(super) fn process(view: &View<'_>) -> Vec<u8> {
+pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let (meter, connections, turns) = (view.meter, &view.connections, view.turns);
-    let closed: BTreeMap<&str, u64> = METRICS.closed(view).collect();
+    let closed: BTreeMap<&str, u64> = metrics.closed(view).collect();
     let heads = [("heads", connections.heads_refused)];
     let refused: BTreeMap<&str, u64> =
         NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts()).chain(heads).collect();
@@ -92,12 +86,12 @@ pub(super) fn process(view: &View<'_>) -> Vec<u8> {
 }
 
 /// The metrics of all nodes, without those of namespaces.
-pub(super) fn metrics(view: &View<'_>, announced: &mut Announced) -> String {
+pub(super) fn of_nodes(metrics: &Metrics, view: &View<'_>, announced: &mut Announced) -> String {
     let meter = view.meter;
-    let own = announced.for_answer(METRICS.sample(view), meter.counters().next().is_none());
+    let own = announced.for_answer(metrics.sample(view), meter.counters().next().is_none());
     let all: Vec<(NodeId, &[u64])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
     let mut text = String::new();
-    METRICS.push_nodes(&mut text, &all);
+    metrics.push_nodes(&mut text, &all);
     text
 }
 
@@ -106,30 +100,4 @@ fn line(value: &Value) -> Vec<u8> {
     let mut line = value.to_string().into_bytes();
     line.push(b'\n');
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::server::figures::largest::Largest;
-
-    /// What version 3.0.0 writes for these numbers.
-    const GOLDEN: &str = include_str!("metrics.golden.txt");
-
-    #[test]
-    fn names_help_types_order_and_places_are_those_of_the_golden_text() {
-        // Each counter's number is its place, so the text shows which place of the datagram is which series.
-        let counters: Vec<u64> = (1..=55).collect();
-        let mut out = String::new();
-        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters)]);
-        let mut largest = Largest::new(2);
-        for (name, members) in [("a", 3), ("b", 9), ("c", 1)] {
-            largest.see(name, members);
-        }
-        largest.push(&mut out);
-        for (line, golden) in out.lines().zip(GOLDEN.lines()) {
-            assert_eq!(line, golden);
-        }
-        assert_eq!(out.len(), GOLDEN.len());
-    }
 }
