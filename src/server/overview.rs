@@ -62,6 +62,7 @@ impl Rooms<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::news::NodeId;
     use crate::server::figures::largest::Largest;
 
     /// What version 3.0.0 writes for these numbers.
