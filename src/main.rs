@@ -1,7 +1,7 @@
 //! The daemon's entry: arguments in, exit code out.
 //!
 //! Owns the exit codes: 0 after a signal or an answer, 2 when the arguments are wrong, 1 for everything else. It knows
-//! nothing of how serving is done, but who does it: this process, or others that it looks after.
+//! nothing of how serving is done, only whether this process does it or its workers.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,11 +1,11 @@
-//! How long something took, how often: counts by powers of two.
+//! Durations, counted by powers of two.
 //!
-//! Owns the buckets and the longest. It reads no clock, and recording allocates nothing and costs a few instructions, so it
-//! can always be on.
+//! Owns the buckets and the longest duration. It reads no clock. Recording allocates nothing and costs a few instructions, so
+//! it can always be on.
 //!
 //! Invariant: everything recorded is in exactly one bucket.
 
-/// The first bucket is below 2^4 us: less is not worth telling apart.
+/// The first bucket is below 2^4 us: shorter durations need not be distinguished.
 const FIRST_BITS: u32 = 4;
 
 /// The last bucket with a bound is below 2^14 us; one more takes the rest.
@@ -20,12 +20,12 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// How many buckets there are.
+    /// The number of buckets.
     pub const BUCKETS: usize = (LAST_BITS - FIRST_BITS) as usize + 2;
 
     /// Records one duration.
     pub fn record(&mut self, us: u64) {
-        // As many bits as it takes to write the number: 2^n is the first that takes n + 1.
+        // The number of bits that the duration takes: 2^n is the first that takes n + 1.
         let bits = u64::BITS - us.leading_zeros();
         let bucket = bits.clamp(FIRST_BITS, LAST_BITS + 1) - FIRST_BITS;
         if let Some(count) = self.counts.get_mut(bucket as usize) {
@@ -35,7 +35,7 @@ impl Histogram {
         self.longest_us = self.longest_us.max(us);
     }
 
-    /// How many were recorded.
+    /// The number of durations that were recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -53,12 +53,12 @@ impl Histogram {
         self.longest_us
     }
 
-    /// Below how many microseconds each bucket is, from short to long; the last has no bound.
+    /// The bound of each bucket in microseconds, from short to long; the last bucket has none.
     pub fn bounds() -> impl Iterator<Item = Option<u64>> {
         (FIRST_BITS..=LAST_BITS).map(|bits| Some(1 << bits)).chain([None])
     }
 
-    /// The buckets: their bounds, and how many each has.
+    /// The buckets: their bounds, and their counts.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
         Self::bounds().zip(self.counts)
     }

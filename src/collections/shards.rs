@@ -1,8 +1,8 @@
 //! A hash map that grows in small steps.
 //!
-//! Owns a number of std's maps, each with its part of the keys. A map that has to grow hashes all it has again, at some
-//! 200 ns for a name: with 1,000,000 of them everybody would wait for 0.2 s, with a shard of them only as long as the shard
-//! is large. Shards are not alike to the last key, so they do not grow at the same time.
+//! Owns a number of std's maps, each with its part of the keys. A map that has to grow hashes all its keys again, at some
+//! 200 ns for a name: with 1,000,000 names in one map a turn would take 0.2 s, and in shards it takes that share of it.
+//! Shards differ in size by a few keys, so they do not grow at the same time.
 //!
 //! Invariant: a key is in the shard that its hash names.
 
@@ -87,7 +87,7 @@ impl<K: Eq + Hash, V, S: BuildHasher + Clone + Default> ShardMap<K, V, S> {
     }
 }
 
-/// Hashes keys of our own tables. Nobody else chooses them, so they have to be spread, and no more.
+/// Hashes keys of our own tables. No stranger chooses them, so they have to be spread, and no more.
 #[derive(Debug, Default)]
 pub struct KeyHasher(u64);
 

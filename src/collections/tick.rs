@@ -1,4 +1,4 @@
-//! Time as the pure floors see it: a count of equal steps, handed in by whoever owns the clock.
+//! Time as the pure floors see it: a count of equal steps, handed in by the owner of the clock.
 //!
 //! Owns the length of a tick and the rounding. Now rounds down and deadlines round up, so that nothing ever fires early:
 //! a delay that must not be undercut (`--notify-min-delay`) is not undercut by rounding either.

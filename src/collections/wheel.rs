@@ -1,7 +1,7 @@
 //! A hierarchical timer wheel (Varghese and Lauck, 1987, scheme 7): 4 levels of 64 slots, O(1) insert and cancel.
 //!
 //! Owns when each key is due; a key has at most one timer. It reads no clock: the owner says how far time has come and
-//! then pops what is due. What a timer means is the owner's business, who finds it from the state under the same key.
+//! then pops what is due. The owner finds what a timer means in its own state under the same key.
 //!
 //! A timer lies at the level of the highest group of 6 bits in which its deadline differs from `elapsed`, in the slot
 //! that this group names. So all timers of a level come before all of the next, and the earliest slot of all is the first

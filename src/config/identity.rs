@@ -4,7 +4,7 @@
 //! daemons that listen on different addresses are two audiences, though their ports, and so their groups on loopback, are
 //! the same.
 //!
-//! Invariant: processes with one identity have one name and one number, and the two never disagree about who is local.
+//! Invariant: processes with one identity have one name and one number, and the two never disagree about which processes are local.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddrV4};

@@ -11,8 +11,8 @@
 //! | `cluster` | how nodes find each other, and which they believe |
 //! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
-//! | `notification` | who may send messages to the audience |
-//! | `watching` | who may watch many namespaces |
+//! | `notification` | where messages are taken, and what proves their sender |
+//! | `watching` | where many namespaces may be watched |
 //! | `accounts` | what is kept and written down of events |
 //!
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.

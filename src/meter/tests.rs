@@ -2,8 +2,10 @@
 
 mod company;
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use super::*;
-use crate::collections::key::Key as _;
 use crate::collections::tick::TICK_MS;
 
 struct Scene {
@@ -98,12 +100,12 @@ impl Scene {
 
     fn members(&self, name: &str) -> Option<(u64, u64)> {
         let id = self.meter.find(name)?;
-        let namespace = self.meter.namespaces.at(id);
+        let namespace = self.meter.book.at(id);
         Some((namespace.total(), namespace.connections()))
     }
 
     fn uncounted(&self, name: &str) -> u64 {
-        self.meter.find(name).map_or(0, |id| self.meter.namespaces.at(id).uncounted())
+        self.meter.find(name).map_or(0, |id| self.meter.book.at(id).uncounted())
     }
 }
 
@@ -302,7 +304,7 @@ fn names_that_killed_the_2011_daemon_are_names() {
 fn modified_is_when_a_count_was_last_told() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
     scene.join(0, "a");
-    let modified = |scene: &Scene| scene.meter.namespaces.at(NamespaceId::FIRST).modified_unix_s();
+    let modified = |scene: &Scene| scene.meter.book.at(NamespaceId::FIRST).modified_unix_s();
     assert_eq!(modified(&scene), 0);
     scene.now.unix_ms += 7000;
     scene.now.tick = Tick(scene.now.tick.0 + 700);

@@ -20,9 +20,9 @@ const BACKLOG: c_int = 65_535;
 /// The longest that the kernel takes for seconds between signs of life (`MAX_TCP_KEEPIDLE`).
 const KEEPALIVE_MAX_S: u64 = 32_767;
 
-/// How many signs of life are asked for before a silent peer is given up. Those who came at once are asked at once, and what
-/// more of that comes over loopback or between containers than the kernel has room for is dropped (1,000 packets,
-/// `net.core.netdev_max_backlog`): of a quiet crowd of 10,000, three times were not enough for one in five.
+/// Most keepalive probes before a silent peer is given up. Peers that came together are probed together, and over loopback or
+/// between containers the kernel drops probes beyond its backlog (1,000 packets, `net.core.netdev_max_backlog`): in a quiet
+/// crowd of 10,000, three probes were not enough for one in five.
 const KEEPALIVE_PROBES: u8 = 15;
 
 /// What every connection is given that comes in by a socket.
@@ -88,7 +88,7 @@ pub fn listen_with(address: SocketAddr, inherited: Inherited) -> io::Result<TcpL
     Ok(listener)
 }
 
-/// Binds a socket as [`listen`] does and does not listen: it has the address and takes no connections from those who do.
+/// Binds a socket as [`listen`] does and does not listen: it has the address, and takes no connections from listeners.
 ///
 /// # Errors
 /// As [`listen`].
@@ -114,9 +114,9 @@ const RETURN: u16 = 0x06;
 const FLAGS: u32 = 13;
 const SYN: u32 = 2;
 
-/// Has a listener hear nobody new: who asks for a connection gets no answer, and asks again a second later; the kernel
-/// finds it another listener on this address, if there is one and this one is closed by then. Handshakes that have begun
-/// come to their end, and those that are done wait to be accepted as before.
+/// Makes a listener deaf: a client that asks for a connection gets no answer, and asks again a second later. By then this
+/// listener is closed, and the kernel finds another one on this address, if there is one. Handshakes that have begun come to
+/// their end, and finished ones wait to be accepted as before.
 ///
 /// # Errors
 /// What the kernel says, for lack of memory.
@@ -176,7 +176,7 @@ mod tests {
         assert!(matches!(sys::accept(&deaf), Accepted::Stream(_)));
         // It is asked for in vain at first, and again a second later.
         assert!(TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).is_err());
-        assert!(matches!(sys::accept(&deaf), Accepted::Nobody));
+        assert!(matches!(sys::accept(&deaf), Accepted::NonePending));
         let next = listen(address).unwrap();
         drop(deaf);
         let _late = late.join().unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! Floor 3: the only floor that touches the kernel and the clock; it knows no domain.
 //!
-//! Owns the poller and turns its events into [`Ready`] values. It calls nobody back: the server asks [`Reactor::wait`],
+//! Owns the poller and turns its events into [`Ready`] values. It calls nothing back: the server asks [`Reactor::wait`],
 //! and gets what is ready and what time it is. The types of the `polling` crate end here.
 //!
 //! Level mode always. `polling`'s default is one-shot, which costs an `epoll_ctl` per event; and in edge mode a bounded
@@ -48,7 +48,7 @@ pub struct Token(pub usize);
 /// A source that is ready.
 ///
 /// Each is worth a read, even one that was registered for nothing: a hang-up or an error comes regardless of interest, in
-/// level mode again and again, and only a read tells what it is.
+/// level mode again and again, and only a read shows which it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
     /// The name it was registered under.
@@ -104,7 +104,7 @@ impl Reactor {
         Ok(Clock::now(since_start))
     }
 
-    /// Whether more may be ready than the last wait has told.
+    /// Whether more may be ready than the last wait has returned.
     #[must_use]
     pub fn may_have_more(&self) -> bool {
         self.is_full

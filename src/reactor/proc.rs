@@ -1,10 +1,10 @@
-//! What the kernel tells in `/proc` (proc(5)).
+//! What the kernel shows in `/proc` (proc(5)).
 //!
 //! Owns the paths there. What is not shown, as in a container, is not known.
 
 use std::fs;
 
-/// How many descriptors this process has open; `None` before Linux 6.2, which does not tell without listing them.
+/// The number of descriptors that this process has open; `None` before Linux 6.2, which only lists them.
 #[must_use]
 pub fn open_descriptors() -> Option<u64> {
     let length = fs::metadata("/proc/self/fd").ok()?.len();

@@ -51,7 +51,7 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         // SAFETY: the source must be deleted from the poller before it is dropped, or be forgotten by the kernel with it.
         // epoll forgets a socket when its last descriptor is closed (epoll(7), question 6). `Registered` owns the source,
         // never hands it out by value and duplicates nothing, so that descriptor is this one; and polling keeps no list
-        // of sources for epoll. Deleting it first would cost a system call for every member who leaves.
+        // of sources for epoll. Deleting it first would cost a system call for every member that leaves.
         unsafe { reactor.poller.add_with_mode(&source, interest.event(token), PollMode::Level)? };
         Ok(Self { source, interest })
     }

@@ -19,8 +19,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
 
-pub use super::listening::{listen, reserve};
-
 /// A socket for connections, not bound yet.
 pub(super) fn stream_socket(family: c_int) -> io::Result<OwnedFd> {
     // SAFETY: no pointers are passed.
@@ -38,8 +36,8 @@ pub(super) fn start_listening(socket: &TcpListener, backlog: c_int) -> io::Resul
 pub enum Accepted {
     /// A connection, non-blocking.
     Stream(TcpStream),
-    /// No one is waiting.
-    Nobody,
+    /// No connection is waiting.
+    NonePending,
     /// The process or the system has no descriptor or no memory left for one.
     NoRoom,
     /// This one failed before it was accepted; others may be waiting.
@@ -59,7 +57,7 @@ pub fn accept(listener: &TcpListener) -> Accepted {
     match own(socket) {
         Ok(socket) => Accepted::Stream(socket.into()),
         Err(error) => match error.raw_os_error() {
-            Some(libc::EAGAIN) => Accepted::Nobody,
+            Some(libc::EAGAIN) => Accepted::NonePending,
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Accepted::NoRoom,
             _ => Accepted::Failed,
         },
@@ -73,7 +71,7 @@ const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
 /// Opens a socket that sends to a multicast group and receives what is sent to it, our own datagrams too.
 ///
 /// Sockets of one user share the group (`SO_REUSEPORT`), and each gets every datagram; with `SO_REUSEADDR` any user could
-/// listen in. It hears no other group (`IP_MULTICAST_ALL` off; bound to the group's address).
+/// listen in. It receives no other group (`IP_MULTICAST_ALL` off; bound to the group's address).
 ///
 /// # Errors
 /// What the kernel says: the port is in use or not permitted, or there is no such interface.
@@ -121,7 +119,7 @@ fn datagram_socket(family: c_int) -> io::Result<UdpSocket> {
     let socket = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
     let socket = own(socket)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
-    // Or a socket on all addresses would hear every group that any process has joined on its port.
+    // Or a socket on all addresses would receive every group that any process has joined on its port.
     set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 0)?;
     // Root may exceed net.core.rmem_max; others get what it allows.
     if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, DATAGRAM_BUFFER).is_err() {
@@ -152,8 +150,7 @@ impl Signals {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with_children() -> io::Result<Self> {
-        // Who started us may have had it ignored, and that is handed down: the kernel would not send it, nor keep the
-        // status of who has ended.
+        // An ignored SIGCHLD is inherited: then the kernel would not send it, nor keep the status of an ended child.
         // SAFETY: no handler of ours is passed.
         let before = unsafe { libc::signal(SIGCHLD, libc::SIG_DFL) };
         check(if before == libc::SIG_ERR { -1 } else { 0 })?;
@@ -177,7 +174,7 @@ impl Signals {
     /// The number of the next signal that has arrived.
     #[must_use]
     pub fn next(&self) -> Option<i32> {
-        // That a file is as large as it may be (`ulimit -f`) is told to who writes to it: no reason to end.
+        // SIGXFSZ says that a file is at its limit (`ulimit -f`). The write fails as well: no reason to end.
         std::iter::from_fn(|| self.next_of_all()).find(|&signal| signal != libc::SIGXFSZ)
     }
 
@@ -247,7 +244,7 @@ pub fn has_room(output: &impl AsRawFd) -> bool {
     unsafe { libc::poll(&raw mut output, 1, 0) > 0 }
 }
 
-/// Allocates room on the disk for so many bytes at this place of a file, which is not longer for it. Where the file system
+/// Allocates room on the disk for `bytes` at this place of a file; its length stays. Where the file system
 /// cannot do that, nothing is done.
 ///
 /// # Errors
@@ -263,7 +260,7 @@ pub fn allocate(file: &impl AsRawFd, at: u64, bytes: usize) -> io::Result<()> {
     }
 }
 
-/// Sends a signal to a child that has not been waited for: until then nobody else has its process id.
+/// Sends a signal to a child that has not been waited for: until then no other process has its id.
 ///
 /// # Errors
 /// What the kernel says: there is no such signal.
@@ -282,7 +279,7 @@ static PARENT: AtomicI32 = AtomicI32::new(0);
 /// Has this process end after its parent did, however either of them comes to end: it gets SIGTERM then, and if it has
 /// not ended `ORPHAN_GRACE_S` later, because its loop does not turn, SIGALRM kills it. Says whether `parent` is there.
 ///
-/// The kernel tells by SIGCONT, by which a process goes on that was stopped, and a handler makes the two others of it.
+/// The kernel sends SIGCONT, which wakes a stopped process, and a handler makes the two others of it.
 /// SIGTERM itself would wait in [`Signals`] to be read, by a loop that may never do so; SIGKILL would leave no time for
 /// last words.
 ///
@@ -370,7 +367,7 @@ pub(super) fn set_filter(socket: &impl AsRawFd, steps: &mut [libc::sock_filter])
 
 fn own(descriptor: RawFd) -> io::Result<OwnedFd> {
     check(descriptor)?;
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    // SAFETY: the kernel has just made this descriptor for us, and no other owner knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
@@ -381,12 +378,13 @@ fn check(result: c_int) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reactor::listening::{listen, reserve};
     use std::net::Ipv6Addr;
 
     #[test]
     fn a_listener_accepts_without_blocking() {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        assert!(matches!(accept(&listener), Accepted::Nobody));
+        assert!(matches!(accept(&listener), Accepted::NonePending));
         let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let Accepted::Stream(stream) = accept(&listener) else { panic!("a peer has connected") };
         assert!(stream.nodelay().unwrap());

@@ -224,7 +224,7 @@ fn unicast_address(config: &Config, audience_port: u16, peers: &mut [SocketAddr]
 
 fn explain_multicast(cluster: &ClusterConfig, group: SocketAddrV4, error: &io::Error) -> String {
     let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => "its port is in use; stop who uses it, or give another",
+        io::ErrorKind::AddrInUse => "its port is in use; stop its user, or give another",
         io::ErrorKind::PermissionDenied => "it takes privilege; start as root, or give a port above 1023",
         _ => "no interface leads there; give the address of one with --cluster-interface",
     };

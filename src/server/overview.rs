@@ -48,13 +48,13 @@ impl Rooms<'_> {
     /// Announces this node's counters when it is time, or when they are the first to say that it drains: a drain is short.
     pub(super) fn announce_counters(&self, audience: &mut Audience, announced: &mut Announced, now: Now) {
         let begins_to_drain = self.is_draining && announced.lacks(|counters| METRICS.are_draining(counters));
-        if !begins_to_drain && !audience.meter.wants_counters(now) {
+        if !begins_to_drain && !audience.meter.are_counters_due(now) {
             return;
         }
         let datagrams = || self.bus.datagrams();
         let process = process(self.books, &datagrams, self.reactor, self.facts, self.is_draining);
         let own = METRICS.sample(&audience.view(&process, now));
-        audience.meter.tell_counters(&own, now);
+        audience.meter.announce_counters(&own, now);
         announced.record(own);
     }
 }

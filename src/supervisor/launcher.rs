@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::config::{Config, SUPERVISOR_VARIABLE};
-use crate::reactor::sys;
+use crate::reactor::listening::reserve;
 
 /// What makes a process a worker.
 pub(super) struct Launcher {
@@ -46,10 +46,8 @@ impl Launcher {
 /// A socket on the address that the workers will listen on, and on a port that is free.
 fn reserve_port(config: &Config) -> Result<TcpListener, Box<dyn Error>> {
     let reserved = match config.host {
-        Some(host) => sys::reserve((host, 0).into()),
-        None => {
-            sys::reserve((Ipv6Addr::UNSPECIFIED, 0).into()).or_else(|_| sys::reserve((Ipv4Addr::UNSPECIFIED, 0).into()))
-        }
+        Some(host) => reserve((host, 0).into()),
+        None => reserve((Ipv6Addr::UNSPECIFIED, 0).into()).or_else(|_| reserve((Ipv4Addr::UNSPECIFIED, 0).into())),
     };
     reserved.map_err(|error| format!("--port: cannot choose one: {error}; give another --host, or a --port").into())
 }

@@ -16,7 +16,7 @@ const KEPT = [...ALONE, '--namespace-clean-delay', '600'];
 /** A history that is not kept is not found, which the browser notes as an error by itself. */
 const NOT_FOUND = /\/history\/\S*\.json$/;
 
-/** What the browser makes of the figures without HTTP, which it is told when it does not speak within 50 ms. */
+/** What the browser makes of the figures without HTTP: on a busy machine it connects and says nothing for 250 ms. */
 const TOO_SLOW = /ERR_INVALID_HTTP_RESPONSE|interrupted by another navigation/;
 
 let browser;

@@ -8,7 +8,6 @@
 //! | file | owns |
 //! |---|---|
 //! | `audience` | the audience port and those who listen at it |
-//! | `bench` | the benchmark, with audiences so small that its figures mean nothing |
 //! | `beside` | what stands beside the daemon |
 //! | `cluster` | many processes and many hosts that are one audience |
 //! | `faults` | clients, kernels and clocks that misbehave |

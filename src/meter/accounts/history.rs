@@ -1,16 +1,16 @@
 //! How events went over time: a row a minute, for a day, of the largest.
 //!
-//! Owns a ring of rows for each of so many namespaces, by name, and the choice of which. A row is of the total as this node
-//! saw it: the least, the average over time and the most, and how many came and left. It is kept when the namespace is
-//! forgotten, for that is when people ask how it went, until nobody has been there for a day or a larger one takes its
-//! place.
+//! Owns a ring of rows for each of a limited number of namespaces, by name, and the choice of these. A row is of the total as
+//! this node saw it: the least, the average over time and the most, and the joins and leaves. A ring is kept when its namespace
+//! is forgotten, because that is when people ask how the event went. It is dropped when the event has been empty for a day,
+//! or when a larger one takes its place.
 //!
-//! Each change costs O(1), and nothing is done in between: rows of minutes in which nothing changed are made up at the next
-//! change, at most a day of them. The least of those that are kept is known by what each was at most, a number that may be
-//! out of date: it only grows, so it is corrected when it comes to be the least, a few of them at a time.
+//! Each change costs O(1), and nothing is done in between: rows of minutes without a change are made up at the next change, at
+//! most a day of them. The rings are ordered by their peaks, as they were when the order was last looked at. A peak only grows,
+//! so its place is corrected when it comes to be the least, a few of them at a time.
 //!
-//! Minutes are those of the monotonic clock, shifted once so that they begin with those of the wall clock; that one says
-//! when they were only when somebody asks, and may be set in between.
+//! Minutes are those of the monotonic clock, shifted once so that they begin with those of the wall clock. The wall clock gives
+//! their time only when a reader asks, and may be set in between.
 //!
 //! Invariant: `min <= average <= max` in each row, and members go from row to row as `joins` and `leaves` say.
 
@@ -26,26 +26,26 @@ key_type! {
     pub(in crate::meter) HistoryId
 }
 
-/// How many rows a ring has at most: a day of them.
+/// The most rows of a ring: a day of them.
 const HISTORY_ROWS: usize = 24 * 60;
 
 const MINUTE_TICKS: u64 = 60_000 / TICK_MS;
 
-/// How many of those that may be the least are looked at for one that is to take the place, at some 0.2 us each.
+/// How many rings that may be the least are looked at for one that is to take a place, at some 0.2 us each.
 const LOOKS_PER_CHANGE: usize = 8;
 
 /// What happened in a minute.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    /// The fewest who were there.
+    /// The least total.
     pub min: u32,
-    /// How many were there on average of time.
+    /// The average of the total over time.
     pub average: f32,
-    /// The most who were there.
+    /// The largest total.
     pub max: u32,
-    /// How many came.
+    /// The number of joins.
     pub joins: u32,
-    /// How many left.
+    /// The number of leaves.
     pub leaves: u32,
 }
 
@@ -69,19 +69,34 @@ struct Open {
 #[derive(Debug)]
 struct Ring {
     name: Rc<str>,
-    /// Tells it from others that were under this key before.
+    /// Distinguishes it from rings that were under this key before.
     serial: u64,
     rows: VecDeque<Row>,
     open: Open,
     total: u64,
-    /// The most who were ever there.
+    /// The largest total of all.
     peak: u64,
-    /// What it is known by in `by_size`.
+    /// The peak by which it is ordered in `by_size`.
     known: u64,
-    /// Since when nobody has been there.
+    /// Since when the total has been 0.
     empty_since: Tick,
     /// Whether it is in `empty`.
     is_in_line: bool,
+}
+
+/// A ring in the order of sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ranked {
+    known: u64,
+    id: HistoryId,
+}
+
+/// A ring that became empty.
+#[derive(Clone, Copy, Debug)]
+struct Emptied {
+    id: HistoryId,
+    serial: u64,
+    since: Tick,
 }
 
 /// Rings of the largest namespaces.
@@ -89,16 +104,16 @@ pub(in crate::meter) struct Histories {
     limit: usize,
     rings: Slab<HistoryId, Ring>,
     by_name: HashMap<Rc<str>, HistoryId>,
-    /// The rings by what each was at most when that was looked at last.
-    by_size: BTreeSet<(u64, HistoryId)>,
-    /// Rings in which nobody was left, by their serials, since when; and perhaps somebody has come since.
-    empty: VecDeque<(HistoryId, u64, Tick)>,
+    /// The rings by their peaks, as they were when the order was last looked at.
+    by_size: BTreeSet<Ranked>,
+    /// Rings that became empty, in the order in which they did. Members may have joined since.
+    empty: VecDeque<Emptied>,
     serial: u64,
-    /// What the clock on the wall was ahead of a full minute when this one was at zero, in ticks.
+    /// By how much the wall clock was past a full minute when the monotonic clock was at zero, in ticks.
     shift: Option<u64>,
 }
 
-/// Where a reader of a ring is: it may be read in pieces, and go on or be another's in between.
+/// Where a reader of a ring is. Between two pieces the ring may grow, and its key may be another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryCursor {
     id: HistoryId,
@@ -107,7 +122,7 @@ pub struct HistoryCursor {
 }
 
 impl Histories {
-    /// Keeps at most so many.
+    /// Keeps at most so many rings.
     pub(in crate::meter) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -125,10 +140,10 @@ impl Histories {
         if self.by_name.is_empty() { None } else { self.by_name.get(name).copied() }
     }
 
-    /// The total of a namespace has changed, so many having come. Returns its ring, if it has one.
+    /// Records the total of a namespace, with so many joins since the last one. Returns its ring, if it has one.
     ///
-    /// `id` is the ring that it had last; that may be another's by now.
-    pub(in crate::meter) fn note(
+    /// `id` is the ring that it had last; by now the key may be another ring's.
+    pub(in crate::meter) fn record_total(
         &mut self,
         id: Option<HistoryId>,
         name: &Rc<str>,
@@ -145,7 +160,7 @@ impl Histories {
             ring.change(total, joins, now.tick);
             if total == 0 && !ring.is_in_line {
                 ring.is_in_line = true;
-                self.empty.push_back((id, ring.serial, now.tick));
+                self.empty.push_back(Emptied { id, serial: ring.serial, since: now.tick });
             }
         }
         Some(id)
@@ -172,7 +187,7 @@ impl Histories {
         };
         let shifted = now.tick.0 + self.shift.unwrap_or(0);
         let ago_ms = shifted.saturating_sub(cursor.minute * MINUTE_TICKS) * TICK_MS;
-        // To the nearest minute: the clock on the wall may have been set since.
+        // To the nearest minute: the wall clock may have been set since.
         let unix_s = (now.unix_ms.saturating_sub(ago_ms) + 30_000) / 60_000 * 60;
         cursor.minute += 1;
         Some((unix_s, row))
@@ -210,11 +225,11 @@ impl Histories {
         };
         let id = self.rings.insert(ring);
         self.by_name.insert(name.clone(), id);
-        self.by_size.insert((total, id));
+        self.by_size.insert(Ranked { known: total, id });
         Some(id)
     }
 
-    /// Drops a ring in which nobody was for a day, or the smallest, if it is smaller than this.
+    /// Drops a ring that was empty for a day, or the smallest one, if it is smaller than this.
     fn make_room(&mut self, total: u64, now: Now) -> bool {
         self.drop_empty(now) || self.drop_smaller(total)
     }
@@ -222,7 +237,9 @@ impl Histories {
     fn drop_empty(&mut self, now: Now) -> bool {
         let is_over = |since: Tick| now.tick.0 - since.0 >= HISTORY_ROWS as u64 * MINUTE_TICKS;
         for _ in 0..LOOKS_PER_CHANGE {
-            let Some(&(id, serial, _)) = self.empty.front().filter(|&&(_, _, since)| is_over(since)) else { break };
+            let Some(&Emptied { id, serial, .. }) = self.empty.front().filter(|ring| is_over(ring.since)) else {
+                break;
+            };
             self.empty.pop_front();
             let Some(ring) = self.rings.get_mut(id).filter(|ring| ring.serial == serial) else { continue };
             ring.is_in_line = ring.total == 0;
@@ -231,7 +248,7 @@ impl Histories {
                 return true;
             }
             if ring.total == 0 {
-                self.empty.push_back((id, serial, ring.empty_since));
+                self.empty.push_back(Emptied { id, serial, since: ring.empty_since });
             }
         }
         false
@@ -240,13 +257,15 @@ impl Histories {
     fn remove(&mut self, id: HistoryId) {
         if let Some(ring) = self.rings.remove(id) {
             self.by_name.remove(&ring.name);
-            self.by_size.remove(&(ring.known, id));
+            self.by_size.remove(&Ranked { known: ring.known, id });
         }
     }
 
     fn drop_smaller(&mut self, total: u64) -> bool {
         for _ in 0..LOOKS_PER_CHANGE {
-            let Some(&(known, id)) = self.by_size.first().filter(|&&(known, _)| known < total) else { return false };
+            let Some(&Ranked { known, id }) = self.by_size.first().filter(|ring| ring.known < total) else {
+                return false;
+            };
             let Some(ring) = self.rings.get_mut(id) else { return false };
             if ring.peak == known {
                 self.remove(id);
@@ -254,7 +273,7 @@ impl Histories {
             }
             self.by_size.pop_first();
             ring.known = ring.peak;
-            self.by_size.insert((ring.known, id));
+            self.by_size.insert(Ranked { known: ring.known, id });
         }
         false
     }
@@ -265,7 +284,7 @@ impl Open {
         Self { minute, since: now, min: total, max: total, joins: 0, leaves: 0, area: 0, at: now }
     }
 
-    /// The row so far, of which the last part had this total.
+    /// The row so far, the last part of which had this total.
     fn row(&self, total: u64, now: Tick) -> Row {
         let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let area = self.area + total * (now.0 - self.at.0);
@@ -311,7 +330,7 @@ impl Ring {
         let open = &mut self.open;
         open.area += self.total * (now.0 - open.at.0);
         open.at = now;
-        // Who comes back with a node that was taken for gone has come, too.
+        // Members that come back with a node that was taken for gone have joined, too.
         let joins = joins.max(total.saturating_sub(self.total));
         open.joins += joins;
         open.leaves += self.total + joins - total;
@@ -353,7 +372,7 @@ mod tests {
         let mut id = None;
         // (seconds, total, joins): one comes, 3 come and one leaves, and much later all leave.
         for (seconds, total, joins) in [(0, 1, 1), (15, 3, 3), (30, 3, 0), (165, 0, 0)] {
-            id = histories.note(id, &name, total, joins, at(seconds));
+            id = histories.record_total(id, &name, total, joins, at(seconds));
         }
         let expected = [
             (FIRST_MINUTE_S, row(0, 2.0, 3, 4, 1)),
@@ -362,7 +381,7 @@ mod tests {
             (FIRST_MINUTE_S + 180, row(0, 1.5, 3, 0, 3)),
         ];
         assert_eq!(rows(&mut histories, "a", at(180)), expected);
-        // The clock on the wall is set: the rows are the same, and are of other minutes.
+        // The wall clock is set: the rows are the same, and are of other minutes.
         let mut later = at(200);
         later.unix_ms += 3_600_000 - 15;
         let moved: Vec<u64> = rows(&mut histories, "a", later).into_iter().map(|(minute, _)| minute).collect();
@@ -371,7 +390,7 @@ mod tests {
         // A process that has just begun.
         let mut histories = Histories::new(1);
         let young = Now { tick: Tick(0), ..START };
-        histories.note(None, &name, 1, 1, young);
+        histories.record_total(None, &name, 1, 1, young);
         assert_eq!(rows(&mut histories, "a", young), [(FIRST_MINUTE_S, row(0, 1.0, 1, 1, 0))]);
     }
 
@@ -384,7 +403,7 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step | 1);
             let joins = random >> 40 & 7;
             total = (total + joins).saturating_sub(random >> 50 & 7);
-            id = histories.note(id, &name, total, joins, at(step * 17));
+            id = histories.record_total(id, &name, total, joins, at(step * 17));
         }
         let now = at(9_000 * 17);
         let rows = rows(&mut histories, "a", now);
@@ -419,7 +438,7 @@ mod tests {
         let names: Vec<Rc<str>> = ["a", "b", "c", "d"].map(Rc::from).to_vec();
         let mut ids = [None; 4];
         let mut note = |histories: &mut Histories, which: usize, total, seconds| {
-            ids[which] = histories.note(ids[which], &names[which], total, 1, at(seconds));
+            ids[which] = histories.record_total(ids[which], &names[which], total, 1, at(seconds));
         };
         note(&mut histories, 0, 5, 0);
         note(&mut histories, 1, 7, 0);
@@ -444,7 +463,7 @@ mod tests {
         assert_eq!(kept(&histories), ["a", "c"]);
     }
 
-    /// What a ring is to say, kept naively: the total before it began, and what has changed when, by how many who came.
+    /// What a ring is to say, kept naively: the total before it began, and what has changed when, by how many joins.
     struct Twin {
         before: u64,
         changes: Vec<(Tick, u64, u64)>,
@@ -459,7 +478,7 @@ mod tests {
             self.changes.iter().map(|change| change.1).max().unwrap_or(0)
         }
 
-        /// Whether nobody has been there for a day.
+        /// Whether it has been empty for a day.
         fn is_over(&self, now: Tick) -> bool {
             let last = self.changes.iter().rposition(|change| change.1 > 0).map_or(0, |index| index + 1);
             let left = self.changes.get(last).map_or(now, |change| change.0);
@@ -501,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_and_of_whom_is_what_a_naive_recorder_says() {
+    fn what_is_kept_of_which_event_is_what_a_naive_recorder_says() {
         for seed in 0..30_u64 {
             let mut random = seed;
             let mut below = |limit: u64| {
@@ -524,9 +543,9 @@ mod tests {
                     totals[which] = 0;
                 }
                 let total = totals[which];
-                // Of some it is not known that they came.
+                // Some joins are not known.
                 let joins = if below(9) == 0 { 0 } else { joins };
-                ids[which] = histories.note(ids[which], name, total, joins, now);
+                ids[which] = histories.record_total(ids[which], name, total, joins, now);
                 let kept: Vec<Rc<str>> = kept(&histories).into_iter().map(Rc::from).collect();
                 twins.retain(|gone, twin| {
                     let is_kept = kept.contains(gone);
@@ -558,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_left_once_keeps_its_place_until_it_was_left_for_a_day() {
+    fn a_ring_keeps_its_place_until_it_was_empty_for_a_day() {
         let mut histories = Histories::new(1);
         let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
         let day = 24 * 3_600;
@@ -578,35 +597,35 @@ mod tests {
             (2 * day + 55, None, "b"),
         ] {
             if let Some(total) = total {
-                id = histories.note(id, &a, total, 0, at(seconds));
+                id = histories.record_total(id, &a, total, 0, at(seconds));
             }
-            histories.note(None, &b, 1, 1, at(seconds + 1));
+            histories.record_total(None, &b, 1, 1, at(seconds + 1));
             assert_eq!(kept(&histories), [other], "after {seconds} s");
             assert!(histories.empty.len() <= 1, "{:?}", histories.empty);
         }
     }
 
     #[test]
-    fn who_reads_in_pieces_loses_what_is_too_old_meanwhile_and_meets_nobody_else() {
+    fn a_reader_in_pieces_loses_what_is_too_old_meanwhile_and_meets_no_other_ring() {
         let mut histories = Histories::new(1);
         let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
-        let id = histories.note(None, &a, 1, 1, at(0));
+        let id = histories.record_total(None, &a, 1, 1, at(0));
         let day = 24 * 3_600;
-        histories.note(id, &a, 2, 1, at(day));
+        histories.record_total(id, &a, 2, 1, at(day));
         let mut cursor = histories.read("a", at(day)).unwrap();
         assert_eq!(histories.next_row(&mut cursor, at(day)).map(|(minute, _)| minute), Some(FIRST_MINUTE_S));
-        histories.note(id, &a, 3, 1, at(day + 600));
+        histories.record_total(id, &a, 3, 1, at(day + 600));
         let next = histories.next_row(&mut cursor, at(day + 600));
         assert_eq!(next.map(|(minute, row)| (minute, row.max)), Some((FIRST_MINUTE_S + 600, 1)));
-        // Its place, and its key, is somebody else's.
-        assert_eq!(histories.note(None, &b, 9, 9, at(day + 600)), id);
+        // Its place, and its key, are another ring's.
+        assert_eq!(histories.record_total(None, &b, 9, 9, at(day + 600)), id);
         assert_eq!(histories.next_row(&mut cursor, at(day + 600)), None);
     }
 
     #[test]
     fn without_room_nothing_is_kept() {
         let mut histories = Histories::new(0);
-        assert_eq!(histories.note(None, &"a".into(), 1, 1, at(0)), None);
+        assert_eq!(histories.record_total(None, &"a".into(), 1, 1, at(0)), None);
         assert_eq!(histories.find("a"), None);
         assert!(histories.read("a", at(0)).is_none());
     }

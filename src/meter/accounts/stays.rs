@@ -1,8 +1,8 @@
 //! How long members stayed: histograms in powers of two, small ones in little room.
 //!
-//! Owns the buckets, and a table of histograms under keys. There is one for each namespace, and one for each namespace of
-//! each other node, and most events are small: up to six stays are in the key itself, as long as no bucket has more than
-//! 255 a histogram takes 20 bytes, and then 136.
+//! Owns the buckets, and a table of histograms. There is one histogram for each namespace, and one for each namespace of each
+//! other node, and most events are small. Up to six stays are in the key itself. While no bucket has more than 255 a histogram
+//! takes 20 bytes, and then 136.
 //!
 //! Invariant: a bucket never falls.
 
@@ -10,17 +10,17 @@ use crate::collections::key::Key;
 use crate::collections::slab::Slab;
 use crate::key_type;
 
-/// In how many buckets stays are counted.
+/// The number of buckets in which stays are counted.
 pub const STAY_BUCKETS: usize = 16;
 
-/// How many stays ended below 1 s, from there below 2 s, below 4 s and so on; the last bucket takes all of 2^14 s (4.5
-/// hours) and more.
+/// The number of stays that ended below 1 s, from there below 2 s, below 4 s and so on; the last bucket takes all of 2^14 s
+/// (4.5 hours) and more.
 pub type Stays = [u64; STAY_BUCKETS];
 
 /// The bucket of a stay.
 pub(in crate::meter) fn bucket_of(stay_ms: u64) -> usize {
     let seconds = stay_ms / 1000;
-    // As many bits as it takes to write the number: 2^n is the first that takes n + 1.
+    // The number of bits that the stay takes: 2^n is the first that takes n + 1.
     let bits = u64::BITS - seconds.leading_zeros();
     (bits as usize).min(STAY_BUCKETS - 1)
 }
@@ -42,13 +42,13 @@ const SMALL: u32 = 0b00 << 30;
 /// The key of a large one.
 const LARGE: u32 = 0b01 << 30;
 
-/// The buckets of a few stays, four bits for each from the lowest on, and above those how many they are.
+/// The buckets of a few stays, four bits for each from the lowest on, and above those their number.
 const FEW: u32 = 0b10 << 30;
 const FEW_MAX: u32 = 6;
 const FEW_COUNT_SHIFT: u32 = 4 * FEW_MAX;
 
 impl StaysId {
-    /// The histogram of nobody.
+    /// A histogram without stays.
     pub(in crate::meter) const EMPTY: Self = Self(FEW);
 
     /// Whether it has a place in the table.
@@ -100,9 +100,9 @@ impl StaysTable {
         }
     }
 
-    /// One more stay.
+    /// Adds one stay.
     pub(in crate::meter) fn add_one(&mut self, id: &mut StaysId, bucket: usize) {
-        // The usual ways, without taking all of it out and putting it back.
+        // The usual ways, without reading and writing all of it.
         let few = id.few();
         match id.0 & KIND {
             SMALL => {
@@ -125,7 +125,7 @@ impl StaysTable {
         self.put(id, stays);
     }
 
-    /// So many more stays.
+    /// Adds stays.
     pub(in crate::meter) fn add(&mut self, id: &mut StaysId, more: &Stays) {
         if *more == Stays::default() {
             return;
@@ -154,7 +154,7 @@ impl StaysTable {
         }
     }
 
-    /// How many histograms have a place.
+    /// The number of histograms that have a place.
     #[cfg(any(test, debug_assertions))]
     pub(in crate::meter) fn len(&self) -> usize {
         self.small.len() + self.large.len()

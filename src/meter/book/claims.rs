@@ -1,32 +1,24 @@
-//! Which member holds which uuid, so that one person who opens a second stream is counted once.
+//! The uuids that members claim, so that a person with a second stream is counted once.
 //!
-//! Owns the claims, and what a new one does to the older. A uuid is whatever text the page sent as the second
-//! segment of its path; the same text in two namespaces is two claims.
+//! Owns the claims. A uuid is the text that the page sent as the second segment of its path; the same text in two namespaces
+//! is two claims. What a new claim does to the older one, the book decides.
 //!
 //! Invariant: a claim is in the table exactly while the member that made it is present.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::keys::{ClaimId, ItemId, MemberId, NamespaceId};
 use crate::collections::slab::Slab;
 use crate::collections::tick::Now;
-use crate::key_type;
-use crate::meter::book::journal::ItemId;
-use crate::meter::book::journal::Subject;
-use crate::meter::cluster::news::{self, News};
-use crate::meter::{MemberId, Meter, NAME_MAX, NamespaceId, Output};
-
-key_type! {
-    /// A claim's key.
-    pub(in crate::meter) ClaimId
-}
+use crate::meter::news;
 
 #[derive(Debug)]
 struct Claim {
     namespace: NamespaceId,
     uuid: Rc<str>,
     member: MemberId,
-    /// When it was made, in milliseconds since 1970, but later than all claims that this node had heard of.
+    /// When it was made, in milliseconds since 1970, but later than all claims that this node knew of.
     time_ms: u64,
     /// The claim in the journal; `None` until it is entered there.
     item: Option<ItemId>,
@@ -35,52 +27,59 @@ struct Claim {
 /// All claims of all namespaces.
 #[derive(Default)]
 pub(in crate::meter) struct Claims {
-    claims: Slab<ClaimId, Claim>,
+    table: Slab<ClaimId, Claim>,
     by_uuid: HashMap<NamespaceId, HashMap<Rc<str>, ClaimId>>,
+    /// The time of the latest claim that this node knows of, in milliseconds since 1970.
+    latest_ms: u64,
 }
 
 impl Claims {
     /// The member that claims the uuid in this namespace.
     pub(in crate::meter) fn holder(&self, namespace: NamespaceId, uuid: &str) -> Option<MemberId> {
         let claim = *self.by_uuid.get(&namespace)?.get(uuid)?;
-        Some(self.claims.at(claim).member)
+        Some(self.table.at(claim).member)
     }
 
     /// When the uuid was claimed in this namespace, by one of this node's members.
     pub(in crate::meter) fn time_of(&self, namespace: NamespaceId, uuid: &str) -> Option<u64> {
         let claim = *self.by_uuid.get(&namespace)?.get(uuid)?;
-        Some(self.claims.at(claim).time_ms)
+        Some(self.table.at(claim).time_ms)
     }
 
-    /// Records the claim of a uuid that nobody in the namespace holds.
-    pub(in crate::meter) fn insert(
-        &mut self,
-        namespace: NamespaceId,
-        uuid: &str,
-        member: MemberId,
-        time_ms: u64,
-    ) -> ClaimId {
+    /// The time of a claim that is made now: later than all that this node knows of.
+    pub(in crate::meter) fn next_time_ms(&mut self, now: Now) -> u64 {
+        self.latest_ms = now.unix_ms.max(self.latest_ms + 1);
+        self.latest_ms
+    }
+
+    /// Claims that are made from now on are later than this one of another node.
+    pub(in crate::meter) fn see(&mut self, time_ms: u64) {
+        self.latest_ms = self.latest_ms.max(time_ms);
+    }
+
+    /// Records the claim of a uuid that no member of the namespace holds.
+    pub(super) fn insert(&mut self, namespace: NamespaceId, uuid: &str, member: MemberId, time_ms: u64) -> ClaimId {
         let uuid: Rc<str> = uuid.into();
-        let id = self.claims.insert(Claim { namespace, uuid: uuid.clone(), member, time_ms, item: None });
+        let id = self.table.insert(Claim { namespace, uuid: uuid.clone(), member, time_ms, item: None });
         let earlier = self.by_uuid.entry(namespace).or_default().insert(uuid, id);
         debug_assert!(earlier.is_none(), "a uuid is held once");
         id
     }
 
-    /// Takes note of where a claim is in the journal.
-    pub(in crate::meter) fn note_item(&mut self, id: ClaimId, item: ItemId) {
-        self.claims.at_mut(id).item = Some(item);
+    /// Sets the place of a claim in the journal.
+    pub(super) fn set_item(&mut self, id: ClaimId, item: ItemId) {
+        self.table.at_mut(id).item = Some(item);
     }
 
-    /// What is told of a claim.
-    pub(in crate::meter) fn news(&self, id: ClaimId, name_of: impl Fn(NamespaceId) -> Rc<str>) -> news::Claim<Rc<str>> {
-        let claim = self.claims.at(id);
+    /// The claim as it is announced.
+    pub(super) fn news(&self, id: ClaimId, name_of: impl Fn(NamespaceId) -> Rc<str>) -> news::Claim<Rc<str>> {
+        let claim = self.table.at(id);
         news::Claim { namespace: name_of(claim.namespace), uuid: claim.uuid.clone(), time_ms: claim.time_ms }
     }
 
-    /// Ends a claim; returns where it is in the journal.
-    pub(in crate::meter) fn remove(&mut self, id: ClaimId) -> Option<ItemId> {
-        let Claim { namespace, uuid, item, .. } = self.claims.remove(id)?;
+    /// Ends a claim; returns its place in the journal.
+    pub(super) fn remove(&mut self, id: ClaimId) -> Option<ItemId> {
+        let Claim { namespace, uuid, item, .. } = self.table.remove(id)?;
         if let Some(uuids) = self.by_uuid.get_mut(&namespace) {
             uuids.remove(&uuid);
             if uuids.is_empty() {
@@ -92,59 +91,13 @@ impl Claims {
 
     /// The member that made a claim.
     #[cfg(any(test, debug_assertions))]
-    pub(in crate::meter) fn member_of(&self, id: ClaimId) -> Option<MemberId> {
-        self.claims.get(id).map(|claim| claim.member)
+    pub(super) fn member_of(&self, id: ClaimId) -> Option<MemberId> {
+        self.table.get(id).map(|claim| claim.member)
     }
 
     /// The number of claims.
     #[cfg(any(test, debug_assertions))]
-    pub(in crate::meter) fn len(&self) -> usize {
-        self.claims.len()
-    }
-}
-
-impl Meter {
-    /// The member here that whoever joins with this uuid sends away.
-    #[must_use]
-    pub fn claimant(&self, name: &str, uuid: &str) -> Option<MemberId> {
-        self.claims.holder(self.find(name)?, uuid)
-    }
-
-    /// A page says that it leaves: whoever claims `uuid` in the namespace of this name, at whatever node, is sent the
-    /// farewell.
-    pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
-        if name.len() > NAME_MAX || uuid.len() > NAME_MAX {
-            // Nobody can have claimed it, and it would not fit into a datagram.
-            return;
-        }
-        if let Some(id) = self.find(name) {
-            self.end_claim_in(id, uuid, now);
-        }
-        if self.is_clustered {
-            let time_ms = self.cluster.claim_time_ms(now);
-            self.tell_thrice(News::GivenUp(news::Claim { namespace: name.into(), uuid: uuid.into(), time_ms }), now);
-        }
-    }
-
-    pub(in crate::meter) fn end_claim_in(&mut self, id: NamespaceId, uuid: &str, now: Now) {
-        let Some(member) = self.claims.holder(id, uuid) else {
-            return;
-        };
-        // Taken off the count here, not when its stream is gone at last: the newcomer's first count is to be true.
-        self.outputs.push_back(Output::Farewell(member));
-        self.leave(member, now);
-    }
-
-    /// A member claims a uuid that nobody at this node holds.
-    pub(in crate::meter) fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) {
-        let time_ms = self.cluster.claim_time_ms(now);
-        let claim = self.claims.insert(id, uuid, member, time_ms);
-        self.members.get_mut(member).claim = Some(claim);
-        self.claims.note_item(claim, self.cluster.journal.insert(Subject::Claim(claim)));
-        if self.is_clustered {
-            let namespaces = &self.namespaces;
-            let news = self.claims.news(claim, |id| namespaces.at(id).shared_name());
-            self.tell_thrice(News::Claimed(news), now);
-        }
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
     }
 }

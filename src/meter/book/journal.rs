@@ -1,23 +1,16 @@
-//! What this node knows first-hand, in the order of its last change, and how far the others have been told.
+//! This node's own shares and claims, in the order of their last change, and how far they have been announced.
 //!
-//! Owns a version that counts changes, and an item for each of this node's own shares and claims under the version of its
-//! last change. To tell the others what is new is to walk from the version told last to the end of the list; to repair what
-//! somebody has missed is to walk that stretch again. What did not change costs nothing.
+//! Owns a version that counts changes, and an item for each own share and claim under the version of its last change. An
+//! announcement of news is a walk from the version announced last to the end of the list; a repair of what a peer has missed
+//! is a walk along that stretch again. An item that did not change costs nothing.
 //!
-//! It does not know what an item says: that is looked up when it is told, so what is told is always the latest.
+//! It does not know what an item says: that is looked up at the announcement, so an announcement is always the latest state.
 //!
-//! Invariant: versions ascend along the list, and a telling's cursor is the first item after its `at`.
+//! Invariant: versions ascend along the list, and the cursor of a [`Reach`] is the first item after its `at`.
 
+use super::keys::{ClaimId, ItemId, NamespaceId};
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::slab::Slab;
-use crate::key_type;
-use crate::meter::NamespaceId;
-use crate::meter::book::claims::ClaimId;
-
-key_type! {
-    /// The key of an item in the journal.
-    pub(in crate::meter) ItemId
-}
 
 /// What an item is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,20 +37,27 @@ impl Linked<ItemId> for Entry {
     }
 }
 
-/// How far a stretch has been told.
+/// How far a stretch has been announced.
 #[derive(Clone, Copy, Debug)]
-struct Telling {
+struct Reach {
     at: u64,
     cursor: Option<ItemId>,
 }
 
-/// Which stretch.
+/// A stretch of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::meter) enum Stretch {
-    /// What nobody has been told.
+    /// What was announced to no peer yet.
     Fresh,
-    /// What somebody has missed.
+    /// What a peer has missed.
     Repair,
+}
+
+/// The versions that an announcement covers: all items whose last change is after `from` and up to `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::meter) struct Versions {
+    pub(in crate::meter) from: u64,
+    pub(in crate::meter) to: u64,
 }
 
 /// How many items are passed to find the beginning of a stretch, at some 15 ns each: 0.1 ms.
@@ -69,15 +69,15 @@ pub(in crate::meter) struct Journal {
     entries: Slab<ItemId, Entry>,
     order: List<ItemId>,
     version: u64,
-    /// The version of the last change that is not told any more.
+    /// The version of the last change that is announced no more.
     horizon: u64,
-    fresh: Telling,
-    repair: Option<Telling>,
+    fresh: Reach,
+    repair: Option<Reach>,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        let fresh = Telling { at: 0, cursor: None };
+        let fresh = Reach { at: 0, cursor: None };
         Self { entries: Slab::default(), order: List::EMPTY, version: 0, horizon: 0, fresh, repair: None }
     }
 }
@@ -88,23 +88,23 @@ impl Journal {
         self.version
     }
 
-    /// The version of the last change that has been told to whoever was there.
-    pub(in crate::meter) fn told(&self) -> u64 {
+    /// The version of the last change that has been announced.
+    pub(in crate::meter) fn announced(&self) -> u64 {
         self.fresh.at
     }
 
-    /// The version of the last change that is not told any more: who had heard of the item and not of that change cannot
-    /// be helped by what is left.
+    /// The version of the last change that is announced no more: a peer that knew of the item and missed that change
+    /// cannot be repaired by what is left.
     pub(in crate::meter) fn horizon(&self) -> u64 {
         self.horizon
     }
 
-    /// Whether an item's last change has been told to whoever was there.
-    pub(in crate::meter) fn is_told(&self, id: ItemId) -> bool {
+    /// Whether an item's last change has been announced.
+    pub(in crate::meter) fn is_announced(&self, id: ItemId) -> bool {
         self.entries.at(id).version <= self.fresh.at
     }
 
-    /// Whether this stretch has something left to tell.
+    /// Whether something of this stretch is left to announce.
     pub(in crate::meter) fn has(&self, stretch: Stretch) -> bool {
         match stretch {
             Stretch::Fresh => self.fresh.at < self.version,
@@ -125,7 +125,7 @@ impl Journal {
         self.append(id);
     }
 
-    /// There is nothing to tell of the item any more.
+    /// There is nothing to announce of the item any more.
     pub(in crate::meter) fn remove(&mut self, id: ItemId) {
         self.detach(id);
         let removed = self.entries.remove(id);
@@ -134,74 +134,73 @@ impl Journal {
         }
     }
 
-    /// Somebody knows all up to `since` and has missed what came after.
+    /// A peer knows all up to `since` and has missed what came after.
     pub(in crate::meter) fn repair_since(&mut self, since: u64) {
         if since >= self.fresh.at || self.repair.is_some_and(|repair| repair.at <= since) {
             return;
         }
-        // A newcomer's stretch begins at the head. A lost report is near the tail, or just before what is told again already.
-        let from_head = Telling { at: 0, cursor: self.order.head() };
+        // A newcomer's stretch begins at the head. A lost report is near the tail, or just before a stretch under repair.
+        let from_head = Reach { at: 0, cursor: self.order.head() };
         let near = self.repair.and_then(|repair| repair.cursor);
         let from_near_end = if since == 0 { None } else { self.seek_back(near, since) };
         self.repair = Some(from_near_end.unwrap_or(from_head));
     }
 
     /// The stretch after `since`, looked for backwards from an item that belongs to it, or (`None`) from the end; unless that
-    /// is too far: who has missed so much may be told all.
-    fn seek_back(&self, mut cursor: Option<ItemId>, since: u64) -> Option<Telling> {
+    /// is too far: a peer that has missed so much is sent all.
+    fn seek_back(&self, mut cursor: Option<ItemId>, since: u64) -> Option<Reach> {
         for _ in 0..SEEK_MAX {
             let before = cursor.map_or(self.order.tail(), |cursor| List::prev(&self.entries, cursor));
             if before.is_none_or(|before| self.entries.at(before).version <= since) {
-                return Some(Telling { at: since, cursor });
+                return Some(Reach { at: since, cursor });
             }
             cursor = before;
         }
         None
     }
 
-    /// Takes the next subjects of a stretch, as long as `take` takes them; returns after which version and up to which
-    /// they are all there is.
-    pub(in crate::meter) fn tell(
+    /// Takes the next subjects of a stretch, as long as `take` takes them; returns the versions that they cover.
+    pub(in crate::meter) fn advance(
         &mut self,
         stretch: Stretch,
         mut take: impl FnMut(Subject) -> bool,
-    ) -> Option<(u64, u64)> {
-        let (mut telling, limit) = match stretch {
+    ) -> Option<Versions> {
+        let (mut reach, limit) = match stretch {
             Stretch::Fresh => (self.fresh, self.version),
             Stretch::Repair => (self.repair?, self.fresh.at),
         };
-        let from = telling.at;
+        let from = reach.at;
         let is_whole = loop {
-            let next = telling.cursor.map(|cursor| (cursor, self.entries.at(cursor)));
+            let next = reach.cursor.map(|cursor| (cursor, self.entries.at(cursor)));
             let Some((cursor, entry)) = next.filter(|(_, entry)| entry.version <= limit) else {
-                telling.at = limit;
+                reach.at = limit;
                 break true;
             };
             if !take(entry.subject) {
                 break false;
             }
-            telling.at = entry.version;
-            telling.cursor = List::next(&self.entries, cursor);
+            reach.at = entry.version;
+            reach.cursor = List::next(&self.entries, cursor);
         };
         match stretch {
-            Stretch::Fresh => self.fresh = telling,
-            Stretch::Repair => self.repair = Some(telling).filter(|_| !is_whole),
+            Stretch::Fresh => self.fresh = reach,
+            Stretch::Repair => self.repair = Some(reach).filter(|_| !is_whole),
         }
-        (telling.at > from).then_some((from, telling.at))
+        (reach.at > from).then_some(Versions { from, to: reach.at })
     }
 
-    /// Takes an item out of the list, and the tellings off it.
+    /// Takes an item out of the list, and the cursors off it.
     fn detach(&mut self, id: ItemId) {
         let next = List::next(&self.entries, id);
-        for telling in self.tellings().into_iter().flatten() {
-            if telling.cursor == Some(id) {
-                telling.cursor = next;
+        for reach in self.reaches().into_iter().flatten() {
+            if reach.cursor == Some(id) {
+                reach.cursor = next;
             }
         }
         self.order.remove(&mut self.entries, id);
     }
 
-    fn tellings(&mut self) -> [Option<&mut Telling>; 2] {
+    fn reaches(&mut self) -> [Option<&mut Reach>; 2] {
         [Some(&mut self.fresh), self.repair.as_mut()]
     }
 
@@ -210,9 +209,9 @@ impl Journal {
         self.version += 1;
         self.entries.at_mut(id).version = self.version;
         self.order.push_back(&mut self.entries, id);
-        for telling in self.tellings().into_iter().flatten() {
-            if telling.cursor.is_none() {
-                telling.cursor = Some(id);
+        for reach in self.reaches().into_iter().flatten() {
+            if reach.cursor.is_none() {
+                reach.cursor = Some(id);
             }
         }
     }
@@ -227,89 +226,93 @@ mod tests {
         Subject::Share(NamespaceId::new(namespace))
     }
 
-    /// Tells at most `most` items; returns the range and the namespaces.
-    fn tell(journal: &mut Journal, stretch: Stretch, most: usize) -> Option<(u64, u64, Vec<u32>)> {
-        let mut told = Vec::new();
-        let range = journal.tell(stretch, |subject| {
+    /// Announces at most `most` items; returns the versions and the namespaces.
+    fn announce(journal: &mut Journal, stretch: Stretch, most: usize) -> Option<(u64, u64, Vec<u32>)> {
+        let mut announced = Vec::new();
+        let versions = journal.advance(stretch, |subject| {
             let Subject::Share(id) = subject else { panic!("only shares here") };
-            let fits = told.len() < most;
+            let fits = announced.len() < most;
             if fits {
-                told.push(id.place().get());
+                announced.push(id.place().get());
             }
             fits
         });
-        range.map(|(from, to)| (from, to, told))
+        versions.map(|Versions { from, to }| (from, to, announced))
     }
 
     #[test]
-    fn what_is_new_is_told_once_in_the_order_of_its_last_change() {
+    fn news_is_announced_once_in_the_order_of_its_last_change() {
         let mut journal = Journal::default();
         assert!(!journal.has(Stretch::Fresh));
         let ids: Vec<ItemId> = (10..14).map(|namespace| journal.insert(share(namespace))).collect();
         journal.touch(ids[1]);
-        assert_eq!(tell(&mut journal, Stretch::Fresh, 2), Some((0, 3, vec![10, 12])));
+        assert_eq!(announce(&mut journal, Stretch::Fresh, 2), Some((0, 3, vec![10, 12])));
         journal.touch(ids[0]);
-        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), Some((3, 6, vec![13, 11, 10])));
-        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), None);
+        assert_eq!(announce(&mut journal, Stretch::Fresh, 9), Some((3, 6, vec![13, 11, 10])));
+        assert_eq!(announce(&mut journal, Stretch::Fresh, 9), None);
         journal.touch(ids[3]);
         journal.remove(ids[3]);
         assert_eq!(
-            tell(&mut journal, Stretch::Fresh, 9),
+            announce(&mut journal, Stretch::Fresh, 9),
             Some((6, 7, vec![])),
             "the version has moved on all the same"
         );
     }
 
     #[test]
-    fn what_was_missed_is_told_again_and_no_more() {
+    fn what_was_missed_is_announced_again_and_no_more() {
         let mut journal = Journal::default();
         let ids: Vec<ItemId> = (10..16).map(|namespace| journal.insert(share(namespace))).collect();
         journal.repair_since(0);
-        assert!(!journal.has(Stretch::Repair), "nothing was told yet, so nothing was missed");
-        tell(&mut journal, Stretch::Fresh, 9);
+        assert!(!journal.has(Stretch::Repair), "nothing was announced yet, so nothing was missed");
+        announce(&mut journal, Stretch::Fresh, 9);
         journal.repair_since(4);
-        assert_eq!(tell(&mut journal, Stretch::Repair, 1), Some((4, 5, vec![14])));
+        assert_eq!(announce(&mut journal, Stretch::Repair, 1), Some((4, 5, vec![14])));
         journal.repair_since(2);
         journal.repair_since(4);
         journal.touch(ids[3]);
         journal.touch(ids[2]);
-        assert_eq!(tell(&mut journal, Stretch::Repair, 9), Some((2, 6, vec![14, 15])), "what changed since is fresh");
+        assert_eq!(
+            announce(&mut journal, Stretch::Repair, 9),
+            Some((2, 6, vec![14, 15])),
+            "what changed since is fresh"
+        );
         assert!(!journal.has(Stretch::Repair));
-        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), Some((6, 8, vec![13, 12])));
+        assert_eq!(announce(&mut journal, Stretch::Fresh, 9), Some((6, 8, vec![13, 12])));
         journal.repair_since(0);
-        assert_eq!(tell(&mut journal, Stretch::Repair, 9), Some((0, 8, vec![10, 11, 14, 15, 13, 12])));
+        assert_eq!(announce(&mut journal, Stretch::Repair, 9), Some((0, 8, vec![10, 11, 14, 15, 13, 12])));
     }
     #[test]
-    fn who_has_missed_very_much_is_told_all() {
+    fn a_peer_that_has_missed_very_much_is_sent_all() {
         let mut journal = Journal::default();
         let items = u64::try_from(SEEK_MAX).unwrap() + 10;
         for namespace in 0..items {
             journal.insert(share(u32::try_from(namespace).unwrap()));
         }
-        tell(&mut journal, Stretch::Fresh, usize::MAX);
+        announce(&mut journal, Stretch::Fresh, usize::MAX);
         let mut first = |since| {
             journal.repair_since(since);
-            tell(&mut journal, Stretch::Repair, 1).map(|(from, to, told)| (from, to, told[0]))
+            announce(&mut journal, Stretch::Repair, 1).map(|(from, to, announced)| (from, to, announced[0]))
         };
         assert_eq!(first(items - 5), Some((items - 5, items - 4, u32::try_from(items - 5).unwrap())));
         assert_eq!(first(items - 9), Some((items - 9, items - 8, u32::try_from(items - 9).unwrap())));
-        assert_eq!(first(20), Some((20, 21, 20)), "not far from what is told again already");
+        assert_eq!(first(20), Some((20, 21, 20)), "not far from a stretch under repair");
         assert_eq!(first(19), Some((19, 20, 19)));
-        tell(&mut journal, Stretch::Repair, usize::MAX);
+        announce(&mut journal, Stretch::Repair, usize::MAX);
         journal.repair_since(5);
-        assert_eq!(tell(&mut journal, Stretch::Repair, 1), Some((0, 1, vec![0])), "too far to look for");
+        assert_eq!(announce(&mut journal, Stretch::Repair, 1), Some((0, 1, vec![0])), "too far to look for");
         journal.repair_since(6);
-        assert_eq!(tell(&mut journal, Stretch::Repair, 1), Some((1, 2, vec![1])), "that is on its way already");
+        assert_eq!(announce(&mut journal, Stretch::Repair, 1), Some((1, 2, vec![1])), "that is on its way already");
     }
 
     #[test]
-    fn a_repair_tells_what_was_told_freshly_while_it_waited() {
+    fn a_repair_covers_what_was_announced_while_it_waited() {
         let mut journal = Journal::default();
         let id = journal.insert(share(10));
-        tell(&mut journal, Stretch::Fresh, 9);
+        announce(&mut journal, Stretch::Fresh, 9);
         journal.repair_since(0);
         journal.touch(id);
-        assert_eq!(tell(&mut journal, Stretch::Fresh, 9), Some((1, 2, vec![10])));
-        assert_eq!(tell(&mut journal, Stretch::Repair, 9), Some((0, 2, vec![10])), "not an empty (0, 2]");
+        assert_eq!(announce(&mut journal, Stretch::Fresh, 9), Some((1, 2, vec![10])));
+        assert_eq!(announce(&mut journal, Stretch::Repair, 9), Some((0, 2, vec![10])), "not an empty (0, 2]");
     }
 }

@@ -1,4 +1,7 @@
-//! The book of this node: its namespaces, its members, what they claim, and what the other nodes are to know of that.
+//! The book of this node: the namespaces, the members here, their claims, and the journal of what other nodes do not know yet.
+//!
+//! Owns the tables and keeps them in step with each other. It knows no other node: what others report reaches it as a
+//! [`Change`] of a namespace. It gives no output either: its answers say what the caller has to do next.
 //!
 //! | file | owns |
 //! |---|---|
@@ -6,16 +9,389 @@
 //! | `claims` | the uuids that members claim |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
+//! | `keys` | the types of the keys of all these tables |
 //! | `members` | one record per member, and the order of the members in their namespace |
 //! | `namespace` | the figures of one event |
+//! | `notice` | the notify rule, and what was pushed last |
+//! | `schedule` | when each namespace is looked at |
 //! | `standing` | whether a member is in the count |
 //! | `walks` | the cursors that move along the members of a namespace for many turns |
+//!
+//! Invariant: a namespace has a timer or is in the line of this turn whenever something becomes due.
 
 pub(super) mod changes;
 pub(super) mod claims;
-mod invariants;
+#[cfg(any(test, debug_assertions))]
+pub(super) mod invariants;
 pub(super) mod journal;
+pub(super) mod keys;
 pub(super) mod members;
 pub(super) mod namespace;
+pub(super) mod notice;
+pub(super) mod schedule;
 mod standing;
 pub(super) mod walks;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::accounts::history::Histories;
+use super::accounts::stays::{StaysTable, bucket_of};
+use super::news::{self, Age, Item, Peak};
+use crate::collections::shards::ShardMap;
+use crate::collections::slab::Slab;
+use crate::collections::tick::{Now, TICK_MS, Tick};
+use crate::collections::wheel::TimerWheel;
+use changes::{Changed, Changes, QueuedName};
+use claims::Claims;
+use journal::{Journal, Stretch, Subject, Versions};
+use keys::{ClaimId, MemberId, NamespaceId, WalkId};
+use members::{Admission, Member, Members};
+use namespace::{Change, Namespace};
+use schedule::{Due, Rules, Schedule};
+use standing::Standing;
+use walks::Walks;
+
+/// In how many parts names are looked up: with 1,000,000 of them, one part takes 0.8 ms to grow.
+const NAME_SHARDS: usize = 256;
+
+/// The namespaces of this node, and the members here.
+pub(super) struct Book {
+    pub(super) rules: Rules,
+    namespaces: Slab<NamespaceId, Namespace>,
+    by_name: ShardMap<Rc<str>, NamespaceId>,
+    members: Members,
+    pub(super) claims: Claims,
+    pub(super) walks: Walks,
+    /// How long former members stayed, by namespace.
+    pub(super) stays: StaysTable,
+    pub(super) histories: Histories,
+    pub(super) changes: Changes,
+    pub(super) journal: Journal,
+    pub(super) schedule: Schedule,
+    /// Per member: when it will have stayed long enough to be counted.
+    pending: TimerWheel<MemberId>,
+}
+
+impl Book {
+    /// A book without entries.
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            namespaces: Slab::default(),
+            by_name: ShardMap::new(NAME_SHARDS),
+            members: Members::default(),
+            claims: Claims::default(),
+            walks: Walks::default(),
+            stays: StaysTable::default(),
+            histories: Histories::new(0),
+            changes: Changes::default(),
+            journal: Journal::default(),
+            schedule: Schedule::default(),
+            pending: TimerWheel::default(),
+        }
+    }
+
+    /// A member joins the namespace of this name, which is made if there is none. `is_counted` says whether it is to be in
+    /// the count, if only after the increment delay.
+    pub(super) fn join(
+        &mut self,
+        member: MemberId,
+        name: &str,
+        uuid: Option<&str>,
+        is_counted: bool,
+        now: Now,
+    ) -> Admission {
+        let standing = if is_counted { self.first_standing() } else { Standing::Uncounted };
+        let id = self.find_or_make(name, now);
+        self.members.enter(member, id, standing, self.namespaces.at_mut(id), now.tick);
+        if standing == Standing::Pending {
+            self.wait_to_count(member, now);
+        }
+        let ended = uuid.and_then(|uuid| self.claims.holder(id, uuid));
+        if let Some(ended) = ended {
+            // It leaves in the same moment, so the total never counts one person twice. The new member keeps the namespace.
+            self.leave(ended, now);
+        }
+        let claim = uuid.map(|uuid| self.claim(id, uuid, member, now));
+        self.announce_standing(id, standing, now);
+        let namespace = self.namespaces.at_mut(id);
+        namespace.give_first_count(now);
+        let total = namespace.total();
+        self.reschedule(id, now);
+        Admission { total: (total > 0).then_some(total), ended, claim }
+    }
+
+    /// A member leaves; an absent one changes nothing. Returns its namespace if that is to be forgotten at once, because
+    /// every member that it ever had left before it was counted.
+    pub(super) fn leave(&mut self, member: MemberId, now: Now) -> Option<NamespaceId> {
+        let &Member { namespace: Some(id), claim, standing, .. } = self.members.get(member)? else { return None };
+        self.pending.cancel(member);
+        if let Some(item) = claim.and_then(|claim| self.claims.remove(claim)) {
+            self.journal.remove(item);
+        }
+        let namespace = self.namespaces.at_mut(id);
+        self.walks.step_over(member, namespace, &self.members);
+        let stay = self.members.exit(member, namespace, now.tick);
+        namespace.end_presence(now);
+        if let Some(ticks) = stay {
+            self.stays.add_one(&mut namespace.stays, bucket_of(ticks * TICK_MS));
+        }
+        let is_without_trace = namespace.is_without_trace();
+        if standing.is_announced() {
+            self.touch_share(id);
+        }
+        self.record_total(id, 0, now);
+        if is_without_trace {
+            return Some(id);
+        }
+        self.reschedule(id, now);
+        None
+    }
+
+    /// Counts a member that is present without being counted, as if it had joined now; returns whether it did.
+    pub(super) fn count(&mut self, member: MemberId, now: Now) -> bool {
+        let is_uncounted = self.members.get(member).is_some_and(|member| member.standing == Standing::Uncounted);
+        if is_uncounted {
+            self.set_standing(member, self.first_standing(), now);
+        }
+        is_uncounted
+    }
+
+    /// Counts members that have stayed for the increment delay, at most so many.
+    pub(super) fn count_pending(&mut self, most: usize, now: Now) {
+        self.pending.expire(now.tick);
+        for _ in 0..most {
+            let Some(member) = self.pending.pop_due() else { break };
+            self.set_standing(member, Standing::Counted, now);
+        }
+    }
+
+    /// When a member is to be counted or a namespace to be looked at next.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        [self.schedule.next_deadline(), self.pending.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// The number of timers that are set.
+    pub(super) fn timer_count(&self) -> usize {
+        self.schedule.timer_count() + self.pending.len()
+    }
+
+    /// The number of counted members, in all namespaces.
+    pub(super) fn own_member_count(&self) -> u64 {
+        self.members.counted()
+    }
+
+    /// The namespace of this name.
+    pub(super) fn find(&self, name: &str) -> Option<NamespaceId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The namespace of this key, if it is not forgotten.
+    pub(super) fn get(&self, id: NamespaceId) -> Option<&Namespace> {
+        self.namespaces.get(id)
+    }
+
+    /// The namespace of this key, which is there.
+    pub(super) fn at(&self, id: NamespaceId) -> &Namespace {
+        self.namespaces.at(id)
+    }
+
+    /// The table of the namespaces.
+    pub(super) fn namespaces(&self) -> &Slab<NamespaceId, Namespace> {
+        &self.namespaces
+    }
+
+    /// Whether the namespace is known only from reports about departed nodes.
+    pub(super) fn set_hearsay(&mut self, id: NamespaceId, is_hearsay: bool) {
+        self.namespaces.at_mut(id).is_hearsay = is_hearsay;
+    }
+
+    /// The namespace of this name, of which another node has reported. One that is new here is made, unless it has no members
+    /// and has been vacant for so long that all nodes are about to forget it.
+    pub(super) fn find_or_learn(&mut self, name: &str, has_members: bool, age: Age, now: Now) -> Option<NamespaceId> {
+        let found = self.find(name);
+        if found.is_some() {
+            return found;
+        }
+        let empty = Duration::from_millis(age.empty_ms);
+        if !has_members && empty >= self.rules.namespace_clean_delay {
+            return None;
+        }
+        let id = self.find_or_make(name, now);
+        self.namespaces.at_mut(id).empty_since = now.tick.before(empty);
+        Some(id)
+    }
+
+    /// Applies what has changed at another node, and what that node knows of the namespace as a whole.
+    pub(super) fn apply(&mut self, id: NamespaceId, change: &Change, age: Age, peak: Peak, now: Now) {
+        let namespace = self.namespaces.at_mut(id);
+        namespace.apply(change, age, now);
+        self.stays.add(&mut namespace.stays_elsewhere, &change.stays);
+        namespace.merge_peak(peak);
+        if self.record_total(id, change.joins, now) {
+            // Perhaps no other node has seen this peak.
+            self.touch_share(id);
+        }
+        self.reschedule(id, now);
+    }
+
+    /// Marks a namespace whose timer has expired for this turn.
+    pub(super) fn mark_ready(&mut self, id: NamespaceId) {
+        self.schedule.mark_ready(id, self.namespaces.at_mut(id));
+    }
+
+    /// Decides about a namespace that was marked for this turn; its state may have changed since.
+    pub(super) fn decide(&mut self, id: NamespaceId, now: Now) -> Option<Due> {
+        let namespace = self.namespaces.get_mut(id).filter(|namespace| namespace.is_ready)?;
+        namespace.is_ready = false;
+        let mut due = None;
+        if namespace.is_vacant() {
+            if namespace.empty_since.after(self.rules.namespace_clean_delay) <= now.tick {
+                return Some(Due::Forget);
+            }
+        } else if namespace.due(&self.rules.notify).is_some_and(|due| due <= now.tick) {
+            due = Some(Due::Push(namespace.push(&self.rules.notify, now)));
+        }
+        self.reschedule(id, now);
+        due
+    }
+
+    /// Removes a vacant namespace along which no walk goes; returns its name.
+    pub(super) fn forget(&mut self, id: NamespaceId) -> Option<Rc<str>> {
+        self.schedule.cancel(id);
+        let namespace = self.namespaces.remove(id)?;
+        self.by_name.remove(&namespace.name);
+        self.changes.queue_forgotten(&namespace.name);
+        if let Some(share) = namespace.share {
+            self.journal.remove(share);
+        }
+        self.stays.remove(namespace.stays);
+        self.stays.remove(namespace.stays_elsewhere);
+        Some(namespace.name)
+    }
+
+    /// A claim as it is announced.
+    pub(super) fn claim_news(&self, claim: ClaimId) -> news::Claim<Rc<str>> {
+        self.claims.news(claim, |id| self.namespaces.at(id).shared_name())
+    }
+
+    /// Begins to walk along the members of a present namespace, newest first.
+    pub(super) fn begin_walk(&mut self, id: NamespaceId, skip_newest: bool) -> WalkId {
+        self.walks.begin(id, skip_newest, self.namespaces.at_mut(id), &self.members)
+    }
+
+    /// The next member of a walk, or `None` at its end, with which the walk is gone.
+    pub(super) fn step_walk(&mut self, walk: WalkId) -> Option<MemberId> {
+        let namespace = self.namespaces.get_mut(self.walks.namespace_of(walk));
+        self.walks.step(walk, namespace, &self.members)
+    }
+
+    /// The next namespace whose total may have changed.
+    pub(super) fn pop_changed(&mut self) -> Option<Changed> {
+        let QueuedName { name, is_forgotten: is_anew } = self.changes.pop()?;
+        let Some(&id) = self.by_name.get(&*name) else {
+            return Some(Changed { name, total: 0, peak: 0, is_anew: true });
+        };
+        let namespace = self.namespaces.at_mut(id);
+        namespace.is_in_line &= is_anew;
+        let total = namespace.total();
+        Some(Changed { name, total, peak: namespace.peak().members.max(total), is_anew })
+    }
+
+    /// Announces the next items of a stretch, as they are now and as long as `take` takes them; returns the versions that
+    /// they cover.
+    pub(super) fn announce(
+        &mut self,
+        stretch: Stretch,
+        now: Now,
+        mut take: impl FnMut(Item<Rc<str>>) -> bool,
+    ) -> Option<Versions> {
+        let Self { journal, namespaces, claims, stays, .. } = self;
+        journal.advance(stretch, |subject| {
+            take(match subject {
+                Subject::Share(id) => Item::Count(namespaces.at(id).own_count(stays, now)),
+                Subject::Claim(id) => Item::Claim(claims.news(id, |id| namespaces.at(id).shared_name())),
+            })
+        })
+    }
+
+    fn find_or_make(&mut self, name: &str, now: Now) -> NamespaceId {
+        if let Some(id) = self.find(name) {
+            return id;
+        }
+        let name: Rc<str> = name.into();
+        let history = self.histories.find(&name);
+        let id = self.namespaces.insert(Namespace::new(name.clone(), history, now));
+        self.by_name.insert(name, id);
+        id
+    }
+
+    /// A member claims a uuid that no member here holds.
+    fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) -> ClaimId {
+        let time_ms = self.claims.next_time_ms(now);
+        let claim = self.claims.insert(id, uuid, member, time_ms);
+        self.members.get_mut(member).claim = Some(claim);
+        self.claims.set_item(claim, self.journal.insert(Subject::Claim(claim)));
+        claim
+    }
+
+    /// The standing of a member that joins and is to be counted.
+    fn first_standing(&self) -> Standing {
+        if self.rules.increment_delay.is_zero() { Standing::Counted } else { Standing::Pending }
+    }
+
+    /// The present member has this standing from now on.
+    fn set_standing(&mut self, member: MemberId, standing: Standing, now: Now) {
+        let Some(id) = self.members.get(member).and_then(|member| member.namespace) else { return };
+        self.members.set_standing(member, standing, self.namespaces.at_mut(id), now.tick);
+        if standing == Standing::Pending {
+            self.wait_to_count(member, now);
+            // One member less is uncounted.
+            self.touch_share(id);
+        }
+        self.announce_standing(id, standing, now);
+        self.reschedule(id, now);
+    }
+
+    /// One more member of this namespace has this standing, which other nodes may have to know.
+    fn announce_standing(&mut self, id: NamespaceId, standing: Standing, now: Now) {
+        if standing.is_announced() {
+            self.touch_share(id);
+            // With a share of its own, a node sees the peak that it was a bystander of before.
+            self.record_total(id, u64::from(standing == Standing::Counted), now);
+        }
+    }
+
+    /// The pending member is counted when it has stayed for the increment delay.
+    fn wait_to_count(&mut self, member: MemberId, now: Now) {
+        self.pending.set(member, now.tick.after(self.rules.increment_delay));
+    }
+
+    /// This node's own count of a namespace has changed.
+    fn touch_share(&mut self, id: NamespaceId) {
+        let namespace = self.namespaces.at_mut(id);
+        match namespace.share {
+            None => namespace.share = Some(self.journal.insert(Subject::Share(id))),
+            Some(share) => self.journal.touch(share),
+        }
+    }
+
+    /// The total has changed, with so many joins that are known of. Returns whether it was never as large, and is to be
+    /// announced.
+    fn record_total(&mut self, id: NamespaceId, joins: u64, now: Now) -> bool {
+        let namespace = self.namespaces.at_mut(id);
+        namespace.history =
+            self.histories.record_total(namespace.history, &namespace.name, namespace.total(), joins, now);
+        let is_peak = namespace.is_above_its_peak() && namespace.share.is_some();
+        if is_peak {
+            namespace.merge_peak(Peak { members: namespace.total(), at_unix_s: now.unix_s() });
+        }
+        self.changes.queue_change(namespace);
+        is_peak
+    }
+
+    fn reschedule(&mut self, id: NamespaceId, now: Now) {
+        self.schedule.update(id, self.namespaces.at_mut(id), &self.rules, now.tick);
+    }
+}

@@ -1,27 +1,22 @@
-//! Walks along the members of a namespace that go on for many turns while members come and leave.
+//! Walks along the members of a namespace that go on for many turns while members join and leave.
 //!
-//! Owns where each walk is. Telling 100,000 members takes 0.4 s, far too long for one turn, so it is done in steps, and in
+//! Owns where each walk is. A push to 100,000 members takes 0.4 s, far too long for one turn, so it is done in steps, and in
 //! between the list changes. A member that leaves takes no walk with it: walks that stand on it move on.
 //!
-//! Invariant: a walk visits every member that was there when it began and is still there, once. Those who came later
-//! enter in front, behind the walk, for they have heard all there is.
+//! Invariant: a walk visits once every member that was there when it began and is still there. Later members enter in front,
+//! behind the walk, for their first count is up to date.
 
+use super::keys::{MemberId, NamespaceId, WalkId};
+use super::members::Members;
+use super::namespace::Namespace;
 use crate::collections::slab::Slab;
-use crate::key_type;
-use crate::meter::book::namespace::Namespace;
-use crate::meter::{MemberId, Members, NamespaceId};
-
-key_type! {
-    /// A walk's key, valid until the walk has ended.
-    pub WalkId
-}
 
 #[derive(Debug)]
 struct Walk {
     namespace: NamespaceId,
     /// The member that it visits next; `None` at the end of the list.
     cursor: Option<MemberId>,
-    /// After the end of the list, whether it begins again at the newest member, and before whom it then ends.
+    /// Whether it begins again at the newest member after the end of the list, and before which member it then ends.
     lap: Lap,
 }
 
@@ -44,7 +39,7 @@ pub(in crate::meter) struct Walks {
 
 impl Walks {
     /// Begins at the newest member, or at the one after it.
-    pub(in crate::meter) fn begin(
+    pub(super) fn begin(
         &mut self,
         id: NamespaceId,
         skip_newest: bool,
@@ -58,19 +53,19 @@ impl Walks {
         walk
     }
 
-    /// Has a walk visit everybody once more, from where it is: the ones ahead, then the ones behind.
+    /// Makes a walk visit all members once more, from where it is: the ones ahead, then the ones behind.
     pub(in crate::meter) fn restart(&mut self, id: WalkId) {
         let walk = self.walks.at_mut(id);
         walk.lap = Lap::OnceMore { until: walk.cursor };
     }
 
     /// The namespace that a walk is in.
-    pub(in crate::meter) fn namespace_of(&self, id: WalkId) -> NamespaceId {
+    pub(super) fn namespace_of(&self, id: WalkId) -> NamespaceId {
         self.walks.at(id).namespace
     }
 
     /// The next member, or `None` at the end, with which the walk is gone.
-    pub(in crate::meter) fn step(
+    pub(super) fn step(
         &mut self,
         id: WalkId,
         namespace: Option<&mut Namespace>,
@@ -93,7 +88,7 @@ impl Walks {
     }
 
     /// Moves the walks of a namespace off a member that is about to leave its list.
-    pub(in crate::meter) fn step_over(&mut self, member: MemberId, namespace: &Namespace, members: &Members) {
+    pub(super) fn step_over(&mut self, member: MemberId, namespace: &Namespace, members: &Members) {
         for &id in &namespace.walks {
             let next = members.next(member);
             let walk = self.walks.at_mut(id);

@@ -1,20 +1,38 @@
-//! What this node tells the others, and when.
+//! What this node announces to the others, and when.
 //!
-//! Owns the order of urgency: fresh news, copies, signs of life, then what somebody has missed; and the budget of a turn.
+//! Owns the numbers of its datagrams and messages, and the order of urgency: fresh news, copies, signs of life, then what a
+//! peer has missed. Owns the budget of a turn, too. It does not know what is asked or received.
 //!
 //! Invariant: a datagram stays within its size, whatever the names.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{ALIVE_GAP_MIN, ANSWER_TIME};
+use super::peers::{PeerId, Peers};
+use super::rules::ClusterRules;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
-use crate::meter::book::journal::ItemId;
-use crate::meter::book::journal::{Stretch, Subject};
-use crate::meter::cluster::news::{Ask, Datagram, Grave, Item, MessagePart, News, Wanted};
-use crate::meter::cluster::peers::{Peer, PeerId, Presence};
-use crate::meter::{COUNTERS_MAX, Meter, NAME_MAX, NamespaceId, Output};
+use crate::meter::book::Book;
+use crate::meter::book::journal::{Journal, Stretch, Versions};
+use crate::meter::book::keys::{ItemId, NamespaceId};
+use crate::meter::news::{Alive, COUNTERS_MAX, Datagram, DepartedShare, Echo, MessagePart, News, NodeId};
+use crate::meter::output::{Output, Outputs};
+
+/// When messages and claims are sent again.
+const COPIES_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
+
+/// How many copies may wait; beyond, there are none: the news was sent once.
+const COPIES_MAX: usize = 4096;
+
+/// The first sign of life after an announcement comes after this, the next ones after twice the time each, until they are
+/// heartbeats: a peer that has missed the last news finds out soon.
+pub(super) const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
+
+/// Changes are gathered for this long per living node, and for the least of the gaps between signs of life at least: all
+/// nodes together announce something 200 times a second at most, and with up to ten nodes each knows of every change after
+/// 50 ms.
+const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 const ITEMS_WEIGHT_MAX: usize = 1_100;
@@ -23,27 +41,113 @@ const ITEMS_WEIGHT_MAX: usize = 1_100;
 const TEXT_PART_MAX: usize = 700;
 
 /// How many datagrams one turn sends at most. With a turn per tick while there is more, that is 3,200 a second: a newcomer
-/// learns 100,000 namespaces, some 2,000 datagrams, in 0.7 s, and nobody's receive buffer runs over.
+/// learns 100,000 namespaces, some 2,000 datagrams, in 0.7 s, and no receive buffer runs over.
 ///
-/// To put one together takes 8 us, so a turn is at it for 0.3 ms.
+/// One datagram takes 8 us to put together, so a turn is at it for 0.3 ms.
 const DATAGRAMS_PER_TURN: usize = 32;
 
-/// How many namespaces are looked at for a datagram of what those who are gone had counted, at 0.04 us each.
-const GRAVES_PER_DATAGRAM: usize = 256;
+/// How many namespaces are looked at for a datagram of departed shares, at 0.04 us each.
+const DEPARTED_LOOKS_PER_DATAGRAM: usize = 256;
 
-/// After how long this node's counters are told again: often enough for whoever asks every 15 s, at some 40 bytes a second.
+/// After how long this node's counters are announced again: often enough for a scrape every 15 s, at some 40 bytes a second.
 const COUNTERS_GAP: Duration = Duration::from_secs(5);
 
-/// How many peers one turn looks at that may be silent or have to be asked. The dearest is one that has gone with 256
-/// messages held back, which are told: 40 us, 0.6 ms in all.
-const LOOKS_PER_TURN: usize = 16;
+/// The place of a copy in the order of sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct CopyKey {
+    at: Tick,
+    serial: u64,
+}
 
-impl Meter {
-    /// Has the other nodes tell their members of a namespace a message.
-    pub fn tell_others(&mut self, name: &str, text: &str, now: Now) {
-        if !self.is_clustered || name.len() > NAME_MAX {
+/// Where the announcement of departed shares goes on.
+#[derive(Clone, Copy, Debug)]
+struct DepartedCursor {
+    peer: PeerId,
+    namespace: NamespaceId,
+}
+
+/// What this node announces.
+pub(super) struct Announcer {
+    node: NodeId,
+    /// The number of the last datagram.
+    number: u64,
+    message_number: u64,
+    /// Since when fresh news may be announced.
+    fresh_at: Tick,
+    alive_at: Tick,
+    alive_gap: Duration,
+    /// The tick in which a datagram was sent last: what is left waits for the next one.
+    sent_at: Option<Tick>,
+    copies: BTreeMap<CopyKey, News<Rc<str>>>,
+    copy_serial: u64,
+    departed: Option<DepartedCursor>,
+    /// When this node's counters may be announced again.
+    counters_at: Tick,
+    has_departed: bool,
+}
+
+impl Announcer {
+    /// A node that has sent nothing.
+    pub(super) fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            number: 0,
+            message_number: 0,
+            fresh_at: Tick(0),
+            alive_at: Tick(0),
+            alive_gap: ALIVE_GAP_MIN,
+            sent_at: None,
+            copies: BTreeMap::new(),
+            copy_serial: 0,
+            departed: None,
+            counters_at: Tick(0),
+            has_departed: false,
+        }
+    }
+
+    /// This node's name.
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Whether this node has said goodbye.
+    pub(super) fn has_departed(&self) -> bool {
+        self.has_departed
+    }
+
+    /// When there is something to announce.
+    pub(super) fn poll_timeout(&self, journal: &Journal, peers: &Peers) -> Option<Tick> {
+        let not_before = self.sent_at.map_or(Tick(0), |sent_at| Tick(sent_at.0 + 1));
+        let has_fresh = journal.has(Stretch::Fresh) && !peers.is_alone();
+        let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
+        let rest = (journal.has(Stretch::Repair) || self.departed.is_some()).then_some(not_before);
+        let copy = self.copies.keys().next().map(|copy| copy.at.max(not_before));
+        let alive = Some(self.alive_at.max(not_before));
+        [alive, fresh, rest, copy].into_iter().flatten().min()
+    }
+
+    /// Announces what is due, as much as fits into a turn.
+    pub(super) fn announce_due(
+        &mut self,
+        peers: &Peers,
+        rules: &ClusterRules,
+        book: &mut Book,
+        outputs: &mut Outputs,
+        now: Now,
+    ) {
+        if self.sent_at == Some(now.tick) {
             return;
         }
+        for _ in 0..DATAGRAMS_PER_TURN {
+            if !self.announce_next(peers, rules, book, outputs, now) {
+                break;
+            }
+            self.sent_at = Some(now.tick);
+        }
+    }
+
+    /// Announces a message for the members of a namespace at the other nodes.
+    pub(super) fn announce_message(&mut self, name: &str, text: &str, outputs: &mut Outputs, now: Now) {
         let namespace: Rc<str> = name.into();
         let mut rest = text;
         let mut begins = true;
@@ -51,11 +155,11 @@ impl Meter {
             // A request target is ASCII, so every byte is a place to cut; other text is cut at the last whole character.
             let cut = rest.floor_char_boundary(TEXT_PART_MAX);
             let (part, after) = rest.split_at(cut);
-            self.cluster.message_number += 1;
-            let number = self.cluster.message_number;
+            self.message_number += 1;
+            let number = self.message_number;
             let continues = !after.is_empty();
             let part = MessagePart { number, namespace: namespace.clone(), text: part.into(), begins, continues };
-            self.tell_thrice(News::Message(part), now);
+            self.announce_thrice(News::Message(part), outputs, now);
             if !continues {
                 break;
             }
@@ -63,217 +167,184 @@ impl Meter {
         }
     }
 
-    /// Whether the others are to be told this node's counters. They go with its signs of life: it asks for no turn of its own.
-    #[must_use]
-    pub fn wants_counters(&self, now: Now) -> bool {
-        self.is_clustered && self.cluster.counters_at <= now.tick && self.cluster.peers.living() > 0
+    /// Whether this node's counters are due.
+    pub(super) fn are_counters_due(&self, now: Now) -> bool {
+        self.counters_at <= now.tick
     }
 
-    /// Tells the others at most [`COUNTERS_MAX`] figures of this node, each below 2^56.
-    pub fn tell_counters(&mut self, counters: &[u64], now: Now) {
-        self.cluster.counters_at = now.tick.after(COUNTERS_GAP);
-        self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), now);
+    /// Announces at most [`COUNTERS_MAX`] figures of this node.
+    pub(super) fn announce_counters(&mut self, counters: &[u64], outputs: &mut Outputs, now: Now) {
+        self.counters_at = now.tick.after(COUNTERS_GAP);
+        self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), outputs, now);
     }
 
-    /// When the others, if there are any, are told the last change of this node's own count; `None` if they have been.
-    pub(in crate::meter) fn untold_until(&self, share: Option<ItemId>) -> Option<Tick> {
-        let is_to_be_told = self.is_clustered && share.is_some_and(|share| !self.cluster.journal.is_told(share));
-        (is_to_be_told && !self.cluster.peers.is_alone()).then_some(self.cluster.fresh_at)
+    /// Announces all fresh news, and says goodbye twice: this node will not be there to repeat it.
+    pub(super) fn announce_departure(&mut self, book: &mut Book, outputs: &mut Outputs, now: Now) {
+        while self.announce_stretch(Stretch::Fresh, book, outputs, now) {}
+        self.has_departed = true;
+        self.send(News::Bye, outputs, now);
+        self.send(News::Bye, outputs, now);
     }
 
-    /// The last word: all that is fresh, and a goodbye, twice, for there will be nobody to repeat it.
-    pub fn say_goodbye(&mut self, now: Now) {
-        if !self.is_clustered {
-            return;
-        }
-        while self.tell_stretch(Stretch::Fresh, now) {}
-        self.cluster.has_ended = true;
-        self.send(News::Bye, now);
-        self.send(News::Bye, now);
+    /// When the last change of this share is announced; `None` if it was, or if there is no other node.
+    pub(super) fn unannounced_until(&self, share: ItemId, journal: &Journal, peers: &Peers) -> Option<Tick> {
+        (!journal.is_announced(share) && !peers.is_alone()).then_some(self.fresh_at)
     }
 
-    /// Does what is due towards the others. `has_heard_all` says that nothing more was waiting to be received: only then
-    /// may silence be taken for absence.
-    pub(in crate::meter) fn handle_cluster_timeout(&mut self, now: Now, has_heard_all: bool) {
-        if self.cluster.hello.is_none() {
-            self.say_hello(now);
-        }
-        self.cluster.alarms.expire(now.tick);
-        for _ in 0..LOOKS_PER_TURN {
-            let Some(id) = self.cluster.alarms.pop_due() else { break };
-            self.look(id, now, has_heard_all);
-        }
-        self.go_on_burying(now);
-        if self.cluster.sent_at == Some(now.tick) {
-            return;
-        }
-        let mut budget = DATAGRAMS_PER_TURN;
-        while budget > 0 && self.tell_next(now) {
-            self.cluster.sent_at = Some(now.tick);
-            budget -= 1;
-        }
+    /// A peer is waiting for the news that is there: fresh news is announced now.
+    pub(super) fn hasten_news(&mut self, now: Now) {
+        self.fresh_at = self.fresh_at.min(now.tick);
     }
 
-    fn say_hello(&mut self, now: Now) {
-        let nonce = self.cluster.draw();
-        self.cluster.hello = Some((nonce, now.tick.after(self.cluster.rules.node_timeout)));
-        let hello = News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce });
-        self.tell_thrice(hello, now);
-        self.cluster.alive_at = now.tick.after(ALIVE_GAP_MIN);
+    /// A peer has come, perhaps to stay: a sign of life follows soon.
+    pub(super) fn hasten_sign_of_life(&mut self, now: Now) {
+        self.alive_gap = ALIVE_GAP_MIN;
+        self.alive_at = self.alive_at.min(now.tick.after(ALIVE_GAP_MIN));
     }
 
-    fn look(&mut self, id: PeerId, now: Now, has_heard_all: bool) {
-        let Some(peer) = self.cluster.peers.get(id) else { return };
-        let is_silent = peer.heard_at.after(self.cluster.rules.node_timeout) <= now.tick;
-        if is_silent && !has_heard_all {
-            return self.cluster.look_at(id, Tick(now.tick.0 + 1));
-        }
-        if is_silent && peer.presence == Presence::Living {
-            self.cluster.lost += 1;
-            return self.bury(id, now);
-        }
-        if is_silent && peer.pairs.is_empty() {
-            return self.forget_peer(id);
-        }
-        if is_silent {
-            self.cluster.peers.set_presence(id, Presence::Away { nonce: None });
-        }
-        let inbox = &mut self.cluster.peers.at_mut(id).inbox;
-        if inbox.skip_at().is_some_and(|at| at <= now.tick) {
-            if !has_heard_all {
-                return self.cluster.look_at(id, Tick(now.tick.0 + 1));
-            }
-            let complete = inbox.skip(now.tick);
-            self.deliver(complete);
-        }
-        self.ask_if_due(id, now);
-        self.cluster.look_again(id);
+    /// The first question was asked: it is a sign of life of its own.
+    pub(super) fn delay_sign_of_life(&mut self, now: Now) {
+        self.alive_at = now.tick.after(ALIVE_GAP_MIN);
     }
 
-    /// Asks a peer for what is missing, or to prove that it is there.
-    pub(in crate::meter) fn ask_if_due(&mut self, id: PeerId, now: Now) {
-        let Some(peer) = self.cluster.peers.get(id).filter(|peer| peer.ask_at <= now.tick) else { return };
-        let nonce = match peer.presence {
-            Presence::Living if peer.is_ahead() => 0,
-            Presence::Away { nonce: Some(nonce) } => nonce,
-            _ => return,
-        };
-        let &Peer { node, known, .. } = peer;
-        self.cluster.peers.at_mut(id).ask_at = now.tick.after(ANSWER_TIME);
-        self.send(News::Ask(Ask { of: Some(node), wanted: Wanted::Items { since: known }, nonce }), now);
+    /// Announces the shares of departed nodes, from the beginning; one announcement that is under way goes on instead.
+    pub(super) fn begin_departed_shares(&mut self) {
+        self.departed.get_or_insert(DepartedCursor { peer: PeerId::FIRST, namespace: NamespaceId::FIRST });
     }
 
-    /// Sends the next datagram that is due; returns whether there was one.
-    fn tell_next(&mut self, now: Now) -> bool {
-        let is_heard = !self.cluster.peers.is_alone();
-        if is_heard && self.cluster.journal.has(Stretch::Fresh) && self.cluster.fresh_at <= now.tick {
-            self.tell_stretch(Stretch::Fresh, now);
-            if !self.cluster.journal.has(Stretch::Fresh) {
-                self.cluster.fresh_at = now.tick.after(self.cluster.gathering_time());
-            }
-            if self.cluster.peers.living() > 0 {
-                // What is gathered meanwhile says as well how much there was to hear.
-                self.cluster.alive_gap = ALIVE_GAP_MIN;
-                self.cluster.alive_at = now.tick.after(self.cluster.gathering_time().max(ALIVE_GAP_MIN));
-            }
-            return true;
-        }
-        if let Some(copy) = self.cluster.copies.first_entry().filter(|copy| copy.key().0 <= now.tick) {
-            let news = copy.remove();
-            self.send(news, now);
-            return true;
-        }
-        if self.cluster.alive_at <= now.tick {
-            let alive = self.cluster.alive(None);
-            self.send(alive, now);
-            let cluster = &mut self.cluster;
-            let heartbeat = cluster.rules.heartbeat();
-            let next = if cluster.peers.living() == 0 {
-                cluster.rules.lone_interval
-            } else {
-                cluster.alive_gap.min(heartbeat)
-            };
-            cluster.alive_gap = (cluster.alive_gap * 2).min(heartbeat);
-            cluster.alive_at = now.tick.after(next);
-            return true;
-        }
-        self.tell_stretch(Stretch::Repair, now) || self.tell_graves(now)
-    }
-
-    /// Sends one report of a stretch; returns whether there was something.
-    fn tell_stretch(&mut self, stretch: Stretch, now: Now) -> bool {
-        let mut items = Vec::new();
-        let mut room = ITEMS_WEIGHT_MAX;
-        let (namespaces, claims, stays) = (&self.namespaces, &self.claims, &self.stays);
-        let told = self.cluster.journal.tell(stretch, |subject| {
-            let item = match subject {
-                Subject::Share(id) => Item::Count(namespaces.at(id).share(stays, now)),
-                Subject::Claim(id) => Item::Claim(claims.news(id, |id| namespaces.at(id).shared_name())),
-            };
-            let weight = item.weight();
-            let fits = weight <= room;
-            if fits {
-                room -= weight;
-                items.push(item);
-            }
-            fits
-        });
-        let Some((from, to)) = told else { return false };
-        let horizon = self.cluster.journal.horizon();
-        self.send(News::Report { from, to, horizon, items }, now);
-        true
-    }
-
-    /// Has it told what those who are gone had counted, from the beginning.
-    pub(in crate::meter) fn dig_up_graves(&mut self) {
-        self.cluster.graves_to_tell.get_or_insert((PeerId::FIRST, NamespaceId::FIRST));
-    }
-
-    /// Sends one datagram of what those who are gone had counted, or at least looks for it; returns whether there was
-    /// something left to do.
-    fn tell_graves(&mut self, now: Now) -> bool {
-        let Some((mut id, mut namespace)) = self.cluster.graves_to_tell else { return false };
-        let mut graves = Vec::new();
-        let mut room = ITEMS_WEIGHT_MAX;
-        let mut is_done = false;
-        for _ in 0..GRAVES_PER_DATAGRAM {
-            if namespace.index() >= self.namespaces.place_count() {
-                (id, namespace) = (id.next(), NamespaceId::FIRST);
-            }
-            let Some((found, peer)) = self.cluster.peers.next_remembered(id) else {
-                is_done = true;
-                break;
-            };
-            if found != id {
-                (id, namespace) = (found, NamespaceId::FIRST);
-            }
-            if let Some(sums) = self.cluster.peers.sums_of(peer, namespace) {
-                let entry = self.namespaces.at(namespace);
-                let (node, age, peak) = (peer.node, entry.age(now), entry.peak());
-                let grave = Grave { node, namespace: entry.shared_name(), sums, age, peak };
-                let Some(left) = room.checked_sub(grave.weight()) else { break };
-                room = left;
-                graves.push(grave);
-            }
-            namespace = namespace.next();
-        }
-        self.cluster.graves_to_tell = Some((id, namespace)).filter(|_| !is_done);
-        if !graves.is_empty() {
-            self.send(News::Graves(graves), now);
-        }
-        true
+    /// Sends a sign of life, which answers a question if there is an `echo`.
+    pub(super) fn send_sign_of_life(
+        &mut self,
+        echo: Option<Echo>,
+        journal: &Journal,
+        peers: &Peers,
+        outputs: &mut Outputs,
+        now: Now,
+    ) {
+        // Fresh news is announced to a peer that asks at once.
+        let version = if echo.is_some() { journal.version() } else { journal.announced() };
+        let (message, departed_digest) = (self.message_number, peers.departed_digest());
+        let alive = Alive { version, horizon: journal.horizon(), message, departed_digest, echo };
+        self.send(News::Alive(alive), outputs, now);
     }
 
     /// Sends news at once, and twice more.
-    pub(in crate::meter) fn tell_thrice(&mut self, news: News<Rc<str>>, now: Now) {
-        self.cluster.copy_later(&news, now);
-        self.send(news, now);
+    pub(super) fn announce_thrice(&mut self, news: News<Rc<str>>, outputs: &mut Outputs, now: Now) {
+        for after in COPIES_AFTER {
+            if self.copies.len() < COPIES_MAX {
+                self.copy_serial += 1;
+                let key = CopyKey { at: now.tick.after(after), serial: self.copy_serial };
+                self.copies.insert(key, news.clone());
+            }
+        }
+        self.send(news, outputs, now);
     }
 
-    pub(in crate::meter) fn send(&mut self, news: News<Rc<str>>, now: Now) {
-        self.cluster.number += 1;
-        let (sender, number, clock) = (self.cluster.node, self.cluster.number, now.tick.0);
-        let datagram = Datagram { sender, number, clock, news };
-        self.outputs.push_back(Output::Send(datagram));
+    /// Sends news at once, and not again.
+    pub(super) fn send(&mut self, news: News<Rc<str>>, outputs: &mut Outputs, now: Now) {
+        self.number += 1;
+        let datagram = Datagram { sender: self.node, number: self.number, clock: now.tick.0, news };
+        outputs.push_back(Output::Send(datagram));
     }
+
+    /// Sends the next datagram that is due; returns whether there was one.
+    fn announce_next(
+        &mut self,
+        peers: &Peers,
+        rules: &ClusterRules,
+        book: &mut Book,
+        outputs: &mut Outputs,
+        now: Now,
+    ) -> bool {
+        if !peers.is_alone() && book.journal.has(Stretch::Fresh) && self.fresh_at <= now.tick {
+            self.announce_stretch(Stretch::Fresh, book, outputs, now);
+            self.pace_after_news(gathering_time(peers, rules), book, peers, now);
+            return true;
+        }
+        if let Some(copy) = self.copies.first_entry().filter(|copy| copy.key().at <= now.tick) {
+            let news = copy.remove();
+            self.send(news, outputs, now);
+            return true;
+        }
+        if self.alive_at <= now.tick {
+            self.send_sign_of_life(None, &book.journal, peers, outputs, now);
+            let heartbeat = rules.heartbeat();
+            let is_lone = peers.living_count() == 0;
+            self.alive_at = now.tick.after(if is_lone { rules.lone_interval } else { self.alive_gap.min(heartbeat) });
+            self.alive_gap = (self.alive_gap * 2).min(heartbeat);
+            return true;
+        }
+        self.announce_stretch(Stretch::Repair, book, outputs, now) || self.announce_departed(peers, book, outputs, now)
+    }
+
+    /// Sets when the next news and the next sign of life are due, now that some news was announced.
+    fn pace_after_news(&mut self, gathering_time: Duration, book: &Book, peers: &Peers, now: Now) {
+        if !book.journal.has(Stretch::Fresh) {
+            self.fresh_at = now.tick.after(gathering_time);
+        }
+        if peers.living_count() > 0 {
+            // The news that is gathered meanwhile says as well how much there was to receive.
+            self.alive_gap = ALIVE_GAP_MIN;
+            self.alive_at = now.tick.after(gathering_time.max(ALIVE_GAP_MIN));
+        }
+    }
+
+    /// Sends one report of a stretch; returns whether there was something.
+    fn announce_stretch(&mut self, stretch: Stretch, book: &mut Book, outputs: &mut Outputs, now: Now) -> bool {
+        let mut items = Vec::new();
+        let mut room = ITEMS_WEIGHT_MAX;
+        let versions = book.announce(stretch, now, |item| {
+            let Some(left) = room.checked_sub(item.weight()) else { return false };
+            room = left;
+            items.push(item);
+            true
+        });
+        let Some(Versions { from, to }) = versions else { return false };
+        self.send(News::Report { from, to, horizon: book.journal.horizon(), items }, outputs, now);
+        true
+    }
+
+    /// Sends one datagram of departed shares, or at least looks for them; returns whether there was something left to do.
+    fn announce_departed(&mut self, peers: &Peers, book: &Book, outputs: &mut Outputs, now: Now) -> bool {
+        let Some(mut cursor) = self.departed else { return false };
+        let mut shares = Vec::new();
+        let mut room = ITEMS_WEIGHT_MAX;
+        self.departed = None;
+        for _ in 0..DEPARTED_LOOKS_PER_DATAGRAM {
+            if cursor.namespace.index() >= book.namespaces().place_count() {
+                cursor = DepartedCursor { peer: cursor.peer.next(), namespace: NamespaceId::FIRST };
+            }
+            let Some((found, peer)) = peers.next_remembered(cursor.peer) else {
+                self.send_departed(shares, outputs, now);
+                return true;
+            };
+            if found != cursor.peer {
+                cursor = DepartedCursor { peer: found, namespace: NamespaceId::FIRST };
+            }
+            if let Some(sums) = peers.sums_of(peer, cursor.namespace) {
+                let namespace = book.at(cursor.namespace);
+                let (node, age, peak) = (peer.node, namespace.age(now), namespace.peak());
+                let share = DepartedShare { node, namespace: namespace.shared_name(), sums, age, peak };
+                let Some(left) = room.checked_sub(share.weight()) else { break };
+                room = left;
+                shares.push(share);
+            }
+            cursor.namespace = cursor.namespace.next();
+        }
+        self.departed = Some(cursor);
+        self.send_departed(shares, outputs, now);
+        true
+    }
+
+    fn send_departed(&mut self, shares: Vec<DepartedShare<Rc<str>>>, outputs: &mut Outputs, now: Now) {
+        if !shares.is_empty() {
+            self.send(News::DepartedShares(shares), outputs, now);
+        }
+    }
+}
+
+/// How long changes are gathered, now that some were announced.
+fn gathering_time(peers: &Peers, rules: &ClusterRules) -> Duration {
+    let node_count = u32::try_from(peers.living_count()).unwrap_or(u32::MAX);
+    GATHERING_PER_NODE.saturating_mul(node_count).max(ALIVE_GAP_MIN).min(rules.notify_interval)
 }

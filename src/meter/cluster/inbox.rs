@@ -1,7 +1,8 @@
-//! Messages of one node, put in order.
+//! The messages of one node, put in order.
 //!
-//! Owns the parts that came too early. A sender numbers its parts and sends each three times within 200 ms, so a gap is
-//! either overtaken, and fills by itself, or lost: then it is skipped, and what was held back goes on.
+//! Owns the parts that came too early. A sender numbers its parts and sends each three times within 200 ms. So a gap either
+//! fills by itself, because its part was overtaken, or its part is lost: then the gap is skipped, and the parts behind it go
+//! on.
 //!
 //! Invariant: a part is delivered at most once, and never after one with a larger number.
 
@@ -10,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::collections::tick::Tick;
-use crate::meter::cluster::news::MessagePart;
+use crate::meter::news::MessagePart;
 
 /// How long a missing part is waited for: the last copy leaves after 200 ms, and the path may take as long again.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -23,9 +24,9 @@ const TEXT_MAX: usize = 16 * 1024;
 
 /// A message for the members of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::meter) struct Message {
-    pub(in crate::meter) namespace: Rc<str>,
-    pub(in crate::meter) text: String,
+pub(super) struct Message {
+    pub(super) namespace: Rc<str>,
+    pub(super) text: String,
 }
 
 /// Parts that are missing.
@@ -33,13 +34,13 @@ pub(in crate::meter) struct Message {
 struct Gap {
     /// When they are given up.
     skip_at: Tick,
-    /// The last of them that may be: what was sent after the wait had begun is waited for anew.
+    /// The last part that is waited for: parts that were sent after the wait began are waited for anew.
     last: u64,
 }
 
 /// The parts of one sender.
 #[derive(Debug, Default)]
-pub(in crate::meter) struct Inbox {
+pub(super) struct Inbox {
     /// The number that is delivered next; `None` before anything is known of the sender's count.
     next: Option<u64>,
     /// The largest number that the sender is known to have sent.
@@ -51,15 +52,15 @@ pub(in crate::meter) struct Inbox {
 }
 
 impl Inbox {
-    /// The sender is known to have sent parts up to this number. At the first contact they are none of ours.
-    pub(in crate::meter) fn note_sent(&mut self, sent: u64, now: Tick) {
+    /// The sender is known to have sent parts up to this number. At the first contact they are not for this node.
+    pub(super) fn expect_up_to(&mut self, sent: u64, now: Tick) {
         self.next.get_or_insert(sent + 1);
         self.sent = self.sent.max(sent);
         self.watch_gap(now);
     }
 
-    /// Takes a part in; returns the messages that are complete, in order.
-    pub(in crate::meter) fn receive(&mut self, part: &MessagePart<&str>, now: Tick) -> Vec<Message> {
+    /// Receives a part; returns the messages that are complete, in order.
+    pub(super) fn receive(&mut self, part: &MessagePart<&str>, now: Tick) -> Vec<Message> {
         let next = *self.next.get_or_insert(part.number);
         if part.number < next {
             return Vec::new();
@@ -83,12 +84,12 @@ impl Inbox {
     }
 
     /// When the gap is given up.
-    pub(in crate::meter) fn skip_at(&self) -> Option<Tick> {
+    pub(super) fn skip_at(&self) -> Option<Tick> {
         self.gap.map(|gap| gap.skip_at)
     }
 
     /// Gives up the gap; returns what was held back behind it.
-    pub(in crate::meter) fn skip(&mut self, now: Tick) -> Vec<Message> {
+    pub(super) fn skip(&mut self, now: Tick) -> Vec<Message> {
         let mut complete = Vec::new();
         let last = self.gap.take().map_or(0, |gap| gap.last);
         while let Some(next) = self.next.filter(|&next| next <= last) {
@@ -102,7 +103,7 @@ impl Inbox {
     }
 
     /// Gives up all gaps; returns everything that was held back.
-    pub(in crate::meter) fn finish(&mut self, now: Tick) -> Vec<Message> {
+    pub(super) fn finish(&mut self, now: Tick) -> Vec<Message> {
         self.gap = Some(Gap { skip_at: now, last: self.sent });
         self.skip(now)
     }
@@ -130,7 +131,7 @@ impl Inbox {
     fn put_together(&mut self, part: &MessagePart<Rc<str>>) -> Option<Message> {
         let fresh = part.begins.then(|| Message { namespace: part.namespace.clone(), text: String::new() });
         let begun = self.begun.take().filter(|begun| begun.namespace == part.namespace);
-        // What goes on with a part that was lost is lost with it.
+        // A part that continues a lost one is lost with it.
         let mut message = fresh.or(begun)?;
         message.text.push_str(&part.text);
         if message.text.len() > TEXT_MAX {
@@ -164,8 +165,8 @@ mod tests {
     #[test]
     fn parts_are_delivered_once_and_in_order() {
         let mut inbox = Inbox::default();
-        inbox.note_sent(2, Tick(0));
-        assert_eq!(receive(&mut inbox, &[2, 1]), [""; 0], "sent before we knew the sender");
+        inbox.expect_up_to(2, Tick(0));
+        assert_eq!(receive(&mut inbox, &[2, 1]), [""; 0], "sent before the sender was known");
         assert_eq!(receive(&mut inbox, &[3, 3, 5, 6]), ["3"]);
         assert!(inbox.skip_at().is_some());
         assert_eq!(receive(&mut inbox, &[4, 4, 5]), ["4", "5", "6"]);
@@ -181,14 +182,14 @@ mod tests {
         assert_eq!(inbox.skip_at(), Some(Tick(50).after(PATIENCE)), "the next gap is waited for anew");
         assert_eq!(receive(&mut inbox, &[2, 5]), ["5", "6"]);
         assert_eq!(receive(&mut inbox, &[8, 9]), [""; 0]);
-        assert_eq!(inbox.finish(Tick(60)).len(), 2, "the sender is gone, and what it said was said");
+        assert_eq!(inbox.finish(Tick(60)).len(), 2, "the sender has gone, and what it sent was sent");
     }
 
     #[test]
     fn a_lost_last_part_does_not_hold_the_next_one_up_for_long() {
         let mut inbox = Inbox::default();
         assert_eq!(receive(&mut inbox, &[1]), ["1"]);
-        inbox.note_sent(2, Tick(0));
+        inbox.expect_up_to(2, Tick(0));
         assert!(inbox.skip_at().is_some());
         assert!(inbox.skip(Tick(50)).is_empty());
         assert_eq!(receive(&mut inbox, &[3]), ["3"]);

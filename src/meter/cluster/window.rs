@@ -1,6 +1,6 @@
-//! Which datagrams of a peer were heard before.
+//! Which datagrams of a peer were received before.
 //!
-//! Owns the numbers of the last ones. It does not know what was in them.
+//! Owns the numbers of the last ones. It does not know their content.
 //!
 //! Invariant: a number is admitted once.
 
@@ -8,7 +8,7 @@
 ///
 /// A repair sends some 3,000 a second, and paths of different length reorder them by a few milliseconds.
 #[derive(Debug)]
-pub(in crate::meter) struct Window {
+pub(super) struct Window {
     /// The largest number seen.
     highest: u64,
     /// Bit `n % WINDOW_BITS` is set when number `n` was seen, for the numbers up to `highest`.
@@ -26,12 +26,12 @@ impl Default for Window {
 
 impl Window {
     /// Whether no later number was admitted.
-    pub(in crate::meter) fn is_highest(&self, number: u64) -> bool {
+    pub(super) fn is_highest(&self, number: u64) -> bool {
         number == self.highest
     }
 
     /// Whether the datagram of this number is new; from now on it is not.
-    pub(in crate::meter) fn admit(&mut self, number: u64) -> bool {
+    pub(super) fn admit(&mut self, number: u64) -> bool {
         if number == 0 || number <= self.highest.saturating_sub(WINDOW_BITS) {
             return false;
         }
@@ -68,7 +68,7 @@ mod tests {
             assert_eq!(window.admit(number), is_new, "{number}");
         }
         assert!(window.admit(1500));
-        assert!(!window.admit(5), "too old to tell");
+        assert!(!window.admit(5), "too old for the window");
         assert!(window.admit(1500 - WINDOW_BITS + 1));
         assert!(!window.admit(1500 - WINDOW_BITS));
         assert!(window.admit(10_000_000));

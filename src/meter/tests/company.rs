@@ -14,7 +14,7 @@ fn clustered() -> Scene {
 
 fn clustered_with(rules: ClusterRules) -> Scene {
     let mut scene = Scene::new(|_| {});
-    scene.meter = Meter::new(scene.meter.rules, NodeId(1), Some(rules));
+    scene.meter = Meter::new(scene.meter.book.rules, NodeId(1), Some(rules));
     scene.outputs();
     scene
 }
@@ -25,7 +25,7 @@ fn what_fits_into_no_datagram_is_not_told() {
     let long = "u".repeat(NAME_MAX + 1);
     scene.meter.end_claim("a", &long, scene.now);
     scene.meter.end_claim(&long, "u", scene.now);
-    scene.meter.tell_others(&long, "s=x", scene.now);
+    scene.meter.announce_message(&long, "s=x", scene.now);
     assert_eq!(scene.meter.poll_output(), None);
     scene.meter.end_claim("a", &long[1..], scene.now);
     assert!(matches!(scene.meter.poll_output(), Some(Output::Send(_))));
@@ -135,7 +135,7 @@ fn counts<'a>(names: &[&'a str], members: u32) -> News<&'a str> {
 
 #[test]
 fn a_node_that_is_gone_is_taken_off_the_counts_in_slices() {
-    let mut scene = clustered_with(ClusterRules { burials_per_turn: 2, ..ClusterRules::default() });
+    let mut scene = clustered_with(ClusterRules { removals_per_turn: 2, ..ClusterRules::default() });
     scene.meet(1);
     scene.join(0, "b");
     scene.hear(3, counts(&["a", "b", "c"], 2));
@@ -163,7 +163,7 @@ fn a_node_that_is_gone_is_taken_off_the_counts_in_slices() {
 
 #[test]
 fn what_is_forgotten_or_left_while_a_node_is_buried_is_counted_right() {
-    let mut scene = clustered_with(ClusterRules { burials_per_turn: 1, ..ClusterRules::default() });
+    let mut scene = clustered_with(ClusterRules { removals_per_turn: 1, ..ClusterRules::default() });
     scene.meet(1);
     for member in 0..3 {
         scene.join(member, ["a", "b", "c"][member as usize]);
@@ -257,12 +257,12 @@ fn who_is_not_counted_elsewhere_is_known_until_it_leaves_or_its_node_is_gone() {
 #[test]
 fn what_a_node_tells_of_itself_is_known_while_it_is_there() {
     let mut scene = clustered();
-    assert!(!scene.meter.wants_counters(scene.now), "nobody is there");
+    assert!(!scene.meter.are_counters_due(scene.now), "nobody is there");
     scene.hear(1, News::Counters(vec![9]));
     scene.meet(2);
-    assert!(scene.meter.wants_counters(scene.now));
-    scene.meter.tell_counters(&[4; COUNTERS_MAX + 1], scene.now);
-    assert!(!scene.meter.wants_counters(scene.now), "they were told just now");
+    assert!(scene.meter.are_counters_due(scene.now));
+    scene.meter.announce_counters(&[4; COUNTERS_MAX + 1], scene.now);
+    assert!(!scene.meter.are_counters_due(scene.now), "they were told just now");
     let told = std::iter::from_fn(|| scene.meter.poll_output()).find_map(|output| match output {
         Output::Send(Datagram { news: News::Counters(counters), .. }) => Some(counters),
         _ => None,
@@ -277,7 +277,7 @@ fn what_a_node_tells_of_itself_is_known_while_it_is_there() {
     scene.hear(6, News::Bye);
     assert_eq!(known(&scene), []);
     scene.now.tick = scene.now.tick.after(s(6.0));
-    assert!(!scene.meter.wants_counters(scene.now), "nobody is there any more");
+    assert!(!scene.meter.are_counters_due(scene.now), "nobody is there any more");
 }
 
 #[test]
@@ -286,20 +286,20 @@ fn a_node_that_fell_silent_is_told_from_one_that_said_goodbye() {
     scene.meet(1);
     scene.hear(3, News::Bye);
     scene.pass_in_company(9.0);
-    assert_eq!(scene.meter.lost_nodes(), 0);
+    assert_eq!(scene.meter.lost_node_count(), 0);
     scene.meet(4);
     scene.pass_in_company(4.0);
     scene.hear(6, News::Alive(news::Alive::default()));
     scene.pass_in_company(4.0);
-    assert_eq!((scene.meter.nodes(scene.now).count(), scene.meter.lost_nodes()), (1, 0));
+    assert_eq!((scene.meter.nodes(scene.now).count(), scene.meter.lost_node_count()), (1, 0));
     scene.pass_in_company(9.0);
-    assert_eq!((scene.meter.nodes(scene.now).count(), scene.meter.lost_nodes()), (0, 1), "once");
+    assert_eq!((scene.meter.nodes(scene.now).count(), scene.meter.lost_node_count()), (0, 1), "once");
 }
 
 #[test]
 fn a_namespace_is_not_forgotten_before_the_others_have_been_told_that_it_was_left() {
     let mut scene = clustered();
-    scene.meter.rules.namespace_clean_delay = Duration::ZERO;
+    scene.meter.book.rules.namespace_clean_delay = Duration::ZERO;
     let alive = News::Alive(news::Alive::default());
     scene.meter.receive(&Datagram { sender: NodeId(7), number: 1, clock: 1, news: alive }, scene.now).unwrap();
     scene.join(0, "a");

@@ -1,7 +1,7 @@
 //! What a total has come to since the last round: the number, and what it passed on the way.
 //!
-//! Owns the thresholds, and their hysteresis: one that was crossed upwards is crossed downwards when a tenth of it is missing,
-//! so that an audience that wavers around a number is told of it once.
+//! Owns the thresholds, and their hysteresis: one that was crossed upwards is crossed downwards when a tenth of it is missing.
+//! So an audience that wavers around a number crosses it once.
 //!
 //! Invariant: crossings of a threshold alternate, upwards first.
 
@@ -13,7 +13,7 @@ pub const THRESHOLDS_MAX: usize = 16;
 /// The part of a threshold that has to be missing until it is crossed downwards.
 const HYSTERESIS_PART: u64 = 10;
 
-/// The totals whose crossing is told.
+/// The totals whose crossing is a milestone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thresholds(Vec<u64>);
 
@@ -94,22 +94,22 @@ struct Passed {
 }
 
 impl Figures {
-    /// A total that was found: nothing is told of how it came to that.
+    /// A total that was found: how it came to that is no milestone.
     pub(super) fn found(total: u64, peak: u64, thresholds: &Thresholds, round: u32) -> Self {
         Self { total, peak, version: round, above: thresholds.above(total, 0), ..Self::default() }
     }
 
-    /// The namespace was forgotten, and whoever is there now makes another event, whose peak is its own.
+    /// The namespace was forgotten: its members now make another event, whose peak is its own.
     pub(super) fn begin_anew(&mut self, total: u64, peak: u64) {
         // If the total is known already, so is what it has passed.
         self.peak = if total == self.total { peak } else { 0 };
     }
 
-    /// The total has become this, and was this much at most. Returns whether there is anything to tell.
+    /// The total has become this, and was this much at most. Returns whether there is news.
     pub(super) fn change(&mut self, total: u64, peak: u64, thresholds: &Thresholds, round: u32) -> bool {
         let before = *self;
         if total == before.total && peak <= before.peak {
-            // What it has passed in this round stays: a namespace that was forgotten and made anew is taken over twice.
+            // Its milestones of this round stay: a namespace that was forgotten and made anew is taken over twice.
             return false;
         }
         let above = thresholds.above(total, before.above);
@@ -123,14 +123,14 @@ impl Figures {
             passed: Passed {
                 occupied: before.total == 0 && total > 0,
                 vacated: before.total > 0 && total == 0,
-                // The first to come do not make a record.
+                // The first members do not make a record.
                 peak: peak > before.peak && before.peak > 0,
             },
         };
         total != before.total || self.passed.peak
     }
 
-    /// What was passed in a round, each with the number to tell.
+    /// What was passed in a round, each with the number that goes with it.
     pub(super) fn milestones(&self, thresholds: &Thresholds, round: u32) -> impl Iterator<Item = (Milestone, u64)> {
         let Self { total, peak, passed, .. } = *self;
         let is_of_round = self.passed_in == round;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_first_and_who_leaves_last_is_told_and_records_are_but_the_first() {
+    fn the_first_to_come_the_last_to_leave_and_records_but_the_first_are_milestones() {
         check(&[], &[0, 1, 1, 3, 2, 3, 4, 0, 0, 2], &["occupied=1", "peak=3", "peak=4", "vacated=0", "occupied=2"]);
     }
 
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_between_two_rounds_is_told_though_the_total_is_the_same() {
+    fn a_peak_between_two_rounds_is_a_milestone_though_the_total_is_the_same() {
         let thresholds = Thresholds::new([]).unwrap();
         let mut figures = Figures::found(5, 7, &thresholds, 1);
         assert!(!figures.change(5, 7, &thresholds, 2));

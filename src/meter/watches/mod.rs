@@ -1,162 +1,112 @@
-//! Who is told of many namespaces at once, and is not counted.
+//! The watchers: clients that receive the totals of many namespaces, and are not counted.
 //!
-//! Owns the watchers: who comes and goes, and who does not take what it is told. (`subjects` and `sums` are what they watch,
-//! `watcher` is one of them, and `rounds` and `telling` are what is done in a turn.)
+//! Owns the watchers: their coming and going, and which of them do not take what they are sent.
 //!
-//! Time goes in rounds, at most one a second: first the totals that have changed are taken over, then everybody who is in step
-//! is told what has changed for it, and in between all totals stay as they are. Whoever comes, or was behind and can hear
-//! again, catches up: it walks along all that it watches, and is told what is newer than what it has heard last. So nothing is
-//! kept for anybody but a place in a table, and counts conflate by themselves; milestones are told to those who are in step.
+//! Time goes in rounds, at most one a second. First the totals that have changed are taken over, then every watcher that is in
+//! step is updated with the changes that it watches, and in between all totals stay as they are. A watcher that comes, or was
+//! behind and takes pieces again, catches up: it walks along all that it watches, and receives the totals that are newer than
+//! its last round. So a watcher costs no more than a place in a table, and counts conflate by themselves. Milestones reach the
+//! watchers that are in step.
 //!
-//! Everything is done in slices, and a round lasts until all have been told it who take it: with more to tell than there is
-//! time for, the rounds become fewer, and nobody else waits.
+//! Everything is done in slices, and a round lasts until all watchers that take their pieces have received it. With more to
+//! send than there is time for, rounds become fewer, and members do not wait for watchers.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `budgets` | how much is done in one go |
+//! | `milestones` | the thresholds, and what a total has passed since the last round |
+//! | `queues` | the order of the watchers within a round |
+//! | `rounds` | the stages of a round |
+//! | `subjects` | the totals as of the last round |
+//! | `sums` | the sums of prefixes |
+//! | `watcher` | what one watcher watches, and how much of it it has received |
 //!
 //! Invariant: between rounds, a watcher that is in step knows every total that it watches, as of the last round.
 
+mod budgets;
 mod milestones;
+mod queues;
 mod rounds;
 mod subjects;
 mod sums;
-mod telling;
 mod watcher;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Meter, NamespaceId};
-use crate::collections::key::Key as _;
+use super::Meter;
 use crate::collections::shards::BuildKeyHasher;
 use crate::collections::tick::{Now, Tick};
-use crate::key_type;
+use budgets::Budgets;
 pub use milestones::{Milestone, THRESHOLDS_MAX, Thresholds};
-use subjects::{Subject, Subjects};
-pub use watcher::{Pattern, Piece};
+use queues::Queues;
+use rounds::{ROUND, Rounds, Stage};
+pub use subjects::Pattern;
+use subjects::Subjects;
+pub use watcher::{Piece, WatcherId};
 use watcher::{Progress, Watcher};
 
-key_type! {
-    /// A watcher's key, chosen by the caller and unique among watchers.
-    pub WatcherId
-}
-
-/// The least time between two rounds.
-const ROUND: Duration = Duration::from_secs(1);
-
-/// The longest time without a word. Those who watch know of no option of the daemon, and take three times as long for the end of
-/// it.
+/// The longest silence. Watchers know of no option of the daemon, and take three times as long for the end of it.
 const BEAT_MAX: Duration = Duration::from_secs(25);
 
 /// How many patterns there may be, of all watchers together: with names and prefixes of their own, of full length, they take
 /// some 10 MB.
 pub const PATTERNS_MAX: usize = 16 * 1024;
 
-/// For how many rounds somebody may be behind: so long it is remembered for it that nobody is left in a namespace.
+/// For how many rounds a watcher may be behind: for so long empty namespaces are remembered for it.
 const LAG_MAX: u32 = 30;
-
-/// How much is done in one go.
-#[derive(Clone, Copy, Debug)]
-struct Budgets {
-    /// How many names are found, summed up, taken over or dropped in a turn.
-    names: usize,
-    /// How many lines a piece has, how many names are looked at for it, and about how many bytes it takes when it is written.
-    lines: usize,
-    looks: usize,
-    bytes: usize,
-}
-
-/// A name takes up to 0.4 us, so those of a turn 0.05 ms.
-const BUDGETS: Budgets = Budgets { names: 128, lines: 128, looks: 256, bytes: 4096 };
 
 /// There are as many patterns as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// All who watch.
+/// All watchers.
 #[derive(Debug)]
 pub struct Watches {
     budgets: Budgets,
-    /// After which time without a word a beat is told.
-    beat_after: Duration,
     subjects: Subjects,
-    /// Subjects of times when others watched, to be dropped bit by bit.
+    /// Subjects of former watchers, to be dropped bit by bit.
     retired: Vec<Subjects>,
     watchers: HashMap<WatcherId, Watcher, BuildKeyHasher>,
-    /// Each of them, in no order.
-    everybody: Vec<WatcherId>,
-    patterns: usize,
-    stage: Stage,
-    /// The number of this round, or of the last one.
-    round: u32,
-    begun: Tick,
-    beat_at: Tick,
-    /// Whether all are told something in this round.
-    is_beat: bool,
-    /// Up to which round everybody has heard.
-    heard_by_all: u32,
-    /// Those who are being told of this round and have not heard all of it.
-    in_step: VecDeque<WatcherId>,
-    catching_up: VecDeque<WatcherId>,
-    /// Whether somebody who is catching up comes next, before others.
-    is_their_turn: bool,
-    /// Those who were behind for too long.
+    /// The keys of all watchers, in no order.
+    all: Vec<WatcherId>,
+    pattern_count: usize,
+    rounds: Rounds,
+    queues: Queues,
+    /// Watchers that were behind for too long.
     late: Vec<WatcherId>,
 }
 
-/// What is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Nobody watches.
-    Idle,
-    /// The namespaces are looked through that are there already, from this one on.
-    Find(NamespaceId),
-    /// The next round is waited for.
-    Rest,
-    /// What has changed in the last round is forgotten, and so many names are looked at that may be dropped.
-    Drop(usize),
-    /// So many changes are to be taken over.
-    TakeOver(usize),
-    /// So many are to be told, the first of `everybody`. (From the last of them on: whoever takes the place of one who leaves
-    /// comes from the end, and may be told again, but is not passed over.)
-    Tell(usize),
-}
-
 impl Watches {
-    /// Nobody; of whom a beat is due after this long without a word, or 25 s.
+    /// No watchers. A beat is sent after `beat_after` of silence, 25 s at most.
     #[must_use]
     pub fn new(thresholds: Thresholds, beat_after: Duration) -> Self {
         Self {
-            budgets: BUDGETS,
+            budgets: Budgets::default(),
             subjects: Subjects::new(thresholds),
-            beat_after: beat_after.clamp(ROUND, BEAT_MAX),
             retired: Vec::new(),
             watchers: HashMap::default(),
-            everybody: Vec::new(),
-            patterns: 0,
-            stage: Stage::Idle,
-            round: 0,
-            begun: Tick(0),
-            beat_at: Tick(0),
-            is_beat: false,
-            heard_by_all: 0,
-            in_step: VecDeque::new(),
-            catching_up: VecDeque::new(),
-            is_their_turn: false,
+            all: Vec::new(),
+            pattern_count: 0,
+            rounds: Rounds::new(beat_after.clamp(ROUND, BEAT_MAX)),
+            queues: Queues::default(),
             late: Vec::new(),
         }
     }
 
-    /// How many watch.
+    /// The number of watchers.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.everybody.len()
+        self.all.len()
     }
 
-    /// Whether nobody watches.
+    /// Whether there are no watchers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.everybody.is_empty()
+        self.all.is_empty()
     }
 
-    /// Somebody, who does not watch yet, begins to.
+    /// A watcher that is not there yet comes.
     ///
     /// # Errors
     /// When there would be more than [`PATTERNS_MAX`] patterns, less those that are reserved for others.
@@ -168,80 +118,174 @@ impl Watches {
         meter: &mut Meter,
         now: Now,
     ) -> Result<(), Full> {
-        if self.patterns + patterns.len() + reserved > PATTERNS_MAX {
+        if self.pattern_count + patterns.len() + reserved > PATTERNS_MAX {
             return Err(Full);
         }
-        if self.stage == Stage::Idle {
+        if self.rounds.stage == Stage::Idle {
             meter.keep_changes(true);
-            self.stage = Stage::Find(NamespaceId::FIRST);
-            self.round = 1;
-            self.heard_by_all = 0;
-            self.beat_at = now.tick.after(self.beat_after);
+            self.rounds.start(now);
         }
-        self.patterns += patterns.len();
-        let subjects = patterns.iter().map(|&pattern| match pattern {
-            Pattern::Name(name) => Subject::Name(self.subjects.pin_name(name)),
-            Pattern::Prefix(prefix) => Subject::Prefix(self.subjects.sums.pin(prefix)),
-        });
-        let watcher = Watcher {
-            subjects: subjects.collect(),
-            place: self.everybody.len(),
-            heard: 0,
-            progress: Progress::Done,
-            is_stalled: false,
-        };
+        self.pattern_count += patterns.len();
+        let subjects = patterns.iter().map(|&pattern| self.subjects.pin(pattern));
+        let watcher = Watcher::new(subjects.collect(), self.all.len());
         self.watchers.insert(id, watcher);
-        self.everybody.push(id);
+        self.all.push(id);
         self.begin(id);
         Ok(())
     }
 
-    /// Somebody is gone. Who does not watch is nobody.
+    /// A watcher is gone. An absent one changes nothing.
     pub fn leave(&mut self, id: WatcherId, meter: &mut Meter) {
         let Some(Watcher { subjects, place, .. }) = self.watchers.remove(&id) else { return };
-        self.patterns -= subjects.len();
+        self.pattern_count -= subjects.len();
         subjects.into_iter().for_each(|subject| self.subjects.unpin(subject));
-        self.everybody.swap_remove(place);
-        let moved = self.everybody.get(place).and_then(|moved| self.watchers.get_mut(moved));
+        self.all.swap_remove(place);
+        let moved = self.all.get(place).and_then(|moved| self.watchers.get_mut(moved));
         if let Some(moved) = moved {
             moved.place = place;
         }
-        if let Stage::Tell(left) = &mut self.stage {
-            *left = self.everybody.len().min(*left);
+        if let Stage::Update(left) = &mut self.rounds.stage {
+            *left = self.all.len().min(*left);
         }
-        if self.everybody.is_empty() {
+        if self.all.is_empty() {
             meter.keep_changes(false);
-            self.stage = Stage::Idle;
+            self.rounds.stage = Stage::Idle;
             let none = Subjects::new(self.subjects.thresholds.clone());
             self.retired.push(std::mem::replace(&mut self.subjects, none));
-            self.in_step.clear();
-            self.catching_up.clear();
+            self.queues.clear();
             self.late.clear();
         }
     }
 
-    /// A watcher has not taken all of what it was told last.
+    /// A watcher has not taken all of its last piece.
     pub fn stall(&mut self, id: WatcherId) {
         if let Some(watcher) = self.watchers.get_mut(&id) {
             watcher.is_stalled = true;
         }
     }
 
-    /// It has by now. Who did not stall is nobody.
+    /// A watcher has taken its last piece by now. One that did not stall is not affected.
     pub fn resume(&mut self, id: WatcherId) {
         let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| watcher.is_stalled) else { return };
         watcher.is_stalled = false;
         match watcher.progress {
-            Progress::CatchingUp { .. } => self.catching_up.push_back(id),
-            Progress::InStep { round, .. } if round == self.round => self.in_step.push_back(id),
-            Progress::Done if watcher.heard == self.round => {}
+            Progress::CatchingUp { .. } => self.queues.push_catching_up(id),
+            Progress::InStep { round, .. } if round == self.rounds.number => self.queues.push_in_step(id),
+            Progress::Done if watcher.known_round == self.rounds.number => {}
             _ => self.begin(id),
         }
     }
 
-    /// Somebody who was behind for too long, and is to be sent away.
+    /// A watcher that was behind for too long, and is to be sent away.
     pub fn pop_late(&mut self) -> Option<WatcherId> {
         self.late.pop()
+    }
+
+    /// When there is something to do next.
+    #[must_use]
+    pub fn poll_timeout(&self, meter: &Meter) -> Option<Tick> {
+        let change_count = meter.change_count();
+        let is_waiting = match self.rounds.stage {
+            Stage::Idle => self.retired.is_empty() && change_count == 0,
+            Stage::Rest => self.subjects.sums.are_complete() && self.queues.is_empty(),
+            _ => false,
+        };
+        match (is_waiting, self.rounds.stage) {
+            (false, _) => Some(Tick(0)),
+            (true, Stage::Idle) => None,
+            (true, _) => Some(self.rounds.due(change_count)),
+        }
+    }
+
+    /// Goes on with all that has to be done before watchers are updated, as much as fits into a turn.
+    pub fn advance(&mut self, meter: &mut Meter, now: Now) {
+        self.dismantle_retired();
+        let (names, is_over) = (self.budgets.names, self.queues.is_round_over());
+        self.rounds.advance(&mut self.subjects, names, self.all.len(), is_over, meter, now);
+    }
+
+    /// Puts the next part of an update into `piece`; returns the watcher that it is for. `None` when there is no update now, or
+    /// something has to be done first.
+    pub fn next_piece(&mut self, piece: &mut Piece) -> Option<WatcherId> {
+        piece.clear();
+        let mut looks = self.budgets.looks;
+        while looks > 0 && matches!(self.rounds.stage, Stage::Rest | Stage::Update(_)) {
+            let mut next = self.queues.pop();
+            if next.is_none() && self.begin_next() {
+                looks -= 1;
+                continue;
+            }
+            next = next.or_else(|| self.queues.pop_catching_up());
+            let Some(id) = next else { break };
+            looks = looks.saturating_sub(self.update(id, piece));
+            if !piece.is_empty() {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// The round comes to the next watcher; returns whether there is one.
+    fn begin_next(&mut self) -> bool {
+        let Stage::Update(left) = &mut self.rounds.stage else { return false };
+        let Some(next) = left.checked_sub(1) else { return false };
+        let Some(&id) = self.all.get(next) else { return false };
+        *left = next;
+        let Some(watcher) = self.watchers.get_mut(&id) else { return true };
+        let needed_from = watcher.needs_changes_since();
+        self.rounds.known_by_all = self.rounds.known_by_all.min(needed_from);
+        if watcher.is_stalled {
+            if self.rounds.number.saturating_sub(needed_from) > LAG_MAX {
+                self.late.push(id);
+            }
+        } else if watcher.progress == Progress::Done && watcher.known_round != self.rounds.number {
+            self.begin(id);
+        }
+        true
+    }
+
+    /// Begins to update a watcher: with this round, if it knows all that was before, else with all that is newer.
+    fn begin(&mut self, id: WatcherId) {
+        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        if watcher.begin(self.rounds.number) {
+            self.queues.push_in_step(id);
+        } else {
+            self.queues.push_catching_up(id);
+        }
+    }
+
+    /// Puts the next part of this watcher's update into `piece`; returns how many names were looked at.
+    fn update(&mut self, id: WatcherId, piece: &mut Piece) -> usize {
+        let round = self.rounds.number;
+        let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| !watcher.is_stalled) else { return 1 };
+        let was_in_step = matches!(watcher.progress, Progress::InStep { .. });
+        if matches!(watcher.progress, Progress::InStep { round: begun, .. } if begun != round) {
+            self.begin(id);
+            return 1;
+        }
+        if watcher.waits_for_sums(&self.subjects) {
+            self.queues.push_catching_up(id);
+            return 1;
+        }
+        let looks = watcher.update(&self.subjects, round, self.budgets, piece);
+        match watcher.progress {
+            Progress::InStep { .. } => self.queues.push_in_step(id),
+            Progress::CatchingUp { .. } => self.queues.push_catching_up(id),
+            Progress::Done if watcher.known_round != round => self.begin(id),
+            Progress::Done => piece.is_beat = self.rounds.is_beat && was_in_step && piece.is_empty(),
+        }
+        looks
+    }
+
+    fn dismantle_retired(&mut self) {
+        let mut budget = self.budgets.names;
+        while let Some(subjects) = self.retired.last_mut() {
+            budget = subjects.dismantle(budget);
+            if budget == 0 {
+                return;
+            }
+            self.retired.pop();
+        }
     }
 }
 

@@ -1,108 +1,159 @@
-//! What is done in a turn before somebody is told something.
+//! The stages of a round, and what is done in a turn before watchers are updated.
 //!
-//! Owns the order of things: the namespaces that are there are found, sums are made up, a round begins, names that nobody needs
-//! are dropped, changes are taken over, and everybody is told. It does not know who is told what.
+//! Owns the order of things: the namespaces that are there are found, sums are made up, a round begins, names without use are
+//! dropped, changes are taken over, and all watchers are updated. It does not know what a watcher receives.
 //!
 //! Invariant: while there is something to do, each turn does some of it.
 
-use super::{ROUND, Stage, Watches};
+use std::time::Duration;
+
+use super::subjects::Subjects;
+use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::{Meter, NamespaceId};
 
-impl Watches {
-    /// When there is something to do next.
-    #[must_use]
-    pub fn poll_timeout(&self, meter: &Meter) -> Option<Tick> {
-        let is_waiting = match self.stage {
-            Stage::Idle => self.retired.is_empty() && meter.changes() == 0,
-            Stage::Rest => self.subjects.sums.are_complete() && self.in_step.is_empty() && self.catching_up.is_empty(),
-            _ => false,
-        };
-        match (is_waiting, self.stage) {
-            (false, _) => Some(Tick(0)),
-            (true, Stage::Idle) => None,
-            (true, _) => Some(self.round_due(meter)),
+/// The least time between two rounds.
+pub(super) const ROUND: Duration = Duration::from_secs(1);
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There are no watchers.
+    Idle,
+    /// The namespaces that are there already are looked through, from this one on.
+    Find(NamespaceId),
+    /// The next round is waited for.
+    Rest,
+    /// What has changed in the last round is forgotten, and so many names are looked at that may be dropped.
+    Drop(usize),
+    /// So many changes are to be taken over.
+    TakeOver(usize),
+    /// So many watchers are to be updated, from the last of them on. (A watcher that takes the place of one that leaves comes
+    /// from the end, and may be updated again, but is not passed over.)
+    Update(usize),
+}
+
+/// The rounds.
+#[derive(Debug)]
+pub(super) struct Rounds {
+    pub(super) stage: Stage,
+    /// The number of this round, or of the last one.
+    pub(super) number: u32,
+    /// Whether all watchers receive something in this round.
+    pub(super) is_beat: bool,
+    /// Up to which round all watchers have received all changes.
+    pub(super) known_by_all: u32,
+    /// After which time of silence a beat is sent.
+    beat_after: Duration,
+    begun: Tick,
+    beat_at: Tick,
+}
+
+impl Rounds {
+    /// No round has begun.
+    pub(super) fn new(beat_after: Duration) -> Self {
+        Self {
+            stage: Stage::Idle,
+            number: 0,
+            is_beat: false,
+            known_by_all: 0,
+            beat_after,
+            begun: Tick(0),
+            beat_at: Tick(0),
         }
     }
 
-    fn round_due(&self, meter: &Meter) -> Tick {
-        if meter.changes() > 0 { self.begun.after(ROUND).min(self.beat_at) } else { self.beat_at }
+    /// The first watcher has come.
+    pub(super) fn start(&mut self, now: Now) {
+        self.stage = Stage::Find(NamespaceId::FIRST);
+        self.number = 1;
+        self.known_by_all = 0;
+        self.beat_at = now.tick.after(self.beat_after);
     }
 
-    /// Goes on with all that has to be done before somebody is told something, as much as fits into a turn.
-    pub fn go_on(&mut self, meter: &mut Meter, now: Now) {
-        self.dismantle_retired();
+    /// When the next round is due.
+    pub(super) fn due(&self, change_count: usize) -> Tick {
+        if change_count > 0 { self.begun.after(ROUND).min(self.beat_at) } else { self.beat_at }
+    }
+
+    /// Goes on with the stage, as much as fits into a turn: at most so many names. There are so many watchers; `is_over` says
+    /// that none of them has received only a part of this round.
+    pub(super) fn advance(
+        &mut self,
+        subjects: &mut Subjects,
+        names: usize,
+        watcher_count: usize,
+        is_over: bool,
+        meter: &mut Meter,
+        now: Now,
+    ) {
         if !matches!(self.stage, Stage::Idle | Stage::Find(_)) {
-            self.subjects.go_on_summing(self.budgets.names, self.round);
+            subjects.go_on_summing(names, self.number);
         }
         self.stage = match self.stage {
             Stage::Idle => {
-                for _ in 0..self.budgets.names {
+                for _ in 0..names {
                     let Some(_) = meter.pop_changed() else { break };
                 }
                 Stage::Idle
             }
-            Stage::Find(from) => self.find(from, meter),
-            Stage::Rest if self.round_due(meter) <= now.tick => self.begin_round(now),
-            Stage::Drop(left) => self.drop_vacant(left, meter),
-            Stage::TakeOver(left) => self.take_over(left, meter),
-            Stage::Tell(0) if self.in_step.is_empty() => Stage::Rest,
+            Stage::Find(from) => self.find(from, subjects, names, meter),
+            Stage::Rest if self.due(meter.change_count()) <= now.tick => self.begin(subjects, now),
+            Stage::Drop(left) => self.drop_vacant(left, subjects, names, meter),
+            Stage::TakeOver(left) => self.take_over(left, subjects, names, watcher_count, meter),
+            Stage::Update(0) if is_over => Stage::Rest,
             stage => stage,
         };
     }
 
-    fn dismantle_retired(&mut self) {
-        let mut budget = self.budgets.names;
-        while let Some(subjects) = self.retired.last_mut() {
-            budget = subjects.dismantle(budget);
-            if budget == 0 {
-                return;
-            }
-            self.retired.pop();
-        }
-    }
-
-    fn find(&mut self, from: NamespaceId, meter: &Meter) -> Stage {
+    fn find(&self, from: NamespaceId, subjects: &mut Subjects, names: usize, meter: &Meter) -> Stage {
         let mut namespaces = meter.namespaces_from(from);
-        for (_, namespace) in namespaces.by_ref().take(self.budgets.names) {
+        for (_, namespace) in namespaces.by_ref().take(names) {
             let total = namespace.total();
             let peak = namespace.peak().members.max(total);
-            self.subjects.find(&namespace.name, total, peak, self.round);
+            subjects.find(&namespace.name, total, peak, self.number);
         }
         namespaces.next().map_or(Stage::Rest, |(next, _)| Stage::Find(next))
     }
 
-    fn begin_round(&mut self, now: Now) -> Stage {
-        // One a second, since somebody has begun to watch: they last for 136 years.
-        self.round += 1;
+    fn begin(&mut self, subjects: &Subjects, now: Now) -> Stage {
+        // One a second, since the first watcher came: the numbers last for 136 years.
+        self.number += 1;
         self.begun = now.tick;
         self.is_beat = self.beat_at <= now.tick;
         if self.is_beat {
             self.beat_at = now.tick.after(self.beat_after);
         }
-        Stage::Drop(self.subjects.vacant())
+        Stage::Drop(subjects.vacant_count())
     }
 
-    fn drop_vacant(&mut self, left: usize, meter: &Meter) -> Stage {
-        let budget = self.subjects.forget_changes(self.budgets.names);
+    fn drop_vacant(&self, left: usize, subjects: &mut Subjects, names: usize, meter: &Meter) -> Stage {
+        let budget = subjects.forget_changes(names);
         let now = left.min(budget);
         for _ in 0..now {
-            self.subjects.drop_vacant(self.heard_by_all, |name| meter.find(name).is_none());
+            subjects.drop_vacant(self.known_by_all, |name| meter.find(name).is_none());
         }
-        if left > now || budget == 0 { Stage::Drop(left - now) } else { Stage::TakeOver(meter.changes()) }
+        if left > now || budget == 0 { Stage::Drop(left - now) } else { Stage::TakeOver(meter.change_count()) }
     }
 
-    fn take_over(&mut self, left: usize, meter: &mut Meter) -> Stage {
-        let (mut left, mut budget) = (left, self.budgets.names);
+    fn take_over(
+        &mut self,
+        mut left: usize,
+        subjects: &mut Subjects,
+        names: usize,
+        watcher_count: usize,
+        meter: &mut Meter,
+    ) -> Stage {
+        let mut budget = names;
         while left > 0 && budget > 0 {
             let Some(changed) = meter.pop_changed() else { break };
             left -= 1;
-            budget = budget.saturating_sub(self.subjects.change(&changed, self.round));
+            budget = budget.saturating_sub(subjects.change(&changed, self.number));
         }
-        if budget == 0 || !self.subjects.change_sums(budget, self.round) {
+        if budget == 0 || !subjects.change_sums(budget, self.number) {
             return Stage::TakeOver(left);
         }
-        self.heard_by_all = u32::MAX;
-        Stage::Tell(self.everybody.len())
+        self.known_by_all = u32::MAX;
+        Stage::Update(watcher_count)
     }
 }

@@ -1,10 +1,10 @@
 //! What is watched: each namespace with its total.
 //!
 //! Owns the totals as of the last round, by name and in the order of names: all that begin alike lie together, so a sum and
-//! all that a prefix stands for are a stretch of the table. Names stay while somebody watches them by name, while anybody is
-//! there, and until all have heard that nobody is.
+//! all that a prefix stands for are a stretch of the table. Names stay while they are watched by name, while their total is
+//! not 0, and until all watchers have received that it is.
 //!
-//! Invariant: a name is here while somebody watches it by name, or somebody is there; any other waits in `vacant` to be dropped.
+//! Invariant: a name is here while it is watched by name or its total is not 0; any other waits in `vacant` to be dropped.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -21,7 +21,16 @@ key_type! {
     pub(super) NameId
 }
 
-/// What somebody watches.
+/// What a watcher asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pattern<'a> {
+    /// The namespace of this name.
+    Name(&'a str),
+    /// All namespaces whose names begin like this, and their sum.
+    Prefix(&'a str),
+}
+
+/// What is watched by one pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// A namespace.
@@ -34,23 +43,23 @@ pub(super) enum Subject {
 pub(super) struct Name {
     pub(super) text: Rc<str>,
     pub(super) figures: Figures,
-    /// How many watch it by name.
+    /// The number of patterns that name it.
     pins: u32,
     /// Whether it is in `vacant`.
     is_vacant: bool,
 }
 
-/// All that is watched, or may be by somebody's prefix.
+/// All that is watched, by name or by a prefix.
 #[derive(Debug)]
 pub(super) struct Subjects {
     pub(super) thresholds: Thresholds,
     names: Slab<NameId, Name>,
     /// All of them.
     pub(super) by_name: Ordered,
-    /// Those that have changed in this round, if somebody watches a prefix of them.
+    /// Those that have changed in this round, if a prefix of them is watched.
     pub(super) changed: Ordered,
     pub(super) sums: Sums,
-    /// Names of which nobody is there, to be dropped.
+    /// Names with a total of 0, to be dropped.
     vacant: VecDeque<NameId>,
 }
 
@@ -86,8 +95,15 @@ impl Subjects {
         names.take_while(move |(name, _)| name.starts_with(prefix)).map(|(_, &id)| (id, self.names.at(id)))
     }
 
-    /// One more watches this namespace.
-    pub(super) fn pin_name(&mut self, name: &str) -> NameId {
+    /// One more pattern is watched.
+    pub(super) fn pin(&mut self, pattern: Pattern<'_>) -> Subject {
+        match pattern {
+            Pattern::Name(name) => Subject::Name(self.pin_name(name)),
+            Pattern::Prefix(prefix) => Subject::Prefix(self.sums.pin(prefix)),
+        }
+    }
+
+    fn pin_name(&mut self, name: &str) -> NameId {
         let id = match self.by_name.get(name) {
             Some(&id) => id,
             None => self.insert(name.into(), Figures::default()),
@@ -96,24 +112,24 @@ impl Subjects {
         id
     }
 
-    /// One less does.
+    /// One pattern less is watched.
     pub(super) fn unpin(&mut self, subject: Subject) {
         match subject {
             Subject::Name(id) => {
                 let name = self.names.at_mut(id);
                 name.pins -= 1;
-                // Nobody was ever there, so nobody has heard of it by a prefix.
+                // Its total was always 0, so no watcher has received it by a prefix.
                 if name.pins == 0 && name.figures.version == 0 {
                     self.remove_name(id);
                 } else {
-                    self.note_vacant(id);
+                    self.queue_vacant(id);
                 }
             }
             Subject::Prefix(id) => self.sums.unpin(id),
         }
     }
 
-    /// A namespace that is there already.
+    /// A namespace is there already.
     pub(super) fn find(&mut self, name: &Rc<str>, total: u64, peak: u64, round: u32) {
         let figures = Figures::found(total, peak, &self.thresholds, round);
         let id = match self.by_name.get(name) {
@@ -123,10 +139,10 @@ impl Subjects {
             }
             None => self.insert(name.clone(), figures),
         };
-        self.note_vacant(id);
+        self.queue_vacant(id);
     }
 
-    /// Takes over a change; returns how much that was.
+    /// Takes over a change; returns how many names were looked at.
     pub(super) fn change(&mut self, changed: &Changed, round: u32) -> usize {
         let &Changed { ref name, total, peak, is_anew } = changed;
         let id = match self.by_name.get(name) {
@@ -142,7 +158,7 @@ impl Subjects {
         if !figures.change(total, peak, &self.thresholds, round) {
             return 1;
         }
-        self.note_vacant(id);
+        self.queue_vacant(id);
         let Reach { looks, is_watched } = self.sums.change(name, before, total);
         if is_watched {
             self.changed.insert(name.clone(), id);
@@ -183,20 +199,20 @@ impl Subjects {
         drop_first(&mut self.changed, names)
     }
 
-    /// How many names may be dropped.
-    pub(super) fn vacant(&self) -> usize {
+    /// The number of names that may be dropped.
+    pub(super) fn vacant_count(&self) -> usize {
         self.vacant.len()
     }
 
-    /// Drops the next name of which nobody is there, if all have heard so who have heard of this round, nobody watches it by
-    /// its name, and it is forgotten; until then its peak is of use.
-    pub(super) fn drop_vacant(&mut self, heard_by_all: u32, is_forgotten: impl FnOnce(&str) -> bool) {
+    /// Drops the next name with a total of 0, if all watchers have received that total, no pattern names it, and the namespace
+    /// is forgotten; until then its peak is of use.
+    pub(super) fn drop_vacant(&mut self, known_by_all: u32, is_forgotten: impl FnOnce(&str) -> bool) {
         let Some(id) = self.vacant.pop_front() else { return };
         let name = self.names.at_mut(id);
         let is_idle = name.figures.total == 0 && name.pins == 0;
         if !is_idle {
             name.is_vacant = false;
-        } else if name.figures.version > heard_by_all || !is_forgotten(&name.text) {
+        } else if name.figures.version > known_by_all || !is_forgotten(&name.text) {
             self.vacant.push_back(id);
         } else {
             self.remove_name(id);
@@ -214,9 +230,9 @@ impl Subjects {
         0
     }
 
-    /// How many names are kept.
+    /// The number of names that are kept.
     #[cfg(test)]
-    pub(super) fn names(&self) -> usize {
+    pub(super) fn name_count(&self) -> usize {
         self.names.len()
     }
 
@@ -243,7 +259,7 @@ impl Subjects {
         }
     }
 
-    fn note_vacant(&mut self, id: NameId) {
+    fn queue_vacant(&mut self, id: NameId) {
         let name = self.names.at_mut(id);
         if name.figures.total == 0 && name.pins == 0 && !name.is_vacant {
             name.is_vacant = true;

@@ -1,8 +1,8 @@
 //! The sums of prefixes.
 //!
-//! Owns the prefixes that are watched, and how many are in all the names that begin with each. A new one is summed up bit by
-//! bit, along the names in their order, and meanwhile totals may change: a change is added to the sums that have come past its
-//! name, and will be found by the others.
+//! Owns the prefixes that are watched, and for each the sum of the totals of all names that begin with it. A new one is summed
+//! up bit by bit, along the names in their order, and meanwhile totals may change: a change is added to the sums that have
+//! come past its name, and will be found by the others.
 //!
 //! Each change of a total changes the sums of the prefixes that its name begins with. There may be many of them, but only
 //! the lengths that they have are looked up: at most one for each byte of the name.
@@ -36,7 +36,7 @@ pub(super) struct Prefix {
     pub(super) is_summed: bool,
     /// Whether it is in `touched`.
     is_touched: bool,
-    /// How many watch it.
+    /// The number of patterns that are this prefix.
     pins: u32,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Prefix {
 pub(super) struct Sums {
     prefixes: Slab<PrefixId, Prefix>,
     by_text: BTreeMap<Rc<str>, PrefixId>,
-    /// How many prefixes there are of each length.
+    /// The number of prefixes of each length.
     lengths: Vec<u32>,
     /// Prefixes that have not been summed.
     unsummed: BTreeSet<PrefixId>,
@@ -70,7 +70,7 @@ impl Default for UnderWay {
 
 /// What a change was to the prefixes of its name.
 pub(super) struct Reach {
-    /// How many were looked up.
+    /// The number of prefixes that were looked up.
     pub(super) looks: usize,
     /// Whether any of them is watched.
     pub(super) is_watched: bool,
@@ -81,7 +81,7 @@ impl Sums {
         self.prefixes.at(id)
     }
 
-    /// One more watches all that begin like this.
+    /// One more pattern is this prefix.
     pub(super) fn pin(&mut self, text: &str) -> PrefixId {
         let id = match self.by_text.get(text) {
             Some(&id) => id,
@@ -91,7 +91,7 @@ impl Sums {
         id
     }
 
-    /// One less does.
+    /// One pattern less is this prefix.
     pub(super) fn unpin(&mut self, id: PrefixId) {
         let prefix = self.prefixes.at_mut(id);
         prefix.pins -= 1;
@@ -138,14 +138,14 @@ impl Sums {
         self.unsummed.is_empty()
     }
 
-    /// Whose sum to go on with, and after which name.
+    /// The prefix whose sum goes on next, and the name after which it does.
     pub(super) fn next(&self) -> Option<(PrefixId, Option<Rc<str>>)> {
         let UnderWay { id: under_way, last } = &self.under_way;
         let &id = self.unsummed.range(under_way..).next().or_else(|| self.unsummed.first())?;
         Some((id, last.clone().filter(|_| id == *under_way)))
     }
 
-    /// Names up to this one, which have so many together, are in the sum now, too.
+    /// Names up to this one, whose totals add up to `total`, are in the sum now, too.
     pub(super) fn go_on(&mut self, id: PrefixId, last: Option<Rc<str>>, total: u64) {
         self.prefixes.at_mut(id).sum += total;
         self.under_way = UnderWay { id, last };

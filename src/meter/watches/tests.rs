@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
+use crate::collections::key::Key as _;
 use crate::meter::news::NodeId;
 use crate::meter::{MemberId, NotifyRule, Rules};
 
@@ -91,10 +92,10 @@ impl World {
     fn turn(&mut self, pieces: usize) {
         self.meter.handle_timeout(self.now, true);
         while self.meter.poll_output().is_some() {}
-        self.watches.go_on(&mut self.meter, self.now);
+        self.watches.advance(&mut self.meter, self.now);
         let mut piece = Piece::default();
         for _ in 0..pieces {
-            let Some(id) = self.watches.tell(&mut piece) else { break };
+            let Some(id) = self.watches.next_piece(&mut piece) else { break };
             self.hear(id.place().get(), &piece);
         }
         self.watches.subjects.check_invariants();
@@ -110,7 +111,7 @@ impl World {
         for _ in 0..100_000 {
             self.turn(usize::MAX);
             if self.is_settled() {
-                assert_eq!(self.watches.tell(&mut Piece::default()), None, "it waits with something to tell");
+                assert_eq!(self.watches.next_piece(&mut Piece::default()), None, "it waits with something to tell");
                 return;
             }
         }
@@ -257,12 +258,12 @@ fn what_waits_to_be_looked_at_does_so_once_whoever_comes_and_goes() {
         }
         world.go(0);
         (0..300).for_each(|member| world.leave(member));
-        assert_eq!(world.meter.changes(), 300);
+        assert_eq!(world.meter.change_count(), 300);
     }
     world.enter(0, &["*"]);
     world.settle();
     world.pass(ROUND);
-    assert_eq!(world.meter.changes(), 0);
+    assert_eq!(world.meter.change_count(), 0);
     world.check();
 }
 
@@ -284,7 +285,7 @@ fn a_forgotten_namespace_leaves_nothing_behind() {
     world.pass(Duration::from_secs(2));
     world.join(2, "last");
     world.pass(Duration::from_secs(2));
-    assert_eq!(world.watches.subjects.names(), 1);
+    assert_eq!(world.watches.subjects.name_count(), 1);
 }
 
 #[test]
@@ -358,9 +359,9 @@ fn a_name_that_nobody_watches_any_more_is_kept_for_nobody() {
     for _ in 0..100 {
         world.enter(1, &["nobody", "a", "else"]);
         world.settle();
-        assert_eq!(world.watches.subjects.names(), 3);
+        assert_eq!(world.watches.subjects.name_count(), 3);
         world.go(1);
-        assert_eq!(world.watches.subjects.names(), 1, "without another round");
+        assert_eq!(world.watches.subjects.name_count(), 1, "without another round");
     }
     world.check();
 }

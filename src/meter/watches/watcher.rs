@@ -1,41 +1,38 @@
-//! One watcher: what it watches, and how much of it it has heard.
+//! One watcher: what it watches, and how much of it it has received.
 //!
-//! Owns the way along its subjects, piece by piece, in step with a round or catching up. What lies within several of its
-//! patterns is told once: by the name if it is watched by name, else by the first prefix.
+//! Owns the way along its subjects, piece by piece, in step with a round or catching up. A namespace that lies within several
+//! of its patterns is sent once: by its name if it is watched by name, else by the first prefix.
 //!
-//! Invariant: when a watcher has heard of a round, it was told each total that it watches and that was another when it heard
+//! Invariant: when a watcher knows a round, it has received each total that it watches and that differs from what it received
 //! last.
 
 use std::rc::Rc;
 
-use super::Budgets;
+use super::budgets::Budgets;
 use super::milestones::{Figures, Milestone};
 use super::subjects::{NameId, Ordered, Subject, Subjects};
 use super::sums::PrefixId;
+use crate::key_type;
 
 /// What a line takes beside the name: a field, a number and a line feed.
 const LINE_BYTES: usize = 16;
 
-/// As many patterns are compared with a name in the time in which a name is looked at.
+/// The number of patterns that are compared with a name in the time in which a name is looked at.
 const PATTERNS_PER_LOOK: usize = 16;
 
-/// What a watcher asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pattern<'a> {
-    /// The namespace of this name.
-    Name(&'a str),
-    /// All namespaces whose names begin like this, and their sum.
-    Prefix(&'a str),
+key_type! {
+    /// A watcher's key, chosen by the caller and unique among watchers.
+    pub WatcherId
 }
 
-/// What a watcher is told in one go.
+/// What a watcher receives in one go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
     /// Names, or prefixes with a star, and their totals.
     pub counts: Vec<(Rc<str>, u64)>,
     /// What was passed, by which of them, and the number that goes with it.
     pub milestones: Vec<(Milestone, Rc<str>, u64)>,
-    /// That there is nothing to tell: it shows that somebody is there.
+    /// That nothing has changed: it shows that the daemon is there.
     pub is_beat: bool,
 }
 
@@ -59,41 +56,55 @@ pub(super) struct Watcher {
     /// Where it is in the list of all.
     pub(super) place: usize,
     /// The last round whose totals it knows; 0 before it knows any.
-    pub(super) heard: u32,
+    pub(super) known_round: u32,
     pub(super) progress: Progress,
-    /// Whether it has not taken what it was told.
+    /// Whether it has not taken its last piece.
     pub(super) is_stalled: bool,
 }
 
-/// How much a watcher was told of what it is being told.
+/// How much of an update a watcher has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// All.
     Done,
-    /// Of what has changed in this round.
+    /// A part of what has changed in this round.
     InStep { round: u32, at: Place },
-    /// Of all that is newer than what it knew; it was begun after this round.
+    /// A part of all that is newer than what it knew; the update was begun after this round.
     CatchingUp { since: u32, at: Place },
 }
 
-/// How far a telling has come.
+/// How far an update has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Whether the subjects themselves are told.
+    /// Whether the subjects themselves are sent.
     is_begun: bool,
-    /// Before which subject all is told; and of that, the names up to this one.
+    /// Before which subject all is sent.
     subject: usize,
+    /// The last name that was sent of that subject.
     last: Option<Rc<str>>,
 }
 
 impl Watcher {
+    /// A watcher that knows nothing yet.
+    pub(super) fn new(subjects: Box<[Subject]>, place: usize) -> Self {
+        Self { subjects, place, known_round: 0, progress: Progress::Done, is_stalled: false }
+    }
+
+    /// Begins an update in this round; returns whether the watcher is in step with it.
+    pub(super) fn begin(&mut self, round: u32) -> bool {
+        let at = Place::default();
+        let is_in_step = self.known_round > 0 && self.known_round + 1 == round;
+        self.progress = if is_in_step { Progress::InStep { round, at } } else { Progress::CatchingUp { since: 0, at } };
+        is_in_step
+    }
+
     /// The changes since this round are still needed for it.
     pub(super) fn needs_changes_since(&self) -> u32 {
         match self.progress {
-            Progress::CatchingUp { since, ref at } if at.is_begun && self.heard == 0 => since,
-            // It will be told what there is when it begins.
-            _ if self.heard == 0 => u32::MAX,
-            _ => self.heard,
+            Progress::CatchingUp { since, ref at } if at.is_begun && self.known_round == 0 => since,
+            // It will receive what there is when its update begins.
+            _ if self.known_round == 0 => u32::MAX,
+            _ => self.known_round,
         }
     }
 
@@ -101,17 +112,17 @@ impl Watcher {
     pub(super) fn waits_for_sums(&self, subjects: &Subjects) -> bool {
         let is_missing =
             |&subject| matches!(subject, Subject::Prefix(prefix) if !subjects.sums.prefix(prefix).is_summed);
-        self.heard == 0 && self.subjects.iter().any(is_missing)
+        self.known_round == 0 && self.subjects.iter().any(is_missing)
     }
 
-    /// Puts the next part of what it is being told into a piece; returns how many names were looked at.
-    pub(super) fn tell(&mut self, subjects: &Subjects, round: u32, budgets: Budgets, piece: &mut Piece) -> usize {
-        let mut telling = Telling { watched: &self.subjects, subjects, round, budgets, piece, bytes: 0, looks: 1 };
+    /// Puts the next part of its update into a piece; returns how many names were looked at.
+    pub(super) fn update(&mut self, subjects: &Subjects, round: u32, budgets: Budgets, piece: &mut Piece) -> usize {
+        let mut draft = Draft { watched: &self.subjects, subjects, round, budgets, piece, bytes: 0, looks: 1 };
         self.progress = match std::mem::replace(&mut self.progress, Progress::Done) {
             Progress::Done => Progress::Done,
             Progress::InStep { round, mut at } => {
-                if telling.tell_changes(&mut at) {
-                    self.heard = round;
+                if draft.push_changes(&mut at) {
+                    self.known_round = round;
                     Progress::Done
                 } else {
                     Progress::InStep { round, at }
@@ -119,26 +130,26 @@ impl Watcher {
             }
             Progress::CatchingUp { since, mut at } => {
                 let since = if at.is_begun { since } else { round };
-                if telling.tell_all(&mut at, self.heard) {
-                    self.heard = since;
+                if draft.push_all(&mut at, self.known_round) {
+                    self.known_round = since;
                     Progress::Done
                 } else {
                     Progress::CatchingUp { since, at }
                 }
             }
         };
-        telling.looks
+        draft.looks
     }
 }
 
-/// A name as it is told beside sums, which end in a star: its own star is percent-encoded, or a stranger who joins `*` would have
-/// the sum of everybody be 1.
+/// A name as it is sent beside sums, which end in a star: its own star is percent-encoded, or a stranger in `*` would set
+/// the sum of all to 1.
 fn as_no_sum(name: &Rc<str>) -> Rc<str> {
     name.strip_suffix('*').map_or_else(|| name.clone(), |start| format!("{start}%2A").into())
 }
 
 /// A piece, and what it is made of.
-struct Telling<'a> {
+struct Draft<'a> {
     watched: &'a [Subject],
     subjects: &'a Subjects,
     round: u32,
@@ -148,26 +159,26 @@ struct Telling<'a> {
     looks: usize,
 }
 
-impl Telling<'_> {
+impl Draft<'_> {
     /// Goes on with what has changed in this round; returns whether that is all.
-    fn tell_changes(&mut self, at: &mut Place) -> bool {
+    fn push_changes(&mut self, at: &mut Place) -> bool {
         if !std::mem::replace(&mut at.is_begun, true) {
             self.each_subject(Self::push_news);
         }
         self.each_name(&self.subjects.changed, at, |_| true, Self::push_news)
     }
 
-    /// Goes on with all that is newer than what was heard, which is nothing if that is 0; returns whether that is all.
-    fn tell_all(&mut self, at: &mut Place, heard: u32) -> bool {
-        let is_newer = |figures: &Figures| figures.version > heard;
+    /// Goes on with all that is newer than the known round, which is none if that is 0; returns whether that is all.
+    fn push_all(&mut self, at: &mut Place, known_round: u32) -> bool {
+        let is_newer = |figures: &Figures| figures.version > known_round;
         if !std::mem::replace(&mut at.is_begun, true) {
-            self.each_subject(|telling, name, figures| {
-                if heard == 0 || is_newer(figures) {
-                    telling.push_count(name, figures);
+            self.each_subject(|draft, name, figures| {
+                if known_round == 0 || is_newer(figures) {
+                    draft.push_count(name, figures);
                 }
             });
         }
-        let is_news = |figures: &Figures| is_newer(figures) && (heard > 0 || figures.total > 0);
+        let is_news = |figures: &Figures| is_newer(figures) && (known_round > 0 || figures.total > 0);
         self.each_name(&self.subjects.by_name, at, is_news, Self::push_count)
     }
 
@@ -191,7 +202,7 @@ impl Telling<'_> {
                         continue;
                     }
                     self.looks += self.watched.len() / PATTERNS_PER_LOOK;
-                    if !self.is_told_elsewhere(at.subject, id, &name.text) {
+                    if !self.is_sent_elsewhere(at.subject, id, &name.text) {
                         push(self, &as_no_sum(&name.text), &name.figures);
                     }
                 }
@@ -218,7 +229,7 @@ impl Telling<'_> {
     }
 
     /// Whether a name that one of the prefixes stands for is watched by itself, or by a prefix before that.
-    fn is_told_elsewhere(&self, subject: usize, id: NameId, name: &str) -> bool {
+    fn is_sent_elsewhere(&self, subject: usize, id: NameId, name: &str) -> bool {
         let covers = |prefix: PrefixId| name.starts_with(&*self.subjects.sums.prefix(prefix).text);
         self.watched.iter().enumerate().any(|(index, &other)| match other {
             Subject::Name(other) => other == id,

@@ -165,7 +165,7 @@ impl Audience {
     /// When the members here lag too far behind; then the message goes nowhere.
     pub(in crate::server) fn message(&mut self, namespace: &str, text: &str, now: Now) -> Result<(), Busy> {
         self.push_message(namespace, text)?;
-        self.meter.tell_others(namespace, text, now);
+        self.meter.announce_message(namespace, text, now);
         Ok(())
     }
 
@@ -214,12 +214,12 @@ impl Audience {
 
     /// Goes on with the round of updates, as far as a turn takes it.
     pub(in crate::server) fn go_on_with_round(&mut self, now: Now) {
-        self.watches.go_on(&mut self.meter, now);
+        self.watches.advance(&mut self.meter, now);
     }
 
     /// The next watcher that gets an update, which is put into `piece`.
     pub(in crate::server) fn next_update(&mut self, piece: &mut Piece) -> Option<WatcherId> {
-        self.watches.tell(piece)
+        self.watches.next_piece(piece)
     }
 
     /// A watcher that was behind for too long.

@@ -172,7 +172,7 @@ mod tests {
             match accept(&listener) {
                 Accepted::Failed => failed += 1,
                 Accepted::Stream(_) => taken += 1,
-                Accepted::Nobody => {}
+                Accepted::NonePending => {}
                 Accepted::NoRoom => unreachable!("there is room for one"),
             }
         }

@@ -17,8 +17,8 @@ pub(super) const DRAINING: u16 = 21;
 
 /// The table.
 pub(super) const FAMILIES: [Family; 21] = [
-    Family::gauge(1, "members", "Members that are counted at the node.", |view| view.meter.own_members()),
-    Family::gauge(2, "watchers", "Streams that are told of many namespaces and are not counted.", |view| {
+    Family::gauge(1, "members", "Members that are counted at the node.", |view| view.meter.own_member_count()),
+    Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
     }),
     Family {
@@ -45,7 +45,7 @@ pub(super) const FAMILIES: [Family; 21] = [
     Family {
         number: 7,
         name: "pushes_total",
-        help: "Counts and messages that members were told.",
+        help: "Counts and messages that were pushed to members.",
         read: Read::Each(Counter, "kind", Listed(&PushKind::NAMES), |view| view.tally.push_counts().to_vec()),
     },
     Family::counter(8, "messages_total", "Messages for namespaces that the node knows.", |view| {
@@ -61,7 +61,7 @@ pub(super) const FAMILIES: [Family; 21] = [
         read: Read::Durations(|view| view.turns),
     },
     Family::gauge(11, "timers", "Timers that are set.", |view| {
-        (view.connections.timer_count + view.meter.timers()) as u64
+        (view.connections.timer_count + view.meter.timer_count()) as u64
     }),
     Family::gauge(12, "open_fds", "Descriptors that are open.", |view| view.descriptors.open),
     Family::gauge(13, "max_fds", "Descriptors that may be open.", |view| view.descriptors.max as u64),
@@ -69,11 +69,11 @@ pub(super) const FAMILIES: [Family; 21] = [
     Family::gauge(15, "cluster_nodes", "Nodes that the node knows to be there, itself included.", |view| {
         view.meter.nodes(view.now).count() as u64 + 1
     }),
-    Family::gauge(16, "cluster_silent_nodes", "Nodes of which it has heard nothing for a while.", |view| {
+    Family::gauge(16, "cluster_silent_nodes", "Nodes without a datagram for a while.", |view| {
         view.meter.nodes(view.now).filter(|node| view.is_silent(node)).count() as u64
     }),
     Family::counter(17, "cluster_lost_nodes_total", "Nodes that fell silent and were taken for gone.", |view| {
-        view.meter.lost_nodes()
+        view.meter.lost_node_count()
     }),
     Family {
         number: 18,

@@ -1,7 +1,7 @@
 //! The metrics of a node: numbers in the order of a datagram, and the page that has those of all nodes.
 //!
-//! Owns where each family's counters are among the counters of a node. Whichever node is asked answers for all, so the series
-//! are the same whoever answers; the label `node` distinguishes them.
+//! Owns where each family's counters are among the counters of a node. Any node answers for all nodes, so the series are
+//! the same at each of them; the label `node` distinguishes them.
 //!
 //! Invariant: a node's counters are used only if there are [`Metrics::counter_count`] of them. Another number is another
 //! version's, which has other counters in these places.
@@ -116,7 +116,7 @@ mod tests {
         for (member, namespace) in ["/a", "/a", "/b"].into_iter().enumerate() {
             meter.join(MemberId::from_index(member).unwrap(), namespace, None, now);
         }
-        let timer_count = meter.timers() as u64;
+        let timer_count = meter.timer_count() as u64;
         let mut tally = Tally::default();
         tally.record_join();
         tally.record_message();

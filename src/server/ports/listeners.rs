@@ -56,7 +56,7 @@ impl fmt::Display for BindError {
             return write!(f, "another audience has it; give another {option}");
         };
         match error.kind() {
-            io::ErrorKind::AddrInUse => write!(f, "it is in use; stop who uses it, or give another {option}"),
+            io::ErrorKind::AddrInUse => write!(f, "it is in use; stop its user, or give another {option}"),
             io::ErrorKind::PermissionDenied => {
                 write!(f, "it takes privilege; start as root, or give {option} a number above 1023")
             }
@@ -189,7 +189,7 @@ impl Listeners {
         for _ in 0..FAILURES_MAX {
             match torture::accept(listener.socket.source()) {
                 Accepted::Stream(stream) => return Some((stream, listener.port)),
-                Accepted::Nobody => return None,
+                Accepted::NonePending => return None,
                 Accepted::Failed => {}
                 Accepted::NoRoom => break,
             }

@@ -43,7 +43,7 @@ pub(in crate::server) fn depart(
     for member in (0..place_count).filter_map(MemberId::from_index) {
         meter.leave(member, now);
     }
-    meter.say_goodbye(now);
+    meter.announce_departure(now);
     while let Some(output) = meter.poll_output() {
         match output {
             Output::Send(datagram) => bus.send(&datagram),

@@ -1,6 +1,6 @@
 //! Why a request is refused.
 //!
-//! Owns the reasons, the status code of each and its words. Who judges what is not known here.
+//! Owns the reasons, the status code of each and its words. It does not know which part of the parser judges what.
 //!
 //! Invariant: a reason names the section of the RFC that it is of.
 

@@ -7,7 +7,7 @@
 pub(super) const ALIVE: u8 = 1;
 pub(super) const ASK: u8 = 2;
 pub(super) const REPORT: u8 = 3;
-pub(super) const GRAVES: u8 = 4;
+pub(super) const DEPARTED_SHARES: u8 = 4;
 pub(super) const MESSAGE: u8 = 5;
 pub(super) const CLAIMED: u8 = 6;
 pub(super) const GIVEN_UP: u8 = 7;

@@ -7,7 +7,8 @@
 use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Sums,
+    Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX, STAY_BUCKETS, Stays};
 
@@ -79,14 +80,15 @@ impl<'a> Reader<'a> {
         Ok(match self.byte()? {
             kind::ALIVE => {
                 let (version, horizon) = (self.number()?, self.number()?);
-                let (message, graves) = (self.number()?, self.fixed()?);
+                let (message, departed_digest) = (self.number()?, self.fixed()?);
                 let echo = self.flag()?.then(|| Ok(Echo { asker: NodeId(self.fixed()?), nonce: self.fixed()? }));
-                News::Alive(Alive { version, horizon, message, graves, echo: echo.transpose()? })
+                News::Alive(Alive { version, horizon, message, departed_digest, echo: echo.transpose()? })
             }
             kind::ASK => {
                 let of = self.flag()?.then(|| self.fixed().map(NodeId)).transpose()?;
                 let nonce = self.fixed()?;
-                let wanted = if self.flag()? { Wanted::Items { since: self.number()? } } else { Wanted::Graves };
+                let wanted =
+                    if self.flag()? { Wanted::Items { since: self.number()? } } else { Wanted::DepartedShares };
                 News::Ask(Ask { of, wanted, nonce })
             }
             kind::REPORT => {
@@ -97,7 +99,7 @@ impl<'a> Reader<'a> {
                 }
                 News::Report { from, to, horizon, items }
             }
-            kind::GRAVES => News::Graves(self.until_end(Self::grave)?),
+            kind::DEPARTED_SHARES => News::DepartedShares(self.until_end(Self::departed_share)?),
             kind::COUNTERS => News::Counters(self.counters()?),
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
@@ -140,8 +142,8 @@ impl<'a> Reader<'a> {
         (0..count.ok_or(Dropped::Malformed)?).map(|_| self.number()).collect()
     }
 
-    fn grave(&mut self) -> Result<Grave<&'a str>, Dropped> {
-        Ok(Grave {
+    fn departed_share(&mut self) -> Result<DepartedShare<&'a str>, Dropped> {
+        Ok(DepartedShare {
             node: NodeId(self.fixed()?),
             namespace: self.name()?,
             sums: self.sums()?,

@@ -3,7 +3,7 @@
 use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Echo, Grave, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Sums, Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
@@ -40,9 +40,9 @@ fn all_news() -> Vec<News<Rc<str>>> {
     };
     vec![
         News::Alive(Alive::default()),
-        News::Alive(Alive { version: LARGEST, horizon: LARGEST, message: 127, graves: 128, echo }),
+        News::Alive(Alive { version: LARGEST, horizon: LARGEST, message: 127, departed_digest: 128, echo }),
         News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce: 7 }),
-        News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::Graves, nonce: 0 }),
+        News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::DepartedShares, nonce: 0 }),
         News::Report { from: 0, to: 1, horizon: 0, items: vec![] },
         News::Report {
             from: 1,
@@ -51,9 +51,15 @@ fn all_news() -> Vec<News<Rc<str>>> {
             items: vec![Item::Count(count), Item::Claim(claim.clone())],
         },
         News::Report { from: 1, to: 2, horizon: LARGEST, items: vec![Item::Count(longest)] },
-        News::Graves(vec![
-            Grave { node: NodeId(9), namespace: "%C3%A9".into(), sums: Sums::default(), age, peak: Peak::default() },
-            Grave { node: NodeId(9), namespace: long.clone(), sums: all, age, peak },
+        News::DepartedShares(vec![
+            DepartedShare {
+                node: NodeId(9),
+                namespace: "%C3%A9".into(),
+                sums: Sums::default(),
+                age,
+                peak: Peak::default(),
+            },
+            DepartedShare { node: NodeId(9), namespace: long.clone(), sums: all, age, peak },
         ]),
         News::Counters(vec![]),
         News::Counters((0..COUNTERS_MAX as u64).map(|number| LARGEST - number).collect()),
@@ -83,7 +89,7 @@ fn a_datagram_cut_anywhere_or_with_a_byte_more_is_dropped() {
     for key in [None, Some("a key of 16 bytes")] {
         for news in all_news() {
             // What ends with a list may be cut between two of its items.
-            let has_list = matches!(news, News::Report { .. } | News::Graves(_));
+            let has_list = matches!(news, News::Report { .. } | News::DepartedShares(_));
             let bytes = encode(&datagram(news), &scope(key));
             for cut in 0..bytes.len() {
                 assert!(decode(&bytes[..cut], &scope(key)).is_err() || (has_list && key.is_none()), "cut at {cut}");
@@ -155,10 +161,10 @@ fn weights_are_the_bytes_that_are_written() {
                     assert_eq!(out.0.len(), item.weight(), "{item:?}");
                 }
             }
-            News::Graves(graves) => {
-                let weight: usize = graves.iter().map(Grave::weight).sum();
+            News::DepartedShares(shares) => {
+                let weight: usize = shares.iter().map(DepartedShare::weight).sum();
                 let mut out = Writer(Vec::new());
-                out.news(&News::Graves(graves));
+                out.news(&News::DepartedShares(shares));
                 assert_eq!(out.0.len(), 1 + weight);
             }
             _ => {}

@@ -57,7 +57,7 @@ impl Writer {
         self.number(alive.version);
         self.number(alive.horizon);
         self.number(alive.message);
-        self.fixed(alive.graves);
+        self.fixed(alive.departed_digest);
         self.byte(u8::from(alive.echo.is_some()));
         if let Some(Echo { asker, nonce }) = alive.echo {
             self.fixed(asker.0);
@@ -79,7 +79,7 @@ impl Writer {
                 }
                 self.fixed(*nonce);
                 match wanted {
-                    Wanted::Graves => self.byte(0),
+                    Wanted::DepartedShares => self.byte(0),
                     Wanted::Items { since } => {
                         self.byte(1);
                         self.number(*since);
@@ -95,14 +95,14 @@ impl Writer {
                     self.item(item);
                 }
             }
-            News::Graves(graves) => {
-                self.byte(kind::GRAVES);
-                for grave in graves {
-                    self.fixed(grave.node.0);
-                    self.text(&grave.namespace);
-                    self.sums(&grave.sums);
-                    self.age(grave.age);
-                    self.peak(grave.peak);
+            News::DepartedShares(shares) => {
+                self.byte(kind::DEPARTED_SHARES);
+                for share in shares {
+                    self.fixed(share.node.0);
+                    self.text(&share.namespace);
+                    self.sums(&share.sums);
+                    self.age(share.age);
+                    self.peak(share.peak);
                 }
             }
             News::Counters(counters) => {

@@ -1,6 +1,7 @@
 //! Whatever happens to the supervisor, no worker is left behind.
 
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 
 use super::workers::*;
@@ -104,4 +105,20 @@ fn a_supervisor_that_is_killed_takes_a_stopped_worker_with_it() {
     daemon.signal("KILL");
     daemon.wait_exit();
     wait_gone(&workers);
+}
+
+#[test]
+fn nothing_is_left_of_a_daemon_whose_test_fails() {
+    let (sender, processes) = mpsc::channel();
+    let failed = thread::spawn(move || {
+        let daemon = start(2, &[]);
+        let workers = started(&daemon);
+        // Neither can end by itself.
+        send_signal(workers[0], "STOP");
+        daemon.signal("STOP");
+        sender.send([daemon.pid(), workers[0], workers[1]]).unwrap();
+        panic!("as a test that fails");
+    });
+    assert!(failed.join().is_err());
+    wait_gone(&processes.recv().unwrap());
 }

@@ -9,7 +9,6 @@
 
 mod log;
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +19,7 @@ use serde_json::Value;
 use self::log::Log;
 use crate::process::{Identity, below};
 use crate::{
-    Reply, connect, end, free_port, get, isolate, program, read_to_end, request, send_signal, show, wait_for,
-    wait_until,
+    Reply, connect, end, free_port, get, isolate, program, read_to_end, send_signal, show, wait_for, wait_until,
 };
 
 /// A running daemon, ended when this value is dropped.
@@ -145,14 +143,7 @@ impl Daemon {
     /// A page of the stats port.
     #[track_caller]
     pub fn stats_page(&self, path: &str) -> Reply {
-        let address = self.stats_port();
-        let bytes = wait_for("an answer of the stats port", || {
-            let mut socket = connect(address);
-            socket.write_all(request("GET", path, &format!("Host: {address}\r\n")).as_bytes()).unwrap();
-            // A client that did not come to speak within 50 ms is taken for one that says nothing, and gets no HTTP.
-            Some(read_to_end(&mut socket)).filter(|bytes| bytes.starts_with(b"HTTP/"))
-        });
-        Reply::parse(&bytes)
+        get(self.stats_port(), path)
     }
 
     /// The stats as `nc` with a closed standard input gets them.

@@ -20,7 +20,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 
 /// One read that waits until `deadline`: the bytes, none at the end, or `None` if nothing came.
 #[track_caller]
-pub fn read_some(socket: &mut TcpStream, deadline: Deadline) -> Option<Vec<u8>> {
+pub(crate) fn read_some(socket: &mut TcpStream, deadline: Deadline) -> Option<Vec<u8>> {
     let mut buffer = [0; 16 * 1024];
     loop {
         socket.set_read_timeout(Some(deadline.left()?)).unwrap();

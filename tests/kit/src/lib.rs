@@ -24,6 +24,8 @@
 //! | `tool` | programs of others, run to their end |
 //! | `tracer` | strace at a process that runs already |
 //! | `manual` | the examples of README.md and of the manual, for tests that run them as they stand |
+//! | `sockets` | connections with options that std does not set |
+//! | `world` | the one world of many nodes, on a virtual clock and any network |
 #![expect(clippy::unwrap_used, reason = "in a test, a value that is not there is the failure")]
 #![expect(clippy::missing_panics_doc, reason = "whatever is not as it should be fails the test, by a panic")]
 #![expect(clippy::must_use_candidate, reason = "tests also call these to wait, and drop what they return")]
@@ -53,9 +55,7 @@ pub mod world;
 pub use chance::Chance;
 pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
 pub use daemon::Daemon;
-pub use exchange::{
-    ACCEPT, Reply, connect, contains, exchange, get, join_request, lossy, read_some, read_to_end, request,
-};
+pub use exchange::{ACCEPT, Reply, connect, contains, exchange, get, join_request, lossy, read_to_end, request};
 pub use network::{Crowd, Network, Node, address, command_in};
 pub use pages::{cluster_page, figure, nodes, open_connections, process_page};
 pub use ports::{free_port, has_ipv6};
@@ -63,7 +63,7 @@ pub use proc::{
     anonymous_memory, children, cpu_ticks, descriptors, is_there, pass, sleeps, sockets, wait_rest, wait_settled,
 };
 pub use process::{end, isolate, send_signal, show};
-pub use program::{beside_this, program, source};
+pub use program::{program, source};
 pub use quiet::{Quiet, heavy, timed};
 pub use refusal::{Exit, run_to_end};
 pub use scratch::{ScratchFile, ScratchFolder};

@@ -18,11 +18,8 @@ pub fn program() -> &'static str {
 }
 
 /// The path of a program of this workspace that was built beside this executable, in `target/<profile>`.
-///
-/// # Panics
-/// If it is not there.
 #[track_caller]
-pub fn beside_this(name: &str) -> String {
+fn beside_this(name: &str) -> String {
     let this = env::current_exe().unwrap();
     let folder = this.parent().unwrap();
     // Tests and benchmarks are in a folder below: target/<profile>/deps.

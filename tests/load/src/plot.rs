@@ -5,6 +5,10 @@
 //!
 //! The picture stands alone: no script, nothing from elsewhere, readable on light and on dark pages. A column has one
 //! scale, and every scale begins at 0, so equal heights are equal costs.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `rows` | the rows of the picture |
 
 mod rows;
 

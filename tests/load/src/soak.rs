@@ -7,6 +7,17 @@
 //!
 //! A seed repeats a run as far as a real system allows. It decides what is done and when; the timing of the machine decides
 //! what meets what.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `chance` | chance that comes out the same for the same seed |
+//! | `check` | what must be true when it is quiet |
+//! | `churn` | members that come and go by chance, with half heads among them |
+//! | `faults` | the faults of the daemons, and when they happen |
+//! | `network` | a network of the soak's own, on which datagrams are lost |
+//! | `nodes` | the daemons of the audience, and their faults |
+//! | `run` | one daemon from its start to its end |
+//! | `visits` | the visitors of the audience |
 
 mod chance;
 mod check;

@@ -115,7 +115,7 @@ fn stays_at_other_nodes_are_stays() {
     scene.hear_count(4, 0, news::Sums { stays: elsewhere, ..came(305) }, Peak::default());
     scene.hear(5, News::Bye);
     scene.wait(70.0);
-    assert_eq!((scene.members("a"), scene.meter.stays.len()), (None, 0), "nothing is left behind");
+    assert_eq!((scene.members("a"), scene.meter.book.stays.len()), (None, 0), "nothing is left behind");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn what_goes_on_elsewhere_does_not_end_with_this_node() {
     let mut scene = clustered();
     scene.meet(1);
     scene.join(0, "a");
-    scene.meter.say_goodbye(scene.now);
+    scene.meter.announce_departure(scene.now);
     assert_eq!(scene.meter.last_endings(scene.now).count(), 0);
     scene.hear(3, News::Bye);
     assert_eq!(scene.meter.last_endings(scene.now).count(), 1);
@@ -180,12 +180,12 @@ fn no_sum_of_a_node_falls_and_who_is_there_knows_best_how_long() {
     assert_eq!((scene.members("a"), scene.accounts("a").member_ms), (Some((0, 9)), 6_000));
     sums.member_ticks = 1_000;
     let age = news::Age::default();
-    let grave = news::Grave { node: NodeId(7), namespace: "a", sums, age, peak: Peak::default() };
-    scene.hear(5, News::Graves(vec![grave.clone()]));
+    let grave = news::DepartedShare { node: NodeId(7), namespace: "a", sums, age, peak: Peak::default() };
+    scene.hear(5, News::DepartedShares(vec![grave.clone()]));
     assert_eq!(scene.accounts("a").member_ms, 6_000, "it has not said so itself");
     scene.hear(6, News::Bye);
     scene.meet_node(8);
-    let datagram = Datagram { sender: NodeId(8), number: 3, clock: 3, news: News::Graves(vec![grave]) };
+    let datagram = Datagram { sender: NodeId(8), number: 3, clock: 3, news: News::DepartedShares(vec![grave]) };
     assert_eq!(scene.meter.receive(&datagram, scene.now), Ok(()));
     assert_eq!(scene.accounts("a").member_ms, 10_000, "another heard more of it before it went");
 }
@@ -193,7 +193,7 @@ fn no_sum_of_a_node_falls_and_who_is_there_knows_best_how_long() {
 #[test]
 fn who_is_not_counted_has_not_come() {
     let mut scene = clustered();
-    scene.meter.rules.increment_delay = s(3.0);
+    scene.meter.book.rules.increment_delay = s(3.0);
     scene.meter.keep_histories(1);
     scene.meet(1);
     scene.join(0, "a");

@@ -219,7 +219,7 @@ fn an_event_that_comes_again_before_anybody_looked_has_one_too() {
 #[test]
 fn a_total_of_others_is_a_record_before_they_have_told_of_one() {
     let mut world = World::new();
-    world.meter = Meter::new(world.meter.rules, NodeId(1), Some(ClusterRules::default()));
+    world.meter = Meter::new(world.meter.book.rules, NodeId(1), Some(ClusterRules::default()));
     let alive = |echo| News::Alive(Alive { echo, ..Alive::default() });
     world.receive(1, alive(None));
     let asked = std::iter::from_fn(|| world.meter.poll_output()).find_map(|output| match output {

@@ -32,13 +32,6 @@ fn answer(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     read_to_end(&mut socket)
 }
 
-/// The same at any port. At the stats port a client that says nothing for a while is taken for one that never will, which on
-/// a busy machine may be one that was about to: its answer is no HTTP, and it comes again.
-#[track_caller]
-fn http_answer(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    wait_for("an answer over HTTP", || Some(answer(address, bytes)).filter(|answer| answer.starts_with(b"HTTP/")))
-}
-
 /// The port of the audience, and those beside it.
 fn ports(daemon: &Daemon) -> [SocketAddr; 4] {
     [daemon.audience(), daemon.notification(), daemon.demo(), daemon.stats_port()]
@@ -68,7 +61,7 @@ fn what_the_audience_port_refuses_is_refused_by_the_others_too() {
     let daemon = Daemon::start(&[]);
     for request in samples().iter().filter(|request| request.is_refused()) {
         for address in ports(&daemon) {
-            request.check(&http_answer(address, &request.bytes));
+            request.check(&answer(address, &request.bytes));
         }
     }
 }
@@ -144,7 +137,7 @@ fn a_refusal_of_head_has_no_content() {
     ];
     for address in ports(&daemon) {
         for (bytes, status) in heads {
-            let reply = Reply::parse(&http_answer(address, bytes));
+            let reply = Reply::parse(&answer(address, bytes));
             assert_eq!((reply.status, reply.body.as_str()), (status, ""), "{:?}: {reply:?}", lossy(bytes));
         }
     }
@@ -219,7 +212,7 @@ fn a_head_may_have_8192_bytes_and_past_that_is_431_on_every_port() {
     for bytes in &too_long {
         let request = Request { section: "6585 5", bytes: bytes.clone().into_bytes(), outcome: Refused(431) };
         for address in ports(&daemon) {
-            request.check(&http_answer(address, &request.bytes));
+            request.check(&answer(address, &request.bytes));
         }
     }
     assert_eq!(daemon.namespaces(), Vec::<String>::new());
@@ -242,7 +235,7 @@ fn a_host_that_is_not_local_is_kept_out_in_either_form() {
         ("http://localhost.example.com/process", "localhost", 403),
     ] {
         let bytes = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        let reply = Reply::parse(&http_answer(daemon.stats_port(), bytes.as_bytes()));
+        let reply = Reply::parse(&answer(daemon.stats_port(), bytes.as_bytes()));
         assert_eq!(reply.status, status, "{bytes:?}");
     }
 }

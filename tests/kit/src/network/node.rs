@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Network, command_in};
-use crate::{Daemon, ms, output, program, wait_for};
+use crate::{Daemon, ms, program, run};
 
 /// Silence is noticed soon, but not taken from a machine that is merely busy.
 const BRISK: [&str; 4] = ["--cluster-notify-interval", "0.2", "--cluster-node-timeout", "2"];
@@ -63,12 +63,7 @@ impl Node {
     pub fn ask(&self, path: &str) -> Value {
         let url = format!("http://{}{path}", self.daemon.stats_port());
         let curl = ["netns", "exec", &self.host, "curl", "--silent", "--show-error", "--fail", "--max-time", "5", &url];
-        let text = wait_for("an answer of the stats port", || match output("ip", &curl) {
-            Ok(text) => Some(text),
-            // A client that did not come to speak within 50 ms is taken for one that says nothing, and gets no HTTP.
-            Err(error) if error.contains("HTTP/0.9") => None,
-            Err(error) => panic!("{error}"),
-        });
+        let text = run("ip", &curl);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 

@@ -70,7 +70,7 @@ impl Node {
     pub(super) fn new(setting: &Setting, id: NodeId, address: u64, offset: Offset) -> Self {
         let mut meter = Meter::new(setting.rules, id, setting.cluster);
         meter.keep_histories(setting.names.len());
-        let is_quick = setting.cluster.is_none_or(|cluster| cluster.burials_per_turn > setting.names.len());
+        let is_quick = setting.cluster.is_none_or(|cluster| cluster.removals_per_turn > setting.names.len());
         Self {
             meter,
             book: Book::new(setting.rules, setting.cluster.is_none(), &setting.names),
@@ -154,13 +154,13 @@ impl Node {
 
     /// Announces a message to the others.
     pub(super) fn say(&mut self, name: &str, text: &str, now: Now) -> Done {
-        self.meter.tell_others(name, text, now);
+        self.meter.announce_message(name, text, now);
         self.quiet_outputs(now)
     }
 
     /// The process is about to end.
     pub(super) fn say_goodbye(&mut self, now: Now) -> Done {
-        self.meter.say_goodbye(now);
+        self.meter.announce_departure(now);
         self.quiet_outputs(now)
     }
 

@@ -99,7 +99,7 @@ impl Setting {
         let chance = (0..4).fold(0, |chance, _| chance << 6 | script.below(64) as u64);
         let mut cluster = ClusterRules {
             node_timeout: NODE_TIMEOUT,
-            burials_per_turn: departures_per_turn,
+            removals_per_turn: departures_per_turn,
             ..ClusterRules::default()
         };
         // As on a network that can be cut: a node that is alone calls out for others.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::script::Script;
 use super::setting::UUIDS;
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Claim, Count, Datagram, Echo, Grave, Item, MessagePart, News, NodeId, Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, MessagePart, News, NodeId, Peak, Sums, Wanted,
 };
 
 /// How many there are.
@@ -66,11 +66,11 @@ impl Stranger {
             }
             2 => {
                 let since = script.below(4) as u64;
-                let wanted = if script.flag() { Wanted::Graves } else { Wanted::Items { since } };
+                let wanted = if script.flag() { Wanted::DepartedShares } else { Wanted::Items { since } };
                 News::Ask(Ask { of: script.flag().then_some(node), wanted, nonce: 5 })
             }
             3 | 4 => self.report(script, names, unix_ms),
-            5 => News::Graves((0..script.below(3)).map(|_| grave(script, names, node)).collect()),
+            5 => News::DepartedShares((0..script.below(3)).map(|_| departed_share(script, names, node)).collect()),
             6 => News::Message(self.part(script, names)),
             7 => News::Claimed(claim(script, names, unix_ms)),
             8 => News::GivenUp(claim(script, names, unix_ms)),
@@ -82,7 +82,7 @@ impl Stranger {
 
     fn alive(&self, echo: Option<Echo>, script: &mut Script) -> News<&'static str> {
         let (version, message) = (self.version + script.below(2) as u64, self.message);
-        News::Alive(Alive { version, horizon: 0, message, graves: script.below(2) as u64, echo })
+        News::Alive(Alive { version, horizon: 0, message, departed_digest: script.below(2) as u64, echo })
     }
 
     /// A report of the next versions, of all so far, of what comes after a gap, or of what is long past.
@@ -125,14 +125,14 @@ fn claim(script: &mut Script, names: &[&'static str], unix_ms: u64) -> Claim<&'s
 }
 
 /// What is told of a node that is gone: of one that nobody knows, of another stranger, or of the listener itself.
-fn grave(script: &mut Script, names: &[&'static str], listener: NodeId) -> Grave<&'static str> {
+fn departed_share(script: &mut Script, names: &[&'static str], listener: NodeId) -> DepartedShare<&'static str> {
     let node = match script.below(8) {
         0 => listener,
         pick => NodeId(998 + pick as u64),
     };
     let namespace = script.pick(names);
     let (sums, peak) = sums(script);
-    Grave { node, namespace, sums, age: age(script), peak }
+    DepartedShare { node, namespace, sums, age: age(script), peak }
 }
 
 /// Sums and a peak, as one byte says: from nothing to the largest that there may be.

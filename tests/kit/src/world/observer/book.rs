@@ -257,7 +257,7 @@ impl Book {
 
     fn check_sums(&self, meter: &Meter, at: Now) {
         let counted = self.pages.values().map(|page| page.counted().count() as u64).sum::<u64>();
-        assert_eq!(meter.own_members(), counted, "this node's members");
+        assert_eq!(meter.own_member_count(), counted, "this node's members");
         let named = self.pages.values().filter(|page| page.is_remembered).count();
         assert_eq!(named, meter.namespaces().count(), "a namespace that no node has named");
         let totals: u64 = meter.namespaces().map(|(_, namespace)| namespace.total()).sum();

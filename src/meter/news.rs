@@ -1,14 +1,20 @@
-//! What nodes tell each other, as values.
+//! What nodes announce to each other, as values.
 //!
-//! Owns the vocabulary of the cluster. It knows neither bytes (`wire::report` does) nor what is made of the news
-//! (`meter::cluster` does). Names are generic: a node tells names that it owns, and hears names that lie in the
-//! datagram.
+//! Owns the vocabulary of the cluster, and the bounds that a datagram sets. It knows neither bytes (`wire::report` does) nor
+//! what the news changes (`meter::cluster` does). Names are generic: a node announces names that it owns, and receives names
+//! that lie in the datagram.
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
 
 use std::fmt;
 
-use crate::meter::accounts::stays::Stays;
+use super::accounts::stays::Stays;
+
+/// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
+pub const NAME_MAX: usize = 255;
+
+/// The most figures of itself that a node announces: in 8 bytes each they fit into a datagram.
+pub const COUNTERS_MAX: usize = 128;
 
 /// A node's name: drawn at random at each start, so that a restarted process is never taken for the one that died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,17 +29,17 @@ impl fmt::Display for NodeId {
 /// One datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram<N> {
-    /// Who tells.
+    /// The node that sent it.
     pub sender: NodeId,
     /// Counts the sender's datagrams from 1: the larger is the later.
     pub number: u64,
-    /// The sender's own clock, in ticks from anywhere: what is told is of this time.
+    /// The sender's own clock, in ticks from anywhere: the news is of this time.
     pub clock: u64,
-    /// What is told.
+    /// What it says.
     pub news: News<N>,
 }
 
-/// What is told.
+/// What a datagram says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News<N> {
     /// The sender is there.
@@ -46,15 +52,16 @@ pub enum News<N> {
         from: u64,
         /// The version up to which it knows.
         to: u64,
-        /// The sender's [`Alive::horizon`]: who has missed an item with a version up to that learns nothing of it from here.
+        /// The sender's [`Alive::horizon`]: a peer that has missed an item with a version up to that does not learn of it
+        /// from here.
         horizon: u64,
         /// The items.
         items: Vec<Item<N>>,
     },
-    /// What nodes that are gone had counted.
-    Graves(Vec<Grave<N>>),
-    /// Figures of the sender itself, as it stands: numbers whose meaning and order the callers of all nodes know. They are not
-    /// told again when they get lost, but newer ones are, soon.
+    /// What departed nodes had counted.
+    DepartedShares(Vec<DepartedShare<N>>),
+    /// Figures of the sender itself: numbers whose meaning and order the callers of all nodes know. Lost ones are not sent
+    /// again, but newer ones follow soon.
     Counters(Vec<u64>),
     /// A part of a message for the members of a namespace.
     Message(MessagePart<N>),
@@ -66,34 +73,35 @@ pub enum News<N> {
     Bye,
 }
 
-/// A sign of life, and where the sender is: whoever has heard less asks.
+/// A sign of life, and the version that the sender is at: a peer that has received less asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Alive {
-    /// The version of the last change that the sender has told; to whom it answers, of its last change, told at once.
+    /// The version of the last change that the sender has announced. In an answer it is that of the last change of all, which
+    /// is announced at once.
     pub version: u64,
-    /// The version of the last change that it does not tell any more: of a namespace that it has forgotten.
+    /// The version of the last change that it announces no more: of a namespace that it has forgotten.
     pub horizon: u64,
     /// The number of the last message part that it sent.
     pub message: u64,
-    /// A digest of what it knows of nodes that are gone.
-    pub graves: u64,
-    /// Whom this answers.
+    /// A digest of what it knows of departed nodes.
+    pub departed_digest: u64,
+    /// The question that this answers.
     pub echo: Option<Echo>,
 }
 
 /// The proof that an answer is no recording: it repeats what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Echo {
-    /// Who asked.
+    /// The node that asked.
     pub asker: NodeId,
-    /// What it drew.
+    /// The number that it drew.
     pub nonce: u64,
 }
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Who is asked; `None` is everybody.
+    /// The node that is asked; `None` is all nodes.
     pub of: Option<NodeId>,
     /// What is wanted beside a sign of life.
     pub wanted: Wanted,
@@ -109,14 +117,14 @@ pub enum Wanted {
         /// The version up to which the asker knows all.
         since: u64,
     },
-    /// All that is known of nodes that are gone.
-    Graves,
+    /// All that is known of departed nodes.
+    DepartedShares,
 }
 
 /// Something that a node knows first-hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item<N> {
-    /// How many of its own members a namespace has.
+    /// The share of a namespace that its own members are.
     Count(Count<N>),
     /// A uuid that one of its own members claims.
     Claim(Claim<N>),
@@ -127,45 +135,44 @@ pub enum Item<N> {
 pub struct Count<N> {
     /// The namespace's name.
     pub namespace: N,
-    /// How many are there now.
+    /// Its counted members.
     pub members: u32,
-    /// How many more are there without being counted.
+    /// Its members that are not counted.
     pub uncounted: u32,
     /// What was counted so far.
     pub sums: Sums,
     /// What is known of the namespace as a whole.
     pub age: Age,
-    /// The most that were ever there, as far as the sender knows.
+    /// The most members that were present at once, as far as the sender knows.
     pub peak: Peak,
 }
 
-/// The largest sum of member ticks that is told: those of 10,000 members for a hundred years. Thousands of such sums can be
-/// added up.
+/// The largest sum of member ticks that is announced: those of 10,000 members for a hundred years. Thousands of such sums
+/// can be added up.
 pub const MEMBER_TICKS_MAX: u64 = (1 << 52) - 1;
 
 /// What a node has counted in a namespace. No number of it ever falls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// How many ever came.
+    /// The number of joins that were counted.
     pub connections: u64,
-    /// For how many ticks members were there, all of them together, up to now.
+    /// For how many ticks members were counted, all of them together, up to now.
     pub member_ticks: u64,
-    /// How long those stayed who have left.
+    /// How long former members stayed.
     pub stays: Stays,
 }
 
-/// The most that were ever there at once, at all nodes.
+/// The most members that were present at once, at all nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peak {
-    /// How many.
+    /// The number of members.
     pub members: u64,
     /// Since when, in seconds since 1970, by the clock of the node that saw it.
     pub at_unix_s: u64,
 }
 
 impl Peak {
-    /// The larger of both, and of two that are the same the earlier one: whatever is merged in whatever order, how often
-    /// ever, comes to the same.
+    /// The larger of both, and of two equal ones the earlier: peaks can be merged in any order and more than once.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let is_other = (other.members, self.at_unix_s) > (self.members, other.at_unix_s);
@@ -182,8 +189,8 @@ impl Peak {
 pub struct Age {
     /// When it was made, in seconds since 1970.
     pub created_unix_s: u64,
-    /// For how long nobody has been there, in milliseconds; 0 while somebody is. It travels with what is told of an empty
-    /// namespace, so that telling does not keep the namespace alive.
+    /// For how long it has had no members, in milliseconds; 0 while it has some. It travels with each report of an empty
+    /// namespace, so that reports do not keep the namespace alive.
     pub empty_ms: u64,
 }
 
@@ -194,14 +201,14 @@ pub struct Claim<N> {
     pub namespace: N,
     /// The uuid.
     pub uuid: N,
-    /// When, in milliseconds since 1970, but later than all claims that the node had heard of.
+    /// When, in milliseconds since 1970, but later than all claims that the node knew of.
     pub time_ms: u64,
 }
 
-/// What a node that is gone had counted in a namespace.
+/// What a departed node had counted in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grave<N> {
-    /// Who is gone.
+pub struct DepartedShare<N> {
+    /// The departed node.
     pub node: NodeId,
     /// The namespace's name.
     pub namespace: N,
@@ -209,7 +216,7 @@ pub struct Grave<N> {
     pub sums: Sums,
     /// What is known of the namespace as a whole.
     pub age: Age,
-    /// The most that were ever there, as far as the sender knows.
+    /// The most members that were present at once, as far as the sender knows.
     pub peak: Peak,
 }
 
@@ -245,7 +252,7 @@ impl Age {
 }
 
 impl Sums {
-    /// Bit `n` is set when somebody's stay was of bucket `n`.
+    /// Bit `n` is set when a stay was of bucket `n`.
     #[must_use]
     pub fn buckets(&self) -> u64 {
         (0..).zip(&self.stays).fold(0, |mask, (bucket, &count)| mask | u64::from(count > 0) << bucket)
@@ -278,7 +285,7 @@ impl<N: AsRef<str>> Item<N> {
     }
 }
 
-impl<N: AsRef<str>> Grave<N> {
+impl<N: AsRef<str>> DepartedShare<N> {
     /// Its bytes in a datagram.
     #[must_use]
     pub fn weight(&self) -> usize {

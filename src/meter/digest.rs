@@ -1,9 +1,8 @@
-//! Digests that all nodes agree on: of a name, and of what somebody who is gone had counted.
+//! Digests that all nodes agree on: of a name, and of what a departed node had counted.
 //!
-//! Owns the hashes. Sums of digests are compared between nodes, to know whether they know the same; nothing is looked up by
-//! them.
+//! Owns the hashes. Nodes compare sums of digests to find out whether they know the same; nothing is looked up by them.
 //!
-//! Invariant: the same on every host and in every build.
+//! Invariant: a digest is the same on every host and in every build.
 
 /// The FNV-1a hash of a name: the same on every host and in every build, unlike std's.
 #[must_use]
@@ -13,7 +12,7 @@ pub fn name_digest(name: &str) -> u64 {
 
 /// The finalizer of `MurmurHash3`, which spreads each bit over all: in a sum of digests, one count that is higher must not
 /// make up for another that is lower.
-pub(in crate::meter) fn mix(mut hash: u64) -> u64 {
+pub(super) fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)

@@ -1,0 +1,30 @@
+//! The keys of the book's tables.
+//!
+//! Owns the types alone, so that a file which holds a key need not know the table behind it.
+
+use crate::key_type;
+
+key_type! {
+    /// A member's key, chosen by the caller and unique among present members.
+    pub MemberId
+}
+
+key_type! {
+    /// A namespace's key, valid until the namespace is forgotten.
+    pub NamespaceId
+}
+
+key_type! {
+    /// A walk's key, valid until the walk has ended.
+    pub WalkId
+}
+
+key_type! {
+    /// A claim's key.
+    pub(in crate::meter) ClaimId
+}
+
+key_type! {
+    /// The key of an item in the journal.
+    pub(in crate::meter) ItemId
+}

@@ -1,0 +1,45 @@
+//! What the operator decided about the cluster.
+//!
+//! Owns the rules and their defaults, with the pace of heartbeats that follows from them.
+
+use std::time::Duration;
+
+/// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
+const HEARTBEATS_PER_TIMEOUT: u32 = 10;
+
+/// What the operator decided about the cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterRules {
+    /// How long changes are gathered at most, after an announcement.
+    pub notify_interval: Duration,
+    /// How long a node may be silent before its members are removed.
+    pub node_timeout: Duration,
+    /// How often a node that knows of no other shows that it is there.
+    pub lone_interval: Duration,
+    /// The most other nodes.
+    pub nodes_max: usize,
+    /// The most namespaces that one other node may announce.
+    pub namespaces_max: usize,
+    /// How many namespaces one turn looks at to take the members of a departed node off their counts: at 0.05 us, or 0.4 us
+    /// for one that had members of it, 0.1 ms.
+    pub removals_per_turn: usize,
+}
+
+impl Default for ClusterRules {
+    fn default() -> Self {
+        Self {
+            notify_interval: Duration::from_secs(2),
+            node_timeout: Duration::from_secs(5),
+            lone_interval: Duration::from_secs(30),
+            nodes_max: 256,
+            namespaces_max: 1_000_000,
+            removals_per_turn: 2048,
+        }
+    }
+}
+
+impl ClusterRules {
+    pub(super) fn heartbeat(&self) -> Duration {
+        self.notify_interval.min(self.node_timeout / HEARTBEATS_PER_TIMEOUT)
+    }
+}

@@ -1,0 +1,40 @@
+//! What the caller of the meter has to do.
+//!
+//! Owns the kinds of orders, in one queue: they are carried out in the order in which they were given.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::accounts::ending::Ending;
+use super::book::keys::{MemberId, NamespaceId};
+use super::news::Datagram;
+
+/// What the caller has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Push its total to every member of the namespace.
+    Count {
+        /// The namespace; it has members.
+        namespace: NamespaceId,
+        /// The number to push, at least 1.
+        total: u64,
+        /// The newest member has just received this very number as its own first count.
+        skip_newest: bool,
+    },
+    /// End this member's stream with the farewell: its uuid was claimed anew or given up. It no longer counts.
+    Farewell(MemberId),
+    /// Push this message of another node to every member of the namespace.
+    Message {
+        /// The namespace by its name: until the push it may be forgotten, and its key may be another's.
+        namespace: Rc<str>,
+        /// The message.
+        text: Rc<str>,
+    },
+    /// Send this to all other nodes.
+    Send(Datagram<Rc<str>>),
+    /// An event is over: write down what it came to. No other node does.
+    Ended(Box<Ending>),
+}
+
+/// Outputs that wait for the caller.
+pub(super) type Outputs = VecDeque<Output>;
