@@ -1,22 +1,53 @@
 //! The arrows inside the floors: which room may name which, no circle of files, and a struct's methods in its own file.
 //!
-//! Owns the reading of the arrows. Between the floors, `layers` judges.
+//! Owns the tables of the rooms. Between the floors, `layers` judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::layers::FLOORS;
 use super::names::{Arrow, Crate};
 use super::source::Role;
-use super::{File, same};
+use super::{File, same, tree};
 
-/// The rooms of a floor: each, with those that it may name.
+/// The rooms of a floor: each, with the rooms and the single files of rooms that it may name.
 type Rooms<'a> = &'a [(&'a str, &'a [&'a str])];
 
-/// Every offence of a crate: arrows that no table of a floor's rooms allows, impls away from home, circles.
-fn offences_of(folder: &str, files: &[File], floors: &[(&str, Rooms)]) -> Vec<String> {
-    let read = Crate::read(folder, files);
-    let arrows = read.arrows();
-    let strange = floors.iter().flat_map(|(floor, rooms)| strange_arrows(&arrows, floor, rooms));
-    strange.chain(impls_away_from_home(&arrows)).chain(circles(&arrows)).collect()
+/// The floors with rooms. A row says all that its room names, and no more.
+const ROOMS: [(&str, Rooms); 2] = [
+    (
+        "server",
+        &[
+            ("mod", &["turn", "ports", "conns", "audience", "answers", "figures", "bus", "shutdown"]),
+            ("turn", &["exchange", "ports", "conns", "audience", "answers", "figures", "bus", "shutdown"]),
+            ("exchange", &["conns", "audience", "answers", "figures", "bus"]),
+            ("shutdown", &["conns", "bus"]),
+            ("bus", &["figures", "conns/torture"]),
+            ("answers", &["audience", "figures", "ports/port", "conns/close_reason"]),
+            ("conns", &["answers/cursor", "ports/port", "ports/capacity"]),
+            ("ports", &["conns/torture"]),
+            ("audience", &["figures"]),
+            ("figures", &[]),
+        ],
+    ),
+    (
+        "meter",
+        &[
+            ("watches", &["mod", "book"]),
+            ("mod", &["cluster", "book", "accounts", "output", "news"]),
+            ("cluster", &["book", "accounts", "output", "news", "digest"]),
+            ("output", &["book/keys", "accounts/ending", "news"]),
+            ("book", &["accounts", "news"]),
+            ("accounts", &["news", "digest"]),
+            ("news", &["accounts/stays"]),
+            ("digest", &[]),
+        ],
+    ),
+];
+
+/// Every offence of arrows: rooms that no table allows, impls away from home, circles.
+fn offences_of(arrows: &[Arrow], floors: &[(&str, Rooms)]) -> Vec<String> {
+    let strange = floors.iter().flat_map(|(floor, rooms)| strange_arrows(arrows, floor, rooms));
+    strange.chain(impls_away_from_home(arrows)).chain(circles(arrows)).collect()
 }
 
 /// The first arrow of each file of the floor to each room that its own may not name.
@@ -25,13 +56,33 @@ fn strange_arrows(arrows: &[Arrow], floor: &str, rooms: Rooms) -> Vec<String> {
     let mut offences = Vec::new();
     for arrow in arrows {
         let (Some(from), Some(to)) = (room_of(floor, arrow.from.path), room_of(floor, arrow.to.path)) else { continue };
-        let allowed = rooms.iter().any(|(room, below)| *room == from && (from == to || below.contains(&to)));
+        let is_listed = |place: &&str| *place == to || is_file(floor, place, arrow.to.path);
+        let allowed = rooms.iter().any(|(room, below)| *room == from && (from == to || below.iter().any(is_listed)));
         if !allowed && seen.insert((arrow.from.path, to)) {
             let what = format!("{from} may not name {}, which is of {to}", arrow.name.text());
             offences.push(arrow.from.offence(arrow.line, &what));
         }
     }
     offences
+}
+
+/// What the table allows and no file does.
+fn unused_rows(arrows: &[Arrow], floor: &str, rooms: Rooms) -> Vec<String> {
+    let is_used = |room: &str, place: &str| {
+        arrows.iter().any(|arrow| {
+            let to = arrow.to.path;
+            let is_there = room_of(floor, to) == Some(place) || is_file(floor, place, to);
+            room_of(floor, arrow.from.path) == Some(room) && is_there
+        })
+    };
+    let pairs = rooms.iter().flat_map(|(room, below)| below.iter().map(move |place| (*room, *place)));
+    let unused = pairs.filter(|(room, place)| !is_used(room, place));
+    unused.map(|(room, place)| format!("src/{floor}: {room} may name {place}, and does not")).collect()
+}
+
+/// Whether a place of the table, as in `conns/torture`, is this file.
+fn is_file(floor: &str, place: &str, path: &str) -> bool {
+    path == format!("src/{floor}/{place}.rs")
 }
 
 /// The first part of the path below the floor, `mod` for the floor's own file.
@@ -81,15 +132,36 @@ fn reach<'a>(from: &'a str, next: &BTreeMap<&'a str, BTreeMap<&'a str, &Arrow>>)
     reached
 }
 
+#[test]
+fn the_arrows_inside_the_floors_run_one_way() {
+    let files = tree(&["src"], &["rs"]);
+    let read = Crate::read("src", &files);
+    let mut arrows = read.arrows();
+    arrows.retain(|arrow| FLOORS.iter().any(|(floor, _)| arrow.from.floor() == Some(floor)));
+    let unused = ROOMS.iter().flat_map(|(floor, rooms)| unused_rows(&arrows, floor, rooms));
+    let offences = offences_of(&arrows, &ROOMS).into_iter().chain(unused).collect::<Vec<_>>();
+    assert!(offences.is_empty(), "{offences:#?}");
+}
+
+/// A table of rooms for the tests below.
+const FEW: Rooms = &[("turn", &["conns", "bus"]), ("answers", &["conns/heads"]), ("conns", &[]), ("bus", &[])];
+
 /// Fails unless a crate of these files has exactly these offences, each given by a part of it.
 #[track_caller]
 fn crate_has(files: &[(&str, &str)], parts: &[&str]) {
     let file = |(path, text): &(&str, &str)| File { path: (*path).to_owned(), text: (*text).to_owned() };
     let files = files.iter().map(file).collect::<Vec<_>>();
-    same(
-        &offences_of("src", &files, &[("server", &[("turn", &["conns", "bus"]), ("conns", &[]), ("bus", &[])])]),
-        parts,
-    );
+    same(&offences_of(&Crate::read("src", &files).arrows(), &[("server", FEW)]), parts);
+}
+
+#[test]
+fn a_row_that_no_file_needs_is_found() {
+    let file = |path: &str, text: &str| File { path: path.to_owned(), text: text.to_owned() };
+    let bus = file("src/server/bus.rs", "");
+    let turn = file("src/server/turn.rs", "use super::bus;");
+    let answers = file("src/server/answers.rs", "use super::conns::heads;");
+    let files = [bus, turn, answers, file("src/server/conns/heads.rs", "")];
+    same(&unused_rows(&Crate::read("src", &files).arrows(), "server", FEW), &["turn may name conns, and does not"]);
 }
 
 #[test]
@@ -103,6 +175,11 @@ fn an_arrow_that_the_table_of_the_rooms_does_not_allow_is_found() {
         &[conns, heads, bus],
         &["src/server/bus.rs:1: bus may not name crate::server::conns::Conn, which is of conns"],
     );
+    // A single file of a room.
+    let answers = ("src/server/answers.rs", "use super::conns::heads::A;");
+    crate_has(&[conns, heads, answers], &[]);
+    let answers = ("src/server/answers.rs", "use super::conns::Conn;");
+    crate_has(&[conns, heads, answers], &["answers may not name super::conns::Conn"]);
     // A room without a row may name nothing.
     crate_has(&[conns, ("src/server/ports.rs", "use super::conns;")], &["ports may not name super::conns"]);
 }

@@ -10,7 +10,7 @@
 //! | `layers` | the floors of `src/`: imports run down, and pure floors name neither sockets nor clocks |
 //! | `prose` | how the manual reads, and whether it is complete |
 //! | `places` | where unsafe code, `polling`, trees of JSON, printing, clocks and files belong |
-//! | `rooms` | how a file opens, how long it is, and what the top level holds |
+//! | `rooms` | how a file opens, how long it is, what the tables of modules list, what the top level holds |
 //!
 //! The checks see code, not words: comments and the contents of literals are no names. Invariant: a check reads nothing
 //! but its arguments; [`tree`] alone reads the disk.

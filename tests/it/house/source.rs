@@ -62,12 +62,22 @@ impl Name {
     }
 }
 
+/// A module that the file declares.
+pub(super) struct Declared {
+    pub(super) line: usize,
+    pub(super) name: String,
+    pub(super) in_tests: bool,
+    /// Whether its code stands right there, not in another file.
+    pub(super) is_inline: bool,
+}
+
 /// A source file; `path` is relative to the root of the repository.
 pub(super) struct Source<'a> {
     pub(super) path: &'a str,
     pub(super) text: &'a str,
     pub(super) tokens: Vec<Token>,
     pub(super) names: Vec<Name>,
+    pub(super) modules: Vec<Declared>,
 }
 
 impl<'a> Source<'a> {
@@ -76,7 +86,7 @@ impl<'a> Source<'a> {
         let file = syn::parse2::<syn::File>(stream.clone()).unwrap_or_else(|error| panic!("{path}: {error}"));
         let mut walk = Walk::default();
         walk.visit_file(&file);
-        Source { path, text, tokens: tokens_of(stream), names: walk.names }
+        Source { path, text, tokens: tokens_of(stream), names: walk.names, modules: walk.modules }
     }
 
     /// The path below `src/`, if it is of the product.
@@ -137,6 +147,7 @@ fn brackets_of(delimiter: Delimiter) -> (&'static str, &'static str) {
 #[derive(Default)]
 struct Walk {
     names: Vec<Name>,
+    modules: Vec<Declared>,
     within: Vec<String>,
     in_tests: bool,
 }
@@ -181,7 +192,9 @@ impl<'ast> Visit<'ast> for Walk {
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        self.within.push(item.ident.to_string());
+        let (line, name, is_inline) = (line_of(item.ident.span()), item.ident.to_string(), item.content.is_some());
+        self.modules.push(Declared { line, name: name.clone(), in_tests: self.in_tests, is_inline });
+        self.within.push(name);
         visit::visit_item_mod(self, item);
         self.within.pop();
     }
@@ -210,6 +223,7 @@ impl<'ast> Visit<'ast> for Walk {
         visit::visit_path(self, path);
     }
 
+    /// `in` stands before the path of a visibility, `pub(in crate::meter)`, which is no mention either.
     fn visit_macro(&mut self, call: &'ast Macro) {
         self.visit_path(&call.path);
         let tokens = tokens_of(call.tokens.clone());
@@ -222,7 +236,8 @@ impl<'ast> Visit<'ast> for Walk {
             }
             let path = tokens[start..=at].iter().map(|token| &token.text).filter(|text| is_word(text));
             let path = path.cloned().collect::<Vec<_>>();
-            if !path.is_empty() {
+            let is_visibility = start > 1 && tokens[start - 2].text == "(" && tokens[start - 1].text == "in";
+            if !path.is_empty() && !is_visibility {
                 self.push(tokens[start].line, path, Role::Mention);
             }
             at += 1;
