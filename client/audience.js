@@ -82,7 +82,7 @@ export class Audience extends EventTarget {
       this.#url = addressOf(url, options.uuid);
     } catch {
       this.state = 'closed';
-      setTimeout(() => this.#bury(`${url} is no address of an event`)); // no listener can be there yet
+      setTimeout(() => this.#fail(`${url} is no address of an event`)); // no listener can be there yet
       return;
     }
     this.#on(signal, 'abort', () => this.close());
@@ -134,7 +134,7 @@ export class Audience extends EventTarget {
       this.#line = new Line(this.#url, this.#options, {
         isNew: () => this.total === null,
         receive: (data) => this.#receive(data),
-        lose: (message, final) => (final ? this.#bury(message) : this.#falter(message)),
+        lose: (message, final) => (final ? this.#fail(message) : this.#falter(message)),
       });
     }
   }
@@ -161,7 +161,7 @@ export class Audience extends EventTarget {
     this.#emit('error', { message, final: false });
   }
 
-  #bury(message) {
+  #fail(message) {
     this.#end();
     this.#emit('error', { message, final: true });
     this.#emit('close');

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_a_full_pipe_does_not_take_are_lost_and_told() {
+    fn lines_that_a_full_pipe_does_not_take_are_lost_and_counted() {
         let (mut reader, writer) = sys::pipe().unwrap();
         let mut printer = printer(writer);
         let mut count = 0;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_at_the_other_end_is_no_harm_and_counted() {
+    fn a_closed_pipe_does_no_harm_and_its_lines_are_counted() {
         let (reader, writer) = sys::pipe().unwrap();
         drop(reader);
         let mut printer = printer(writer);

@@ -14,7 +14,7 @@ const EMPTY_S = 300;
 const ALL = '*';
 
 /** The name of a namespace on the stream, where only a sum ends in a star. */
-const toldAs = (name) => name.replace(/\*$/, '%2A');
+const streamName = (name) => name.replace(/\*$/, '%2A');
 
 const NO_FIGURES = { created: 0, connections: NaN, uncounted: 0, peak: NaN, peakAt: 0, memberSeconds: 0, average: NaN, watch: NaN };
 
@@ -27,7 +27,7 @@ export class Namespace {
   /** Of the last minutes: pairs of time and average; `false` where there is none, `null` before they were asked for. */
   past = null;
   /** When a page was asked for it. */
-  toldAt = -Infinity;
+  askedAt = -Infinity;
 
   constructor(name, seconds) {
     Object.assign(this, { name, sent: name, shown: readable(name), emptySince: seconds }, NO_FIGURES);
@@ -36,7 +36,7 @@ export class Namespace {
   }
 
   learn(figures, seconds) {
-    this.toldAt = this.emptySince = seconds;
+    this.askedAt = this.emptySince = seconds;
     this.created = figures.created;
     this.connections = figures.connections;
     this.uncounted = figures.uncounted;
@@ -100,7 +100,7 @@ export class Audience {
     this.stays.fill(0);
     const known = new Set();
     for (const [sent, figures] of Object.entries(all)) {
-      const name = toldAs(sent);
+      const name = streamName(sent);
       known.add(name);
       const namespace = this.#at(name, seconds);
       namespace.sent = sent;

@@ -44,7 +44,7 @@ let lostAt = performance.now();
 let refusal;
 let isLive = false;
 /** Whether the page of all was answered since the stream began. */
-let isAllTold = false;
+let isAllKnown = false;
 
 follow('/?watch=*', {
   open() {
@@ -96,7 +96,7 @@ function apply() {
     table.reset();
     feed.reset();
     detail.renew();
-    isAllTold = false;
+    isAllKnown = false;
     askAll();
   }
   if (counts.size) audience.sum(seconds());
@@ -131,7 +131,7 @@ async function askAll() {
   const answer = await requests.ask('/').catch(() => null);
   clearTimeout(allTimer);
   let waitMs = ALL_MS;
-  isAllTold ||= answer !== null;
+  isAllKnown ||= answer !== null;
   if (answer) {
     audience.learnAll(answer.value, seconds());
     audience.sum(seconds());
@@ -144,12 +144,12 @@ async function askAll() {
 
 /** For the rows in sight: the figures of new namespaces, then the last minutes. */
 function nextForRows() {
-  if (!isLive || !isAllTold || document.hidden) return null;
+  if (!isLive || !isAllKnown || document.hidden) return null;
   const rows = table.visible;
-  const untold = rows.find(({ toldAt }) => toldAt <= seconds() - staleS);
-  if (untold) {
-    untold.toldAt = seconds();
-    const { name, sent } = untold;
+  const stale = rows.find(({ askedAt }) => askedAt <= seconds() - staleS);
+  if (stale) {
+    stale.askedAt = seconds();
+    const { name, sent } = stale;
     return { path: pathTo('namespace', sent), done: (answer) => audience.learn(name, answer?.value, seconds()) };
   }
   const namespace = rows.find(({ past }) => past === null);
@@ -207,7 +207,7 @@ function chooseLargest() {
   for (const namespace of audience.namespaces.values()) {
     if (namespace.members > (largest?.members ?? 0)) largest = namespace;
   }
-  isChosen = largest !== null && isAllTold;
+  isChosen = largest !== null && isAllKnown;
   choose(largest?.name ?? null);
 }
 

@@ -56,7 +56,7 @@ impl<K: Key, T: Default> Dense<K, T> {
     /// The value of a key, which is used from now on, to change.
     ///
     /// # Panics
-    /// Without the memory for so many values.
+    /// Without the memory for that many values.
     pub fn reach(&mut self, key: K) -> &mut T {
         let index = key.index();
         if index >= self.values.len() {

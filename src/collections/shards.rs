@@ -19,7 +19,7 @@ pub struct ShardMap<K, V, S = RandomState> {
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher + Clone + Default> ShardMap<K, V, S> {
-    /// An empty map of so many shards, at least one.
+    /// An empty map of `shards` parts, at least one.
     #[must_use]
     pub fn new(shards: usize) -> Self {
         let hasher = S::default();

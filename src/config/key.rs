@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_of_a_length_and_is_never_told() {
+    fn a_key_is_of_a_length_and_is_never_printed() {
         let given = Ok(Some(KeySource::Environment(b"sixteen bytes...".to_vec())));
         assert_eq!(key("", Some("sixteen bytes...")), given);
         assert_eq!(key("--cluster-key-file /k", Some("x")), Ok(Some(KeySource::Path("/k".into()))));

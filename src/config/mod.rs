@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_is_told_all_but_how_many_it_is_and_where_it_listens() {
+    fn a_worker_gets_all_arguments_but_the_number_of_workers_and_the_port() {
         for line in
             ["-w 3 --port 0 -d --stats-port 1", "-w3 -d --port=0 --stats-port 1", "-d --workers=3 --stats-port 1"]
         {

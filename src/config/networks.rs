@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_of_one_family_is_nobody_of_the_other() {
+    fn all_addresses_of_one_family_are_none_of_the_other() {
         check("0.0.0.0/0", &["0.0.0.0", "255.255.255.255", "::ffff:1.2.3.4"], &["::", "::1"]);
         check("::/0", &["::", "ffff::"], &["0.0.0.0", "::ffff:1.2.3.4"]);
         check("0.0.0.0/0,::/0", &["1.2.3.4", "::1", "::ffff:1.2.3.4"], &[]);

@@ -64,7 +64,7 @@ use output::Outputs;
 /// 0.4 us each, 0.3 ms in all.
 const TIMEOUTS_PER_TURN: usize = 256;
 
-/// A namespace is forgotten at each peer, too; so many peers cost as much as another timer.
+/// A namespace is forgotten at each peer, too; this number of peers costs as much as another timer.
 const PEERS_PER_TIMEOUT: usize = 32;
 
 /// The audience of all events, as this node knows it.
@@ -200,7 +200,7 @@ impl Meter {
         self.check_invariants();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    /// When the next call of [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
         let cluster = if self.cluster.is_reachable() { self.cluster.poll_timeout(&self.book) } else { None };
@@ -220,7 +220,7 @@ impl Meter {
         }
     }
 
-    /// Whether this node's counters are to be announced. They go with its signs of life, and need no turn of their own.
+    /// Whether an announcement of this node's counters is due. They go with its signs of life, and need no turn of their own.
     #[must_use]
     pub fn are_counters_due(&self, now: Now) -> bool {
         self.cluster.is_reachable() && self.cluster.are_counters_due(now)
@@ -242,7 +242,7 @@ impl Meter {
 
     /// What the events come to that end with this node: all that there are, unless other nodes go on with them.
     ///
-    /// It is to be asked once the departure is announced, and all is received that came before that came back. Of nodes that
+    /// Ask it once the departure is announced, and all datagrams before its echo are received. Of nodes that
     /// end together, the one whose goodbye the network delivered last has received all the others by then.
     pub fn last_endings(&self, now: Now) -> impl Iterator<Item = Ending> {
         let is_last = self.cluster.living_count() == 0;
@@ -299,7 +299,7 @@ impl Meter {
         self.book.at(id).accounts(&self.book.stays, now)
     }
 
-    /// Keeps the histories of so many namespaces, the largest.
+    /// Keeps the histories of the `limit` largest namespaces.
     pub fn keep_histories(&mut self, limit: usize) {
         self.book.histories = Histories::new(limit);
     }

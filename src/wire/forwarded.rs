@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn no_list_is_nobody() {
+    fn no_list_names_no_client() {
         assert_eq!(client([], is_trusted), None);
         check(&[""], "");
         check(&[" ", "\t,, "], "");

@@ -122,7 +122,7 @@ pub struct HistoryCursor {
 }
 
 impl Histories {
-    /// Keeps at most so many rings.
+    /// Keeps at most `limit` rings.
     pub(in crate::meter) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -140,7 +140,7 @@ impl Histories {
         if self.by_name.is_empty() { None } else { self.by_name.get(name).copied() }
     }
 
-    /// Records the total of a namespace, with so many joins since the last one. Returns its ring, if it has one.
+    /// Records the total of a namespace, and the joins since the last record. Returns its ring, if it has one.
     ///
     /// `id` is the ring that it had last; by now the key may be another ring's.
     pub(in crate::meter) fn record_total(

@@ -53,7 +53,7 @@ impl StaysId {
 
     /// Whether it has a place in the table.
     #[cfg(any(test, debug_assertions))]
-    pub(in crate::meter) fn has_place(self) -> bool {
+    pub(in crate::meter) fn has_row(self) -> bool {
         self.0 & KIND != FEW
     }
 

@@ -92,8 +92,8 @@ impl Book {
         }
     }
 
-    /// A member joins the namespace of this name, which is made if there is none. `is_counted` says whether it is to be in
-    /// the count, if only after the increment delay.
+    /// A member joins the namespace of this name, which is made if there is none. `is_counted` says whether it
+    /// counts, at once or after the increment delay.
     pub(super) fn join(
         &mut self,
         member: MemberId,
@@ -122,7 +122,7 @@ impl Book {
         Admission { total: (total > 0).then_some(total), ended, claim }
     }
 
-    /// A member leaves; an absent one changes nothing. Returns its namespace if that is to be forgotten at once, because
+    /// A member leaves; an absent one changes nothing. Returns its namespace if the caller has to forget that at once:
     /// every member that it ever had left before it was counted.
     pub(super) fn leave(&mut self, member: MemberId, now: Now) -> Option<NamespaceId> {
         let &Member { namespace: Some(id), claim, standing, .. } = self.members.get(member)? else { return None };
@@ -158,7 +158,7 @@ impl Book {
         is_uncounted
     }
 
-    /// Counts members that have stayed for the increment delay, at most so many.
+    /// Counts members that have stayed for the increment delay, at most `most`.
     pub(super) fn count_pending(&mut self, most: usize, now: Now) {
         self.pending.expire(now.tick);
         for _ in 0..most {
@@ -167,7 +167,7 @@ impl Book {
         }
     }
 
-    /// When a member is to be counted or a namespace to be looked at next.
+    /// When the next member counts, or the next namespace is due.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
         [self.schedule.next_deadline(), self.pending.next_deadline()].into_iter().flatten().min()
     }
@@ -208,7 +208,7 @@ impl Book {
     }
 
     /// The namespace of this name, of which another node has reported. One that is new here is made, unless it has no members
-    /// and has been vacant for so long that all nodes are about to forget it.
+    /// and has been vacant almost until all nodes forget it.
     pub(super) fn find_or_learn(&mut self, name: &str, has_members: bool, age: Age, now: Now) -> Option<NamespaceId> {
         let found = self.find(name);
         if found.is_some() {
@@ -336,7 +336,7 @@ impl Book {
         claim
     }
 
-    /// The standing of a member that joins and is to be counted.
+    /// The first standing of a member that counts.
     fn first_standing(&self) -> Standing {
         if self.rules.increment_delay.is_zero() { Standing::Counted } else { Standing::Pending }
     }
@@ -377,8 +377,7 @@ impl Book {
         }
     }
 
-    /// The total has changed, with so many joins that are known of. Returns whether it was never as large, and is to be
-    /// announced.
+    /// Records a changed total, and the joins that are known of. Returns whether it is a new peak, which others have to know.
     fn record_total(&mut self, id: NamespaceId, joins: u64, now: Now) -> bool {
         let namespace = self.namespaces.at_mut(id);
         namespace.history =

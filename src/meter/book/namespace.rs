@@ -311,7 +311,7 @@ impl Namespace {
         }
     }
 
-    /// When the total is to be pushed, which may be in the past; `None` while no member is counted, or none is here.
+    /// When a push of the total is due, which may be in the past; `None` while no member is counted, or none is here.
     pub(super) fn due(&self, rule: &NotifyRule) -> Option<Tick> {
         let has_receivers = self.total() > 0 && !self.list.is_empty();
         has_receivers.then(|| self.notice.due(self.total(), rule))

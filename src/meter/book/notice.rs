@@ -114,7 +114,7 @@ impl Notice {
         self.pushed_at = None;
     }
 
-    /// When the total is to be pushed, which may be in the past.
+    /// When a push of the total is due, which may be in the past.
     pub(super) fn due(&self, total: u64, rule: &NotifyRule) -> Tick {
         let Some(pushed_at) = self.pushed_at else {
             return Tick(0);

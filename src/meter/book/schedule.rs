@@ -27,7 +27,7 @@ pub struct Rules {
 
 /// What a namespace that is due wants.
 pub(in crate::meter) enum Due {
-    /// This count is to be pushed.
+    /// A push of this count is due.
     Push(CountPush),
     /// It has been vacant for long enough.
     Forget,
@@ -94,7 +94,7 @@ impl Schedule {
         self.ready.pop_front()
     }
 
-    /// When a namespace is to be looked at next; the first tick of all if some are due already.
+    /// When the next namespace is due; the first tick of all if some are due already.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
         if self.ready.is_empty() { self.timers.next_deadline() } else { Some(Tick(0)) }
     }

@@ -62,7 +62,7 @@ use rules::ClusterRules;
 /// messages held back, which are pushed: 40 us, 0.6 ms in all.
 const LOOKS_PER_TURN: usize = 16;
 
-/// A namespace that has members of a departed node takes as long as so many that have none.
+/// The time that a namespace with members of a departed node takes, in namespaces that have none.
 const OCCUPIED_WEIGHT: usize = 7;
 
 /// What one call of the meter works on.
@@ -247,7 +247,7 @@ impl Cluster {
     /// Ends the claim of a uuid in a namespace: its member here is owed a farewell, and leaves.
     pub(super) fn end_claim(&mut self, id: NamespaceId, uuid: &str, call: &mut Call<'_>) {
         let Some(member) = call.book.claims.holder(id, uuid) else { return };
-        // It leaves now and not when its stream ends: the first count of the member that takes its place is to be true.
+        // It leaves now and not when its stream ends: the first count of the member that takes its place has to be true.
         call.outputs.push_back(Output::Farewell(member));
         if let Some(id) = call.book.leave(member, call.now) {
             self.forget(id, call);
@@ -356,7 +356,7 @@ impl Cluster {
         }
     }
 
-    /// Takes members of departed nodes off the counts, as many as fit into a turn.
+    /// Takes members of departed nodes off the counts, as far as a turn's budget goes.
     fn remove_departed(&mut self, call: &mut Call<'_>) {
         let mut budget = self.rules.removals_per_turn;
         loop {

@@ -288,7 +288,7 @@ impl Pairs {
             all.uncounted += u64::from(self.uncounted_in(namespace));
             all.member_ticks = all.member_ticks.wrapping_add(pair.ticks_here(self.offset));
             all.stays.iter_mut().zip(ended).for_each(|(all, count)| *all += count);
-            histograms += usize::from({ pair.stays }.has_place());
+            histograms += usize::from({ pair.stays }.has_row());
             digest = digest.wrapping_add(pair.digest(self.node, digest_of(namespace), &ended));
             assert!(pair.members == 0 || removed_before.is_none_or(|from| namespace >= from), "a removal goes on");
         }

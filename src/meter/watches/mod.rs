@@ -53,7 +53,7 @@ const BEAT_MAX: Duration = Duration::from_secs(25);
 /// some 10 MB.
 pub const PATTERNS_MAX: usize = 16 * 1024;
 
-/// For how many rounds a watcher may be behind: for so long empty namespaces are remembered for it.
+/// Most rounds that a watcher may be behind: empty namespaces are remembered for it as long.
 const LAG_MAX: u32 = 30;
 
 /// There are as many patterns as there may be.
@@ -176,7 +176,7 @@ impl Watches {
         }
     }
 
-    /// A watcher that was behind for too long, and is to be sent away.
+    /// A watcher that was behind for too long, for the caller to send away.
     pub fn pop_late(&mut self) -> Option<WatcherId> {
         self.late.pop()
     }

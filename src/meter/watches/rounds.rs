@@ -24,11 +24,11 @@ pub(super) enum Stage {
     Find(NamespaceId),
     /// The next round is waited for.
     Rest,
-    /// What has changed in the last round is forgotten, and so many names are looked at that may be dropped.
+    /// The changes of the last round are forgotten. The number of names that are still looked at, for they may be dropped.
     Drop(usize),
-    /// So many changes are to be taken over.
+    /// The number of changes that are still taken over.
     TakeOver(usize),
-    /// So many watchers are to be updated, from the last of them on. (A watcher that takes the place of one that leaves comes
+    /// The number of watchers that still get an update, from the last of them on. (A watcher that takes the place of one that leaves comes
     /// from the end, and may be updated again, but is not passed over.)
     Update(usize),
 }
@@ -76,8 +76,8 @@ impl Rounds {
         if change_count > 0 { self.begun.after(ROUND).min(self.beat_at) } else { self.beat_at }
     }
 
-    /// Goes on with the stage, as much as fits into a turn: at most so many names. There are so many watchers; `is_over` says
-    /// that none of them has received only a part of this round.
+    /// Goes on with the stage, as far as a turn's budget of `names` goes. `is_over` says that no watcher has received only a
+    /// part of this round.
     pub(super) fn advance(
         &mut self,
         subjects: &mut Subjects,

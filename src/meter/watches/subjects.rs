@@ -166,12 +166,12 @@ impl Subjects {
         1 + looks
     }
 
-    /// Takes over the sums of so many prefixes, once all totals of a round are; returns whether that is all.
+    /// Takes over the sums of `prefixes` prefixes, once all totals of a round are; returns whether that is all.
     pub(super) fn change_sums(&mut self, prefixes: usize, round: u32) -> bool {
         self.sums.take_over(prefixes, &self.thresholds, round)
     }
 
-    /// Goes on with sums that are missing, over so many names.
+    /// Goes on with sums that are missing, over `names` names.
     pub(super) fn go_on_summing(&mut self, names: usize, round: u32) {
         let mut left = names;
         while left > 0 {
@@ -194,7 +194,7 @@ impl Subjects {
         }
     }
 
-    /// A round begins: forgets what has changed in the one before, so many names of it; returns how many more it might be.
+    /// A round begins: forgets `names` changes of the one before; returns how much of the budget is left.
     pub(super) fn forget_changes(&mut self, names: usize) -> usize {
         drop_first(&mut self.changed, names)
     }
@@ -219,7 +219,7 @@ impl Subjects {
         }
     }
 
-    /// Drops so many names, whatever they are; returns how many more it might be: 0 if some are left.
+    /// Drops `names` names of any kind; returns how much of the budget is left: 0 if some names are.
     pub(super) fn dismantle(&mut self, names: usize) -> usize {
         let mut left = drop_first(&mut self.changed, names);
         while left > 0 {
@@ -268,7 +268,7 @@ impl Subjects {
     }
 }
 
-/// Drops so many names, the first; returns how many more it might be: 0 if some are left.
+/// Drops the first names, at most `most`; returns how much of the budget is left: 0 if some names are.
 fn drop_first(names: &mut Ordered, most: usize) -> usize {
     let mut left = most;
     while left > 0 && names.pop_first().is_some() {

@@ -120,7 +120,7 @@ impl Sums {
         reach
     }
 
-    /// Takes over the sums of so many prefixes, once all totals of a round are; returns whether that is all.
+    /// Takes over the sums of `prefixes` prefixes, once all totals of a round are; returns whether that is all.
     pub(super) fn take_over(&mut self, prefixes: usize, thresholds: &Thresholds, round: u32) -> bool {
         let first = self.touched.len().saturating_sub(prefixes);
         for id in self.touched.drain(first..) {

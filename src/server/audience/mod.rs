@@ -253,9 +253,9 @@ impl Audience {
         longest.map(|longest| now.tick.after(longest))
     }
 
-    /// Lets the meter decide what is due. `has_heard_all` says that no datagram of another node was left waiting.
-    pub(in crate::server) fn handle_timeout(&mut self, now: Now, has_heard_all: bool) {
-        self.meter.handle_timeout(now, has_heard_all);
+    /// Lets the meter decide what is due. `is_bus_drained` says that no datagram of another node was left waiting.
+    pub(in crate::server) fn handle_timeout(&mut self, now: Now, is_bus_drained: bool) {
+        self.meter.handle_timeout(now, is_bus_drained);
     }
 
     /// The next thing that the meter wants done.

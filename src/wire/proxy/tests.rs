@@ -46,7 +46,7 @@ fn refuses(bytes: impl AsRef<[u8]>, malformed: Malformed) {
 }
 
 #[test]
-fn a_line_of_version_1_tells_the_source() {
+fn a_line_of_version_1_names_the_source() {
     finds(b"PROXY TCP4 192.0.2.1 10.0.0.1 54321 80\r\n", Some("192.0.2.1"));
     finds(b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", Some("255.255.255.255"));
     finds(b"PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n", Some("0.0.0.0"));
@@ -100,7 +100,7 @@ fn a_line_of_version_1_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_head_of_version_2_tells_the_source() {
+fn a_head_of_version_2_names_the_source() {
     for transport in [1, 2] {
         finds(&binary(0x21, 0x10 | transport, INET), Some("192.0.2.1"));
         finds(&binary(0x21, 0x20 | transport, &inet6()), Some("2001:db8::7"));
@@ -156,8 +156,8 @@ fn find_source(family: u8) -> Option<&'static str> {
 }
 
 #[test]
-fn what_is_no_head_is_told_as_soon_as_it_can_be() {
-    for (bytes, told_at) in [
+fn what_is_no_head_is_known_as_soon_as_it_can_be() {
+    for (bytes, known_at) in [
         (REQUEST, 1),
         (b"POST /a HTTP/1.1", 2),
         (b"PROPFIND / HTTP/1.1", 4),
@@ -170,7 +170,7 @@ fn what_is_no_head_is_told_as_soon_as_it_can_be() {
         (b" PROXY TCP4", 1),
     ] {
         for cut in 0..=bytes.len() {
-            let expected = if cut < told_at { Found::Incomplete } else { Found::Absent };
+            let expected = if cut < known_at { Found::Incomplete } else { Found::Absent };
             assert_eq!(find(&bytes[..cut]), expected, "{:?} cut at {cut}", String::from_utf8_lossy(bytes));
         }
     }

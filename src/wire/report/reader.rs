@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// As many as there are: the length of the datagram bounds them.
+    /// All that there are: the length of the datagram bounds them.
     fn until_end<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, Dropped>) -> Result<Vec<T>, Dropped> {
         let mut all = Vec::new();
         while !self.0.is_empty() {

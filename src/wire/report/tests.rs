@@ -72,7 +72,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
 }
 
 #[test]
-fn every_kind_comes_back_as_it_was_told() {
+fn every_kind_comes_back_as_it_was_sent() {
     for key in [None, Some("a key of 16 bytes")] {
         for news in all_news() {
             let sent = datagram(news);
