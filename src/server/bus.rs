@@ -11,7 +11,6 @@
 //!
 //! Invariant: a datagram that is malformed, of another audience, or a replay has no effect but to be counted.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::rc::Rc;
@@ -57,7 +56,8 @@ struct Counters {
     send_errors: u64,
     received: u64,
     bytes_received: u64,
-    dropped: BTreeMap<&'static str, u64>,
+    /// Datagrams without effect, by the reason's name, in the order in which the reasons were met first.
+    dropped: Vec<(&'static str, u64)>,
 }
 
 impl Bus {
@@ -201,7 +201,10 @@ impl Counters {
     }
 
     fn record_dropped(&mut self, reason: &'static str) {
-        *self.dropped.entry(reason).or_default() += 1;
+        match self.dropped.iter_mut().find(|(name, _)| *name == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.dropped.push((reason, 1)),
+        }
     }
 }
 

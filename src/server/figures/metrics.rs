@@ -76,7 +76,6 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use crate::collections::histogram::Histogram;
@@ -142,7 +141,7 @@ mod tests {
                 send_errors: 43,
                 received: 44,
                 bytes_received: 45,
-                dropped: &BTreeMap::from([("malformed", 46), ("replayed", 100)]),
+                dropped: &[("malformed", 46), ("replayed", 100)],
                 overflowed: 47,
             },
             descriptors: Descriptors { open: 51, max: 52 },

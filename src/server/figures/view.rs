@@ -5,7 +5,6 @@
 //!
 //! Invariant: numbers by port, and by reason, are in the order of the names that [`Labels`] has for them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::collections::histogram::Histogram;
@@ -84,7 +83,7 @@ pub(in crate::server) struct Datagrams<'a> {
     pub(in crate::server) received: u64,
     pub(in crate::server) bytes_received: u64,
     /// The datagrams that were received and not used, by the reason's name.
-    pub(in crate::server) dropped: &'a BTreeMap<&'static str, u64>,
+    pub(in crate::server) dropped: &'a [(&'static str, u64)],
     /// The datagrams that did not fit into the receive buffers.
     pub(in crate::server) overflowed: u64,
 }
