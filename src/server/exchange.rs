@@ -15,7 +15,8 @@ use super::conns::conn::{Conn, ReadOutcome, Stage};
 use super::conns::lifecycle::{self, Unasked, Writing};
 use super::conns::origins::Preface;
 use super::figures::announced::Announced;
-use super::figures::view::{Connections, Datagrams, Facts, Process};
+use super::figures::view::Facts;
+use super::overview::process;
 use crate::collections::tick::Now;
 use crate::log;
 use crate::meter::watches::Piece;
@@ -157,22 +158,4 @@ impl Exchange<'_> {
 fn write(conn: &mut Conn, books: &mut Books, answer: Answer<'_>) -> Result<AfterReply, CloseReason> {
     books.write(conn, answer.bytes)?;
     Ok(answer.after)
-}
-
-/// What the process shows of itself, beside its audience.
-pub(super) fn process<'a>(
-    books: &'a Books,
-    datagrams: &'a dyn Fn() -> Datagrams<'a>,
-    reactor: &'a Reactor,
-    facts: Facts,
-    is_draining: bool,
-) -> Process<'a> {
-    let connections = Connections {
-        open: books.open_counts(),
-        closed: books.closed_counts(),
-        heads_refused: books.heads_refused(),
-        sent_bytes: books.sent_bytes(),
-        timer_count: books.timer_count(),
-    };
-    Process { connections, datagrams, turns: reactor.turns(), facts, is_draining }
 }

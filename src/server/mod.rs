@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
 //! | `exchange` | one connection's part of a turn: bytes in, an answer out |
+//! | `overview` | what the rooms show to the figures |
 //! | `bus` | datagrams to and from the other nodes |
 //! | `ports` | the listeners, their policies, and how many connections fit |
 //! | `conns` | the connections, from `accept` to the end |
@@ -15,16 +16,17 @@
 //! Inside the floor, too, imports run one way:
 //!
 //! ```text
-//! turn -> exchange, ports, conns, audience, answers, bus, shutdown, figures
-//! exchange -> conns, audience, answers, bus, figures
+//! turn -> exchange, overview, ports, conns, audience, answers, bus, shutdown, figures
+//! exchange -> overview, conns, audience, answers, bus, figures
+//! overview -> conns, audience, bus, figures
 //! shutdown -> conns, bus
 //! conns -> answers::cursor
 //! answers -> audience, figures
 //! audience, bus -> figures
 //! ```
 //!
-//! A few files are values that name no other room, so every room may name them: `ports::port`, `ports::capacity`,
-//! `conns::close_reason`, and `conns::torture`, the calls into the kernel.
+//! Three files name no other room, so every room may name them: the values in `ports::port` and `ports::capacity`, and
+//! `conns::torture`, the calls into the kernel. `figures` names none of them.
 //!
 //! This file owns the life of the process: it binds the ports, catches up with the other nodes, turns until a signal, and
 //! departs.
@@ -37,6 +39,7 @@ mod bus;
 mod conns;
 mod exchange;
 mod figures;
+mod overview;
 mod ports;
 mod shutdown;
 mod turn;
@@ -96,7 +99,7 @@ impl Server {
         let (listeners, audience_port) = Listeners::bind(config, node, &reactor)?;
         let bus = Bus::open(config, audience_port, &reactor, turn::BUS_TOKEN)?;
         let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
-        let answers = Answers::new(config, audience_port)?;
+        let answers = Answers::new(config, audience_port, &overview::METRICS)?;
         let facts = Facts {
             descriptors_max: capacity.descriptors,
             audience_port,

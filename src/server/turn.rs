@@ -23,17 +23,17 @@ use std::io;
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::answers::pages::METRICS;
 use super::audience::Audience;
 use super::bus::Bus;
 use super::conns::Conns;
 use super::conns::close_reason::CloseReason;
 use super::conns::conn::ConnId;
 use super::conns::lifecycle;
-use super::exchange::{self, Exchange};
+use super::exchange::Exchange;
 use super::figures::announced::Announced;
 use super::figures::tally::PushKind;
 use super::figures::view::Facts;
+use super::overview::Rooms;
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
 use super::shutdown::drain::Drain;
@@ -237,9 +237,8 @@ impl Loop {
                 log::debug(format_args!("event=close port={} conn={} reason={reason:?}", conn.port(), conn.id()));
             }
         }
-        let books = self.conns.books();
-        let is_nothing_kept = books.origins.is_empty() && self.audience.has_no_addresses();
-        debug_assert!(self.conns.len() > 0 || is_nothing_kept, "the last connection leaves nothing behind");
+        let is_last = self.conns.len() == 0;
+        debug_assert!(!is_last || self.audience.has_no_addresses(), "the last connection leaves no address behind");
         if self.opening.is_none() {
             self.resume_listeners(now);
         }
@@ -314,18 +313,11 @@ impl Loop {
         }
     }
 
-    /// Announces this node's counters when it is time, or when they are the first to say that it drains: a drain is short.
+    /// Announces this node's counters, if it is time.
     fn announce_counters(&mut self, now: Now) {
         let Self { conns, bus, reactor, facts, audience, announced, .. } = self;
-        let is_draining = self.drain.is_some();
-        let begins_to_drain = is_draining && announced.lacks(|counters| METRICS.are_draining(counters));
-        if begins_to_drain || audience.meter.are_counters_due(now) {
-            let datagrams = || bus.datagrams();
-            let process = exchange::process(conns.books(), &datagrams, reactor, *facts, is_draining);
-            let own = METRICS.sample(&audience.view(&process, now));
-            audience.meter.announce_counters(&own, now);
-            announced.record(own);
-        }
+        let rooms = Rooms { books: conns.books(), bus, reactor, facts: *facts, is_draining: self.drain.is_some() };
+        rooms.announce_counters(audience, announced, now);
     }
 
     /// Begins to end: no more connections come in, and those that are there are let go.

@@ -27,7 +27,7 @@ mod audience_port;
 pub(in crate::server) mod cursor;
 mod demo_port;
 mod notification_port;
-pub(in crate::server) mod pages;
+mod pages;
 mod replies;
 mod route;
 mod stats_port;
@@ -35,6 +35,7 @@ mod watching;
 
 use crate::collections::tick::Now;
 use crate::config::Config;
+use crate::server::figures::metrics::Metrics;
 use crate::server::ports::port::Port;
 use crate::wire::http::{Refusal, Request};
 use answer::{AfterReply, Answer, Asker, Sources};
@@ -53,14 +54,18 @@ pub(in crate::server) struct Answers {
 }
 
 impl Answers {
-    /// Ready to answer, for pages that join on `audience_port`.
+    /// Ready to answer, with pages that join on `audience_port`, and with these metrics.
     ///
     /// # Errors
     /// A token that cannot be read, as a line for a person.
-    pub(in crate::server) fn new(config: &Config, audience_port: u16) -> Result<Self, String> {
+    pub(in crate::server) fn new(
+        config: &Config,
+        audience_port: u16,
+        metrics: &'static Metrics,
+    ) -> Result<Self, String> {
         Ok(Self {
             audience: AudiencePort::new(config),
-            stats: StatsPort::new(config),
+            stats: StatsPort::new(config, metrics),
             notification: NotificationPort::new(config)?,
             demo: DemoPort::new(audience_port),
         })

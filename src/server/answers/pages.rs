@@ -11,125 +11,94 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::collections::tick::Tick;
 use crate::meter::NodeFigures;
 use crate::meter::news::NodeId;
-use crate::server::conns::close_reason::CloseReason;
 use crate::server::figures::announced::Announced;
 use crate::server::figures::metrics::Metrics;
 use crate::server::figures::tally::NoRoom;
-use crate::server::figures::view::{Labels, View};
-use crate::server::ports::port::Port;
-use crate::wire::json::{Value, json};
-
-/// The metrics, by the names that this program has for ports and reasons.
-pub(in crate::server) static METRICS: Metrics =
-    Metrics::new(Labels { ports: &Port::NAMES, close_reasons: &CloseReason::NAMES });
+use crate::server::figures::view::View;
+use crate::wire::json::Value;
 
 /// The page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
-pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
+pub(super) fn cluster(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let (meter, datagrams) = (view.meter, &view.datagrams);
     let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
     let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
-    let draining = draining_nodes(view);
+    let draining = draining_nodes(metrics, view);
     let own = NodeFigures { node: meter.node(), members: meter.own_member_count(), silent_ms: 0 };
     let members = std::iter::once(&own).chain(&others).map(|node| {
-        json!({
-            "draining": draining.contains(&node.node),
-            "members": node.members,
-            "node": node.node.to_string(),
-            "silent_ms": node.silent_ms,
-        })
+        Value::object([
+            ("draining", Value::from(draining.contains(&node.node))),
+            ("members", node.members.into()),
+            ("node", node.node.to_string().into()),
+            ("silent_ms", node.silent_ms.into()),
+        ])
     });
-    line(&json!({
-        "datagrams": {
-            "bytes_received": datagrams.bytes_received,
-            "bytes_sent": datagrams.bytes_sent,
-            "dropped": datagrams.dropped,
-            "overflowed": datagrams.overflowed,
-            "received": datagrams.received,
-            "send_errors": datagrams.send_errors,
-            "sent": datagrams.sent,
-        },
-        "members": members.collect::<Value>(),
-        "node": meter.node().to_string(),
-        "nodes": others.len() + 1,
-        "silent": {
-            "members": silent.iter().map(|node| node.members).sum::<u64>(),
-            "nodes": silent.len(),
-        },
-    }))
+    let datagrams = Value::object([
+        ("bytes_received", Value::from(datagrams.bytes_received)),
+        ("bytes_sent", datagrams.bytes_sent.into()),
+        ("dropped", Value::numbers(datagrams.dropped.iter().map(|(&reason, &count)| (reason, count)))),
+        ("overflowed", datagrams.overflowed.into()),
+        ("received", datagrams.received.into()),
+        ("send_errors", datagrams.send_errors.into()),
+        ("sent", datagrams.sent.into()),
+    ]);
+    let silent_members: u64 = silent.iter().map(|node| node.members).sum();
+    line(&Value::object([
+        ("datagrams", datagrams),
+        ("members", members.collect()),
+        ("node", meter.node().to_string().into()),
+        ("nodes", (others.len() as u64 + 1).into()),
+        ("silent", Value::numbers([("members", silent_members), ("nodes", silent.len() as u64)])),
+    ]))
 }
 
 /// The nodes that are letting their members go, this one included.
-fn draining_nodes(view: &View<'_>) -> BTreeSet<NodeId> {
-    let others = view.meter.counters().filter(|(_, counters)| METRICS.are_draining(counters));
+fn draining_nodes(metrics: &Metrics, view: &View<'_>) -> BTreeSet<NodeId> {
+    let others = view.meter.counters().filter(|(_, counters)| metrics.are_draining(counters));
     let own = Some(view.meter.node()).filter(|_| view.is_draining);
     others.map(|(node, _)| node).chain(own).collect()
 }
 
 /// The page of this process: how full it is, why connections ended, and how long its turns were.
-pub(super) fn process(view: &View<'_>) -> Vec<u8> {
+pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let (meter, connections, turns) = (view.meter, &view.connections, view.turns);
-    let closed: BTreeMap<&str, u64> = METRICS.closed(view).collect();
-    let heads = [("heads", connections.heads_refused)];
-    let refused: BTreeMap<&str, u64> =
-        NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts()).chain(heads).collect();
-    let histogram = turns.buckets().map(|(below_us, turns)| json!({ "below_us": below_us, "turns": turns }));
-    line(&json!({
-        "audience_port": view.audience_port,
-        "closed": closed,
-        "members": meter.own_member_count(),
-        "node": meter.node().to_string(),
-        "open": connections.open_count(),
-        "pid": std::process::id(),
-        "refused": refused,
-        "turns": {
-            "count": turns.count(),
-            "histogram": histogram.collect::<Value>(),
-            "longest_us": turns.longest_us(),
-        },
-        "uptime_s": view.now.tick.ms_since(Tick(0)) / 1000,
-        "watchers": view.watcher_count,
-    }))
+    let closed: BTreeMap<&'static str, u64> = metrics.closed(view).collect();
+    let refused = NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts());
+    let histogram = turns.buckets().map(|(below_us, turns)| {
+        Value::object([("below_us", below_us.map_or(Value::Null, Value::from)), ("turns", turns.into())])
+    });
+    let turns = Value::object([
+        ("count", Value::from(turns.count())),
+        ("histogram", histogram.collect()),
+        ("longest_us", turns.longest_us().into()),
+    ]);
+    line(&Value::object([
+        ("audience_port", Value::from(u64::from(view.audience_port))),
+        ("closed", Value::numbers(closed)),
+        ("members", meter.own_member_count().into()),
+        ("node", meter.node().to_string().into()),
+        ("open", (connections.open_count() as u64).into()),
+        ("pid", u64::from(std::process::id()).into()),
+        ("refused", Value::numbers([("heads", connections.heads_refused)].into_iter().chain(refused))),
+        ("turns", turns),
+        ("uptime_s", (view.now.tick.ms_since(Tick(0)) / 1000).into()),
+        ("watchers", (view.watcher_count as u64).into()),
+    ]))
 }
 
 /// The metrics of all nodes, without those of namespaces.
-pub(super) fn metrics(view: &View<'_>, announced: &mut Announced) -> String {
+pub(super) fn of_nodes(metrics: &Metrics, view: &View<'_>, announced: &mut Announced) -> String {
     let meter = view.meter;
-    let own = announced.for_answer(METRICS.sample(view), meter.counters().next().is_none());
+    let own = announced.for_answer(metrics.sample(view), meter.counters().next().is_none());
     let all: Vec<(NodeId, &[u64])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
     let mut text = String::new();
-    METRICS.push_nodes(&mut text, &all);
+    metrics.push_nodes(&mut text, &all);
     text
 }
 
 /// A value, and the end of its line.
 fn line(value: &Value) -> Vec<u8> {
-    let mut line = value.to_string().into_bytes();
+    let mut line = Vec::new();
+    value.push(&mut line);
     line.push(b'\n');
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::server::figures::largest::Largest;
-
-    /// What version 3.0.0 writes for these numbers.
-    const GOLDEN: &str = include_str!("metrics.golden.txt");
-
-    #[test]
-    fn names_help_types_order_and_places_are_those_of_the_golden_text() {
-        // Each counter's number is its place, so the text shows which place of the datagram is which series.
-        let counters: Vec<u64> = (1..=55).collect();
-        let mut out = String::new();
-        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters)]);
-        let mut largest = Largest::new(2);
-        for (name, members) in [("a", 3), ("b", 9), ("c", 1)] {
-            largest.see(name, members);
-        }
-        largest.push(&mut out);
-        for (line, golden) in out.lines().zip(GOLDEN.lines()) {
-            assert_eq!(line, golden);
-        }
-        assert_eq!(out.len(), GOLDEN.len());
-    }
 }

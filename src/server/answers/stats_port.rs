@@ -15,6 +15,7 @@ use crate::collections::tick::Now;
 use crate::config::Config;
 use crate::meter::Meter;
 use crate::server::figures::exposition;
+use crate::server::figures::metrics::Metrics;
 use crate::server::ports::port::Port;
 use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
@@ -35,11 +36,12 @@ const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
 pub(super) struct StatsPort {
     /// Most namespaces that have metrics of their own.
     metrics_namespaces: usize,
+    metrics: &'static Metrics,
 }
 
 impl StatsPort {
-    pub(super) fn new(config: &Config) -> Self {
-        Self { metrics_namespaces: config.accounts.metrics_namespaces }
+    pub(super) fn new(config: &Config, metrics: &'static Metrics) -> Self {
+        Self { metrics_namespaces: config.accounts.metrics_namespaces, metrics }
     }
 
     /// Answers a request.
@@ -63,10 +65,10 @@ impl StatsPort {
             }
             "/" if is_for_browser(request) => push_dashboard(out, is_head),
             "/" => return push_stats(out, &audience.meter, is_head, now),
-            "/cluster" => push_json(out, &pages::cluster(&audience.view(process, now)), is_head),
-            "/process" => push_json(out, &pages::process(&audience.view(process, now)), is_head),
+            "/cluster" => push_json(out, &pages::cluster(self.metrics, &audience.view(process, now)), is_head),
+            "/process" => push_json(out, &pages::process(self.metrics, &audience.view(process, now)), is_head),
             "/metrics" => {
-                let text = pages::metrics(&audience.view(process, now), announced);
+                let text = pages::of_nodes(self.metrics, &audience.view(process, now), announced);
                 return self.push_metrics(out, &text, is_head);
             }
             "/healthz" => push_text(out, 200, "alive", is_head),

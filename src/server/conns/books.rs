@@ -187,6 +187,17 @@ impl Books {
         if let Some(count) = conn.closing().and_then(|reason| self.closed.get_mut(reason as usize)) {
             *count += 1;
         }
+        debug_assert!(!self.is_without_open() || self.is_blank(), "the last connection leaves nothing behind");
+    }
+
+    fn is_without_open(&self) -> bool {
+        self.open.as_slice().iter().all(|&count| count == 0)
+    }
+
+    /// Whether nothing is kept of any connection that is there.
+    fn is_blank(&self) -> bool {
+        let has_no_heads = self.heads.as_slice().iter().all(Heads::is_empty);
+        has_no_heads && self.stream_count() == 0 && self.deadlines.is_empty() && self.origins.is_empty()
     }
 
     /// Sets the deadline of a connection, in place of the one it had; `None` is for ever.

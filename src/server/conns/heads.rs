@@ -48,6 +48,11 @@ impl Heads {
         }
     }
 
+    /// Whether none is waited for, and nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0 && self.held == 0
+    }
+
     /// How many are waited for.
     pub(super) fn count(&self) -> usize {
         self.count

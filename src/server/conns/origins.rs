@@ -113,7 +113,7 @@ impl Origins {
     }
 
     /// Whether no request is waited for.
-    pub(in crate::server) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }

@@ -17,12 +17,13 @@ const ROOMS: [(&str, Rooms); 2] = [
     (
         "server",
         &[
-            ("mod", &["turn", "ports", "conns", "audience", "answers", "figures", "bus", "shutdown"]),
-            ("turn", &["exchange", "ports", "conns", "audience", "answers", "figures", "bus", "shutdown"]),
-            ("exchange", &["conns", "audience", "answers", "figures", "bus"]),
+            ("mod", &["turn", "overview", "ports", "conns", "audience", "answers", "figures", "bus", "shutdown"]),
+            ("turn", &["exchange", "overview", "ports", "conns", "audience", "answers", "figures", "bus", "shutdown"]),
+            ("exchange", &["overview", "conns", "audience", "answers", "figures", "bus"]),
+            ("overview", &["conns", "audience", "figures", "bus", "ports/port"]),
             ("shutdown", &["conns", "bus"]),
             ("bus", &["figures", "conns/torture"]),
-            ("answers", &["audience", "figures", "ports/port", "conns/close_reason"]),
+            ("answers", &["audience", "figures", "ports/port"]),
             ("conns", &["answers/cursor", "ports/port", "ports/capacity"]),
             ("ports", &["conns/torture"]),
             ("audience", &["figures"]),

@@ -1,0 +1,87 @@
+//! What the rooms show to the figures.
+//!
+//! Owns the filling of the view: `figures` names no other room, so here the numbers of the connections and of the bus are
+//! handed to it, with the names that ports and reasons have. It counts nothing of its own.
+
+use super::audience::Audience;
+use super::bus::Bus;
+use super::conns::books::Books;
+use super::conns::close_reason::CloseReason;
+use super::figures::announced::Announced;
+use super::figures::metrics::Metrics;
+use super::figures::view::{Connections, Datagrams, Facts, Labels, Process};
+use super::ports::port::Port;
+use crate::collections::tick::Now;
+use crate::reactor::Reactor;
+
+/// The metrics, by the names that this program has for ports and reasons.
+pub(super) static METRICS: Metrics = Metrics::new(Labels { ports: &Port::NAMES, close_reasons: &CloseReason::NAMES });
+
+/// What the process shows of itself, beside its audience.
+pub(super) fn process<'a>(
+    books: &'a Books,
+    datagrams: &'a dyn Fn() -> Datagrams<'a>,
+    reactor: &'a Reactor,
+    facts: Facts,
+    is_draining: bool,
+) -> Process<'a> {
+    let connections = Connections {
+        open: books.open_counts(),
+        closed: books.closed_counts(),
+        heads_refused: books.heads_refused(),
+        sent_bytes: books.sent_bytes(),
+        timer_count: books.timer_count(),
+    };
+    Process { connections, datagrams, turns: reactor.turns(), facts, is_draining }
+}
+
+/// The rooms that a node's counters are read from.
+pub(super) struct Rooms<'a> {
+    pub(super) books: &'a Books,
+    pub(super) bus: &'a Bus,
+    pub(super) reactor: &'a Reactor,
+    pub(super) facts: Facts,
+    pub(super) is_draining: bool,
+}
+
+impl Rooms<'_> {
+    /// Announces this node's counters when it is time, or when they are the first to say that it drains: a drain is short.
+    pub(super) fn announce_counters(&self, audience: &mut Audience, announced: &mut Announced, now: Now) {
+        let begins_to_drain = self.is_draining && announced.lacks(|counters| METRICS.are_draining(counters));
+        if !begins_to_drain && !audience.meter.are_counters_due(now) {
+            return;
+        }
+        let datagrams = || self.bus.datagrams();
+        let process = process(self.books, &datagrams, self.reactor, self.facts, self.is_draining);
+        let own = METRICS.sample(&audience.view(&process, now));
+        audience.meter.announce_counters(&own, now);
+        announced.record(own);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::news::NodeId;
+    use crate::server::figures::largest::Largest;
+
+    /// What version 3.0.0 writes for these numbers.
+    const GOLDEN: &str = include_str!("figures/metrics.golden.txt");
+
+    #[test]
+    fn names_help_types_order_and_places_are_those_of_the_golden_text() {
+        // Each counter's number is its place, so the text shows which place of the datagram is which series.
+        let counters: Vec<u64> = (1..=55).collect();
+        let mut out = String::new();
+        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters)]);
+        let mut largest = Largest::new(2);
+        for (name, members) in [("a", 3), ("b", 9), ("c", 1)] {
+            largest.see(name, members);
+        }
+        largest.push(&mut out);
+        for (line, golden) in out.lines().zip(GOLDEN.lines()) {
+            assert_eq!(line, golden);
+        }
+        assert_eq!(out.len(), GOLDEN.len());
+    }
+}
