@@ -23,7 +23,7 @@ use crate::meter::news::{Datagram, NodeId};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
 use crate::server::conns::torture;
-use crate::server::figures::view::Datagrams;
+use crate::server::figures::view::{Datagrams, Named};
 use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Scope};
 
 /// Most weight of the datagrams that one turn takes from each of the two sockets; each weighs its bytes and
@@ -56,8 +56,8 @@ struct Counters {
     send_errors: u64,
     received: u64,
     bytes_received: u64,
-    /// Datagrams without effect, by the reason's name, in the order in which the reasons were met first.
-    dropped: Vec<(&'static str, u64)>,
+    /// By reason.
+    dropped: [u64; DropReason::NAMES.len()],
 }
 
 impl Bus {
@@ -134,7 +134,7 @@ impl Bus {
     /// What figures may read.
     pub(super) fn datagrams(&self) -> Datagrams<'_> {
         let Counters { sent, bytes_sent, send_errors, received, bytes_received, ref dropped } = self.counters;
-        let overflowed = self.overflowed();
+        let (dropped, overflowed) = (Named { names: &DropReason::NAMES, counts: dropped }, self.overflowed());
         Datagrams { sent, bytes_sent, send_errors, received, bytes_received, dropped, overflowed }
     }
 
@@ -161,20 +161,18 @@ impl Bus {
             };
             budget = budget.saturating_sub(length);
             let bytes = buffer.get(..length).unwrap_or_default();
-            let received = match report::decode(bytes, &self.scope) {
-                Ok(datagram) => meter.receive(&datagram, now).map_err(Unused::Rejected),
-                Err(dropped) => Err(Unused::Dropped(dropped)),
+            let outcome = match report::decode(bytes, &self.scope) {
+                Ok(datagram) => meter.receive(&datagram, now).map_or_else(Outcome::of_rejected, |()| Outcome::Used),
+                Err(dropped) => Outcome::of_dropped(dropped),
             };
-            match received {
-                Ok(()) => self.counters.record_received(length),
-                Err(Unused::Rejected(Rejection::Own | Rejection::NeverThere)) => {}
+            match outcome {
+                Outcome::Used => self.counters.record_received(length),
+                Outcome::NoNews => {}
                 // Multicast returns to its sender, and with it what this node has passed on.
-                Err(Unused::Rejected(Rejection::Replayed)) if !is_unicast && self.own_echoes > 0 => {
-                    self.own_echoes -= 1;
-                }
-                Err(unused) => self.counters.record_dropped(unused.name()),
+                Outcome::Dropped(DropReason::Replayed) if !is_unicast && self.own_echoes > 0 => self.own_echoes -= 1,
+                Outcome::Dropped(reason) => self.counters.record_dropped(reason),
             }
-            if is_unicast && received.is_ok() {
+            if is_unicast && outcome == Outcome::Used {
                 let passed_on = self.multicast.source().send_to(bytes, self.group);
                 self.own_echoes += u64::from(passed_on.is_ok());
                 self.counters.record_sent(&passed_on);
@@ -200,11 +198,8 @@ impl Counters {
         self.bytes_received += length as u64;
     }
 
-    fn record_dropped(&mut self, reason: &'static str) {
-        match self.dropped.iter_mut().find(|(name, _)| *name == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.dropped.push((reason, 1)),
-        }
+    fn record_dropped(&mut self, reason: DropReason) {
+        self.dropped[reason as usize] += 1;
     }
 }
 
@@ -242,28 +237,76 @@ fn explain_multicast(cluster: &ClusterConfig, group: SocketAddrV4, error: &io::E
     }
 }
 
-/// Why a datagram is of no use.
-#[derive(Clone, Copy, Debug)]
-enum Unused {
-    /// The meter has rejected what it says.
-    Rejected(Rejection),
-    /// It is no datagram of this audience.
-    Dropped(Dropped),
+/// What a datagram has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The meter has applied it.
+    Used,
+    /// It says nothing that is to be counted.
+    NoNews,
+    /// It has no effect.
+    Dropped(DropReason),
 }
 
-impl Unused {
-    /// What figures call it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Rejected(Rejection::Own) => "own",
-            Self::Rejected(Rejection::NeverThere) => "never_there",
-            Self::Rejected(Rejection::Replayed) => "replayed",
-            Self::Rejected(Rejection::TooManyNodes) => "too_many_nodes",
-            Self::Dropped(Dropped::Malformed) => "malformed",
-            Self::Dropped(Dropped::ForeignVersion) => "foreign_version",
-            Self::Dropped(Dropped::ForeignScope) => "foreign_audience",
-            Self::Dropped(Dropped::Unkeyed) => "unkeyed",
-            Self::Dropped(Dropped::Forged) => "forged",
+/// Why a datagram has no effect, in the order of the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DropReason {
+    ForeignAudience,
+    ForeignVersion,
+    Forged,
+    Malformed,
+    Replayed,
+    TooManyNodes,
+    Unkeyed,
+}
+
+impl DropReason {
+    /// What figures call them.
+    const NAMES: [&str; 7] =
+        ["foreign_audience", "foreign_version", "forged", "malformed", "replayed", "too_many_nodes", "unkeyed"];
+}
+
+impl Outcome {
+    fn of_rejected(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Own | Rejection::NeverThere => Self::NoNews,
+            Rejection::Replayed => Self::Dropped(DropReason::Replayed),
+            Rejection::TooManyNodes => Self::Dropped(DropReason::TooManyNodes),
         }
+    }
+
+    fn of_dropped(dropped: Dropped) -> Self {
+        Self::Dropped(match dropped {
+            Dropped::Malformed => DropReason::Malformed,
+            Dropped::ForeignVersion => DropReason::ForeignVersion,
+            Dropped::ForeignScope => DropReason::ForeignAudience,
+            Dropped::Unkeyed => DropReason::Unkeyed,
+            Dropped::Forged => DropReason::Forged,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_counted_under_its_name() {
+        let reasons = [
+            (Dropped::ForeignScope, "foreign_audience"),
+            (Dropped::ForeignVersion, "foreign_version"),
+            (Dropped::Forged, "forged"),
+            (Dropped::Malformed, "malformed"),
+            (Dropped::Unkeyed, "unkeyed"),
+        ];
+        let dropped = reasons.map(|(dropped, name)| (Outcome::of_dropped(dropped), name));
+        let rejections = [(Rejection::Replayed, "replayed"), (Rejection::TooManyNodes, "too_many_nodes")];
+        let rejected = rejections.map(|(rejection, name)| (Outcome::of_rejected(rejection), name));
+        for (outcome, name) in dropped.into_iter().chain(rejected) {
+            let Outcome::Dropped(reason) = outcome else { panic!("{name} is {outcome:?}") };
+            assert_eq!(DropReason::NAMES[reason as usize], name);
+        }
+        assert!(DropReason::NAMES.is_sorted(), "pages have them in this order");
+        assert_eq!(Outcome::of_rejected(Rejection::Own), Outcome::NoNews);
     }
 }

@@ -35,16 +35,6 @@ impl Value {
         Self::Object(members.into_iter().map(|(name, number)| (name, Self::Number(number))).collect())
     }
 
-    /// The same in the order of the names. There are few: each is inserted at its place.
-    pub fn numbers_by_name(members: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
-        let mut sorted = Vec::new();
-        for (name, number) in members {
-            let place = sorted.partition_point(|&(other, _)| other < name);
-            sorted.insert(place, (name, Self::Number(number)));
-        }
-        Self::Object(sorted)
-    }
-
     /// Appends the text of the value.
     pub fn push(&self, out: &mut Vec<u8>) {
         match self {
@@ -123,7 +113,6 @@ mod tests {
         check(&Value::object([("n", u64::MAX.into())]), "{\"n\":18446744073709551615}");
         let strange = "\\\u{1}\u{e9}".to_owned();
         check(&Value::object([("\"", strange.into())]), "{\"\\\"\":\"\\\\\\u0001\u{e9}\"}");
-        check(&Value::numbers_by_name([("b", 1), ("c", 3), ("a", 2)]), "{\"a\":2,\"b\":1,\"c\":3}");
         let array = [Value::Null, true.into(), false.into(), 3.into()];
         check(
             &Value::object([("some", Value::numbers([("b", 1), ("a", 2)])), ("array", array.into_iter().collect())]),

@@ -24,7 +24,7 @@ pub(super) fn cluster(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let own = NodeFigures { node: meter.node(), members: meter.own_member_count(), silent_ms: 0 };
     let members = std::iter::once(&own).chain(&others).map(|node| {
         Value::object([
-            ("draining", Value::from(draining.contains(&node.node))),
+            ("draining", Value::from(draining.binary_search(&node.node).is_ok())),
             ("members", node.members.into()),
             ("node", node.node.to_string().into()),
             ("silent_ms", node.silent_ms.into()),
@@ -33,7 +33,7 @@ pub(super) fn cluster(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let datagrams = Value::object([
         ("bytes_received", Value::from(datagrams.bytes_received)),
         ("bytes_sent", datagrams.bytes_sent.into()),
-        ("dropped", Value::numbers_by_name(datagrams.dropped.iter().copied())),
+        ("dropped", Value::numbers(datagrams.dropped.occurred())),
         ("overflowed", datagrams.overflowed.into()),
         ("received", datagrams.received.into()),
         ("send_errors", datagrams.send_errors.into()),
@@ -49,16 +49,20 @@ pub(super) fn cluster(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     ]))
 }
 
-/// The nodes that are letting their members go, this one included.
+/// The nodes that are letting their members go, this one included; in their order.
 fn draining_nodes(metrics: &Metrics, view: &View<'_>) -> Vec<NodeId> {
     let others = view.meter.counters().filter(|(_, counters)| metrics.are_draining(counters));
     let own = Some(view.meter.node()).filter(|_| view.is_draining);
-    others.map(|(node, _)| node).chain(own).collect()
+    let mut draining: Vec<NodeId> = others.map(|(node, _)| node).chain(own).collect();
+    draining.sort_unstable();
+    draining
 }
 
 /// The page of this process: how full it is, why connections ended, and how long its turns were.
 pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let (meter, connections, turns) = (view.meter, &view.connections, view.turns);
+    let mut closed: Vec<(&'static str, u64)> = metrics.closed(view).collect();
+    closed.sort_unstable();
     let refused = NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts());
     let histogram = turns.buckets().map(|(below_us, turns)| {
         Value::object([("below_us", below_us.map_or(Value::Null, Value::from)), ("turns", turns.into())])
@@ -70,7 +74,7 @@ pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     ]);
     line(&Value::object([
         ("audience_port", Value::from(u64::from(view.audience_port))),
-        ("closed", Value::numbers_by_name(metrics.closed(view))),
+        ("closed", Value::numbers(closed)),
         ("members", meter.own_member_count().into()),
         ("node", meter.node().to_string().into()),
         ("open", (connections.open_count() as u64).into()),

@@ -85,7 +85,7 @@ pub(super) const FAMILIES: [Family; 21] = [
             Listed(&["sent", "received", "dropped", "overflowed", "send_error"]),
             |view| {
                 let datagrams = &view.datagrams;
-                let dropped = datagrams.dropped.iter().map(|(_, count)| count).sum();
+                let dropped = datagrams.dropped.counts.iter().sum();
                 vec![datagrams.sent, datagrams.received, dropped, datagrams.overflowed, datagrams.send_errors]
             },
         ),

@@ -83,7 +83,7 @@ mod tests {
     use crate::collections::tick::{Now, Tick};
     use crate::meter::{MemberId, Meter, NotifyRule, Rules};
     use crate::server::figures::tally::{NoRoom, PushKind, Tally};
-    use crate::server::figures::view::{Connections, Datagrams, Descriptors};
+    use crate::server::figures::view::{Connections, Datagrams, Descriptors, Named};
 
     /// The names of 3.0.0.
     static METRICS: Metrics = Metrics::new(Labels {
@@ -141,7 +141,7 @@ mod tests {
                 send_errors: 43,
                 received: 44,
                 bytes_received: 45,
-                dropped: &[("malformed", 46), ("replayed", 100)],
+                dropped: Named { names: &["malformed", "replayed"], counts: &[46, 100] },
                 overflowed: 47,
             },
             descriptors: Descriptors { open: 51, max: 52 },

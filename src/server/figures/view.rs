@@ -83,9 +83,23 @@ pub(in crate::server) struct Datagrams<'a> {
     pub(in crate::server) received: u64,
     pub(in crate::server) bytes_received: u64,
     /// The datagrams that were received and not used, by the reason's name.
-    pub(in crate::server) dropped: &'a [(&'static str, u64)],
+    pub(in crate::server) dropped: Named<'a>,
     /// The datagrams that did not fit into the receive buffers.
     pub(in crate::server) overflowed: u64,
+}
+
+/// Counts, and what each of them is called.
+#[derive(Clone, Copy)]
+pub(in crate::server) struct Named<'a> {
+    pub(in crate::server) names: &'static [&'static str],
+    pub(in crate::server) counts: &'a [u64],
+}
+
+impl Named<'_> {
+    /// The counts that are above 0, by their names.
+    pub(in crate::server) fn occurred(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.names.iter().copied().zip(self.counts.iter().copied()).filter(|&(_, count)| count > 0)
+    }
 }
 
 /// The descriptors of this process.
