@@ -8,6 +8,9 @@
 //! After each step of a node the observer compares the meter with a book that is kept the slow way (`observer`); at the end, when
 //! nothing happens any more, all nodes have to agree with it (`settle`).
 //!
+//! A test may do by hand what a script does: [`World::step`], [`World::receive_from_stranger`], [`World::wake`] and
+//! [`World::pass`]; the observer looks on all the same. It reads what a node's meter wanted done from [`Node::next_output`].
+//!
 //! It knows meters only by their public verbs. Further operations are rows of the table in `operations`, further troubles of
 //! the network are data of [`Weather`].
 //!
@@ -46,8 +49,7 @@ use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
 use crate::Chance;
 use bus::{Bus, Flight, Road};
 use clock::{Clock, Offset};
-use node::Done;
-pub use node::Node;
+pub use node::{Done, Node};
 use observer::Observer;
 use script::Script;
 pub use seeds::{Scene, ending_of, script_of};
@@ -123,15 +125,14 @@ impl World {
         &mut self.nodes[index]
     }
 
+    /// What a node takes the time to be.
+    pub fn now(&self, index: usize) -> Now {
+        self.nodes[index].now(self.clock)
+    }
+
     /// The node that is at work.
     fn here(&mut self) -> &mut Node {
         &mut self.nodes[self.at]
-    }
-
-    fn check_here(&mut self) {
-        let clock = self.clock;
-        let node = self.here();
-        node.check(node.now(clock));
     }
 
     /// Another process begins, at an address of its own.
@@ -156,7 +157,7 @@ impl World {
     }
 
     /// Lets one of the nodes do something, if it is not paused.
-    fn step(&mut self, index: usize, act: impl FnOnce(&mut Node, Now) -> Done) {
+    pub fn step(&mut self, index: usize, act: impl FnOnce(&mut Node, Now) -> Done) {
         let node = &mut self.nodes[index];
         if node.is_paused {
             return;
@@ -217,6 +218,18 @@ impl World {
         received
     }
 
+    /// A node takes in a datagram of an invented node, which may say anything.
+    ///
+    /// # Errors
+    /// Why it has no effect.
+    pub fn receive_from_stranger(&mut self, index: usize, datagram: &Datagram<&str>) -> Result<(), Rejection> {
+        self.observer.has_strangers = true;
+        let received = self.receive(index, datagram);
+        let now = self.now(index);
+        self.nodes[index].check(now);
+        received
+    }
+
     /// A datagram that the script has delivered.
     fn deliver(&mut self, (to, bytes): &Flight) {
         let Some(index) = self.nodes.iter().position(|node| node.address == *to) else { return };
@@ -228,7 +241,7 @@ impl World {
     }
 
     /// Passes time as the daemon does: a node wakes exactly when it asks to, or when datagrams arrive.
-    fn pass(&mut self, ticks: u64) {
+    pub fn pass(&mut self, ticks: u64) {
         let end = self.clock.tick + ticks;
         while let Some(next) = self.next_turn().filter(|&next| next <= end) {
             self.clock.tick = next;
@@ -286,7 +299,8 @@ impl World {
         }
     }
 
-    fn wake(&mut self, index: usize, has_heard_all: bool) {
+    /// A node is woken, if it is not paused; it may have received all that waits, or not.
+    pub fn wake(&mut self, index: usize, has_heard_all: bool) {
         let node = &mut self.nodes[index];
         if !node.is_paused {
             let done = node.wake(node.now(self.clock), has_heard_all);

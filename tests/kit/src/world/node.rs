@@ -46,11 +46,13 @@ pub struct Node {
     pub(super) buffer: VecDeque<Arrival>,
     busy_turns: usize,
     busy_turns_max: usize,
+    /// What its meter wanted done so far, if the setting keeps it.
+    kept: Option<VecDeque<Output>>,
 }
 
 /// What a node did in one step, and what it leaves to the world.
 #[derive(Default)]
-pub(super) struct Done {
+pub struct Done {
     farewells: Vec<MemberId>,
     /// Namespace, total, and whether the newest is left out.
     counts: Vec<(&'static str, u64, bool)>,
@@ -82,6 +84,7 @@ impl Node {
             buffer: VecDeque::new(),
             busy_turns: 0,
             busy_turns_max: if is_quick { 0 } else { BUSY_TURNS_MAX },
+            kept: setting.keeps_outputs.then(VecDeque::new),
         }
     }
 
@@ -95,7 +98,18 @@ impl Node {
         self.meter.poll_timeout().map(|Tick(due)| due.saturating_sub(self.offset.ticks))
     }
 
-    pub(super) fn join(&mut self, name: &'static str, uuid: Option<&'static str>, is_counted: bool, now: Now) -> Done {
+    /// The oldest of the outputs that were kept, which is taken out of them.
+    pub fn next_output(&mut self) -> Option<Output> {
+        self.kept.as_mut()?.pop_front()
+    }
+
+    /// The member that joined last, of those that are there.
+    pub fn newest_member(&self) -> Option<MemberId> {
+        self.book.all().max_by_key(|(_, present)| present.serial).map(|(_, present)| present.member)
+    }
+
+    /// A member joins a namespace of the setting, and counts or is left out.
+    pub fn join(&mut self, name: &'static str, uuid: Option<&'static str>, is_counted: bool, now: Now) -> Done {
         let Some(member) = self.book.free_member(MEMBERS_MAX) else { return Done::default() };
         let earlier = uuid.and_then(|uuid| self.book.holder(name, uuid)).map(|present| present.member);
         self.book.enter(member, name, uuid);
@@ -115,13 +129,14 @@ impl Node {
     }
 
     /// One of the members that are left out is counted after all.
-    pub(super) fn count(&mut self, member: MemberId, now: Now) -> Done {
+    pub fn count(&mut self, member: MemberId, now: Now) -> Done {
         self.meter.count(member, now);
         self.book.count(member, now.tick);
         self.quiet_outputs(now)
     }
 
-    pub(super) fn leave(&mut self, member: MemberId, now: Now) -> Done {
+    /// A member leaves.
+    pub fn leave(&mut self, member: MemberId, now: Now) -> Done {
         self.meter.leave(member, now);
         self.book.leave(member, now.tick);
         self.quiet_outputs(now)
@@ -142,7 +157,8 @@ impl Node {
         self.quiet_outputs(now)
     }
 
-    pub(super) fn end_claim(&mut self, name: &str, uuid: &str, now: Now) -> Done {
+    /// A page says that it leaves.
+    pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) -> Done {
         let holder = self.book.holder(name, uuid).map(|present| present.member);
         self.meter.end_claim(name, uuid, now);
         let mut done = self.outputs(now);
@@ -153,13 +169,19 @@ impl Node {
     }
 
     /// Announces a message to the others.
-    pub(super) fn say(&mut self, name: &str, text: &str, now: Now) -> Done {
+    pub fn say(&mut self, name: &str, text: &str, now: Now) -> Done {
         self.meter.announce_message(name, text, now);
         self.quiet_outputs(now)
     }
 
+    /// Announces figures of this node.
+    pub fn announce_counters(&mut self, counters: &[u64], now: Now) -> Done {
+        self.meter.announce_counters(counters, now);
+        self.quiet_outputs(now)
+    }
+
     /// The process is about to end.
-    pub(super) fn say_goodbye(&mut self, now: Now) -> Done {
+    pub fn say_goodbye(&mut self, now: Now) -> Done {
         self.meter.announce_departure(now);
         self.quiet_outputs(now)
     }
@@ -257,6 +279,9 @@ impl Node {
     fn outputs(&mut self, now: Now) -> Done {
         let mut done = Done::default();
         while let Some(output) = self.meter.poll_output() {
+            if let Some(kept) = &mut self.kept {
+                kept.push_back(output.clone());
+            }
             match output {
                 Output::Farewell(member) => done.farewells.push(member),
                 Output::Message { namespace, text } => done.messages.push((namespace, text)),

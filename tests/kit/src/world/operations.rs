@@ -179,9 +179,7 @@ fn invent(world: &mut World, script: &mut Script) {
     let is_deaf = node.is_paused || world.setting.cluster.is_none();
     let datagram = world.strangers[pick].speak(listener, script, &world.setting.names, unix_ms);
     if !is_deaf {
-        world.observer.has_strangers = true;
-        let _ = world.receive(world.at, &datagram);
-        world.check_here();
+        let _ = world.receive_from_stranger(world.at, &datagram);
     }
 }
 

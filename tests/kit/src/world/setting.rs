@@ -80,6 +80,8 @@ pub struct Setting {
     pub chance: u64,
     /// The names of the namespaces.
     pub names: Vec<&'static str>,
+    /// Whether each node keeps what its meter wants done, for [`Node::next_output`](super::Node::next_output).
+    pub keeps_outputs: bool,
 }
 
 impl Setting {
@@ -108,7 +110,8 @@ impl Setting {
         cluster.nodes_max = if weather.is_some() { cluster.nodes_max } else { 5 };
         let cluster = (nodes > 0).then_some(cluster);
         let names = NAMESPACES.to_vec();
-        Self { rules, cluster, nodes: nodes.max(1), weather, end, key, has_one_clock, chance, names }
+        let nodes = nodes.max(1);
+        Self { rules, cluster, nodes, weather, end, key, has_one_clock, chance, names, keeps_outputs: false }
     }
 }
 
