@@ -1,8 +1,5 @@
 //! The meter against its contract, event by event, on a clock that the test moves.
 
-mod company;
-
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
@@ -84,18 +81,6 @@ impl Scene {
         self.now.tick = Tick(end);
         self.now.unix_ms += passed_ms;
         told
-    }
-
-    /// Lets time pass among other nodes, and returns all that the meter wants done.
-    fn pass_in_company(&mut self, seconds: f64) -> Vec<Output> {
-        let end = self.now.tick.after(s(seconds));
-        let mut outputs = self.outputs();
-        while let Some(next) = self.meter.poll_timeout().filter(|&next| next <= end) {
-            self.now.tick = next;
-            outputs.extend(self.outputs());
-        }
-        self.now.tick = end;
-        outputs
     }
 
     fn members(&self, name: &str) -> Option<(u64, u64)> {
@@ -326,6 +311,39 @@ fn delays_of_zero_do_not_spin() {
     assert_eq!(scene.members("a"), None);
 }
 
+#[test]
+fn a_turn_does_a_bounded_number_of_things_that_are_due_at_once() {
+    let mut scene = Scene::new(|rules| rules.increment_delay = s(1.0));
+    let all = u32::try_from(3 * TIMEOUTS_PER_TURN).unwrap();
+    for member in 0..all {
+        scene.join(member, &format!("name {member}"));
+    }
+    let mut turns = Vec::new();
+    let mut pushed = 0;
+    scene.now.tick = scene.now.tick.after(s(1.0));
+    while scene.meter.poll_timeout().is_some_and(|due| due <= scene.now.tick) {
+        scene.meter.handle_timeout(scene.now, true);
+        let outputs = std::iter::from_fn(|| scene.meter.poll_output()).count();
+        assert!(outputs <= TIMEOUTS_PER_TURN);
+        pushed += outputs;
+        turns.push(scene.meter.namespaces().map(|(_, namespace)| namespace.total()).sum::<u64>());
+    }
+    let each = TIMEOUTS_PER_TURN as u64;
+    assert_eq!(turns, [each, 2 * each, 3 * each]);
+    assert_eq!(pushed, 3 * TIMEOUTS_PER_TURN, "each has its count");
+
+    for member in 0..all {
+        scene.leave(member);
+    }
+    scene.now.tick = scene.now.tick.after(s(60.0));
+    let mut left = Vec::new();
+    while scene.meter.poll_timeout().is_some_and(|due| due <= scene.now.tick) {
+        scene.meter.handle_timeout(scene.now, true);
+        left.push(scene.meter.namespace_count());
+    }
+    assert_eq!(left, [2 * TIMEOUTS_PER_TURN, TIMEOUTS_PER_TURN, 0], "forgotten");
+}
+
 impl Scene {
     fn walk(&mut self, skip_newest: bool) -> WalkId {
         let id = self.meter.find("a").unwrap();
@@ -402,4 +420,18 @@ fn a_restarted_walk_ends_though_its_mark_leaves_on_the_way() {
         assert!(missed.is_empty() || missed == [leaves], "{leaves} leaves after {before}: {met:?}");
         assert!(met.len() <= 6, "{leaves} leaves after {before}: {met:?}");
     }
+}
+
+#[test]
+fn a_restarted_walk_of_a_forgotten_namespace_visits_no_member_of_the_next() {
+    let mut scene = Scene::new(|rules| rules.namespace_clean_delay = Duration::ZERO);
+    scene.join(0, "a");
+    scene.join(1, "a");
+    let walk = scene.walk(false);
+    scene.meter.restart_walk(walk);
+    scene.leave(0);
+    scene.leave(1);
+    scene.outputs();
+    scene.join(2, "b");
+    assert!(scene.steps(walk, 9).is_empty());
 }

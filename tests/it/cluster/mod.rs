@@ -5,6 +5,7 @@
 //! | `apart` | audiences that are not the same stay apart |
 //! | `departures` | what a process counted leaves with it |
 //! | `hosts` | many hosts, one audience |
+//! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
 //! | `siblings` | processes that share a port and are one audience, on one host, over the loopback bus |
 //! | `simulation` | the cluster on a virtual clock and a bad network |
@@ -15,6 +16,7 @@
 mod apart;
 mod departures;
 mod hosts;
+mod meters;
 mod page;
 mod siblings;
 mod simulation;

@@ -1,0 +1,59 @@
+//! When an empty namespace is forgotten, here and at other nodes.
+
+use super::*;
+use audience_meter::meter::news::MessagePart;
+
+#[test]
+fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
+    let mut scene = clustered();
+    let member = scene.join("a");
+    scene.leave(member);
+    scene.meet(1);
+    scene.outputs();
+    let now = scene.now();
+    let late = Now { tick: now.tick.after(s(60.0)), ..now };
+    let part = MessagePart { number: 1, namespace: "a", text: "s=x", begins: true, continues: false };
+    let datagram = Datagram { sender: PEER, number: 3, clock: 3, news: News::Message(part) };
+    // Both in one turn, as in the daemon, which takes outputs after its timers.
+    let meter = scene.meter();
+    assert_eq!(meter.receive(&datagram, late), Ok(()));
+    meter.handle_timeout(late, true);
+    assert_eq!(meter.find("a"), None);
+    let outputs = std::iter::from_fn(|| meter.poll_output());
+    let messages: Vec<_> = outputs.filter(|output| matches!(output, Output::Message { .. })).collect();
+    assert_eq!(messages, [Output::Message { namespace: "a".into(), text: "s=x".into() }]);
+}
+
+#[test]
+fn a_namespace_is_not_forgotten_before_it_was_announced_to_be_empty() {
+    let mut scene = Scene::new(|setting| setting.rules.namespace_clean_delay = Duration::ZERO);
+    scene.receive(1, News::Alive(Alive::default()));
+    let member = scene.join("a");
+    scene.pass(0.02);
+    scene.leave(member);
+    scene.pass(0.01);
+    assert_eq!(scene.members("a"), Some((0, 1)), "the change is gathered with others");
+    let items = |news| if let News::Report { items, .. } = news { Some(items) } else { None };
+    let items: Vec<_> = scene.announced(2.0).into_iter().filter_map(items).flatten().collect();
+    let [Item::Count(count)] = &items[..] else { panic!("{items:?}") };
+    assert_eq!((count.members, count.sums.connections), (0, 1));
+    assert_eq!(scene.members("a"), None);
+}
+
+#[test]
+fn nodes_forget_a_namespace_together_though_one_announces_late_that_it_is_empty() {
+    let mut scene = clustered();
+    scene.meet(1);
+    let report = |from, members, empty_ms| {
+        let age = Age { created_unix_s: 1, empty_ms };
+        let count = Count { uncounted: 0, ..count("a", members, age) };
+        News::Report { from, to: from + 1, horizon: 0, items: vec![Item::Count(count)] }
+    };
+    scene.receive(3, report(0, 1, 0));
+    // Its changes were gathered for two seconds.
+    scene.receive(4, report(1, 0, 2_000));
+    scene.pass(57.5);
+    assert_eq!(scene.members("a"), Some((0, 5)));
+    scene.pass(1.0);
+    assert_eq!(scene.members("a"), None, "60 s after its last member left");
+}

@@ -1,0 +1,131 @@
+//! Which nodes a meter believes to be there, and what it knows of them while they are.
+
+use super::*;
+use audience_meter::meter::COUNTERS_MAX;
+
+#[test]
+fn the_goodbye_of_an_unknown_node_does_not_make_it_known() {
+    let mut scene = clustered();
+    assert_eq!(scene.receive_from(PEER, 1, News::Bye), Err(Rejection::NeverThere));
+    assert_eq!(scene.outputs(), [], "no node is asked");
+    assert!(scene.meter().is_alone());
+    assert_eq!(scene.receive_from(PEER, 1, News::Alive(Alive::default())), Ok(()));
+    assert!(!scene.meter().is_alone());
+}
+
+#[test]
+fn a_recorded_answer_to_the_first_question_proves_nothing_once_its_sender_has_departed() {
+    let mut scene = clustered();
+    let nonce = scene.pass(0.1).into_iter().find_map(|output| match output {
+        Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of.is_none() => Some(ask.nonce),
+        _ => None,
+    });
+    let echo = nonce.map(|nonce| Echo { asker: HERE, nonce });
+    let answer = News::Alive(Alive { echo, ..Alive::default() });
+    scene.receive(1, answer.clone());
+    assert_eq!(scene.node_count(), 1);
+    scene.receive(2, News::Bye);
+    scene.receive(1, answer);
+    assert_eq!(scene.node_count(), 0);
+    assert_ne!(scene.asked().map(|ask| ask.nonce), nonce);
+}
+
+#[test]
+fn a_node_that_fell_silent_is_lost_and_one_that_said_goodbye_is_not() {
+    let mut scene = clustered();
+    scene.meet(1);
+    scene.receive(3, News::Bye);
+    scene.pass(9.0);
+    assert_eq!(scene.meter().lost_node_count(), 0);
+    scene.meet(4);
+    scene.pass(4.0);
+    scene.receive(6, News::Alive(Alive::default()));
+    scene.pass(4.0);
+    assert_eq!((scene.node_count(), scene.meter().lost_node_count()), (1, 0));
+    scene.pass(9.0);
+    assert_eq!((scene.node_count(), scene.meter().lost_node_count()), (0, 1), "once");
+}
+
+#[test]
+fn the_counters_of_a_node_are_known_while_it_is_there() {
+    let mut scene = clustered();
+    let is_due = |scene: &mut Scene| {
+        let now = scene.now();
+        scene.meter().are_counters_due(now)
+    };
+    assert!(!is_due(&mut scene), "there is no other node");
+    scene.receive(1, News::Counters(vec![9]));
+    scene.meet(2);
+    assert!(is_due(&mut scene));
+    scene.outputs();
+    scene.world.step(0, |node, now| node.announce_counters(&[4; COUNTERS_MAX + 1], now));
+    assert!(!is_due(&mut scene), "they were announced just now");
+    let announced = scene.outputs().into_iter().find_map(|output| match output {
+        Output::Send(Datagram { news: News::Counters(counters), .. }) => Some(counters),
+        _ => None,
+    });
+    assert_eq!(announced, Some(vec![4; COUNTERS_MAX]));
+
+    let known = |scene: &mut Scene| {
+        let counters = scene.meter().counters();
+        counters.map(|(node, all)| (node, all.to_vec())).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&mut scene), [(PEER, vec![])], "not those that came before it was known to be there");
+    scene.receive(5, News::Counters(vec![1, 2]));
+    scene.receive(4, News::Counters(vec![0]));
+    assert_eq!(known(&mut scene), [(PEER, vec![1, 2])], "not those that are older");
+    scene.receive(6, News::Bye);
+    assert_eq!(known(&mut scene), []);
+    scene.pass(6.0);
+    assert!(!is_due(&mut scene), "there is no other node any more");
+}
+
+#[test]
+fn a_departed_node_counts_as_a_node_until_nothing_is_left_of_it() {
+    let mut scene = clustered_with(ClusterRules { nodes_max: 1, ..ClusterRules::default() });
+    let other = NodeId(8);
+    let knock = |scene: &mut Scene, number| scene.receive_from(other, number, News::Alive(Alive::default()));
+    scene.meet(1);
+    let age = Age { created_unix_s: 1, empty_ms: 0 };
+    let item = Item::Count(count("a", 0, age));
+    scene.receive(3, News::Report { from: 0, to: 1, horizon: 0, items: vec![item] });
+    assert_eq!(knock(&mut scene, 1), Err(Rejection::TooManyNodes));
+    scene.receive(4, News::Bye);
+    assert_eq!(scene.members("a"), Some((0, 5)));
+    scene.pass(70.0);
+    assert_eq!(scene.members("a"), None);
+    assert_eq!(knock(&mut scene, 2), Ok(()));
+}
+
+#[test]
+fn a_meter_has_met_all_once_it_has_received_what_there_was_when_it_met_them() {
+    let mut scene = clustered();
+    let has_met_all = |scene: &mut Scene| {
+        let now = scene.now();
+        scene.meter().has_met_all(now)
+    };
+    scene.pass(0.1);
+    let alive = |version, echo| News::Alive(Alive { version, echo, ..Alive::default() });
+    assert!(has_met_all(&mut scene), "there is no other node");
+    scene.receive(1, alive(3, None));
+    assert!(!has_met_all(&mut scene), "a node may be there");
+    let echo = scene.asked().map(|ask| Echo { asker: HERE, nonce: ask.nonce });
+    scene.receive(2, alive(3, echo));
+    assert!(!has_met_all(&mut scene), "and it has counted members");
+    let report = |from, to| News::Report { from, to, horizon: 0, items: Vec::new() };
+    scene.receive(3, report(0, 2));
+    assert!(!has_met_all(&mut scene));
+    scene.receive(4, report(2, 3));
+    assert!(has_met_all(&mut scene));
+    scene.receive(5, alive(9, None));
+    assert!(has_met_all(&mut scene) && !scene.meter().knows_all(), "there is always something new");
+
+    // It comes back, or another pretends so, and it answers nothing.
+    scene.receive(6, News::Bye);
+    scene.receive(7, alive(9, None));
+    assert!(!has_met_all(&mut scene), "a newcomer waits for it");
+    scene.pass(4.0);
+    scene.receive(8, alive(9, None));
+    scene.pass(4.0);
+    assert!(has_met_all(&mut scene) && !scene.meter().knows_all(), "and not for ever");
+}
