@@ -1,7 +1,7 @@
 //! A hash map that grows in small steps.
 //!
 //! Owns a number of std's maps, each with its part of the keys. A map that has to grow hashes all its keys again, at some
-//! 200 ns for a name: with 1,000,000 names in one map a turn would take 0.2 s, and in shards it takes that share of it.
+//! 200 ns for a name. With 1,000,000 names in one map, a turn would take 0.2 s; with shards it takes one shard's part of that.
 //! Shards differ in size by a few keys, so they do not grow at the same time.
 //!
 //! Invariant: a key is in the shard that its hash names.

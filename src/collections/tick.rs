@@ -7,8 +7,8 @@ use std::time::Duration;
 
 /// The length of a tick in milliseconds.
 ///
-/// Every timer may be this late, twice over. 10 ms is far below what a person notices on a number, and coarse enough that
-/// thousands of timers that were set one by one expire in one turn.
+/// Every timer may be this late, twice over. A person does not notice 10 ms on a number. Yet it is coarse enough that
+/// thousands of timers, set one by one, expire in one turn.
 pub const TICK_MS: u64 = 10;
 
 /// A point in monotonic time, in ticks of [`TICK_MS`] since the process started.

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{Options, UsageError};
+use super::options::{Options, UsageError};
 
 /// As many histories take 3 GB at most.
 const HISTORIES_MAX: usize = 100_000;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs as _};
 
 use super::key::{self, KeySource};
-use super::{Options, UsageError, parse_limit};
+use super::options::{Options, UsageError, parse_limit};
 use crate::meter::ClusterRules;
 
 /// Validated settings of the cluster.

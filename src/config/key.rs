@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Options, UsageError};
+use super::options::{Options, UsageError};
 use crate::wire::report::KEY_MIN;
 
 const VARIABLE: &str = "AUDIENCE_METER_CLUSTER_KEY";

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use super::{Options, UsageError, parse_limit};
+use super::options::{Options, UsageError, parse_limit};
 use crate::meter::NAME_MAX;
 
 /// How much of everything there may be, in each process.

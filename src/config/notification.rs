@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::{Options, UsageError, key, parse_host};
+use super::key;
+use super::options::{Options, UsageError, parse_host};
 
 /// Where messages are taken, and what proves their sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

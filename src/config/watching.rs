@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use super::{Options, UsageError};
+use super::options::{Options, UsageError};
 use crate::meter::watches::{THRESHOLDS_MAX, Thresholds};
 
 /// The powers of ten from 10 up to these zeros.

@@ -18,9 +18,9 @@
 //! | `output` | what the caller has to do |
 //! | `watches/` | the watchers of many totals at once |
 //!
-//! Invariants, checked after each input in debug builds: a namespace's `counted` is the number of its counted members; a
-//! claim names a member that names the claim; a vacant namespace has a cleaning date; a total is the members of this node
-//! and of the peers that are living, or have departed and are still being taken off the counts.
+//! Invariants, checked after each input in debug builds: a namespace's `counted` is the number of its counted members. A claim
+//! names a member that names the claim. A vacant namespace has a cleaning date. A total is the members of this node and of its
+//! peers: the living ones, and departed ones that are still being taken off the counts.
 
 #![warn(clippy::indexing_slicing)]
 

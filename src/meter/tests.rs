@@ -46,15 +46,15 @@ impl Scene {
         self.meter.leave(MemberId::new(member), self.now);
     }
 
-    /// What the meter wants done now.
+    /// The outputs of the meter now.
     fn outputs(&mut self) -> Vec<Output> {
         self.meter.handle_timeout(self.now, true);
         assert!(self.meter.poll_timeout().is_none_or(|next| next > self.now.tick), "the shell would spin");
         std::iter::from_fn(|| self.meter.poll_output()).collect()
     }
 
-    /// What the meter wants told now, as totals.
-    fn told(&mut self) -> Vec<u64> {
+    /// The totals that the meter pushes now.
+    fn pushed(&mut self) -> Vec<u64> {
         self.outputs()
             .into_iter()
             .filter_map(|output| match output {
@@ -65,14 +65,15 @@ impl Scene {
             .collect()
     }
 
-    /// Passes time, waking exactly when the meter asks to; returns when (ms from the start) what was told.
+    /// Lets time pass and wakes exactly when the meter asks to. Returns the totals that were pushed, each after its ms from the
+    /// start.
     fn pass(&mut self, seconds: f64) -> Vec<(u64, u64)> {
         let passed_ms = u64::try_from(s(seconds).as_millis()).unwrap();
         let start = self.now.tick.0;
         let end = start + passed_ms / TICK_MS;
-        let mut told = Vec::new();
+        let mut pushed = Vec::new();
         loop {
-            told.extend(self.told().into_iter().map(|total| ((self.now.tick.0 - start) * TICK_MS, total)));
+            pushed.extend(self.pushed().into_iter().map(|total| ((self.now.tick.0 - start) * TICK_MS, total)));
             match self.meter.poll_timeout() {
                 Some(next) if next.0 <= end => self.now.tick = next,
                 _ => break,
@@ -80,7 +81,7 @@ impl Scene {
         }
         self.now.tick = Tick(end);
         self.now.unix_ms += passed_ms;
-        told
+        pushed
     }
 
     fn members(&self, name: &str) -> Option<(u64, u64)> {
@@ -107,15 +108,15 @@ fn the_first_count_is_the_total_with_this_member_in_it() {
 }
 
 #[test]
-fn a_member_alone_is_not_told_again_what_it_has_just_heard() {
+fn a_lone_member_is_not_pushed_its_first_count_again() {
     let mut scene = Scene::new(|_| {});
     scene.join(0, "a");
     assert!(scene.pass(24.9).is_empty());
-    assert_eq!(scene.pass(1.0), [(110, 1)], "but an unchanged count is told again");
+    assert_eq!(scene.pass(1.0), [(110, 1)], "but an unchanged count is pushed again");
 }
 
 #[test]
-fn the_first_change_after_quiet_is_told_at_once_and_never_twice_within_the_minimum() {
+fn the_first_change_after_quiet_is_pushed_at_once_and_the_next_after_the_minimum() {
     let mut scene = Scene::new(|_| {});
     scene.join(0, "a");
     scene.pass(10.0);
@@ -157,7 +158,7 @@ fn a_newcomer_is_skipped_only_while_it_is_the_newest_and_right() {
     assert_eq!(
         scene.outputs(),
         [Output::Count { namespace: NamespaceId::FIRST, total: 2, skip_newest: false }],
-        "2 heard 3"
+        "member 2 received 3"
     );
     scene.pass(5.0);
     scene.join(3, "a");
@@ -174,14 +175,14 @@ fn a_newcomer_does_not_keep_a_first_count_that_is_no_longer_true() {
     scene.join(0, "a");
     assert_eq!(scene.join(1, "a"), Some(2));
     scene.leave(0);
-    assert_eq!(scene.pass(3.0), [(2010, 1)], "1 heard 2, although 1 is what was told last");
+    assert_eq!(scene.pass(3.0), [(2010, 1)], "member 1 received 2, although the last total pushed is 1");
     scene.join(2, "a");
     scene.leave(2);
-    assert!(scene.pass(3.0).is_empty(), "2 heard 2 and is gone");
+    assert!(scene.pass(3.0).is_empty(), "member 2 received 2 and is gone");
 }
 
 #[test]
-fn an_empty_namespace_is_told_nothing_and_forgotten_after_the_clean_delay() {
+fn nothing_is_pushed_to_an_empty_namespace_and_it_is_forgotten_after_the_clean_delay() {
     let mut scene = Scene::new(|_| {});
     scene.join(0, "a");
     scene.leave(0);
@@ -197,9 +198,9 @@ fn an_empty_namespace_is_told_nothing_and_forgotten_after_the_clean_delay() {
 }
 
 #[test]
-fn a_pending_member_hears_but_counts_later_and_leaves_no_trace() {
+fn a_pending_member_receives_counts_but_counts_later_and_leaves_no_trace() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
-    assert_eq!(scene.join(0, "a"), None, "0 is never told");
+    assert_eq!(scene.join(0, "a"), None, "0 is never pushed");
     assert!(scene.pass(4.0).is_empty());
     scene.join(1, "a");
     assert_eq!(scene.pass(2.0), [(1010, 1)], "the first is counted");
@@ -213,13 +214,13 @@ fn a_pending_member_hears_but_counts_later_and_leaves_no_trace() {
 }
 
 #[test]
-fn who_is_not_to_be_counted_hears_the_count_and_is_told_of_apart() {
+fn an_uncounted_member_receives_the_count_and_is_reported_apart() {
     let mut scene = Scene::new(|_| {});
-    assert_eq!(scene.join_uncounted(0, "a"), None, "0 is never told");
+    assert_eq!(scene.join_uncounted(0, "a"), None, "0 is never pushed");
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 1));
     scene.join(1, "a");
     assert_eq!(scene.join_uncounted(2, "a"), Some(1));
-    assert_eq!(scene.told(), [1], "who was alone hears it too");
+    assert_eq!(scene.pushed(), [1], "the member that was alone receives it too");
     scene.count(2);
     scene.count(2);
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((2, 2)), 1));
@@ -235,7 +236,7 @@ fn who_is_not_to_be_counted_hears_the_count_and_is_told_of_apart() {
 }
 
 #[test]
-fn who_is_counted_after_all_stays_for_the_increment_delay_first() {
+fn an_uncounted_member_that_is_counted_after_all_waits_for_the_increment_delay() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
     scene.join_uncounted(0, "a");
     assert!(scene.pass(20.0).is_empty());
@@ -286,14 +287,14 @@ fn names_that_killed_the_2011_daemon_are_names() {
 }
 
 #[test]
-fn modified_is_when_a_count_was_last_told() {
+fn modified_is_when_a_count_was_last_pushed() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
     scene.join(0, "a");
     let modified = |scene: &Scene| scene.meter.book.at(NamespaceId::FIRST).modified_unix_s();
     assert_eq!(modified(&scene), 0);
     scene.now.unix_ms += 7000;
     scene.now.tick = Tick(scene.now.tick.0 + 700);
-    assert_eq!(scene.told(), [1]);
+    assert_eq!(scene.pushed(), [1]);
     assert_eq!(modified(&scene), scene.now.unix_s());
 }
 
@@ -307,7 +308,7 @@ fn delays_of_zero_do_not_spin() {
     scene.join(0, "a");
     assert_eq!(scene.pass(0.03), [(10, 1), (20, 1), (30, 1)]);
     scene.leave(0);
-    assert!(scene.told().is_empty());
+    assert!(scene.pushed().is_empty());
     assert_eq!(scene.members("a"), None);
 }
 
@@ -365,7 +366,7 @@ fn six() -> Scene {
 }
 
 #[test]
-fn a_walk_meets_who_was_there_and_stays() {
+fn a_walk_meets_the_members_that_were_there_and_stay() {
     let mut scene = six();
     let (all, others) = (scene.walk(false), scene.walk(true));
     assert_eq!(scene.steps(all, 2), [5, 4]);
@@ -378,7 +379,7 @@ fn a_walk_meets_who_was_there_and_stays() {
 }
 
 #[test]
-fn a_walk_ends_when_everybody_leaves_and_its_namespace_may_be_forgotten() {
+fn a_walk_ends_when_all_members_leave_and_its_namespace_may_be_forgotten() {
     let mut scene = six();
     let walk = scene.walk(false);
     assert_eq!(scene.steps(walk, 1), [5]);
@@ -394,7 +395,7 @@ fn a_walk_ends_when_everybody_leaves_and_its_namespace_may_be_forgotten() {
 }
 
 #[test]
-fn a_restarted_walk_meets_everybody_once_more_and_the_ones_ahead_first() {
+fn a_restarted_walk_meets_all_members_once_more_and_the_ones_ahead_first() {
     for leaves in 0..7 {
         let mut scene = six();
         let walk = scene.walk(false);

@@ -20,9 +20,9 @@ const BACKLOG: c_int = 65_535;
 /// The longest that the kernel takes for seconds between signs of life (`MAX_TCP_KEEPIDLE`).
 const KEEPALIVE_MAX_S: u64 = 32_767;
 
-/// Most keepalive probes before a silent peer is given up. Peers that came together are probed together, and over loopback or
-/// between containers the kernel drops probes beyond its backlog (1,000 packets, `net.core.netdev_max_backlog`): in a quiet
-/// crowd of 10,000, three probes were not enough for one in five.
+/// Most keepalive probes before a silent peer is given up. Peers that came together are probed together. Over loopback or
+/// between containers the kernel drops probes beyond its backlog (1,000 packets, `net.core.netdev_max_backlog`). In a quiet
+/// crowd of 10,000, three probes were not enough for one peer in five.
 const KEEPALIVE_PROBES: u8 = 15;
 
 /// What every connection is given that comes in by a socket.
@@ -56,9 +56,9 @@ impl Inherited {
     }
 }
 
-/// After how many seconds of silence a peer is first asked for a sign of life, and how many seconds from one probe to the
-/// next, for it to be given up when `timeout` is over: half of it, and what is left in equal parts. The kernel gives up at
-/// the first probe that would be sent after `TCP_USER_TIMEOUT`, so there must be several before.
+/// The seconds of silence before the first keepalive probe of a peer, and the seconds between two probes, so that the peer is
+/// given up when `timeout` is over. The first is half of it; the probes divide the rest into equal parts. The kernel gives up
+/// at the first probe that would be sent after `TCP_USER_TIMEOUT`, so there must be several before.
 fn keepalive_s(timeout: Duration) -> (c_int, c_int) {
     let seconds = |part: u64| c_int::try_from(part.clamp(1, KEEPALIVE_MAX_S)).unwrap_or(1);
     let half = timeout.as_secs() / 2;

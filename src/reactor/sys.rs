@@ -276,8 +276,8 @@ const ORPHAN_GRACE_S: libc::c_uint = 3;
 /// The parent with which this process ends.
 static PARENT: AtomicI32 = AtomicI32::new(0);
 
-/// Has this process end after its parent did, however either of them comes to end: it gets SIGTERM then, and if it has
-/// not ended `ORPHAN_GRACE_S` later, because its loop does not turn, SIGALRM kills it. Says whether `parent` is there.
+/// Makes this process end after its parent, however the parent ends: it gets SIGTERM then. If its loop does not turn, and it
+/// has not ended `ORPHAN_GRACE_S` later, SIGALRM kills it. Returns whether `parent` still exists.
 ///
 /// The kernel sends SIGCONT, which wakes a stopped process, and a handler makes the two others of it.
 /// SIGTERM itself would wait in [`Signals`] to be read, by a loop that may never do so; SIGKILL would leave no time for

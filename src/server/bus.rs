@@ -242,7 +242,7 @@ fn explain_multicast(cluster: &ClusterConfig, group: SocketAddrV4, error: &io::E
 enum Outcome {
     /// The meter has applied it.
     Used,
-    /// It says nothing that is to be counted.
+    /// It carries no news, and no counter counts it.
     NoNews,
     /// It has no effect.
     Dropped(DropReason),

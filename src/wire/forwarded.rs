@@ -1,9 +1,9 @@
 //! The client behind a chain of proxies: `X-Forwarded-For`.
 //!
-//! Owns how the field is read. Each proxy appends the address from which it was called, so the list is true from the right
-//! as far as it was written by proxies that are trusted, and whatever stands further left may have been made up by the
-//! client. No standard has the field (RFC 7239 section 1 speaks of it, and section 7.4 of how far it can be relied on); it
-//! is a list as in RFC 9110 section 5.6.1, over one field line or several.
+//! Owns how the field is read. Each proxy appends the address from which it was called. So the list is true from the right
+//! as far as trusted proxies wrote it; the client may have made up anything further left. No standard has the field. (RFC
+//! 7239 section 1 mentions it, and section 7.4 how far it can be relied on.) It is a list as in RFC 9110 section 5.6.1, over
+//! one field line or several.
 //!
 //! It does not know which proxies are trusted: the caller reads this field from trusted peers only.
 //!

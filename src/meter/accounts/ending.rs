@@ -3,8 +3,8 @@
 //! Owns the choice. Every node that knows of a namespace forgets it by itself, at about the same time, and one of them
 //! reports. All nodes know which of them have members there, or had. Of those that are living, the reporter is the one
 //! whose name, hashed with the namespace's, is the least, so reports spread over the nodes. If none of them is left, the
-//! reporter is one of all living nodes, but not one that may have forgotten the namespace once, and then learnt of it again
-//! from the shares of departed nodes.
+//! reporter is one of all living nodes. It is not a node that may have forgotten the namespace once, and then learnt of it
+//! again from the shares of departed nodes.
 //!
 //! So an event is reported at most once. A node that is killed takes with it the reports that were due within the node
 //! timeout, because the others do not know yet that it is gone. (A confirmation from it would avoid that, but every

@@ -64,8 +64,8 @@ pub struct Namespace {
     uncounted_elsewhere: u64,
     connections: u64,
     connections_elsewhere: u64,
-    /// The sum of ticks that this node's members were counted, at the zero of its clock and modulo 2^64, as if all present
-    /// ones had been there since: with each tick it grows by their number.
+    /// The sum of ticks that this node's members were counted, modulo 2^64. It is kept as of the zero of the node's clock, as
+    /// if all present members had been there since: with each tick it grows by their number.
     member_ticks: u64,
     /// The same of the members of other nodes.
     member_ticks_elsewhere: u64,

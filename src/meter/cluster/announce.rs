@@ -29,9 +29,8 @@ const COPIES_MAX: usize = 4096;
 /// heartbeats: a peer that has missed the last news finds out soon.
 pub(super) const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
 
-/// Changes are gathered for this long per living node, and for the least of the gaps between signs of life at least: all
-/// nodes together announce something 200 times a second at most, and with up to ten nodes each knows of every change after
-/// 50 ms.
+/// Changes are gathered for this long per living node, and for [`ALIVE_GAP_MIN`] at least. So all nodes together announce
+/// something 200 times a second at most. With up to ten nodes, each knows of every change after 50 ms.
 const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.

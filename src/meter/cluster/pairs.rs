@@ -43,8 +43,8 @@ pub(super) struct Place {
 
 /// What a node has counted in a namespace.
 ///
-/// Aligned to 4 bytes, so that with its key it takes 36 and not 40: there is one for each node and namespace, and a table
-/// that has just doubled takes more than twice as much for each.
+/// Aligned to 4 bytes, so that with its key it takes 36 and not 40. There is one for each node and namespace, and a table that
+/// has just doubled takes more than twice as much for each.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, packed(4))]
 pub(super) struct Pair {

@@ -1,7 +1,7 @@
 //! What is watched: each namespace with its total.
 //!
-//! Owns the totals as of the last round, by name and in the order of names: all that begin alike lie together, so a sum and
-//! all that a prefix stands for are a stretch of the table. Names stay while they are watched by name, while their total is
+//! Owns the totals as of the last round, by name and in the order of names. Names that begin alike lie together, so the names
+//! of a prefix are a stretch of the table. Names stay while they are watched by name, while their total is
 //! not 0, and until all watchers have received that it is.
 //!
 //! Invariant: a name is here while it is watched by name or its total is not 0; any other waits in `vacant` to be dropped.

@@ -1,8 +1,8 @@
 //! The sums of prefixes.
 //!
-//! Owns the prefixes that are watched, and for each the sum of the totals of all names that begin with it. A new one is summed
-//! up bit by bit, along the names in their order, and meanwhile totals may change: a change is added to the sums that have
-//! come past its name, and will be found by the others.
+//! Owns the prefixes that are watched, and for each the sum of the totals of all names that begin with it. A new sum is
+//! made bit by bit, along the names in their order, while totals may change. A change is added to the sums that have come past
+//! its name; the others will still find it.
 //!
 //! Each change of a total changes the sums of the prefixes that its name begins with. There may be many of them, but only
 //! the lengths that they have are looked up: at most one for each byte of the name.

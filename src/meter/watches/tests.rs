@@ -14,7 +14,7 @@ use crate::meter::{MemberId, NotifyRule, Rules};
 const CLEAN_DELAY: Duration = Duration::from_secs(3);
 const BEAT_AFTER: Duration = Duration::from_secs(25);
 
-/// An audience, those who watch it, and what they have heard.
+/// An audience, its watchers, and what they have received.
 struct World {
     meter: Meter,
     watches: Watches,
@@ -22,7 +22,7 @@ struct World {
     there: BTreeSet<u32>,
     clients: BTreeMap<u32, Client>,
     beats: usize,
-    /// Whether a telling may be so cut that rounds pass in the middle of it.
+    /// Whether an update may be cut into pieces between which rounds pass.
     is_cut: bool,
 }
 
@@ -78,7 +78,7 @@ impl World {
         self.clients.remove(&id);
     }
 
-    /// Lets a client take so many pieces, or all of them.
+    /// Lets a client take `takes` pieces, or all of them if `None`.
     fn let_take(&mut self, id: u32, takes: Option<usize>) {
         let client = self.clients.get_mut(&id).unwrap();
         client.takes = takes;
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// A turn in which at most so many pieces are told.
+    /// A turn in which at most `pieces` pieces are sent.
     fn turn(&mut self, pieces: usize) {
         self.meter.handle_timeout(self.now, true);
         while self.meter.poll_output().is_some() {}
@@ -96,7 +96,7 @@ impl World {
         let mut piece = Piece::default();
         for _ in 0..pieces {
             let Some(id) = self.watches.next_piece(&mut piece) else { break };
-            self.hear(id.place().get(), &piece);
+            self.take_piece(id.place().get(), &piece);
         }
         self.watches.subjects.check_invariants();
     }
@@ -111,24 +111,25 @@ impl World {
         for _ in 0..100_000 {
             self.turn(usize::MAX);
             if self.is_settled() {
-                assert_eq!(self.watches.next_piece(&mut Piece::default()), None, "it waits with something to tell");
+                assert_eq!(self.watches.next_piece(&mut Piece::default()), None, "it waits with a piece to send");
                 return;
             }
         }
         panic!("there is always something to do");
     }
 
-    fn hear(&mut self, id: u32, piece: &Piece) {
+    fn take_piece(&mut self, id: u32, piece: &Piece) {
         self.beats += usize::from(piece.is_beat);
-        let client = self.clients.get_mut(&id).expect("who left is told nothing");
+        let client = self.clients.get_mut(&id).expect("a watcher that left is sent nothing");
         for (name, total) in &piece.counts {
             let before = client.known.insert(name.to_string(), *total);
             let may_repeat = self.is_cut || client.has_stalled;
             assert!(may_repeat || before != Some(*total), "{id}: {name} is {total} still");
             client.lines += 1;
         }
-        let told = piece.milestones.iter().map(|(milestone, name, number)| format!("{name} {milestone} {number}"));
-        client.milestones.extend(told);
+        let milestones =
+            piece.milestones.iter().map(|(milestone, name, number)| format!("{name} {milestone} {number}"));
+        client.milestones.extend(milestones);
         if let Some(takes) = &mut client.takes {
             *takes = takes.saturating_sub(1);
             if *takes == 0 {
@@ -145,7 +146,7 @@ impl World {
         }
     }
 
-    /// What everybody knows is what there is.
+    /// Checks that every client knows the totals of all that it watches.
     fn check(&self) {
         let totals: BTreeMap<&str, u64> =
             self.meter.namespaces().map(|(_, namespace)| (namespace.name(), namespace.total())).collect();
@@ -172,24 +173,24 @@ impl World {
 }
 
 #[test]
-fn who_comes_is_told_all_it_asks_for_and_then_what_changes() {
+fn a_new_watcher_receives_all_that_it_asks_for_and_then_the_changes() {
     let mut world = World::new();
     world.join(0, "a-1");
     world.join(1, "b");
     world.join(2, "a-left");
     world.leave(2);
-    world.enter(7, &["b", "a-*", "nobody"]);
+    world.enter(7, &["b", "a-*", "empty"]);
     world.settle();
     world.check();
     let known = |world: &World| world.clients[&7].known.clone().into_iter().collect::<Vec<_>>();
     let pairs = |pairs: &[(&str, u64)]| pairs.iter().map(|&(name, total)| (name.to_owned(), total)).collect::<Vec<_>>();
-    assert_eq!(known(&world), pairs(&[("a-*", 1), ("a-1", 1), ("b", 1), ("nobody", 0)]));
+    assert_eq!(known(&world), pairs(&[("a-*", 1), ("a-1", 1), ("b", 1), ("empty", 0)]));
     world.join(2, "a-2");
     world.leave(1);
     world.settle();
     world.pass(Duration::from_secs(1));
     world.check();
-    assert_eq!(known(&world), pairs(&[("a-*", 2), ("a-1", 1), ("a-2", 1), ("b", 0), ("nobody", 0)]));
+    assert_eq!(known(&world), pairs(&[("a-*", 2), ("a-1", 1), ("a-2", 1), ("b", 0), ("empty", 0)]));
     assert_eq!(world.clients[&7].lines, 4 + 3);
 }
 
@@ -206,7 +207,7 @@ fn a_name_that_ends_in_a_star_is_not_taken_for_a_sum() {
 }
 
 #[test]
-fn what_changes_often_is_told_once_a_second_and_after_quiet_at_once() {
+fn a_total_that_changes_often_is_sent_once_a_second_and_after_quiet_at_once() {
     let mut world = World::new();
     world.enter(0, &["a"]);
     world.pass(Duration::from_secs(5));
@@ -223,7 +224,7 @@ fn what_changes_often_is_told_once_a_second_and_after_quiet_at_once() {
 }
 
 #[test]
-fn nothing_wakes_while_nobody_watches_and_a_beat_comes_when_nothing_changes() {
+fn nothing_wakes_without_watchers_and_a_beat_comes_when_nothing_changes() {
     let mut world = World::new();
     world.join(0, "a");
     assert_eq!(world.watches.poll_timeout(&world.meter), None);
@@ -240,7 +241,7 @@ fn nothing_wakes_while_nobody_watches_and_a_beat_comes_when_nothing_changes() {
 }
 
 #[test]
-fn who_watches_is_not_left_in_doubt_for_longer_than_a_dashboard_waits() {
+fn a_watcher_is_not_left_in_doubt_for_longer_than_a_dashboard_waits() {
     let mut world = World::new();
     world.watches = Watches::new(Thresholds::new([]).unwrap(), Duration::from_hours(1));
     world.enter(0, &["a"]);
@@ -249,7 +250,7 @@ fn who_watches_is_not_left_in_doubt_for_longer_than_a_dashboard_waits() {
 }
 
 #[test]
-fn what_waits_to_be_looked_at_does_so_once_whoever_comes_and_goes() {
+fn a_change_is_queued_once_while_watchers_come_and_go() {
     let mut world = World::new();
     for _ in 0..5 {
         world.enter(0, &["a"]);
@@ -280,7 +281,7 @@ fn a_forgotten_namespace_leaves_nothing_behind() {
     world.pass(CLEAN_DELAY + Duration::from_secs(2));
     world.check();
     assert_eq!(world.meter.namespace_count(), 0);
-    // The rounds go on, and drop what all have heard of.
+    // The rounds go on, and drop the names that all watchers know to be empty.
     world.join(1, "last");
     world.pass(Duration::from_secs(2));
     world.join(2, "last");
@@ -289,7 +290,7 @@ fn a_forgotten_namespace_leaves_nothing_behind() {
 }
 
 #[test]
-fn who_does_not_take_it_is_told_the_newest_when_it_can_hear_and_sent_away_if_it_never_can() {
+fn a_stalled_watcher_receives_the_newest_when_it_resumes_and_is_sent_away_if_it_never_does() {
     let mut world = World::new();
     world.enter(0, &["*"]);
     world.enter(1, &["*"]);
@@ -303,7 +304,7 @@ fn who_does_not_take_it_is_told_the_newest_when_it_can_hear_and_sent_away_if_it_
     (0..450).for_each(|member| world.leave(member));
     world.pass(CLEAN_DELAY * 2);
     assert_eq!(world.clients[&0].lines, 1);
-    // Some of it, while it all changes again.
+    // The watcher takes two pieces, while all totals change again.
     world.let_take(0, Some(2));
     world.pass(Duration::from_millis(500));
     (450..500).for_each(|member| world.leave(member));
@@ -326,7 +327,7 @@ fn who_does_not_take_it_is_told_the_newest_when_it_can_hear_and_sent_away_if_it_
 }
 
 #[test]
-fn sums_that_are_made_up_hold_up_nobody_else() {
+fn made_up_prefixes_delay_no_other_watcher() {
     let mut world = World::new();
     let long = "x".repeat(40);
     for member in 0..20 {
@@ -351,13 +352,13 @@ fn sums_that_are_made_up_hold_up_nobody_else() {
 }
 
 #[test]
-fn a_name_that_nobody_watches_any_more_is_kept_for_nobody() {
+fn a_name_without_watchers_is_not_kept() {
     let mut world = World::new();
     world.enter(0, &["*"]);
     world.join(0, "a");
     world.settle();
     for _ in 0..100 {
-        world.enter(1, &["nobody", "a", "else"]);
+        world.enter(1, &["empty", "a", "else"]);
         world.settle();
         assert_eq!(world.watches.subjects.name_count(), 3);
         world.go(1);
@@ -367,7 +368,7 @@ fn a_name_that_nobody_watches_any_more_is_kept_for_nobody() {
 }
 
 #[test]
-fn there_is_an_end_to_what_may_be_watched() {
+fn the_patterns_of_all_watchers_together_have_a_limit() {
     let mut world = World::new();
     let names: Vec<String> = (0..PATTERNS_MAX).map(|number| number.to_string()).collect();
     let patterns: Vec<Pattern> = names.iter().map(|name| Pattern::Name(name)).collect();

@@ -1,7 +1,7 @@
 //! A worker's signs of life to its supervisor.
 //!
-//! Owns a worker's end of the pipe to the process that started it, and when a byte is due: one when all ports are open, then
-//! one each second, and more when the worker is about to end. It does not know what a silent worker has to expect. A
+//! Owns a worker's end of the pipe to the process that started it, and when a byte is due. The first is due when all ports
+//! are open, then one each second, and more when the worker is about to end. It does not know what a silent worker has to expect. A
 //! process without a supervisor has no heartbeat, and nothing here wakes it.
 //!
 //! Invariant: a worker does not outlive its supervisor. A loop that turns finds the pipe broken; for one that does not,

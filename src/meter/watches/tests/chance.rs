@@ -23,7 +23,7 @@ impl Random {
 }
 
 impl World {
-    /// Something happens: somebody joins, leaves, watches, or does not take what it is told.
+    /// Something happens: a member joins or leaves, a watcher enters or leaves, or it does not take its pieces.
     fn happen(&mut self, random: &mut Random) {
         const NAMES: [&str; 8] = ["a", "ab", "abc", "abd", "b", "b=1", "ba", "c"];
         const PATTERNS: [&str; 10] = ["a", "ab", "abd", "zzz", "*", "a*", "ab*", "abc*", "b*", "zz*"];
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    /// All take what they are told, and in the end everybody knows what there is.
+    /// All watchers take their pieces, and in the end each knows all totals that it watches.
     fn end(&mut self) {
         let all: Vec<u32> = self.clients.keys().copied().collect();
         for id in all {
@@ -61,7 +61,7 @@ impl World {
 }
 
 #[test]
-fn whatever_happens_everybody_knows_what_there_is_in_the_end() {
+fn whatever_happens_every_watcher_knows_its_totals_in_the_end() {
     for seed in 0..300 {
         let mut random = Random::new(seed);
         let mut world = World::new();
@@ -79,7 +79,7 @@ fn whatever_happens_everybody_knows_what_there_is_in_the_end() {
 
 /// The same, while nothing is ever done in one go.
 #[test]
-fn it_may_happen_in_the_middle_of_anything() {
+fn every_watcher_knows_its_totals_though_all_happens_in_the_middle_of_a_slice() {
     for seed in 0..1_000 {
         let mut random = Random::new(seed);
         let mut world = World::new();

@@ -1,11 +1,11 @@
-//! Who is told of each round with its milestones, whoever comes, goes and pauses meanwhile.
+//! Which watchers receive each round with its milestones, while watchers come, go and pause.
 
 use super::*;
 use crate::meter::news::{Age, Alive, Count, Datagram, Echo, Item, News, Peak, Sums};
 use crate::meter::{ClusterRules, Output};
 
 #[test]
-fn milestones_are_told_to_those_who_are_in_step() {
+fn watchers_that_are_in_step_receive_milestones() {
     let mut world = World::new();
     world.enter(0, &["a*", "ab"]);
     world.settle();
@@ -25,7 +25,7 @@ fn milestones_are_told_to_those_who_are_in_step() {
 }
 
 #[test]
-fn who_can_hear_again_before_its_turn_comes_is_in_step() {
+fn a_watcher_that_resumes_before_its_turn_is_in_step() {
     let mut world = World::new();
     (0..3).for_each(|id| world.enter(id, &["a"]));
     world.join(0, "a");
@@ -42,7 +42,7 @@ fn who_can_hear_again_before_its_turn_comes_is_in_step() {
 }
 
 #[test]
-fn who_has_missed_its_turn_is_in_step_until_the_next_round() {
+fn a_watcher_that_missed_its_turn_is_in_step_until_the_next_round() {
     let mut world = World::new();
     (0..2).for_each(|id| world.enter(id, &["a", "*"]));
     world.join(0, "b");
@@ -65,7 +65,7 @@ fn who_has_missed_its_turn_is_in_step_until_the_next_round() {
 }
 
 #[test]
-fn who_comes_in_the_middle_of_a_round_does_not_wait_for_its_end() {
+fn a_watcher_that_comes_in_the_middle_of_a_round_does_not_wait_for_its_end() {
     let mut world = World::new();
     (0..20).for_each(|id| world.enter(id, &["a"]));
     world.settle();
@@ -77,11 +77,11 @@ fn who_comes_in_the_middle_of_a_round_does_not_wait_for_its_end() {
     world.enter(20, &["a"]);
     (0..2).for_each(|_| world.turn(1));
     assert_eq!(world.clients[&20].known.get("a"), Some(&1));
-    assert!(world.clients.values().filter(|client| client.lines == 1).count() > 10, "others are to be told still");
+    assert!(world.clients.values().filter(|client| client.lines == 1).count() > 10, "others wait for their turn");
 }
 
 #[test]
-fn a_record_is_one_though_everybody_had_left_in_between() {
+fn a_record_is_one_although_all_members_had_left_in_between() {
     let mut world = World::new();
     world.enter(0, &["*"]);
     world.settle();
@@ -119,7 +119,7 @@ fn what_has_changed_in_a_round_is_forgotten_with_it() {
 }
 
 #[test]
-fn who_pauses_goes_on_where_it_was() {
+fn a_watcher_that_paused_goes_on_where_it_was() {
     let mut world = World::new();
     world.enter(0, &["*"]);
     world.settle();
@@ -136,13 +136,13 @@ fn who_pauses_goes_on_where_it_was() {
 }
 
 #[test]
-fn who_has_the_key_of_one_who_is_gone_does_not_take_its_turn() {
+fn a_watcher_does_not_take_the_turn_of_one_that_had_its_key_before() {
     let mut world = World::new();
     world.enter(0, &["a"]);
     world.enter(1, &["a"]);
     world.go(1);
     world.enter(1, &["a"]);
-    // Both know all now, and the turn of the one who is gone is to come.
+    // Both know all totals now, and the turn of the watcher that is gone has yet to come.
     world.turn(2);
     assert!(world.clients.values().all(|client| client.lines == 1));
     world.join(0, "a");
@@ -153,7 +153,7 @@ fn who_has_the_key_of_one_who_is_gone_does_not_take_its_turn() {
 }
 
 #[test]
-fn a_namespace_that_was_forgotten_before_anybody_looked_is_told_of_once() {
+fn a_namespace_that_was_forgotten_before_its_round_is_sent_once() {
     let mut world = World::new();
     world.enter(0, &["a", "*"]);
     world.settle();
@@ -189,7 +189,7 @@ fn an_event_that_comes_again_has_a_peak_of_its_own() {
             let expected: Vec<String> =
                 ["a occupied 1".to_owned()].into_iter().chain(peaks).chain(["a vacated 0".to_owned()]).collect();
             assert_eq!(of_a(&mut world), expected, "{patterns:?}");
-            // It is forgotten, with nothing else to tell of.
+            // The namespace is forgotten, and no other total changes.
             world.pass(CLEAN_DELAY);
             assert_eq!(world.meter.namespace_count(), 0);
         }
@@ -197,7 +197,7 @@ fn an_event_that_comes_again_has_a_peak_of_its_own() {
 }
 
 #[test]
-fn an_event_that_comes_again_before_anybody_looked_has_one_too() {
+fn an_event_that_comes_again_before_its_round_has_a_peak_of_its_own_too() {
     let mut world = World::new();
     (0..4).for_each(|member| world.join(member, "a"));
     world.enter(0, &["a"]);
@@ -217,7 +217,7 @@ fn an_event_that_comes_again_before_anybody_looked_has_one_too() {
 }
 
 #[test]
-fn a_total_of_others_is_a_record_before_they_have_told_of_one() {
+fn a_total_of_other_nodes_is_a_record_before_they_announce_one() {
     let mut world = World::new();
     world.meter = Meter::new(world.meter.book.rules, NodeId(1), Some(ClusterRules::default()));
     let alive = |echo| News::Alive(Alive { echo, ..Alive::default() });
@@ -230,7 +230,7 @@ fn a_total_of_others_is_a_record_before_they_have_told_of_one() {
     world.enter(1, &["a"]);
     world.settle();
     for (number, members) in (3..).zip([2, 5]) {
-        // Of a record it knows nothing: it has seen no more than its own members.
+        // Node 7 knows no record: its peak is of its own members alone.
         let (sums, peak) = (Sums { connections: 5, ..Sums::default() }, Peak { members: 1, at_unix_s: 1 });
         let count = Count { namespace: "a", members, uncounted: 0, sums, age: Age::default(), peak };
         let items = vec![Item::Count(count)];
@@ -241,7 +241,7 @@ fn a_total_of_others_is_a_record_before_they_have_told_of_one() {
 }
 
 impl World {
-    /// Hears this from node 7.
+    /// Receives this from node 7.
     fn receive(&mut self, number: u64, news: News<&str>) {
         let datagram = Datagram { sender: NodeId(7), number, clock: number, news };
         assert_eq!(self.meter.receive(&datagram, self.now), Ok(()));
