@@ -4,8 +4,11 @@
 //! the script of `METER_SEED` is written there: as a file of `fuzz/corpus/meter` it stays what it is though seeds make other
 //! scripts some day, and `cargo +nightly fuzz tmin meter <file>` makes it short.
 
+use std::num::NonZero;
 use std::ops::Range;
-use std::panic::catch_unwind;
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use audience_kit::world::{Outcome, Scene, ending_of, run, script_of};
 
@@ -22,21 +25,37 @@ fn seeds(default: u64) -> Range<u64> {
     }
 }
 
-/// Runs the scripts of all seeds, and returns what they came to.
-fn run_all(default: u64, script_of: impl Fn(u64) -> Vec<u8>) -> Outcome {
-    let mut sum = Outcome::default();
-    for seed in seeds(default) {
-        let script = script_of(seed);
-        if let (true, Ok(file)) = (std::env::var("METER_SEED").is_ok(), std::env::var("METER_SCRIPT")) {
-            std::fs::write(file, &script).unwrap();
+/// Runs the scripts of all seeds on all cores, and returns what they came to.
+fn run_all(default: u64, script_of: impl Fn(u64) -> Vec<u8> + Sync) -> Outcome {
+    let Range { start, end } = seeds(default);
+    let next = AtomicU64::new(start);
+    let run_some = || {
+        let mut sum = Outcome::default();
+        let seeds = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|&seed| seed < end);
+        for seed in seeds {
+            let outcome = run_seed(seed, &script_of(seed));
+            sum.events += outcome.events;
+            sum.reported += outcome.reported;
         }
-        let Ok(outcome) = catch_unwind(|| run(&script)) else {
-            panic!("run again with METER_SEED={seed}; METER_SCRIPT=<file> keeps its script");
-        };
-        sum.events += outcome.events;
-        sum.reported += outcome.reported;
+        sum
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(run_some)).collect();
+        workers.into_iter().fold(Outcome::default(), |sum, worker| {
+            let some = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Outcome { events: sum.events + some.events, reported: sum.reported + some.reported }
+        })
+    })
+}
+
+/// Runs the script of one seed.
+fn run_seed(seed: u64, script: &[u8]) -> Outcome {
+    if let (true, Ok(file)) = (std::env::var("METER_SEED").is_ok(), std::env::var("METER_SCRIPT")) {
+        std::fs::write(file, script).unwrap();
     }
-    sum
+    let outcome = catch_unwind(|| run(script));
+    outcome.unwrap_or_else(|_| panic!("run again with METER_SEED={seed}; METER_SCRIPT=<file> keeps its script"))
 }
 
 fn run_endings(scene: Scene) -> Outcome {
