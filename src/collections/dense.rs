@@ -69,7 +69,7 @@ impl<K: Key, T: Default> Dense<K, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_type;
+    use crate::collections::key::key_type;
 
     key_type! {
         /// A key of the other table.

@@ -44,7 +44,7 @@ impl Debug for Index {
     }
 }
 
-/// A key of one table. [`key_type!`](crate::key_type) makes the types.
+/// A key of one table. `key_type!` makes the types.
 pub trait Key: Copy + Ord + Hash + Debug + fmt::Display {
     /// The key of the first place.
     const FIRST: Self;
@@ -87,7 +87,6 @@ pub trait Key: Copy + Ord + Hash + Debug + fmt::Display {
 }
 
 /// Makes the type of the keys of one table.
-#[macro_export]
 macro_rules! key_type {
     ($(#[$attribute:meta])* $visibility:vis $name:ident) => {
         $(#[$attribute])*
@@ -119,6 +118,7 @@ macro_rules! key_type {
         }
     };
 }
+pub(crate) use key_type;
 
 const _: () = assert!(size_of::<Option<Index>>() == 4);
 

@@ -173,7 +173,7 @@ impl<K: Key> List<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_type;
+    use crate::collections::key::key_type;
 
     key_type! {
         /// A key of the table under test.

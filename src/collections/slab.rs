@@ -179,7 +179,7 @@ impl<K: Key, T> Slab<K, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_type;
+    use crate::collections::key::key_type;
 
     key_type! {
         /// A key of the table under test.

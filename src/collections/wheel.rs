@@ -239,7 +239,7 @@ const _: () = assert!(size_of::<Timer<Index>>() == 16);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key_type;
+    use crate::collections::key::key_type;
     use std::collections::BTreeMap;
     use std::hash::{BuildHasher, Hasher};
 

@@ -17,9 +17,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
+use crate::collections::key::key_type;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
-use crate::key_type;
 
 key_type! {
     /// The key of a ring.

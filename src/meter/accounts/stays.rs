@@ -7,8 +7,8 @@
 //! Invariant: a bucket never falls.
 
 use crate::collections::key::Key;
+use crate::collections::key::key_type;
 use crate::collections::slab::Slab;
-use crate::key_type;
 
 /// The number of buckets in which stays are counted.
 pub const STAY_BUCKETS: usize = 16;

@@ -2,7 +2,7 @@
 //!
 //! Owns the types alone, so that a file which holds a key need not know the table behind it.
 
-use crate::key_type;
+use crate::collections::key::key_type;
 
 key_type! {
     /// A member's key, chosen by the caller and unique among present members.

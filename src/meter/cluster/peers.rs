@@ -16,9 +16,9 @@ use super::inbox::Inbox;
 use super::pairs::{Pairs, Place, Stamp};
 use super::window::Window;
 use crate::collections::key::Key as _;
+use crate::collections::key::key_type;
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
-use crate::key_type;
 use crate::meter::accounts::stays::StaysTable;
 #[cfg(any(test, debug_assertions))]
 use crate::meter::book::invariants::Elsewhere;

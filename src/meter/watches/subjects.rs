@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use super::milestones::{Figures, Thresholds};
 use super::sums::{PrefixId, Reach, Sums};
+use crate::collections::key::key_type;
 use crate::collections::slab::Slab;
-use crate::key_type;
 use crate::meter::Changed;
 
 key_type! {

@@ -15,8 +15,8 @@ use std::rc::Rc;
 
 use super::milestones::{Figures, Thresholds};
 use crate::collections::key::Key as _;
+use crate::collections::key::key_type;
 use crate::collections::slab::Slab;
-use crate::key_type;
 
 key_type! {
     /// The key of a prefix.

@@ -12,7 +12,7 @@ use super::budgets::Budgets;
 use super::milestones::{Figures, Milestone};
 use super::subjects::{NameId, Ordered, Subject, Subjects};
 use super::sums::PrefixId;
-use crate::key_type;
+use crate::collections::key::key_type;
 
 /// What a line takes beside the name: a field, a number and a line feed.
 const LINE_BYTES: usize = 16;

@@ -11,10 +11,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::collections::dense::Dense;
+use crate::collections::key::key_type;
 use crate::collections::list::{Link, Linked, List};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
-use crate::key_type;
 use crate::meter::MemberId;
 
 /// The parts in which addresses are looked up, so that none takes long to grow.

@@ -12,8 +12,8 @@
 use std::collections::VecDeque;
 
 use crate::collections::dense::Dense;
+use crate::collections::key::key_type;
 use crate::collections::slab::Slab;
-use crate::key_type;
 use crate::meter::{MemberId, Meter, NamespaceId, WalkId};
 use crate::server::figures::tally::PushKind;
 use crate::wire::sse::Frame;

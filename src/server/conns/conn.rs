@@ -12,7 +12,7 @@ use std::net::{Shutdown, TcpStream};
 use super::close_reason::CloseReason;
 use super::torture;
 use crate::collections::key::Key as _;
-use crate::key_type;
+use crate::collections::key::key_type;
 use crate::meter::MemberId;
 use crate::meter::watches::WatcherId;
 use crate::reactor::{Interest, Reactor, Registered, Token};

@@ -19,9 +19,6 @@ pub(super) const FLOORS: [(&str, &[&str]); 5] = [
     ("server", &["collections", "meter", "wire", "reactor", "config", "log", "reports"]),
 ];
 
-/// Exported macros, which the language puts at the crate's root, and the floor that each is of.
-const MACROS: [(&str, &str); 1] = [("key_type", "collections")];
-
 /// The floors that are driven without a socket and a clock.
 const PURE: [&str; 3] = ["collections", "meter", "wire"];
 
@@ -35,7 +32,6 @@ fn imports_that_run_up(source: &Source) -> Vec<String> {
     let judge = |name: &Name| {
         let of_crate = name.starts_with("crate") || name.starts_with("audience_meter");
         let floor = name.path.get(1).map(String::as_str);
-        let floor = floor.map(|floor| MACROS.iter().find(|(name, _)| *name == floor).map_or(floor, |(_, home)| home));
         if of_crate && floor.is_some_and(|floor| floor != own && !below.contains(&floor)) {
             return Some(source.offence(name.line, &format!("{own} may not name {}", name.text())));
         }
@@ -106,7 +102,7 @@ fn an_import_that_runs_up_is_found_in_every_spelling() {
 fn an_import_that_runs_down_or_stays_is_none() {
     finds("src/server/a.rs", "use crate::{collections::Slab, meter::Meter, wire, reactor::Reactor, config, log};", &[]);
     finds("src/meter/a.rs", "use crate::collections::Slab;\nuse crate::meter::notify;\nuse super::notify;", &[]);
-    finds("src/collections/a.rs", "use crate::key_type;", &[]);
+    finds("src/meter/a.rs", "use crate::collections::key::key_type;", &[]);
     finds("src/main.rs", "use audience_meter::{config, log, server};", &[]);
 }
 

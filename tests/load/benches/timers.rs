@@ -8,15 +8,10 @@ use std::hint::black_box;
 use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::Tick;
 use audience_meter::collections::wheel::TimerWheel;
-use audience_meter::key_type;
+use audience_meter::meter::MemberId;
 use criterion::{BenchmarkId, Criterion};
 
 use crate::scatter::Scatter;
-
-key_type! {
-    /// A key of the wheel.
-    TimerId
-}
 
 const ARMED: [u32; 3] = [1_000, 100_000, 1_000_000];
 
@@ -40,7 +35,7 @@ const AT_HAND: u32 = 500;
 
 /// A wheel in which the even keys have a timer.
 struct Bench {
-    wheel: TimerWheel<TimerId>,
+    wheel: TimerWheel<MemberId>,
     armed: u32,
     now: Tick,
     scatter: Scatter,
@@ -50,19 +45,19 @@ impl Bench {
     fn new(armed: u32) -> Self {
         let mut bench = Self { wheel: TimerWheel::default(), armed, now: Tick(0), scatter: Scatter::new() };
         for index in 0..armed {
-            bench.set(TimerId::new(index * 2));
+            bench.set(MemberId::new(index * 2));
         }
         bench
     }
 
-    fn set(&mut self, key: TimerId) {
+    fn set(&mut self, key: MemberId) {
         let ahead = self.scatter.below(AHEAD_MAX);
         self.wheel.set(key, Tick(self.now.0 + 1 + u64::from(ahead)));
     }
 
     /// An even key.
-    fn at_hand(&mut self) -> TimerId {
-        TimerId::new(self.scatter.below(AT_HAND) * (self.armed / AT_HAND) * 2)
+    fn at_hand(&mut self) -> MemberId {
+        MemberId::new(self.scatter.below(AT_HAND) * (self.armed / AT_HAND) * 2)
     }
 
     fn set_and_cancel(&mut self) {
