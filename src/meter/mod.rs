@@ -52,11 +52,11 @@ use book::schedule::Due;
 pub use book::schedule::Rules;
 pub use cluster::NodeFigures;
 pub use cluster::receive::Rejection;
-pub use cluster::rules::ClusterRules;
+pub use cluster::rules::{ClusterRules, Membership};
 use cluster::{Call, Cluster};
 pub use digest::name_digest;
 pub use news::{COUNTERS_MAX, NAME_MAX};
-use news::{Claim, Datagram, News, NodeId};
+use news::{Claim, Datagram, News, NodeId, Origin};
 pub use output::Output;
 use output::Outputs;
 
@@ -77,8 +77,8 @@ pub struct Meter {
 impl Meter {
     /// A meter without members, at a node that may be one of many, or (`None`) knows no way to others.
     #[must_use]
-    pub fn new(rules: Rules, node: NodeId, cluster_rules: Option<ClusterRules>) -> Self {
-        Self { book: Book::new(rules), cluster: Cluster::new(node, cluster_rules), outputs: VecDeque::new() }
+    pub fn new(rules: Rules, node: NodeId, membership: Option<Membership>) -> Self {
+        Self { book: Book::new(rules), cluster: Cluster::new(node, membership), outputs: VecDeque::new() }
     }
 
     /// A stream opens: `member`, which is not present, joins the namespace of this name, made if need be.
@@ -156,9 +156,9 @@ impl Meter {
     ///
     /// # Errors
     /// Why it has no effect.
-    pub fn receive(&mut self, datagram: &Datagram<&str>, now: Now) -> Result<(), Rejection> {
+    pub fn receive(&mut self, datagram: &Datagram<&str>, origin: Origin, now: Now) -> Result<(), Rejection> {
         let (cluster, call) = &mut self.parts(now);
-        let received = cluster::receive::receive(datagram, cluster, call);
+        let received = cluster::receive::receive(datagram, origin, cluster, call);
         self.check_invariants();
         received
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::accounts::ending::Ending;
 use super::book::keys::{MemberId, NamespaceId};
-use super::news::Datagram;
+use super::news::{Datagram, To};
 
 /// What the caller has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub enum Output {
         /// The message.
         text: Rc<str>,
     },
-    /// Send this to all other nodes.
-    Send(Datagram<Rc<str>>),
+    /// Send this to other nodes.
+    Send(To, Datagram<Rc<str>>),
     /// An event is over: write down what it came to. No other node does.
     Ended(Box<Ending>),
 }

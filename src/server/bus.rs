@@ -19,7 +19,7 @@ use crate::collections::tick::Now;
 use crate::config::identity::Identity;
 use crate::config::{ClusterConfig, Config, KeySource};
 use crate::log;
-use crate::meter::news::{Datagram, NodeId};
+use crate::meter::news::{Datagram, NodeId, Origin, To};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
 use crate::server::conns::torture;
@@ -108,7 +108,7 @@ impl Bus {
     }
 
     /// Sends to all other nodes. What cannot be sent is lost, and heals like other losses.
-    pub(super) fn send(&mut self, datagram: &Datagram<Rc<str>>) {
+    pub(super) fn send(&mut self, _to: To, datagram: &Datagram<Rc<str>>) {
         let bytes = report::encode(datagram, &self.scope);
         let sent = self.multicast.source().send_to(&bytes, self.group);
         self.counters.record_sent(&sent);
@@ -162,7 +162,9 @@ impl Bus {
             budget = budget.saturating_sub(length);
             let bytes = buffer.get(..length).unwrap_or_default();
             let outcome = match report::decode(bytes, &self.scope) {
-                Ok(datagram) => meter.receive(&datagram, now).map_or_else(Outcome::of_rejected, |()| Outcome::Used),
+                Ok(datagram) => meter
+                    .receive(&datagram, Origin::Loopback, now)
+                    .map_or_else(Outcome::of_rejected, |()| Outcome::Used),
                 Err(dropped) => Outcome::of_dropped(dropped),
             };
             match outcome {

@@ -52,7 +52,7 @@ use std::time::Duration;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
-use crate::meter::news::NodeId;
+use crate::meter::news::{NodeId, Secret};
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Registered};
 use crate::reports::ReportFile;
@@ -92,8 +92,10 @@ impl Server {
         let descriptors = sys::raise_descriptor_limit()?;
         let reactor = Reactor::new()?;
         let signals = Registered::new(&reactor, Signals::open()?, turn::SIGNALS_TOKEN, Interest::Read)?;
-        // std seeds its hash maps from the system's randomness; a name needs no more.
-        let node = NodeId(RandomState::new().hash_one(std::process::id()));
+        // std seeds its hash maps from the system's randomness, and a keyed hash (SipHash) shows nothing of its key.
+        let randomness = RandomState::new();
+        let [node, low, high] = [0, 1, 2].map(|draw: u64| randomness.hash_one(draw));
+        let (node, secret) = (NodeId(node), Secret([low, high]));
         torture::begin(config.torture);
         let capacity = Capacity::new(descriptors, &config.limits)?;
         let (listeners, audience_port) = Listeners::bind(config, node, &reactor)?;
@@ -117,7 +119,7 @@ impl Server {
             heartbeat,
             listeners,
             conns: Conns::new(config, capacity),
-            audience: Audience::new(config, node),
+            audience: Audience::new(config, node, secret),
             answers,
             bus,
             reports,

@@ -204,7 +204,7 @@ impl Loop {
             let cost_us = match output {
                 Output::Count { .. } | Output::Message { .. } => COUNT_US,
                 Output::Farewell(_) => FAREWELL_US,
-                Output::Send(_) => SEND_US * self.bus.way_count(),
+                Output::Send(..) => SEND_US * self.bus.way_count(),
                 Output::Ended(_) => REPORT_US,
             };
             left_us = left_us.saturating_sub(cost_us);
@@ -290,7 +290,7 @@ impl Loop {
                 }
             }
             Output::Farewell(member) => return Some(member),
-            Output::Send(datagram) => self.bus.send(&datagram),
+            Output::Send(to, datagram) => self.bus.send(to, &datagram),
             Output::Ended(ending) => ending::write_down(&ending, self.reports.as_mut()),
         }
         None

@@ -16,7 +16,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::{ItemId, NamespaceId};
-use crate::meter::news::{Alive, COUNTERS_MAX, Datagram, DepartedShare, Echo, MessagePart, News, NodeId};
+use crate::meter::news::{Alive, COUNTERS_MAX, Datagram, DepartedShare, Echo, MessagePart, News, NodeId, To};
 use crate::meter::output::{Output, Outputs};
 
 /// When messages and claims are sent again.
@@ -243,7 +243,7 @@ impl Announcer {
     pub(super) fn send(&mut self, news: News<Rc<str>>, outputs: &mut Outputs, now: Now) {
         self.number += 1;
         let datagram = Datagram { sender: self.node, number: self.number, clock: now.tick.0, news };
-        outputs.push_back(Output::Send(datagram));
+        outputs.push_back(Output::Send(To::All, datagram));
     }
 
     /// Sends the next datagram that is due; returns whether there was one.

@@ -56,7 +56,7 @@ use inbox::Message;
 use pairs::Place;
 use peers::{Peer, PeerId, Peers, Presence};
 use questions::{ANSWER_TIME, Questions};
-use rules::ClusterRules;
+use rules::{ClusterRules, Membership};
 
 /// How many peers one turn looks at that may be silent or have to be asked. The dearest is one that has gone with 256
 /// messages held back, which are pushed: 40 us, 0.6 ms in all.
@@ -101,10 +101,10 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// A node that may be one of many, or (`None`) knows no way to others.
-    pub(super) fn new(node: NodeId, rules: Option<ClusterRules>) -> Self {
+    pub(super) fn new(node: NodeId, membership: Option<Membership>) -> Self {
         Self {
-            is_reachable: rules.is_some(),
-            rules: rules.unwrap_or_default(),
+            is_reachable: membership.is_some(),
+            rules: membership.map(|membership| membership.rules).unwrap_or_default(),
             announcer: Announcer::new(node),
             questions: Questions::new(node),
             peers: Peers::default(),

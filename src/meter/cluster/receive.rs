@@ -14,7 +14,7 @@ use super::{Call, Cluster, deliver};
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::Present;
 use crate::meter::digest::name_digest;
-use crate::meter::news::{Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, News, NodeId, Wanted};
+use crate::meter::news::{Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, News, NodeId, Origin, Wanted};
 
 /// How far the clock of another host may be ahead, in milliseconds.
 const CLOCK_SKEW_MAX_MS: u64 = 24 * 3600 * 1000;
@@ -44,6 +44,7 @@ pub enum Rejection {
 /// Why it has no effect.
 pub(in crate::meter) fn receive(
     datagram: &Datagram<&str>,
+    _origin: Origin,
     cluster: &mut Cluster,
     call: &mut Call<'_>,
 ) -> Result<(), Rejection> {

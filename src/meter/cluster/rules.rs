@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::meter::news::Secret;
+
 /// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
 const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 
@@ -23,6 +25,15 @@ pub struct ClusterRules {
     /// How many namespaces one turn looks at to take the members of a departed node off their counts: at 0.05 us, or 0.4 us
     /// for one that had members of it, 0.1 ms.
     pub removals_per_turn: usize,
+}
+
+/// What makes a node one of many.
+#[derive(Clone, Copy)]
+pub struct Membership {
+    /// What the operator decided.
+    pub rules: ClusterRules,
+    /// What this process alone knows.
+    pub secret: Secret,
 }
 
 impl Default for ClusterRules {

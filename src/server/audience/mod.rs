@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
-use crate::meter::news::NodeId;
+use crate::meter::news::{NodeId, Secret};
 use crate::meter::watches::{Pattern, Piece, WatcherId, Watches};
-use crate::meter::{MemberId, Meter, NamespaceId, Output};
+use crate::meter::{MemberId, Membership, Meter, NamespaceId, Output};
 use crate::server::figures::tally::{NoRoom, PushKind, Tally};
 use crate::server::figures::view::{Process, View};
 use crate::wire::sse::{self, Frame};
@@ -74,8 +74,9 @@ pub(in crate::server) struct Watching<'a> {
 
 impl Audience {
     /// An empty audience, at this node.
-    pub(in crate::server) fn new(config: &Config, node: NodeId) -> Self {
-        let mut meter = Meter::new(config.rules, node, Some(config.cluster.rules));
+    pub(in crate::server) fn new(config: &Config, node: NodeId, secret: Secret) -> Self {
+        let membership = Membership { rules: config.cluster.rules, secret };
+        let mut meter = Meter::new(config.rules, node, Some(membership));
         meter.keep_histories(config.accounts.history_namespaces);
         Self {
             meter,

@@ -9,8 +9,10 @@
 use std::time::Duration;
 
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Age, Alive, Ask, Count, Datagram, Echo, Item, News, NodeId, Peak, Sums};
-use audience_meter::meter::{ClusterRules, Meter, NotifyRule, Output, Rules};
+use audience_meter::meter::news::{
+    Age, Alive, Ask, Count, Datagram, Echo, Item, News, NodeId, Origin, Peak, Secret, Sums,
+};
+use audience_meter::meter::{ClusterRules, Membership, Meter, NotifyRule, Output, Rules};
 
 use super::Result;
 use super::process::Process;
@@ -33,7 +35,7 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
         namespace_clean_delay: Duration::from_hours(1),
     };
     let cluster = ClusterRules { namespaces_max: namespaces, ..ClusterRules::default() };
-    let mut meter = Meter::new(rules, NodeId(0), Some(cluster));
+    let mut meter = Meter::new(rules, NodeId(0), Some(Membership { rules: cluster, secret: Secret([0; 2]) }));
     let process = Process::new(std::process::id());
     let mut before = 0;
     for node in 1..=NODES_BEFORE + NODES_MEASURED {
@@ -60,13 +62,13 @@ fn report(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
     let mut number = 0;
     let mut receive = |meter: &mut Meter, news: News<&str>| {
         number += 1;
-        let received = meter.receive(&Datagram { sender: node, number, clock: number, news }, NOW);
+        let received = meter.receive(&Datagram { sender: node, number, clock: number, news }, Origin::Loopback, NOW);
         received.map_err(|rejection| format!("memory: a datagram is rejected: {rejection:?}"))
     };
     let alive = |echo| News::Alive(Alive { version, echo, ..Alive::default() });
     receive(meter, alive(None))?;
     let nonce = std::iter::from_fn(|| meter.poll_output()).find_map(|output| match output {
-        Output::Send(Datagram { news: News::Ask(Ask { of, nonce, .. }), .. }) if of == Some(node) => Some(nonce),
+        Output::Send(_, Datagram { news: News::Ask(Ask { of, nonce, .. }), .. }) if of == Some(node) => Some(nonce),
         _ => None,
     });
     let nonce = nonce.ok_or("memory: a node that is new is not asked")?;

@@ -1,8 +1,8 @@
 //! Which watchers receive each round with its milestones, while watchers come, go and pause.
 
 use super::*;
-use crate::meter::news::{Age, Alive, Count, Datagram, Echo, Item, News, Peak, Sums};
-use crate::meter::{ClusterRules, Output};
+use crate::meter::news::{Age, Alive, Count, Datagram, Echo, Item, News, Origin, Peak, Secret, Sums};
+use crate::meter::{ClusterRules, Membership, Output};
 
 #[test]
 fn watchers_that_are_in_step_receive_milestones() {
@@ -219,11 +219,15 @@ fn an_event_that_comes_again_before_its_round_has_a_peak_of_its_own_too() {
 #[test]
 fn a_total_of_other_nodes_is_a_record_before_they_announce_one() {
     let mut world = World::new();
-    world.meter = Meter::new(world.meter.book.rules, NodeId(1), Some(ClusterRules::default()));
+    world.meter = Meter::new(
+        world.meter.book.rules,
+        NodeId(1),
+        Some(Membership { rules: ClusterRules::default(), secret: Secret([0; 2]) }),
+    );
     let alive = |echo| News::Alive(Alive { echo, ..Alive::default() });
     world.receive(1, alive(None));
     let asked = std::iter::from_fn(|| world.meter.poll_output()).find_map(|output| match output {
-        Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of == Some(NodeId(7)) => Some(ask.nonce),
+        Output::Send(_, Datagram { news: News::Ask(ask), .. }) if ask.of == Some(NodeId(7)) => Some(ask.nonce),
         _ => None,
     });
     world.receive(2, alive(asked.map(|nonce| Echo { asker: NodeId(1), nonce })));
@@ -244,6 +248,6 @@ impl World {
     /// Receives this from node 7.
     fn receive(&mut self, number: u64, news: News<&str>) {
         let datagram = Datagram { sender: NodeId(7), number, clock: number, news };
-        assert_eq!(self.meter.receive(&datagram, self.now), Ok(()));
+        assert_eq!(self.meter.receive(&datagram, Origin::Loopback, self.now), Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 //! When an empty namespace is forgotten, here and at other nodes.
 
 use super::*;
-use audience_meter::meter::news::MessagePart;
+use audience_meter::meter::news::{MessagePart, Origin};
 
 #[test]
 fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
@@ -16,7 +16,7 @@ fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
     let datagram = Datagram { sender: PEER, number: 3, clock: 3, news: News::Message(part) };
     // Both in one turn, as in the daemon, which takes outputs after its timers.
     let meter = scene.meter();
-    assert_eq!(meter.receive(&datagram, late), Ok(()));
+    assert_eq!(meter.receive(&datagram, Origin::Loopback, late), Ok(()));
     meter.handle_timeout(late, true);
     assert_eq!(meter.find("a"), None);
     let outputs = std::iter::from_fn(|| meter.poll_output());

@@ -126,7 +126,7 @@ impl Scene {
 
     /// What the meter announces within this time.
     fn announced(&mut self, seconds: f64) -> Vec<News<std::rc::Rc<str>>> {
-        let sent = |output| if let Output::Send(datagram) = output { Some(datagram.news) } else { None };
+        let sent = |output| if let Output::Send(_, datagram) = output { Some(datagram.news) } else { None };
         self.pass(seconds).into_iter().filter_map(sent).collect()
     }
 
@@ -170,7 +170,7 @@ impl Scene {
 
     fn asked_of(&mut self, node: NodeId) -> Option<Ask> {
         std::iter::from_fn(|| self.world.node(0).next_output()).find_map(|output| match output {
-            Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of == Some(node) => Some(ask),
+            Output::Send(_, Datagram { news: News::Ask(ask), .. }) if ask.of == Some(node) => Some(ask),
             _ => None,
         })
     }

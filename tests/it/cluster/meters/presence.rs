@@ -17,7 +17,7 @@ fn the_goodbye_of_an_unknown_node_does_not_make_it_known() {
 fn a_recorded_answer_to_the_first_question_proves_nothing_once_its_sender_has_departed() {
     let mut scene = clustered();
     let nonce = scene.pass(0.1).into_iter().find_map(|output| match output {
-        Output::Send(Datagram { news: News::Ask(ask), .. }) if ask.of.is_none() => Some(ask.nonce),
+        Output::Send(_, Datagram { news: News::Ask(ask), .. }) if ask.of.is_none() => Some(ask.nonce),
         _ => None,
     });
     let echo = nonce.map(|nonce| Echo { asker: HERE, nonce });
@@ -61,7 +61,7 @@ fn the_counters_of_a_node_are_known_while_it_is_there() {
     scene.world.step(0, |node, now| node.announce_counters(&[4; COUNTERS_MAX + 1], now));
     assert!(!is_due(&mut scene), "they were announced just now");
     let announced = scene.outputs().into_iter().find_map(|output| match output {
-        Output::Send(Datagram { news: News::Counters(counters), .. }) => Some(counters),
+        Output::Send(_, Datagram { news: News::Counters(counters), .. }) => Some(counters),
         _ => None,
     });
     assert_eq!(announced, Some(vec![4; COUNTERS_MAX]));

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::NodeId;
-use audience_meter::meter::{ClusterRules, MemberId, Meter, NotifyRule, Output, Rules};
+use audience_meter::meter::news::{NodeId, Origin, Secret};
+use audience_meter::meter::{ClusterRules, MemberId, Membership, Meter, NotifyRule, Output, Rules};
 use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
 
 /// Few, so that limits are reached.
@@ -26,7 +26,7 @@ pub fn report(mut bytes: &[u8]) {
     let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay };
     let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay };
     let cluster = ClusterRules { nodes_max: NODES_MAX, namespaces_max: NAMESPACES_MAX, ..ClusterRules::default() };
-    let mut meter = Meter::new(rules, NodeId(1), Some(cluster));
+    let mut meter = Meter::new(rules, NodeId(1), Some(Membership { rules: cluster, secret: Secret([0; 2]) }));
     let mut now = Now { tick: Tick(100), unix_ms: 1_700_000_000_000 };
     meter.join(MemberId::new(1), "a", Some("u"), now);
     meter.join(MemberId::new(2), "b", None, now);
@@ -38,12 +38,12 @@ pub fn report(mut bytes: &[u8]) {
         bytes = rest;
         if let Ok(heard) = report::decode(datagram, &scope) {
             assert_eq!(report::encode(&heard, &scope), datagram, "there is one form");
-            let _ = meter.receive(&heard, now);
+            let _ = meter.receive(&heard, Origin::Loopback, now);
         }
         meter.handle_timeout(now, true);
         assert!(meter.poll_timeout().is_none_or(|next| next > now.tick), "the shell would spin");
         while let Some(output) = meter.poll_output() {
-            if let Output::Send(datagram) = output {
+            if let Output::Send(_, datagram) = output {
                 assert!(report::encode(&datagram, &scope).len() <= DATAGRAM_MAX);
             }
         }

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Datagram, Item, News, NodeId};
-use audience_meter::meter::{Ending, MemberId, Meter, Output, Rejection};
+use audience_meter::meter::news::{Datagram, Item, News, NodeId, Origin, Secret};
+use audience_meter::meter::{Ending, MemberId, Membership, Meter, Output, Rejection};
 
 use super::clock::{Clock, Offset};
 use super::observer::{Book, Ledger};
@@ -70,7 +70,11 @@ pub struct Done {
 
 impl Node {
     pub(super) fn new(setting: &Setting, id: NodeId, address: u64, offset: Offset) -> Self {
-        let mut meter = Meter::new(setting.rules, id, setting.cluster);
+        let mut meter = Meter::new(
+            setting.rules,
+            id,
+            setting.cluster.map(|rules| Membership { rules, secret: Secret([id.0, id.0]) }),
+        );
         meter.keep_histories(setting.names.len());
         let is_quick = setting.cluster.is_none_or(|cluster| cluster.removals_per_turn > setting.names.len());
         Self {
@@ -212,7 +216,7 @@ impl Node {
         let is_alone = matches!(datagram.news, News::Claimed(_) | News::GivenUp(_));
         let is_there = is_alone && self.meter.nodes(now).any(|other| other.node == datagram.sender);
         let beaten = self.book.beaten_by(datagram, self.meter.node());
-        let received = self.meter.receive(datagram, now);
+        let received = self.meter.receive(datagram, Origin::Loopback, now);
         let mut done = self.outputs(now);
         if is_there && received.is_ok() {
             assert_eq!(done.farewells, beaten, "a claim ends an earlier one");
@@ -295,7 +299,7 @@ impl Node {
                     let name = of.and_then(|name| self.book.name(name));
                     done.counts.push((name.expect("a count is a namespace's total"), total, skip_newest));
                 }
-                Output::Send(datagram) => {
+                Output::Send(_, datagram) => {
                     self.check_datagram(&datagram, &mut done, now);
                     done.datagrams.push(datagram);
                 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use audience_meter::collections::tick::{TICK_MS, Tick};
+use audience_meter::meter::news::Origin;
 use audience_meter::meter::{Accounts, Ending};
 use audience_meter::wire::report;
 
@@ -131,7 +132,7 @@ fn read_last_words(world: &mut World, index: usize) {
     let now = node.now(world.clock);
     for (_, bytes) in std::mem::take(&mut node.buffer) {
         let datagram = report::decode(&bytes, &world.scope).expect("what a node sends is understood");
-        let _ = node.meter.receive(&datagram, now);
+        let _ = node.meter.receive(&datagram, Origin::Loopback, now);
     }
     let id = node.meter.node();
     world.observer.endings.extend(node.meter.last_endings(now).map(|ending| (id, ending)));
