@@ -228,7 +228,8 @@ function drawTotals() {
   sparkline(at('total-trend'), { trace: { points } }, Math.max(60, seconds() - points[0]));
   const isEmpty = namespaces.size === 0 && audience.total === 0;
   at('empty').hidden = !isEmpty;
-  at('grid').hidden = isEmpty;
+  // A daemon that was restarted has no members for a moment: what is hidden loses the focus.
+  at('grid').hidden = isEmpty && !at('grid').contains(document.activeElement);
   if (isEmpty) showWay();
 }
 

@@ -2,7 +2,8 @@
 //
 // Owns the order, the search, the cursor and the elements. Keeps: as many row elements as fit, however many namespaces, in
 // the document as they are seen, for that is how a screen reader reads them; a row does not move under a pointer that moves, or
-// on which the focus came to it, more often than once in `HELD_MS`.
+// on which the focus came to it, more often than once in `HELD_MS`; the cursor keeps its name while its row is missing, and
+// its place among the names.
 
 import { at, element, say, svg } from './dom.js';
 import { sparkline } from './sparkline.js';
@@ -110,21 +111,32 @@ export class Table {
     const began = performance.now();
     const list = [];
     for (const namespace of this.#namespaces.values()) {
-      if (namespace.key.includes(this.#query) || namespace.name.includes(this.#query)) list.push(namespace);
+      if (this.#isFound(namespace)) list.push(namespace);
     }
-    const value = VALUES[this.#column];
-    const sign = this.#isDown ? -1 : 1;
-    const byName = (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.name < b.name ? -1 : 1);
-    // What is not known is last, whichever way.
-    const known = (number) => (Number.isFinite(number) ? number : -sign * Infinity);
-    list.sort(value
-      ? (a, b) => { const [x, y] = [known(value(a)), known(value(b))]; return x === y ? byName(a, b) : x < y ? -sign : sign; }
-      : (a, b) => sign * byName(a, b));
+    list.sort(this.#comparison());
     const isMoved = this.#orderedAt > -Infinity && this.visible.some((namespace) => list[this.#rows.get(namespace).index] !== namespace);
     this.#list = list;
     this.#orderedAt = performance.now();
     this.#orderMs = this.#orderedAt - began;
     if (isMoved) this.#startGlide();
+  }
+
+  #isFound({ key, name }) {
+    return key.includes(this.#query) || name.includes(this.#query);
+  }
+
+  /** How two namespaces are ordered by the column that was chosen. */
+  #comparison() {
+    const value = VALUES[this.#column];
+    const sign = this.#isDown ? -1 : 1;
+    const byName = (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.name < b.name ? -1 : 1);
+    if (!value) return (a, b) => sign * byName(a, b);
+    // What is not known is last, whichever way.
+    const known = (number) => (Number.isFinite(number) ? number : -sign * Infinity);
+    return (a, b) => {
+      const [x, y] = [known(value(a)), known(value(b))];
+      return x === y ? byName(a, b) : x < y ? -sign : sign;
+    };
   }
 
   /** Rows glide to where they belong, but follow the scroll bar at once. */
@@ -228,16 +240,31 @@ export class Table {
   #key(event) {
     if (event.target !== this.#grid || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(Math.floor(this.#grid.clientHeight / ROW_PX) - 2, 1);
+    // The row may have arrived since the order was made.
+    if (this.#isRowMissing() && this.#namespaces.has(this.#cursor.name)) this.#order();
     const index = this.#list.indexOf(this.#cursor);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
     if (event.key in steps) {
       event.preventDefault();
-      const from = index < 0 ? Math.ceil(this.#grid.scrollTop / ROW_PX) - Math.sign(steps[event.key]) : index;
+      const from = index < 0 ? this.#firstBelow() - (steps[event.key] > 0) : index;
       this.#moveTo(from + steps[event.key]);
     } else if ((event.key === 'Enter' || event.key === ' ') && index >= 0) {
       event.preventDefault();
       this.#choose(this.#cursor.name);
     }
+  }
+
+  /** Whether the cursor's row belongs in the list and is not in it. */
+  #isRowMissing() {
+    return this.#cursor !== null && this.#isFound(this.#cursor) && !this.#list.includes(this.#cursor);
+  }
+
+  /** The index of the first row below the cursor's missing one; without such, of the first in sight. */
+  #firstBelow() {
+    if (!this.#isRowMissing()) return Math.ceil(this.#grid.scrollTop / ROW_PX);
+    const compare = this.#comparison();
+    const index = this.#list.findIndex((namespace) => compare(this.#cursor, namespace) < 0);
+    return index < 0 ? this.#list.length : index;
   }
 
   #keyInSearch(event) {
