@@ -93,7 +93,8 @@ describe('clients of others', { concurrency: 3 }, () => {
     const client = spawn('python3', [PYTHON_CLIENT, url], {
       env: { ...process.env, PYTHONPATH: PYTHON_MODULES }, stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const gone = once(client, 'exit');
+    // Closed, and not only ended: then all that it wrote has been read.
+    const gone = once(client, 'close');
     t.after(() => client.kill('SIGKILL'));
     const events = [];
     createInterface({ input: client.stdout }).on('line', (line) => events.push(JSON.parse(line)));

@@ -43,8 +43,9 @@ test('who joins is on the page, and who leaves is off it', async (t) => {
 
 test('totals, figures and stays are those of the daemon', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
-  const members = await gather(t, meter, ['large', 'large', 'large', 'small']);
-  members[0].destroy();
+  await gather(t, meter, ['large', 'large', 'small']);
+  const [short] = await gather(t, meter, ['large']);
+  short.destroy();
   const page = await openDashboard(t, meter, '#/large');
   await shows(page, '#total', '3');
   await shows(page, '#occupied', '2');
@@ -138,7 +139,11 @@ test('rows stay under a pointer that moves', async (t) => {
   let step = 0;
   const move = () => page.mouse.move(box.x + 100 + (step += 1) % 50, box.y + 20);
   await move();
-  await gather(t, meter, ['second', 'second']);
+  // While they come too, however long that takes.
+  let areThere = false;
+  const moving = (async () => { while (!areThere) await move(); })();
+  await gather(t, meter, ['second', 'second']).finally(() => { areThere = true; });
+  await moving;
   await until('the count', async () => {
     await move();
     return (await table(page)).join() === 'first 2,second 3';
@@ -261,6 +266,7 @@ test('names from strangers are text', async (t) => {
   await gather(t, meter, names);
   const page = await openDashboard(t, meter);
   await shows(page, '#occupied', String(names.length));
+  await shows(page, '#found', String(names.length));
   const seen = await page.locator('.row:not([hidden]) .name bdi').evaluateAll((all) => all.map(({ title, textContent }) => [title, textContent]));
   const shown = Object.fromEntries(seen.filter(([title]) => title !== '__proto__'));
   assert.equal(seen.length, names.length);
@@ -297,7 +303,11 @@ test('the figures of a strange name are its own', async (t) => {
     await shows(page, '#joined', String(index + 2));
     await until(`the stay at ${name}`, async () => (await page.textContent('#stayed')).startsWith('1 has left'));
     await shows(page, '#note', '');
-    const [history] = await page.locator('#links a[href*=json]').evaluateAll((links) => Promise.all(links.map(async ({ href }) => (await fetch(href)).json())));
+    // It fails where the browser was too slow to speak.
+    const history = await until('its history', () => page.evaluate(() => {
+      const { href } = document.querySelector('#links a[href*=json]');
+      return fetch(href).then((answer) => answer.json()).catch(() => null);
+    }));
     assert.equal(history.namespace, name);
   }
   await shows(page, '#found', String(names.length));
@@ -438,8 +448,8 @@ test('milestones are told, the last fifty, and those of the chosen one alone', a
   await until('that they left', async () => (await feed(page)).some((text) => /^other-\d+ all have left$/.test(text)));
   assert.equal(await page.locator('#feed li').count(), 50);
   await page.check('#only');
+  await until('the chosen one alone', async () => (await feed(page)).every((text) => text.startsWith('chosen ')));
   await milestone('chosen reached 10');
-  assert.ok((await feed(page)).every((text) => text.startsWith('chosen ')));
   await page.uncheck('#only');
   await page.locator('#feed a', { hasText: 'other-' }).first().click();
   await until('the choice', async () => (await page.textContent('#chosen')).startsWith('other-'));
@@ -475,11 +485,13 @@ test('a page that has slept begins anew, and tells nothing of that time', async 
     });
     await shows(page, '#now', '5');
     const lines = () => page.locator('#chart .line').count();
+    // More than one, where the browser was too slow to speak.
+    const first = streams;
     // What lies before it is known from one second to the next.
     await page.clock.fastForward(2_000);
     const before = await until('a line', async () => await page.textContent('#note') !== 'Asking for its history' && lines());
     await page.clock.fastForward('10:00');
-    await until('another stream', () => streams === 2);
+    await until('another stream', () => streams > first);
     await shows(page, '#state', 'Live');
     await shows(page, '#total', '5');
     await until('a gap', async () => await lines() === before + 1);
@@ -521,8 +533,10 @@ test('nothing is asked of anybody else, and little at a time', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
   await gather(t, meter, Array.from({ length: 30 }, (_, number) => `event-${number}`));
   const asked = [];
-  let [running, most] = [0, 0];
+  let [running, most, streams] = [0, 0, 0];
   const page = await openDashboard(t, meter, '', {}, (it) => {
+    // Of those that were answered: where the browser was too slow to speak, the page asks again.
+    it.on('response', (response) => { streams += response.url().endsWith('/?watch=*'); });
     it.on('request', (request) => {
       asked.push(request.url());
       if (!request.url().includes('?watch=')) most = Math.max(most, running += 1);
@@ -540,7 +554,7 @@ test('nothing is asked of anybody else, and little at a time', async (t) => {
     });
   }
   for (const url of asked) assert.equal(new URL(url).origin, new URL(meter.url('stats', '/')).origin);
-  assert.equal(asked.filter((url) => url.endsWith('/?watch=*')).length, 1);
+  assert.equal(streams, 1);
   assert.ok(most <= 2, `${most} at once`);
   const others = asked.filter((url) => !NOT_FOUND.test(url)).map((url) => url.replace(/^.*?:\d+/, '').replace(/event-\d+/, 'event'));
   assert.deepEqual([...new Set(others)].sort(), ['/', '/?watch=*', '/cluster', '/namespace/event']);

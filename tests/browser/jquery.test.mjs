@@ -47,6 +47,7 @@ describe('jquery.audience.js', { concurrency: 3 }, () => {
     test(`jQuery ${version}: two events in one page, with the options of the module`, async (t) => {
       const meter = await Meter.start(t, ...ALONE, '--enable-uuid');
       const page = await join(t, { version, url: meter.url('audience', '/one') });
+      await shows(page, '#total', '1');
       await page.evaluate((url) => {
         window.other = $.audience(url, { uuid: 'me' }).progress(() => {
           window.again ??= $.audience(url, { uuid: 'me' });

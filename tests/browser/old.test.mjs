@@ -68,7 +68,7 @@ describe('old browsers', { concurrency: 3 }, () => {
     await shows(page, '#total', '2');
     await shows(page, '#element', '1');
     assert.equal(await page.title(), '');
-    assert.match(await page.textContent('#error'), /\/none is no event to join: it answers 404$/);
+    await until('the error', async () => /\/none is no event to join: it answers 404$/.test(await page.textContent('#error')));
     await meter.notify('test', 'chat', 'a=b%20c');
     await shows(page, '#said', 'chat:a=b%20c');
 
