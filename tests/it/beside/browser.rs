@@ -1,8 +1,9 @@
 //! The daemon and its pages in a real browser: runs the tests of `tests/browser`, which Node.js drives, as one test.
 //!
 //! Owns the deadline, and the word on what is missing on this machine. What is tested stands in
-//! `tests/browser/*.test.mjs`; what went wrong there is printed whole. A machine without Node.js, the driver, Chromium or
-//! the Python client fails: nothing passes unseen.
+//! `tests/browser/*.test.mjs`; the output of a failed run is printed whole, and the failed tests of it once more at its
+//! end, where a log that is cut keeps them. A machine without Node.js, the driver, Chromium or the Python client fails:
+//! nothing passes unseen.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -29,11 +30,22 @@ fn pages_in_chromium() {
     let output = run(&folder, &files);
 
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let report = format!("{text}\nthe failed tests once more:\n{}", failed_tests(&text));
     let code = output.status.code();
-    assert!(!code.is_some_and(|code| TIMED_OUT.contains(&code)), "not done within {DEADLINE} s:\n{text}");
-    assert!(output.status.success(), "node ended with {}:\n{text}", output.status);
-    assert!(count(&text, "# pass ") >= files.len(), "fewer tests than files passed:\n{text}");
-    assert_eq!(count(&text, "# skipped "), 0, "tests were left out:\n{text}");
+    assert!(!code.is_some_and(|code| TIMED_OUT.contains(&code)), "not done within {DEADLINE} s:\n{report}");
+    assert!(output.status.success(), "node ended with {}:\n{report}", output.status);
+    assert!(count(&text, "# pass ") >= files.len(), "fewer tests than files passed:\n{report}");
+    assert_eq!(count(&text, "# skipped "), 0, "tests were left out:\n{report}");
+}
+
+#[test]
+fn a_failed_test_is_reported_with_its_diagnostics_alone() {
+    let tap = "ok 1 - a\n  ---\n  duration_ms: 1\n  ...\n    not ok 1 - b\n      ---\n      error: |-\n        ...\n      ...\n    1..1\n\
+               not ok 2 - group\n  ---\n  error: '1 subtest failed'\n  ...\n# fail 1\n";
+    let failed = "    not ok 1 - b\n      ---\n      error: |-\n        ...\n      ...\n\
+                  not ok 2 - group\n  ---\n  error: '1 subtest failed'\n  ...\n";
+    assert_eq!(failed_tests(tap), failed);
+    assert_eq!(failed_tests("ok 1 - not ok\n  ---\n  ...\n"), "");
 }
 
 /// Says all that is missing at once, with how to get it.
@@ -79,6 +91,26 @@ fn run(folder: &Path, files: &[PathBuf]) -> Output {
         .env("METER_BIN", program())
         .output()
         .expect("coreutils' timeout")
+}
+
+/// The lines `not ok` of a TAP output, each with the YAML block below it, whose end is indented two columns deeper.
+fn failed_tests(tap: &str) -> String {
+    let mut failed = String::new();
+    let mut end = None;
+    for line in tap.lines() {
+        let name = line.trim_start();
+        if end.is_none() && name.starts_with("not ok ") {
+            end = Some(format!("{}  ...", &line[..line.len() - name.len()]));
+        }
+        if end.is_some() {
+            failed.push_str(line);
+            failed.push('\n');
+        }
+        if end.as_deref() == Some(line) {
+            end = None;
+        }
+    }
+    failed
 }
 
 /// The number in a line of the closing summary, `# pass 12`.
