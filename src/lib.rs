@@ -105,7 +105,8 @@
 //!
 //! A node's counters of itself (`server::figures`) go with its signs of life, every few seconds. So any node answers a scrape
 //! of the shared stats port for all nodes. Its own counters in that answer are the announced ones, or a counter would seem to
-//! fall where another node answers next.
+//! fall where another node answers next. They travel with numbers that stand for one thing for ever, so programs that count
+//! more and fewer things are on each other's page.
 //!
 //! What is forgotten leaves the journal, and is announced before. Signs of life carry the version up to which something is no
 //! longer announced. A peer that is behind this horizon cannot be repaired: it drops the node and asks for everything.

@@ -56,7 +56,7 @@ pub use cluster::rules::{ClusterRules, Membership};
 use cluster::{Call, Cluster};
 pub use digest::name_digest;
 pub use news::{COUNTERS_MAX, NAME_MAX};
-use news::{Claim, Datagram, News, NodeId, Origin};
+use news::{Claim, Counter, Datagram, News, NodeId, Origin};
 pub use output::Output;
 use output::Outputs;
 
@@ -226,8 +226,8 @@ impl Meter {
         self.cluster.is_reachable() && self.cluster.are_counters_due(now)
     }
 
-    /// Announces at most [`COUNTERS_MAX`] figures of this node, each below 2^56.
-    pub fn announce_counters(&mut self, counters: &[u64], now: Now) {
+    /// Announces at most [`COUNTERS_MAX`] figures of this node, which stand in the order of their numbers.
+    pub fn announce_counters(&mut self, counters: &[Counter], now: Now) {
         let (cluster, call) = &mut self.parts(now);
         cluster.announce_counters(counters, call);
     }
@@ -369,7 +369,7 @@ impl Meter {
     }
 
     /// The latest figures of each living node about itself.
-    pub fn counters(&self) -> impl Iterator<Item = (NodeId, &[u64])> {
+    pub fn counters(&self) -> impl Iterator<Item = (NodeId, &[Counter])> {
         self.cluster.counters()
     }
 

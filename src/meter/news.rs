@@ -13,8 +13,9 @@ use super::accounts::stays::Stays;
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
 
-/// The most figures of itself that a node announces: in 8 bytes each they fit into a datagram.
-pub const COUNTERS_MAX: usize = 128;
+/// The most figures of itself that a node announces. A value takes 8 bytes at most, and its number 2, but for three that may
+/// take 3: with the head and a seal some 1,100 bytes, which fit into a datagram.
+pub const COUNTERS_MAX: usize = 100;
 
 /// A node's name: drawn at random at each start, so that a restarted process is never taken for the one that died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,9 +96,9 @@ pub enum News<N> {
     },
     /// What departed nodes had counted.
     DepartedShares(Vec<DepartedShare<N>>),
-    /// Figures of the sender itself: numbers whose meaning and order the callers of all nodes know. Lost ones are not sent
-    /// again, but newer ones follow soon.
-    Counters(Vec<u64>),
+    /// Figures of the sender itself, in the order of their numbers. One that is not among them is 0, and one whose number the
+    /// receiver does not know is for others. Lost ones are not sent again, but newer ones follow soon.
+    Counters(Vec<Counter>),
     /// A part of a message for the members of a namespace.
     Message(MessagePart<N>),
     /// A uuid was claimed just now; the claim is among the sender's items too.
@@ -106,6 +107,16 @@ pub enum News<N> {
     GivenUp(Claim<N>),
     /// The sender is about to end.
     Bye,
+}
+
+/// A figure of a node. What its number stands for, the callers of all nodes know: a number stands for one thing for ever, so
+/// programs that know more and fewer of them understand each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Which figure it is; not 0.
+    pub number: u16,
+    /// What it comes to: more than 0, and below 2^56.
+    pub value: u64,
 }
 
 /// A sign of life, and the version that the sender is at: a peer that has received less asks.

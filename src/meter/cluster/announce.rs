@@ -16,7 +16,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::{ItemId, NamespaceId};
-use crate::meter::news::{Alive, COUNTERS_MAX, Datagram, DepartedShare, Echo, MessagePart, News, NodeId, To};
+use crate::meter::news::{Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, MessagePart, News, NodeId, To};
 use crate::meter::output::{Output, Outputs};
 
 /// When messages and claims are sent again.
@@ -171,8 +171,8 @@ impl Announcer {
         self.counters_at <= now.tick
     }
 
-    /// Announces at most [`COUNTERS_MAX`] figures of this node.
-    pub(super) fn announce_counters(&mut self, counters: &[u64], outputs: &mut Outputs, now: Now) {
+    /// Announces at most [`COUNTERS_MAX`] figures of this node, which stand in the order of their numbers.
+    pub(super) fn announce_counters(&mut self, counters: &[Counter], outputs: &mut Outputs, now: Now) {
         self.counters_at = now.tick.after(COUNTERS_GAP);
         self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), outputs, now);
     }

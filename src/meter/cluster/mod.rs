@@ -47,7 +47,7 @@ use super::book::invariants::Elsewhere;
 use super::book::keys::{ItemId, NamespaceId};
 use super::book::namespace::Namespace;
 use super::digest::name_digest;
-use super::news::{Age, Ask, News, NodeId, Peak, Wanted};
+use super::news::{Age, Ask, Counter, News, NodeId, Peak, Wanted};
 use super::output::{Output, Outputs};
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
@@ -160,7 +160,7 @@ impl Cluster {
     }
 
     /// The latest figures of each living node about itself.
-    pub(super) fn counters(&self) -> impl Iterator<Item = (NodeId, &[u64])> {
+    pub(super) fn counters(&self) -> impl Iterator<Item = (NodeId, &[Counter])> {
         self.peers.living().map(|peer| (peer.node, &*peer.counters))
     }
 
@@ -189,7 +189,7 @@ impl Cluster {
     }
 
     /// Announces figures of this node.
-    pub(super) fn announce_counters(&mut self, counters: &[u64], call: &mut Call<'_>) {
+    pub(super) fn announce_counters(&mut self, counters: &[Counter], call: &mut Call<'_>) {
         self.announcer.announce_counters(counters, call.outputs, call.now);
     }
 

@@ -24,7 +24,7 @@ use crate::meter::accounts::stays::StaysTable;
 use crate::meter::book::invariants::Elsewhere;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Change, Present};
-use crate::meter::news::{COUNTERS_MAX, NodeId, Sums};
+use crate::meter::news::{Counter, NodeId, Sums};
 
 key_type! {
     /// A peer's key.
@@ -68,7 +68,7 @@ pub(super) struct Peer {
     removal: Option<NamespaceId>,
     pub(super) inbox: Inbox,
     /// Its latest figures of itself.
-    pub(super) counters: Box<[u64]>,
+    pub(super) counters: Box<[Counter]>,
     window: Window,
 }
 
@@ -122,10 +122,11 @@ impl Peer {
         self.removal.is_some()
     }
 
-    /// Takes its figures of itself from the datagram of this number, unless a later one has come.
-    pub(super) fn set_counters(&mut self, number: u64, counters: &[u64]) {
+    /// Takes its figures of itself from the datagram of this number, unless a later one has come. Those that this program
+    /// does not know are among them; the length of a datagram bounds them all.
+    pub(super) fn set_counters(&mut self, number: u64, counters: &[Counter]) {
         if self.is_latest(number) {
-            self.counters = counters.iter().copied().take(COUNTERS_MAX).collect();
+            self.counters = counters.into();
         }
     }
 

@@ -8,7 +8,7 @@
 
 use crate::collections::tick::Tick;
 use crate::meter::NodeFigures;
-use crate::meter::news::NodeId;
+use crate::meter::news::{Counter, NodeId};
 use crate::server::figures::announced::Announced;
 use crate::server::figures::metrics::Metrics;
 use crate::server::figures::tally::NoRoom;
@@ -16,11 +16,11 @@ use crate::server::figures::view::View;
 use crate::wire::json::Value;
 
 /// The page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
-pub(super) fn cluster(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
+pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
     let (meter, datagrams) = (view.meter, &view.datagrams);
     let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
     let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
-    let draining = draining_nodes(metrics, view);
+    let draining = draining_nodes(view);
     let own = NodeFigures { node: meter.node(), members: meter.own_member_count(), silent_ms: 0 };
     let members = std::iter::once(&own).chain(&others).map(|node| {
         Value::object([
@@ -50,8 +50,8 @@ pub(super) fn cluster(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
 }
 
 /// The nodes that are letting their members go, this one included; in their order.
-fn draining_nodes(metrics: &Metrics, view: &View<'_>) -> Vec<NodeId> {
-    let others = view.meter.counters().filter(|(_, counters)| metrics.are_draining(counters));
+fn draining_nodes(view: &View<'_>) -> Vec<NodeId> {
+    let others = view.meter.counters().filter(|(_, counters)| Metrics::are_draining(counters));
     let own = Some(view.meter.node()).filter(|_| view.is_draining);
     let mut draining: Vec<NodeId> = others.map(|(node, _)| node).chain(own).collect();
     draining.sort_unstable();
@@ -90,7 +90,7 @@ pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
 pub(super) fn of_nodes(metrics: &Metrics, view: &View<'_>, announced: &mut Announced) -> String {
     let meter = view.meter;
     let own = announced.for_answer(metrics.sample(view), meter.counters().next().is_none());
-    let all: Vec<(NodeId, &[u64])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
+    let all: Vec<(NodeId, &[Counter])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
     let mut text = String::new();
     metrics.push_nodes(&mut text, &all);
     text

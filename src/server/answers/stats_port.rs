@@ -65,7 +65,7 @@ impl StatsPort {
             }
             "/" if is_for_browser(request) => push_dashboard(out, is_head),
             "/" => return push_stats(out, &audience.meter, is_head, now),
-            "/cluster" => push_json(out, &pages::cluster(self.metrics, &audience.view(process, now)), is_head),
+            "/cluster" => push_json(out, &pages::cluster(&audience.view(process, now)), is_head),
             "/process" => push_json(out, &pages::process(self.metrics, &audience.view(process, now)), is_head),
             "/metrics" => {
                 let text = pages::of_nodes(self.metrics, &audience.view(process, now), announced);

@@ -5,26 +5,28 @@
 //!
 //! Invariant: an answer never has lesser counters than an answer, or a datagram, before it.
 
+use crate::meter::news::Counter;
+
 /// The last counters that left this process.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Announced {
-    counters: Option<Vec<u64>>,
+    counters: Option<Vec<Counter>>,
 }
 
 impl Announced {
     /// Whether counters were announced, and did not say what `says` looks for.
-    pub(in crate::server) fn lacks(&self, says: impl Fn(&[u64]) -> bool) -> bool {
+    pub(in crate::server) fn lacks(&self, says: impl Fn(&[Counter]) -> bool) -> bool {
         self.counters.as_ref().is_some_and(|counters| !says(counters))
     }
 
     /// These counters are being announced.
-    pub(in crate::server) fn record(&mut self, counters: Vec<u64>) {
+    pub(in crate::server) fn record(&mut self, counters: Vec<Counter>) {
         self.counters = Some(counters);
     }
 
     /// The counters for an answer, `current` being those of this moment. A node that is alone answers with the current ones,
     /// which then count as announced: should another node come, no counter falls.
-    pub(in crate::server) fn for_answer(&mut self, current: Vec<u64>, is_alone: bool) -> Vec<u64> {
+    pub(in crate::server) fn for_answer(&mut self, current: Vec<Counter>, is_alone: bool) -> Vec<Counter> {
         if is_alone {
             self.record(current.clone());
             return current;
@@ -37,31 +39,35 @@ impl Announced {
 mod tests {
     use super::*;
 
+    fn one(value: u64) -> Vec<Counter> {
+        vec![Counter { number: 64, value }]
+    }
+
     #[test]
     fn a_node_among_others_answers_with_what_it_has_announced() {
         let mut announced = Announced::default();
-        assert_eq!(announced.for_answer(vec![1], false), [1], "it has announced nothing");
-        assert_eq!(announced.for_answer(vec![2], false), [2]);
-        announced.record(vec![3]);
-        assert_eq!(announced.for_answer(vec![4], false), [3]);
+        assert_eq!(announced.for_answer(one(1), false), one(1), "it has announced nothing");
+        assert_eq!(announced.for_answer(one(2), false), one(2));
+        announced.record(one(3));
+        assert_eq!(announced.for_answer(one(4), false), one(3));
     }
 
     #[test]
     fn what_a_lone_node_answers_is_announced() {
         let mut announced = Announced::default();
-        assert_eq!(announced.for_answer(vec![1], true), [1]);
-        assert_eq!(announced.for_answer(vec![2], true), [2]);
-        assert_eq!(announced.for_answer(vec![3], false), [2]);
+        assert_eq!(announced.for_answer(one(1), true), one(1));
+        assert_eq!(announced.for_answer(one(2), true), one(2));
+        assert_eq!(announced.for_answer(one(3), false), one(2));
     }
 
     #[test]
     fn only_counters_that_were_announced_can_lack_something() {
         let mut announced = Announced::default();
-        let says_one = |counters: &[u64]| counters == [1];
+        let says_one = |counters: &[Counter]| counters == one(1);
         assert!(!announced.lacks(says_one));
-        announced.record(vec![0]);
+        announced.record(one(2));
         assert!(announced.lacks(says_one));
-        announced.record(vec![1]);
+        announced.record(one(1));
         assert!(!announced.lacks(says_one));
     }
 }

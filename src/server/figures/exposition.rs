@@ -7,8 +7,8 @@
 use std::fmt::{Display, Write as _};
 
 use crate::collections::histogram::Histogram;
-use crate::meter::news::NodeId;
-use crate::server::figures::family::{Family, Kind, Read};
+use crate::meter::news::{Counter, NodeId};
+use crate::server::figures::family::{Family, Kind, Read, SUM_PLACE, bucket_place};
 use crate::server::figures::view::Labels;
 
 /// The content type of the format.
@@ -39,32 +39,40 @@ fn push_head_of(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP {PREFIX}_{name} {help}\n# TYPE {PREFIX}_{name} {kind}");
 }
 
-/// Appends the series of a node, of which these are the family's counters.
-pub(super) fn push_series(out: &mut String, family: &Family, labels: Labels, node: NodeId, counters: &[u64]) {
+/// Appends the series of a node with these counters. One that is not among them is 0, and of one that this program does not
+/// know there is no series.
+pub(super) fn push_series(out: &mut String, family: &Family, labels: Labels, node: NodeId, counters: &[Counter]) {
+    let own = family.own(counters);
+    let value_at = |place| {
+        let number = family.number_of(place);
+        own.iter().find(|counter| counter.number == number).map_or(0, |counter| counter.value)
+    };
     let name = family.name;
     let mut line = |suffix: &str, label: &str, value: &dyn Display| {
         let _ = writeln!(out, "{PREFIX}_{name}{suffix}{{node=\"{node}\"{label}}} {value}");
     };
     match family.read {
-        Read::One(..) => counters.iter().for_each(|counter| line("", "", counter)),
+        Read::One(..) => line("", "", &value_at(0)),
         Read::Each(_, label, values, _) => {
-            for (value, counter) in values.names(labels).iter().zip(counters) {
-                line("", &format!(",{label}=\"{value}\""), counter);
+            for (value, place) in values.names(labels).iter().zip(0..) {
+                line("", &format!(",{label}=\"{value}\""), &value_at(place));
             }
         }
         Read::Durations(_) => {
-            let (buckets, rest) = counters.split_at_checked(Histogram::BUCKETS).unwrap_or_default();
-            let mut count = 0;
-            for (bound, bucket) in Histogram::bounds().zip(buckets) {
-                count += bucket;
+            // A bucket that only the other program has counts in the next one that this program has.
+            let up_to = |place| {
+                let buckets = family.number_of(SUM_PLACE + 1)..=family.number_of(place);
+                own.iter().filter(|counter| buckets.contains(&counter.number)).map(|counter| counter.value).sum::<u64>()
+            };
+            for bound in Histogram::bounds() {
                 let label = match bound {
                     Some(us) => format!(",le=\"{}\"", Seconds(us)),
                     None => ",le=\"+Inf\"".to_owned(),
                 };
-                line("_bucket", &label, &count);
+                line("_bucket", &label, &up_to(bucket_place(bound)));
             }
-            line("_sum", "", &Seconds(rest.first().copied().unwrap_or(0)));
-            line("_count", "", &count);
+            line("_sum", "", &Seconds(value_at(SUM_PLACE)));
+            line("_count", "", &up_to(bucket_place(None)));
         }
     }
 }
@@ -88,9 +96,10 @@ mod tests {
     #[test]
     fn buckets_add_up_and_microseconds_are_written_as_seconds() {
         let family = FAMILIES.iter().find(|family| matches!(family.read, Read::Durations(_))).unwrap();
-        let mut counters = vec![0; family.counter_count(LABELS)];
-        (counters[0], counters[1], counters[Histogram::BUCKETS - 1], counters[Histogram::BUCKETS]) =
-            (5, 2, 1, 1_000_070);
+        let figures = [(SUM_PLACE, 1_000_070), (bucket_place(Some(16)), 5), (bucket_place(Some(32)), 2)];
+        let figures = figures.into_iter().chain([(bucket_place(None), 1)]);
+        let counters: Vec<Counter> =
+            figures.map(|(place, value)| Counter { number: family.number_of(place), value }).collect();
         let mut out = String::new();
         push_series(&mut out, family, LABELS, NodeId(1), &counters);
         let values: Vec<&str> = out.lines().map(|line| line.split_once("seconds").unwrap().1).collect();

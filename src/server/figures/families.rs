@@ -1,8 +1,9 @@
 //! The families of metrics.
 //!
-//! Owns the table: an entry is all there is to a family, and a new one goes to the end, under the next number.
+//! Owns the table: an entry is all there is to a family, and a new one goes to the end, under the next number. A new value
+//! of a label goes to the end of its list.
 //!
-//! Invariant: the order of the entries is the order of the counters in a datagram, and of the families on the page.
+//! Invariant: the order of the entries is the order of their numbers, and of the families on the page.
 
 use crate::server::figures::family::Kind::{Counter, Gauge};
 use crate::server::figures::family::Values::{CloseReasons, Listed, Ports};

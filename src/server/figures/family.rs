@@ -3,9 +3,14 @@
 //! Owns the shape of a family. Which families there are is in [`families`](crate::server::figures::families), and how they
 //! are written is in [`exposition`](crate::server::figures::exposition).
 //!
-//! Invariant: a family has [`Family::counter_count`] counters, whatever the view.
+//! A figure is called between nodes by a number: that of its family times [`PLACES`], and its place in the family. The place
+//! is 0 where there is one figure, that of the label's value where there is a label, and that of the bucket
+//! ([`bucket_place`]) in a histogram.
+//!
+//! Invariant: a number stands for one figure for ever. Families and values are only ever added, at the end of their table.
 
 use crate::collections::histogram::Histogram;
+use crate::meter::news::Counter;
 use crate::server::figures::view::{Labels, View};
 
 /// What a metric is (Prometheus, "Exposition formats"). A [`Read::Durations`] is a histogram, and has no kind of its own.
@@ -48,8 +53,18 @@ pub(super) struct Family {
     pub(super) read: Read,
 }
 
-/// A histogram has one counter besides its buckets: the sum.
-const DURATIONS_REST: usize = 1;
+/// The places of a family.
+pub(super) const PLACES: u16 = 64;
+
+/// The place of a histogram's sum. A histogram has this one figure besides its buckets.
+pub(super) const SUM_PLACE: u16 = 0;
+
+/// The place of the bucket with this bound in microseconds, which is a power of two. It is the exponent, and the last place
+/// for the bucket without a bound: a bucket that another program has lies between those that it splits.
+pub(super) fn bucket_place(bound_us: Option<u64>) -> u16 {
+    let exponent = bound_us.and_then(|us| u16::try_from(us.trailing_zeros()).ok());
+    exponent.unwrap_or(PLACES - 1)
+}
 
 impl Values {
     /// The values' names.
@@ -73,25 +88,46 @@ impl Family {
         Self { number, name, help, read: Read::One(Kind::Gauge, of) }
     }
 
-    /// The number of its counters.
-    pub(super) const fn counter_count(&self, labels: Labels) -> usize {
+    /// What the figure in this place is called between nodes.
+    pub(super) const fn number_of(&self, place: u16) -> u16 {
+        self.number * PLACES + place
+    }
+
+    /// The most figures that it has.
+    pub(super) const fn figure_count(&self, labels: Labels) -> usize {
         match self.read {
             Read::One(..) => 1,
             Read::Each(_, _, values, _) => values.names(labels).len(),
-            Read::Durations(_) => Histogram::BUCKETS + DURATIONS_REST,
+            Read::Durations(_) => Histogram::BUCKETS + 1,
         }
     }
 
-    /// Appends its counters.
-    pub(super) fn sample(&self, view: &View<'_>, counters: &mut Vec<u64>) {
+    /// Appends its figures that are not 0, in the order of their places.
+    pub(super) fn sample(&self, labels: Labels, view: &View<'_>, counters: &mut Vec<Counter>) {
+        let mut push = |place, value| {
+            if value > 0 {
+                counters.push(Counter { number: self.number_of(place), value });
+            }
+        };
         match self.read {
-            Read::One(_, of) => counters.push(of(view)),
-            Read::Each(_, _, _, of) => counters.extend(of(view)),
+            Read::One(_, of) => push(0, of(view)),
+            Read::Each(_, _, names, of) => {
+                let values = of(view);
+                debug_assert_eq!(values.len(), names.names(labels).len(), "{}", self.name);
+                (0..).zip(values).for_each(|(place, value)| push(place, value));
+            }
             Read::Durations(of) => {
                 let durations = of(view);
-                counters.extend(durations.buckets().map(|(_, count)| count));
-                counters.push(durations.sum_us());
+                push(SUM_PLACE, durations.sum_us());
+                durations.buckets().for_each(|(bound_us, count)| push(bucket_place(bound_us), count));
             }
         }
+    }
+
+    /// Its own among the figures of a node, which are in the order of their numbers.
+    pub(super) fn own<'a>(&self, counters: &'a [Counter]) -> &'a [Counter] {
+        let from = counters.partition_point(|counter| counter.number < self.number_of(0));
+        let own = counters.get(from..).unwrap_or_default();
+        own.split_at(own.partition_point(|counter| counter.number <= self.number_of(PLACES - 1))).0
     }
 }

@@ -1,56 +1,51 @@
-//! The metrics of a node: numbers in the order of a datagram, and the page that has those of all nodes.
+//! The metrics of a node: counters by number, and the page that has those of all nodes.
 //!
-//! Owns where each family's counters are among the counters of a node. Any node answers for all nodes, so the series are
-//! the same at each of them; the label `node` distinguishes them.
+//! Owns what is announced, and which nodes have series. Any node answers for all nodes, so the series are the same at each of
+//! them; the label `node` distinguishes them. A node of another program is among them, with the series that both know.
 //!
-//! Invariant: a node's counters are used only if there are [`Metrics::counter_count`] of them. Another number is another
-//! version's, which has other counters in these places.
+//! Invariant: all counters of a node fit into a datagram.
 
 use crate::meter::COUNTERS_MAX;
-use crate::meter::news::NodeId;
+use crate::meter::news::{Counter, NodeId};
 use crate::server::figures::exposition::{push_family_head, push_series};
 use crate::server::figures::families::{DRAINING, FAMILIES};
+use crate::server::figures::family::PLACES;
 use crate::server::figures::view::{Labels, View};
 
 /// The metrics of this program.
 pub(in crate::server) struct Metrics {
     labels: Labels,
-    counter_count: usize,
-    /// The place of the counter that is above 0 while a node drains.
-    draining_place: usize,
 }
 
 impl Metrics {
-    /// The metrics for these names. Built at compile time, it refuses a table whose numbers do not rise, or whose counters
-    /// do not fit into a datagram.
+    /// The metrics for these names. Built at compile time, it refuses a table whose numbers do not rise, a family with more
+    /// figures than it has places, and more counters than fit into a datagram.
     pub(in crate::server) const fn new(labels: Labels) -> Self {
-        let (mut counter_count, mut draining_place, mut index) = (0, None, 0);
+        let (mut counter_count, mut index) = (0, 0);
         while index < FAMILIES.len() {
+            let figure_count = FAMILIES[index].figure_count(labels);
             assert!(index == 0 || FAMILIES[index - 1].number < FAMILIES[index].number, "the numbers of families rise");
-            if FAMILIES[index].number == DRAINING {
-                draining_place = Some(counter_count);
-            }
-            counter_count += FAMILIES[index].counter_count(labels);
+            assert!(FAMILIES[index].number < u16::MAX / PLACES, "each figure has a number");
+            assert!(figure_count <= PLACES as usize, "each figure has a place");
+            counter_count += figure_count;
             index += 1;
         }
         assert!(counter_count <= COUNTERS_MAX, "the counters fit into a datagram");
-        Self { labels, counter_count, draining_place: draining_place.expect("there is a family of draining nodes") }
+        Self { labels }
     }
 
-    /// The counters of this node, in the order of a datagram.
-    pub(in crate::server) fn sample(&self, view: &View<'_>) -> Vec<u64> {
-        let mut counters = Vec::with_capacity(self.counter_count);
+    /// The counters of this node that are not 0, in the order of their numbers.
+    pub(in crate::server) fn sample(&self, view: &View<'_>) -> Vec<Counter> {
+        let mut counters = Vec::with_capacity(COUNTERS_MAX);
         for family in &FAMILIES {
-            let from = counters.len();
-            family.sample(view, &mut counters);
-            debug_assert_eq!(counters.len() - from, family.counter_count(self.labels), "{}", family.name);
+            family.sample(self.labels, view, &mut counters);
         }
         counters
     }
 
     /// Whether the node with these counters is letting its members go.
-    pub(in crate::server) fn are_draining(&self, counters: &[u64]) -> bool {
-        counters.len() == self.counter_count && counters.get(self.draining_place).is_some_and(|&draining| draining > 0)
+    pub(in crate::server) fn are_draining(counters: &[Counter]) -> bool {
+        counters.iter().any(|counter| counter.number == DRAINING * PLACES)
     }
 
     /// The number of connections that were freed, by the names of the reasons.
@@ -58,16 +53,12 @@ impl Metrics {
         self.labels.close_reasons.iter().copied().zip(view.connections.closed.iter().copied())
     }
 
-    /// Appends the series of these nodes. A node that has not announced its counters yet, or is of a version that announces
-    /// others, has none.
-    pub(in crate::server) fn push_nodes(&self, out: &mut String, nodes: &[(NodeId, &[u64])]) {
-        let mut from = 0;
+    /// Appends the series of these nodes. A node that has not announced its counters yet has none.
+    pub(in crate::server) fn push_nodes(&self, out: &mut String, nodes: &[(NodeId, &[Counter])]) {
         for family in &FAMILIES {
-            let range = from..from + family.counter_count(self.labels);
-            from = range.end;
             push_family_head(out, family);
-            for (node, counters) in nodes.iter().filter(|(_, counters)| counters.len() == self.counter_count) {
-                push_series(out, family, self.labels, *node, counters.get(range.clone()).unwrap_or_default());
+            for (node, counters) in nodes.iter().filter(|(_, counters)| !counters.is_empty()) {
+                push_series(out, family, self.labels, *node, counters);
             }
         }
     }
@@ -102,6 +93,37 @@ mod tests {
             "proxy_head",
         ],
     });
+
+    /// The counters of the view below, by family.
+    fn expected_counters(timer_count: u64) -> Vec<Counter> {
+        let mut turn_figures = [0; 64];
+        (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
+        let expected: [(u16, &[u64]); 21] = [
+            (1, &[3]),
+            (2, &[54]),
+            (3, &[11, 12, 13, 14]),
+            (4, &[1]),
+            (5, &[21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31]),
+            (6, &[32, 0, 1, 0]),
+            (7, &[0, 1]),
+            (8, &[1]),
+            (9, &[77]),
+            (10, &turn_figures),
+            (11, &[33 + timer_count]),
+            (12, &[51]),
+            (13, &[52]),
+            (14, &[2]),
+            (15, &[1]),
+            (16, &[0]),
+            (17, &[0]),
+            (18, &[41, 44, 146, 47, 43]),
+            (19, &[42, 45]),
+            (20, &[55]),
+            (21, &[1]),
+        ];
+        let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
+        numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
+    }
 
     #[test]
     fn each_getter_fills_its_own_places() {
@@ -152,40 +174,79 @@ mod tests {
             started_unix_s: 55,
             is_draining: true,
         };
-        let expected: [&[u64]; 12] = [
-            &[3, 54],
-            &[11, 12, 13, 14],
-            &[1],
-            &[21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31],
-            &[32, 0, 1, 0],
-            &[0, 1, 1, 77],
-            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 20_003],
-            &[33 + timer_count, 51, 52],
-            &[2, 1, 0, 0],
-            &[41, 44, 146, 47, 43],
-            &[42, 45],
-            &[55, 1],
-        ];
-        assert_eq!(METRICS.sample(&view), expected.concat());
+        assert_eq!(METRICS.sample(&view), expected_counters(timer_count));
         assert_eq!(METRICS.closed(&view).nth(2), Some(("peer_timeout", 23)));
         assert_eq!(view.connections.open_count(), 50);
     }
 
-    #[test]
-    fn counters_of_another_version_have_no_series() {
-        let counters: Vec<u64> = (1..=55).collect();
+    /// The lines of the page about a node with these counters.
+    fn lines_of(counters: &[(u16, u64)]) -> Vec<String> {
+        let counters: Vec<Counter> = counters.iter().map(|&(number, value)| Counter { number, value }).collect();
         let mut out = String::new();
-        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters), (NodeId(8), &counters[1..])]);
-        for line in [
-            "audience_meter_members{node=\"0000000000000007\"} 1",
-            "audience_meter_open_connections{node=\"0000000000000007\",port=\"demo\"} 6",
-            "# TYPE audience_meter_turn_seconds histogram",
-            "audience_meter_draining{node=\"0000000000000007\"} 55",
-        ] {
-            assert!(out.lines().any(|found| found == line), "{line} is not in {out}");
+        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters)]);
+        let of_node = out.lines().filter_map(|line| line.strip_prefix("audience_meter_"));
+        of_node.map(|line| line.replace("node=\"0000000000000007\"", "")).collect()
+    }
+
+    #[test]
+    fn what_only_a_later_program_counts_is_not_on_the_page() {
+        // Two reasons and a kind that are not in the lists, and families after the last, up to the largest number.
+        let known = [(64, 9), (5 * 64 + 10, 7), (21 * 64, 1)];
+        let unknown =
+            [(5 * 64 + 11, 8), (5 * 64 + 12, 8), (7 * 64 + 2, 8), (22 * 64, 8), (23 * 64 + 1, 8), (u16::MAX, 8)];
+        let mut all = [&known[..], &unknown].concat();
+        all.sort_unstable();
+        assert_eq!(lines_of(&all), lines_of(&known));
+        let lines = lines_of(&known);
+        for line in ["members{} 9", "closed_total{,reason=\"proxy_head\"} 7", "draining{} 1"] {
+            assert!(lines.iter().any(|found| found == line), "{line} is not in {lines:?}");
         }
-        assert!(!out.contains("0000000000000008"));
-        assert!(METRICS.are_draining(&counters));
-        assert!(!METRICS.are_draining(&counters[1..]) && !METRICS.are_draining(&[0; 55]));
+    }
+
+    #[test]
+    fn a_finer_bucket_of_a_later_program_counts_in_the_next_one() {
+        let buckets = [(640, 5_000_000), (640 + 3, 1), (640 + 4, 2), (640 + 14, 4), (640 + 15, 8), (640 + 63, 16)];
+        let lines = lines_of(&buckets);
+        let turns: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("turn_seconds_")).collect();
+        let expected = [
+            "bucket{,le=\"0.000016\"} 3",
+            "bucket{,le=\"0.000032\"} 3",
+            "bucket{,le=\"0.000064\"} 3",
+            "bucket{,le=\"0.000128\"} 3",
+            "bucket{,le=\"0.000256\"} 3",
+            "bucket{,le=\"0.000512\"} 3",
+            "bucket{,le=\"0.001024\"} 3",
+            "bucket{,le=\"0.002048\"} 3",
+            "bucket{,le=\"0.004096\"} 3",
+            "bucket{,le=\"0.008192\"} 3",
+            "bucket{,le=\"0.016384\"} 7",
+            "bucket{,le=\"+Inf\"} 31",
+            "sum{} 5.000000",
+            "count{} 31",
+        ];
+        assert_eq!(turns, expected);
+    }
+
+    #[test]
+    fn what_an_earlier_program_does_not_count_is_0() {
+        let lines = lines_of(&[(64, 3), (20 * 64, 1_300_000_000)]);
+        let values: Vec<&str> = lines.iter().map(|line| line.rsplit_once(' ').unwrap().1).collect();
+        assert_eq!(lines.len(), 56);
+        assert_eq!((values[0], values[54], values[55]), ("3", "1300000000", "0"));
+        assert!(values[1..54].iter().all(|&value| value == "0" || value == "0.000000"), "{values:?}");
+        let series = |counters| lines_of(counters).into_iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
+        assert!(series(&[(64, 3)]).eq(series(&[(64, 3), (21 * 64, 1)])), "each node has the same series");
+    }
+
+    #[test]
+    fn a_node_that_has_announced_nothing_has_no_series() {
+        assert_eq!(lines_of(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_node_drains_while_its_counter_is_not_0() {
+        let draining = [Counter { number: 21 * 64, value: 1 }];
+        assert!(Metrics::are_draining(&draining));
+        assert!(!Metrics::are_draining(&[Counter { number: 64, value: 1 }]));
     }
 }

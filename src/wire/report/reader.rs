@@ -7,10 +7,10 @@
 use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Sums,
-    Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, NodeId,
+    Peak, Sums, Wanted,
 };
-use crate::meter::{COUNTERS_MAX, NAME_MAX, STAY_BUCKETS, Stays};
+use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
 
 /// The bytes of a datagram that are left.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All that there are: the length of the datagram bounds them.
-    fn until_end<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, Dropped>) -> Result<Vec<T>, Dropped> {
+    fn until_end<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<T, Dropped>) -> Result<Vec<T>, Dropped> {
         let mut all = Vec::new();
         while !self.0.is_empty() {
             all.push(one(self)?);
@@ -137,9 +137,18 @@ impl<'a> Reader<'a> {
         self.number().and_then(|number| u32::try_from(number).map_err(|_| Dropped::Malformed))
     }
 
-    fn counters(&mut self) -> Result<Vec<u64>, Dropped> {
-        let count = usize::try_from(self.number()?).ok().filter(|&count| count <= COUNTERS_MAX);
-        (0..count.ok_or(Dropped::Malformed)?).map(|_| self.number()).collect()
+    /// A step of 0 would be the same counter again, and a value of 0 goes without saying.
+    pub(super) fn counters(&mut self) -> Result<Vec<Counter>, Dropped> {
+        let length = usize::try_from(self.number()?).map_err(|_| Dropped::Malformed)?;
+        let (list, rest) = self.0.split_at_checked(length).ok_or(Dropped::Malformed)?;
+        self.0 = rest;
+        let mut previous = 0;
+        Reader(list).until_end(|list| {
+            let (step, value) = (list.number()?, list.number()?);
+            let number = u16::try_from(previous + step).map_err(|_| Dropped::Malformed)?;
+            previous = number.into();
+            if step == 0 || value == 0 { Err(Dropped::Malformed) } else { Ok(Counter { number, value }) }
+        })
     }
 
     fn departed_share(&mut self) -> Result<DepartedShare<&'a str>, Dropped> {

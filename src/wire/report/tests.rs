@@ -3,7 +3,8 @@
 use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Sums,
+    Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
@@ -16,6 +17,12 @@ fn scope(key: Option<&str>) -> Scope {
 
 fn datagram(news: News<Rc<str>>) -> Datagram<Rc<str>> {
     Datagram { sender: NodeId(u64::MAX - 1), number: 300, clock: 128, news }
+}
+
+/// As many counters as a node announces, as long as can be: 511 steps between 16-bit numbers may take two bytes.
+fn most_counters() -> Vec<Counter> {
+    let numbers = (1..).map(|index| index * 128 + 20_000);
+    numbers.take(COUNTERS_MAX).map(|number| Counter { number, value: LARGEST }).collect()
 }
 
 /// One of each kind, with small and with large numbers.
@@ -62,7 +69,8 @@ fn all_news() -> Vec<News<Rc<str>>> {
             DepartedShare { node: NodeId(9), namespace: long.clone(), sums: all, age, peak },
         ]),
         News::Counters(vec![]),
-        News::Counters((0..COUNTERS_MAX as u64).map(|number| LARGEST - number).collect()),
+        News::Counters(vec![Counter { number: 1, value: 1 }, Counter { number: u16::MAX, value: LARGEST }]),
+        News::Counters(most_counters()),
         News::Message(part.clone()),
         News::Message(MessagePart { text: "".into(), continues: true, begins: false, ..part }),
         News::Claimed(claim.clone()),
@@ -148,6 +156,43 @@ fn numbers_have_one_form() {
     for bad in [&[][..], &[0x80], &[0x80, 0x00], &[0xff; 8], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]] {
         assert_eq!(number(bad), Err(Dropped::Malformed), "{bad:?}");
     }
+}
+
+#[test]
+fn counters_are_in_the_order_of_their_numbers_and_not_0() {
+    let counters = |list: &[u8]| Reader(list).counters();
+    let counter = |number, value| Counter { number, value };
+    assert_eq!(counters(&[0]), Ok(vec![]));
+    assert_eq!(counters(&[2, 64, 5]), Ok(vec![counter(64, 5)]));
+    assert_eq!(
+        counters(&[5, 64, 5, 1, 0xff, 1, 9]),
+        Ok(vec![counter(64, 5), counter(65, 255)]),
+        "what follows is not theirs"
+    );
+    assert_eq!(counters(&[4, 0xff, 0xff, 3, 1]), Ok(vec![counter(u16::MAX, 1)]));
+    for (bad, why) in [
+        (&[2, 0, 5][..], "a number of 0"),
+        (&[4, 64, 5, 0, 5], "a number twice"),
+        (&[2, 64, 0], "a value of 0"),
+        (&[1, 64], "no value"),
+        (&[3, 64, 5, 1], "no value of the second"),
+        (&[2, 64], "cut"),
+        (&[2, 64, 0x80, 1], "a value that ends after the list"),
+        (&[4, 0x80, 0x80, 4, 1], "a number past 16 bits"),
+        (&[6, 0xff, 0xff, 3, 1, 1, 1], "a sum past 16 bits"),
+        (&[10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 1], "a step of 56 bits"),
+        (&[], "no length"),
+    ] {
+        assert_eq!(counters(bad), Err(Dropped::Malformed), "{why}");
+    }
+}
+
+#[test]
+fn all_counters_fit_into_a_datagram() {
+    let datagram =
+        Datagram { sender: NodeId(0), number: LARGEST, clock: LARGEST, news: News::Counters(most_counters()) };
+    let length = encode::<Rc<str>>(&datagram, &scope(Some("a key of 16 bytes"))).len();
+    assert!((COUNTERS_MAX * 10..=1_100).contains(&length), "{length} bytes");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! Invariant: what is written is read as the same ([`reader`](super::reader)).
 
 use super::kind;
-use crate::meter::news::{Age, Alive, Ask, Claim, Echo, Item, News, Peak, Sums, Wanted};
+use crate::meter::news::{Age, Alive, Ask, Claim, Counter, Echo, Item, News, Peak, Sums, Wanted};
 
 /// The bytes of a datagram so far.
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -107,10 +107,7 @@ impl Writer {
             }
             News::Counters(counters) => {
                 self.byte(kind::COUNTERS);
-                self.number(counters.len() as u64);
-                for &counter in counters {
-                    self.number(counter);
-                }
+                self.counters(counters);
             }
             News::Message(part) => {
                 self.byte(kind::MESSAGE);
@@ -129,6 +126,19 @@ impl Writer {
             }
             News::Bye => self.byte(kind::BYE),
         }
+    }
+
+    /// Their length in bytes, and of each its number, as the step from the one before, and its value.
+    fn counters(&mut self, counters: &[Counter]) {
+        let (mut list, mut previous) = (Writer(Vec::new()), 0);
+        for &Counter { number, value } in counters {
+            debug_assert!(number > previous && value > 0, "counter {number} after {previous} is {value}");
+            list.number((number - previous).into());
+            list.number(value);
+            previous = number;
+        }
+        self.number(list.0.len() as u64);
+        self.0.append(&mut list.0);
     }
 
     pub(super) fn item<N: AsRef<str>>(&mut self, item: &Item<N>) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use audience_meter::meter::COUNTERS_MAX;
+use audience_meter::meter::news::Counter;
 
 #[test]
 fn the_goodbye_of_an_unknown_node_does_not_make_it_known() {
@@ -46,6 +47,11 @@ fn a_node_that_fell_silent_is_lost_and_one_that_said_goodbye_is_not() {
     assert_eq!((scene.node_count(), scene.meter().lost_node_count()), (0, 1), "once");
 }
 
+/// Counters of these values, numbered from 1.
+fn numbered(values: &[u64]) -> Vec<Counter> {
+    (1..).zip(values).map(|(number, &value)| Counter { number, value }).collect()
+}
+
 #[test]
 fn the_counters_of_a_node_are_known_while_it_is_there() {
     let mut scene = clustered();
@@ -54,26 +60,26 @@ fn the_counters_of_a_node_are_known_while_it_is_there() {
         scene.meter().are_counters_due(now)
     };
     assert!(!is_due(&mut scene), "there is no other node");
-    scene.receive(1, News::Counters(vec![9]));
+    scene.receive(1, News::Counters(numbered(&[9])));
     scene.meet(2);
     assert!(is_due(&mut scene));
     scene.outputs();
-    scene.world.step(0, |node, now| node.announce_counters(&[4; COUNTERS_MAX + 1], now));
+    scene.world.step(0, |node, now| node.announce_counters(&numbered(&[4; COUNTERS_MAX + 1]), now));
     assert!(!is_due(&mut scene), "they were announced just now");
     let announced = scene.outputs().into_iter().find_map(|output| match output {
         Output::Send(_, Datagram { news: News::Counters(counters), .. }) => Some(counters),
         _ => None,
     });
-    assert_eq!(announced, Some(vec![4; COUNTERS_MAX]));
+    assert_eq!(announced, Some(numbered(&[4; COUNTERS_MAX])));
 
     let known = |scene: &mut Scene| {
         let counters = scene.meter().counters();
         counters.map(|(node, all)| (node, all.to_vec())).collect::<Vec<_>>()
     };
     assert_eq!(known(&mut scene), [(PEER, vec![])], "not those that came before it was known to be there");
-    scene.receive(5, News::Counters(vec![1, 2]));
-    scene.receive(4, News::Counters(vec![0]));
-    assert_eq!(known(&mut scene), [(PEER, vec![1, 2])], "not those that are older");
+    scene.receive(5, News::Counters(numbered(&[1, 2])));
+    scene.receive(4, News::Counters(numbered(&[8])));
+    assert_eq!(known(&mut scene), [(PEER, numbered(&[1, 2]))], "not those that are older");
     scene.receive(6, News::Bye);
     assert_eq!(known(&mut scene), []);
     scene.pass(6.0);

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Datagram, Item, News, NodeId, Origin, Secret};
+use audience_meter::meter::news::{Counter, Datagram, Item, News, NodeId, Origin, Secret};
 use audience_meter::meter::{Ending, MemberId, Membership, Meter, Output, Rejection};
 
 use super::clock::{Clock, Offset};
@@ -179,7 +179,7 @@ impl Node {
     }
 
     /// Announces figures of this node.
-    pub fn announce_counters(&mut self, counters: &[u64], now: Now) -> Done {
+    pub fn announce_counters(&mut self, counters: &[Counter], now: Now) -> Done {
         self.meter.announce_counters(counters, now);
         self.quiet_outputs(now)
     }
