@@ -1,6 +1,6 @@
-//! The network: datagrams on their way, and what the weather does to them.
+//! Datagrams on their way, and what the weather does to them.
 //!
-//! Owns the bytes between nodes. It knows nothing of what they say, and nodes only by their address.
+//! Owns the bytes between nodes. It knows nothing of what they say, and takes the roads that it is given.
 //!
 //! Invariant: what happens to a datagram follows from the seed, the time and the road, and from nothing else, so a script that
 //! is shortened meets the same weather.
@@ -8,6 +8,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use audience_meter::meter::news::Origin;
+
+use super::network::Road;
 use super::setting::Weather;
 use crate::Chance;
 
@@ -26,20 +29,22 @@ const REPLAYED_AT_ONCE: usize = 20;
 /// A datagram that is left to the script arrives at no time of its own.
 const NEVER: u64 = u64::MAX;
 
-/// Where a datagram goes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Road {
+/// A datagram on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    /// The process that it reaches.
     pub(super) to: u64,
-    /// Whether a cut lies between sender and receiver.
-    pub(super) is_cut: bool,
-    /// Whether it leads back to the sender.
-    pub(super) is_loop: bool,
+    /// What that process knows of where it came from.
+    pub(super) origin: Origin,
+    /// Whether a process of the same host has passed it on.
+    pub(super) is_passed_on: bool,
+    pub(super) bytes: Rc<[u8]>,
 }
 
-/// A datagram on its way: to whom, and its bytes.
-pub(super) type Flight = (u64, Rc<[u8]>);
+/// What the loopback interface of a host does to datagrams.
+const WITHIN: Weather = Weather { loss_percent: 0, double_percent: 0, delay_ticks_max: 0 };
 
-/// The network.
+/// Datagrams on their way.
 pub(super) struct Bus {
     pub(super) weather: Option<Weather>,
     seed: u64,
@@ -57,28 +62,52 @@ impl Bus {
         Self { weather, seed, in_flight: BTreeMap::new(), recorded: Vec::new(), sent_count: 0, last: (0, 0) }
     }
 
-    /// Multicast with loopback: every road gets a copy, unless it is lost on the way. What is left to the script does not
-    /// come back to its sender.
-    pub(super) fn broadcast(&mut self, tick: u64, from: u64, bytes: &Rc<[u8]>, roads: impl Iterator<Item = Road>) {
+    /// A datagram is sent: every road gets a copy, unless it is lost on the way. What is left to the script does not come back to
+    /// its sender.
+    pub(super) fn send(&mut self, tick: u64, from: u64, bytes: &Rc<[u8]>, roads: &[Road]) {
         self.sent_count += 1;
-        self.last = if self.last.0 == tick { (tick, self.last.1 + 1) } else { (tick, 0) };
-        let Some(weather) = self.weather else {
-            roads.filter(|road| !road.is_loop && !road.is_cut).for_each(|road| self.hold((road.to, bytes.clone())));
-            return;
-        };
-        let place = [tick, from, self.last.1];
-        if self.recorded.len() < RECORDED_MAX && Chance::at(self.seed, &place).is_hit(RECORDED_PERCENT) {
+        let serial = self.next_serial(tick);
+        if self.weather.is_some()
+            && self.recorded.len() < RECORDED_MAX
+            && Chance::at(self.seed, &[tick, from, serial]).is_hit(RECORDED_PERCENT)
+        {
             self.recorded.push(bytes.clone());
         }
+        self.carry([tick, from, serial], bytes, roads, false);
+    }
+
+    /// A process passes on what has reached it alone.
+    pub(super) fn pass_on(&mut self, tick: u64, by: u64, bytes: &Rc<[u8]>, roads: &[Road]) {
+        if !roads.is_empty() {
+            let serial = self.next_serial(tick);
+            self.carry([tick, by, serial], bytes, roads, true);
+        }
+    }
+
+    /// Counts what is sent in this tick.
+    fn next_serial(&mut self, tick: u64) -> u64 {
+        self.last = if self.last.0 == tick { (tick, self.last.1 + 1) } else { (tick, 0) };
+        self.last.1
+    }
+
+    fn carry(&mut self, [tick, from, serial]: [u64; 3], bytes: &Rc<[u8]>, roads: &[Road], is_passed_on: bool) {
         for road in roads {
-            let mut chance = Chance::at(self.seed, &[tick, from, self.last.1, road.to]);
+            let flight = Flight { to: road.to, origin: road.origin, is_passed_on, bytes: bytes.clone() };
+            let Some(weather) = self.weather else {
+                if !road.is_loop && !road.is_cut {
+                    self.hold(flight);
+                }
+                continue;
+            };
+            let mut chance = Chance::at(self.seed, &[tick, from, serial, road.to]);
+            let weather = if road.is_within { WITHIN } else { weather };
             let copies = 1 + u64::from(chance.is_hit(weather.double_percent));
             for _ in 0..copies {
                 if road.is_cut || chance.is_hit(weather.loss_percent) {
                     continue;
                 }
                 let at = tick + chance.below(weather.delay_ticks_max + 1);
-                self.in_flight.insert((at, chance.draw()), (road.to, bytes.clone()));
+                self.in_flight.insert((at, chance.draw()), flight.clone());
             }
         }
     }

@@ -21,6 +21,7 @@
 //! | `operations` | the table of what may happen |
 //! | `seeds` | how often what happens, by chance |
 //! | `clock` | the time of the world, and what each node takes it to be |
+//! | `network` | the ways between nodes |
 //! | `bus` | datagrams on their way |
 //! | `node` | one process: a meter and its book |
 //! | `strangers` | invented nodes |
@@ -29,6 +30,7 @@
 
 mod bus;
 mod clock;
+mod network;
 mod node;
 mod observer;
 mod operations;
@@ -43,12 +45,14 @@ use std::time::Duration;
 
 use audience_meter::collections::tick::Now;
 use audience_meter::meter::Rejection;
-use audience_meter::meter::news::{Datagram, News, NodeId};
+use audience_meter::meter::news::{Datagram, News, NodeId, Origin, To};
 use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
 
 use crate::Chance;
-use bus::{Bus, Flight, Road};
+use bus::{Bus, Flight};
 use clock::{Clock, Offset};
+pub use network::Kind;
+use network::Network;
 pub use node::{Done, Node};
 use observer::Observer;
 use script::Script;
@@ -75,6 +79,7 @@ pub struct World {
     born: u64,
     /// Where the next one is reached.
     next_address: u64,
+    network: Network,
     bus: Bus,
     scope: Scope,
     is_cut: bool,
@@ -107,6 +112,7 @@ impl World {
             at: 0,
             born: 0,
             next_address: 0,
+            network: Network::new(setting.network, setting.chance),
             bus: Bus::new(setting.weather, setting.chance),
             scope,
             is_cut: false,
@@ -153,6 +159,12 @@ impl World {
         let offset = Offset::draw(&mut chance, self.setting.has_one_clock);
         let mut node = Node::new(&self.setting, id, address, offset);
         node.side = self.is_cut && chance.is_hit(50);
+        // The processes of a host are on one side.
+        let part = self.network.part_of(address);
+        let mut others = self.nodes.iter().filter(|other| other.address != address);
+        if let Some(sibling) = others.find(|other| self.network.part_of(other.address) == part) {
+            node.side = sibling.side;
+        }
         node
     }
 
@@ -177,31 +189,39 @@ impl World {
         for (namespace, text) in &done.messages {
             node.ledger.deliver(namespace, text, &self.observer.sayings);
         }
-        let (id, address, side) = (node.meter.node(), node.address, node.side);
+        let (id, address) = (node.meter.node(), node.address);
         self.observer.endings.extend(done.endings.into_iter().map(|ending| (id, ending)));
-        for datagram in done.datagrams {
+        for (to, datagram) in done.datagrams {
             if let News::Ask(ask) = &datagram.news {
                 self.strangers.iter_mut().for_each(|stranger| stranger.take_question(address, ask));
             }
-            let bytes: Rc<[u8]> = report::encode(&datagram, &self.scope).into();
-            assert!(bytes.len() <= DATAGRAM_MAX, "a datagram is too long");
-            let is_cut = self.is_cut;
-            let roads = self.nodes.iter().map(|node| Road {
-                to: node.address,
-                is_cut: is_cut && node.side != side,
-                is_loop: node.address == address,
-            });
-            self.bus.broadcast(self.clock.tick, address, &bytes, roads);
+            self.send(index, to, &datagram);
         }
     }
 
-    /// A node takes in the bytes of a datagram.
-    fn receive_bytes(&mut self, index: usize, bytes: &[u8], arrived_at: u64) {
-        let datagram = report::decode(bytes, &self.scope).expect("what a node sends is understood");
+    fn send(&mut self, index: usize, to: To, datagram: &Datagram<Rc<str>>) {
+        let bytes: Rc<[u8]> = report::encode(datagram, &self.scope).into();
+        assert!(bytes.len() <= DATAGRAM_MAX, "a datagram is too long");
+        let node = &self.nodes[index];
+        let mut roads = self.network.roads(&self.nodes, node, to);
+        for road in &mut roads {
+            road.is_cut &= self.is_cut;
+        }
+        self.bus.send(self.clock.tick, node.address, &bytes, &roads);
+    }
+
+    /// A node takes in what has arrived, and passes it on if the other processes of its host have not received it.
+    fn take_in(&mut self, index: usize, flight: &Flight, arrived_at: u64) {
+        let node = &self.nodes[index];
+        if !flight.is_passed_on {
+            let roads = self.network.passing_on(&self.nodes, node, flight.origin);
+            self.bus.pass_on(self.clock.tick, node.address, &flight.bytes, &roads);
+        }
+        let datagram = report::decode(&flight.bytes, &self.scope).expect("what a node sends is understood");
         let part = if let News::Message(part) = &datagram.news { Some(part) } else { None };
         let has_namespace = part.is_some_and(|part| self.nodes[index].meter.find(part.namespace).is_some());
         let number = part.map(|part| part.number);
-        let received = self.receive(index, &datagram);
+        let received = self.receive(index, &datagram, flight.origin);
         let node = &mut self.nodes[index];
         let now = node.now(self.clock);
         node.ledger.meet(node.meter.nodes(now).map(|other| other.node), self.clock.tick);
@@ -211,9 +231,9 @@ impl World {
     }
 
     /// A node takes a datagram in.
-    fn receive(&mut self, index: usize, datagram: &Datagram<&str>) -> Result<(), Rejection> {
+    fn receive(&mut self, index: usize, datagram: &Datagram<&str>, origin: Origin) -> Result<(), Rejection> {
         let node = &mut self.nodes[index];
-        let (received, done) = node.receive(datagram, node.now(self.clock));
+        let (received, done) = node.receive(datagram, origin, node.now(self.clock));
         self.post(index, done);
         received
     }
@@ -224,17 +244,17 @@ impl World {
     /// Why it has no effect.
     pub fn receive_from_stranger(&mut self, index: usize, datagram: &Datagram<&str>) -> Result<(), Rejection> {
         self.observer.has_strangers = true;
-        let received = self.receive(index, datagram);
+        let received = self.receive(index, datagram, self.network.origin_outside());
         let now = self.now(index);
         self.nodes[index].check(now);
         received
     }
 
     /// A datagram that the script has delivered.
-    fn deliver(&mut self, (to, bytes): &Flight) {
-        let Some(index) = self.nodes.iter().position(|node| node.address == *to) else { return };
+    fn deliver(&mut self, flight: &Flight) {
+        let Some(index) = self.nodes.iter().position(|node| node.address == flight.to) else { return };
         if !self.nodes[index].is_paused {
-            self.receive_bytes(index, bytes, self.clock.tick);
+            self.take_in(index, flight, self.clock.tick);
             let now = self.nodes[index].now(self.clock);
             self.nodes[index].check(now);
         }
@@ -272,9 +292,9 @@ impl World {
 
     /// What has arrived by now waits in receive buffers.
     fn arrive(&mut self) {
-        while let Some((to, bytes)) = self.bus.arrived(self.clock.tick) {
-            if let Some(node) = self.nodes.iter_mut().find(|node| node.address == to) {
-                node.buffer.push_back((self.clock.tick, bytes));
+        while let Some(flight) = self.bus.arrived(self.clock.tick) {
+            if let Some(node) = self.nodes.iter_mut().find(|node| node.address == flight.to) {
+                node.buffer.push_back((self.clock.tick, flight));
             }
         }
     }
@@ -288,8 +308,8 @@ impl World {
             return;
         }
         let (batch, has_heard_all) = self.nodes[index].take_batch();
-        for (arrived_at, bytes) in &batch {
-            self.receive_bytes(index, bytes, *arrived_at);
+        for (arrived_at, flight) in &batch {
+            self.take_in(index, flight, *arrived_at);
         }
         let node = &mut self.nodes[index];
         let is_due = node.due().is_some_and(|due| due <= self.clock.tick);

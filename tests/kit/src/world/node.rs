@@ -9,9 +9,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Counter, Datagram, Item, News, NodeId, Origin, Secret};
+use audience_meter::meter::news::{Counter, Datagram, Item, News, NodeId, Origin, Secret, To};
 use audience_meter::meter::{Ending, MemberId, Membership, Meter, Output, Rejection};
 
+use super::bus::Flight;
 use super::clock::{Clock, Offset};
 use super::observer::{Book, Ledger};
 use super::setting::Setting;
@@ -27,8 +28,8 @@ const BUSY_TURNS_MAX: usize = 50;
 /// How many datagrams a turn receives; what is left keeps others from being taken for silent.
 const DATAGRAMS_PER_TURN: usize = 50;
 
-/// A datagram that has arrived: when, and its bytes.
-pub(super) type Arrival = (u64, Rc<[u8]>);
+/// A datagram that has arrived, and when.
+pub(super) type Arrival = (u64, Flight);
 
 /// One process.
 pub struct Node {
@@ -62,7 +63,8 @@ pub struct Done {
     pub(super) parts: Vec<u64>,
     /// Whether members came or left.
     pub(super) has_changed: bool,
-    pub(super) datagrams: Vec<Datagram<Rc<str>>>,
+    /// What it sends, and where.
+    pub(super) datagrams: Vec<(To, Datagram<Rc<str>>)>,
     /// Messages for its members: namespace and text.
     pub(super) messages: Vec<(Rc<str>, Rc<str>)>,
     pub(super) endings: Vec<Ending>,
@@ -212,11 +214,16 @@ impl Node {
 
     /// The node takes a datagram in. Only a later claim of the same uuid may end a claim; if it is announced by itself by a
     /// node that is there, it must.
-    pub(super) fn receive(&mut self, datagram: &Datagram<&str>, now: Now) -> (Result<(), Rejection>, Done) {
+    pub(super) fn receive(
+        &mut self,
+        datagram: &Datagram<&str>,
+        origin: Origin,
+        now: Now,
+    ) -> (Result<(), Rejection>, Done) {
         let is_alone = matches!(datagram.news, News::Claimed(_) | News::GivenUp(_));
         let is_there = is_alone && self.meter.nodes(now).any(|other| other.node == datagram.sender);
         let beaten = self.book.beaten_by(datagram, self.meter.node());
-        let received = self.meter.receive(datagram, Origin::Loopback, now);
+        let received = self.meter.receive(datagram, origin, now);
         let mut done = self.outputs(now);
         if is_there && received.is_ok() {
             assert_eq!(done.farewells, beaten, "a claim ends an earlier one");
@@ -299,9 +306,9 @@ impl Node {
                     let name = of.and_then(|name| self.book.name(name));
                     done.counts.push((name.expect("a count is a namespace's total"), total, skip_newest));
                 }
-                Output::Send(_, datagram) => {
+                Output::Send(to, datagram) => {
                     self.check_datagram(&datagram, &mut done, now);
-                    done.datagrams.push(datagram);
+                    done.datagrams.push((to, datagram));
                 }
             }
         }

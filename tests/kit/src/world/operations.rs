@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use super::World;
+use super::bus::Flight;
 use super::node::Node;
 use super::script::Script;
 use super::setting::UUIDS;
@@ -185,8 +186,12 @@ fn invent(world: &mut World, script: &mut Script) {
 
 /// Recorded datagrams come again, and wait in the receive buffers of all.
 fn replay(world: &mut World) {
-    for bytes in world.bus.replayed(world.clock.tick) {
-        world.nodes.iter_mut().for_each(|node| node.buffer.push_back((world.clock.tick, Rc::clone(&bytes))));
+    let (tick, origin) = (world.clock.tick, world.network.origin_outside());
+    for bytes in world.bus.replayed(tick) {
+        for node in &mut world.nodes {
+            let flight = Flight { to: node.address, origin, is_passed_on: true, bytes: Rc::clone(&bytes) };
+            node.buffer.push_back((tick, flight));
+        }
     }
 }
 
@@ -228,8 +233,8 @@ fn pause(world: &mut World) {
 fn cut(world: &mut World) {
     world.is_cut = !world.is_cut;
     world.observer.has_cut = true;
-    let (seed, tick) = (world.setting.chance, world.clock.tick);
+    let (seed, tick, network) = (world.setting.chance, world.clock.tick, world.network);
     for node in &mut world.nodes {
-        node.side = Chance::at(seed, &[tick, node.address]).is_hit(50);
+        node.side = Chance::at(seed, &[tick, network.part_of(node.address)]).is_hit(50);
     }
 }

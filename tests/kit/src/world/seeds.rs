@@ -25,6 +25,9 @@ const FORGOTTEN_TICKS: u64 = CLEAN_TICKS + 1_000;
 /// When a node departs that has announced its last change.
 const ANNOUNCED_TICKS: u64 = 250;
 
+/// The place of chance at which networks are drawn.
+const NETWORK: u64 = 1;
+
 /// How events end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scene {
@@ -50,7 +53,8 @@ struct Writer {
 pub fn script_of(seed: u64) -> Vec<u8> {
     let mut writer = Writer::new(seed);
     // Counts as the daemon's, events remembered for two minutes, two to eight nodes that have to agree.
-    writer.head(b"440", 7, 1);
+    let network = network_of(seed, &[0, 0, 1, 2, 2]);
+    writer.head(b"440", 7, 1, network);
     for _ in 0..PLAY_TICKS {
         if writer.chance.is_hit(ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -65,7 +69,11 @@ pub fn script_of(seed: u64) -> Vec<u8> {
 /// The script of this seed for the end of events: members come to a few nodes and leave, all of them at last.
 pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     let mut writer = Writer::new(seed);
-    writer.head(b"450", 4, if scene == Scene::Together { 3 } else { 2 });
+    let end = if scene == Scene::Together { 3 } else { 2 };
+    // Where hosts end together, the goodbyes take several ways, and the last one is not the same for all.
+    let networks: &[u8] = if scene == Scene::Together { &[0, 0, 1] } else { &[0, 0, 1, 2] };
+    let network = network_of(seed, networks);
+    writer.head(b"450", 4, end, network);
     for _ in 0..ENDING_TICKS {
         if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -86,13 +94,19 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     writer.bytes
 }
 
+/// One of these networks. It is drawn apart, so that seeds of the first one stay what they were before there were others.
+fn network_of(seed: u64, networks: &[u8]) -> u8 {
+    let pick = Chance::at(seed, &[NETWORK]).below(networks.len() as u64);
+    networks[usize::try_from(pick).unwrap()]
+}
+
 impl Writer {
     fn new(seed: u64) -> Self {
         Self { chance: Chance::new(seed), bytes: Vec::new(), gap: 0 }
     }
 
-    /// The head: rules, two nodes or up to so many more, the end, and weather and clocks by chance.
-    fn head(&mut self, rules: &[u8], more_nodes: u64, end: u8) {
+    /// The head: rules, two nodes or up to so many more, the end, the network, and weather and clocks by chance.
+    fn head(&mut self, rules: &[u8], more_nodes: u64, end: u8, network: u8) {
         self.bytes.extend(rules);
         let nodes = 2 + self.chance.below(more_nodes);
         self.argument(nodes);
@@ -103,7 +117,7 @@ impl Writer {
         self.drawn(4);
         self.drawn(3);
         let (has_key, has_one_clock) = (self.chance.is_hit(30), self.chance.is_hit(40));
-        self.argument(has_key.into());
+        self.argument(u64::from(has_key) + 2 * u64::from(network));
         self.argument((!has_one_clock).into());
         (0..4).for_each(|_| self.drawn(64));
     }

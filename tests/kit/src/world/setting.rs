@@ -12,11 +12,13 @@
 //! | 5 | datagrams that are lost | the script delivers | 0 %, 5 %, 15 %, 30 % |
 //! | 6, 7 | doubled; delayed at most | 0 % | 5 %, 20 %; 1, 3, 15 ticks |
 //! | 8 | namespaces that one turn takes off the counts of a departed node | 2048 | 3, 1 |
-//! | 9, 10 | key; clocks | none; all right | one; each off by up to 2 s |
+//! | 9 | key and twice the network | none, [`Kind::Loopback`] | one; the other kinds, in their order |
+//! | 10 | clocks | all right | each off by up to 2 s |
 //! | 11-14 | chance, 6 bits each | names and clocks are plain numbers | |
 
 use std::time::Duration;
 
+use super::network::Kind;
 use super::script::Script;
 use audience_meter::meter::{ClusterRules, NAME_MAX, NotifyRule, Rules};
 
@@ -31,6 +33,10 @@ pub(super) const NAMESPACES: [&str; 5] = ["a", "b", LONG, "__proto__", "caf%C3%A
 
 /// The uuids of scripts.
 pub(super) const UUIDS: [&str; 3] = ["u", "v", LONG];
+
+/// The networks of scripts.
+const KINDS: [Kind; 4] =
+    [Kind::Loopback, Kind::Group, Kind::Hosts { is_one_way: false }, Kind::Hosts { is_one_way: true }];
 
 /// How long the node timeout is in scripts.
 const NODE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,6 +74,8 @@ pub struct Setting {
     pub cluster: Option<ClusterRules>,
     /// How many nodes there are at the start.
     pub nodes: usize,
+    /// How nodes reach each other.
+    pub network: Kind,
     /// What happens to datagrams by itself; `None` leaves them to the script.
     pub weather: Option<Weather>,
     /// How the world ends.
@@ -96,7 +104,9 @@ impl Setting {
         let end = script.pick(&[End::Open, End::Agree, End::Forget, End::Together]);
         let weather = weather(script);
         let departures_per_turn = script.pick(&[2048, 3, 1]);
-        let key = script.flag().then(|| b"the key of this audience".to_vec());
+        let ways = script.byte();
+        let key = (ways & 1 != 0).then(|| b"the key of this audience".to_vec());
+        let network = KINDS[usize::from(ways >> 1) % KINDS.len()];
         let has_one_clock = !script.flag();
         let chance = (0..4).fold(0, |chance, _| chance << 6 | script.below(64) as u64);
         let mut cluster = ClusterRules {
@@ -111,7 +121,7 @@ impl Setting {
         let cluster = (nodes > 0).then_some(cluster);
         let names = NAMESPACES.to_vec();
         let nodes = nodes.max(1);
-        Self { rules, cluster, nodes, weather, end, key, has_one_clock, chance, names, keeps_outputs: false }
+        Self { rules, cluster, nodes, weather, end, key, has_one_clock, chance, names, network, keeps_outputs: false }
     }
 }
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use audience_meter::collections::tick::{TICK_MS, Tick};
-use audience_meter::meter::news::Origin;
 use audience_meter::meter::{Accounts, Ending};
 use audience_meter::wire::report;
 
@@ -130,9 +129,9 @@ fn end_together(world: &mut World) {
 fn read_last_words(world: &mut World, index: usize) {
     let node = &mut world.nodes[index];
     let now = node.now(world.clock);
-    for (_, bytes) in std::mem::take(&mut node.buffer) {
-        let datagram = report::decode(&bytes, &world.scope).expect("what a node sends is understood");
-        let _ = node.meter.receive(&datagram, Origin::Loopback, now);
+    for (_, flight) in std::mem::take(&mut node.buffer) {
+        let datagram = report::decode(&flight.bytes, &world.scope).expect("what a node sends is understood");
+        let _ = node.meter.receive(&datagram, flight.origin, now);
     }
     let id = node.meter.node();
     world.observer.endings.extend(node.meter.last_endings(now).map(|ending| (id, ending)));
@@ -293,7 +292,10 @@ fn reports(world: &World) -> BTreeMap<&'static str, usize> {
 fn may_claim(world: &World) -> bool {
     let observer = &world.observer;
     let is_calm = !(observer.has_paused || observer.has_cut || observer.has_strangers);
-    let is_clear = world.setting.rules.namespace_clean_delay >= CLEAN_DELAY_MIN && world.setting.weather.is_some();
+    let is_long = world.setting.rules.namespace_clean_delay >= CLEAN_DELAY_MIN;
+    // Where goodbyes take several ways, the last one of some nodes may differ from node to node.
+    let is_one = world.setting.end != End::Together || world.network.has_one_way();
+    let is_clear = is_long && is_one && world.setting.weather.is_some();
     is_calm && is_clear && observer.departures.iter().all(|&at| at >= observer.changed_at)
 }
 

@@ -1,0 +1,171 @@
+//! How nodes reach each other: which ways a datagram takes, and what its receiver knows of where it came from.
+//!
+//! Owns hosts, their addresses and their lists of others. It carries nothing (`bus` does), and knows of a node its address, its
+//! host and which side of a cut it is on.
+//!
+//! Invariant: of a host's processes one receives what comes by unicast, always the same one for each sender while no process
+//! comes or goes.
+
+use audience_meter::meter::news::{Address, Origin, To};
+
+use super::node::Node;
+use crate::Chance;
+
+/// How many hosts there are: each of eight nodes has a sibling, and hosts that list each other one way have a third beside them.
+const HOSTS: u64 = 3;
+
+/// Where all audiences listen.
+const PORT: u16 = 80;
+
+/// A host that no node runs on, and which no host lists.
+const OUTSIDE: u64 = HOSTS;
+
+/// The kinds of networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// All processes are on one host, and receive what is sent to its loopback group.
+    Loopback,
+    /// One multicast group reaches all processes of all hosts.
+    Group,
+    /// Some processes on each of a few hosts: a group on loopback, and unicast to the listed hosts.
+    Hosts {
+        /// Whether of some pairs of hosts only one lists the other.
+        is_one_way: bool,
+    },
+}
+
+/// One way of a datagram to one process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Road {
+    pub(super) to: u64,
+    /// What the receiver knows of the sender.
+    pub(super) origin: Origin,
+    /// Whether a cut lies between sender and receiver.
+    pub(super) is_cut: bool,
+    /// Whether it leads back to the sender.
+    pub(super) is_loop: bool,
+    /// Whether it stays on a host that has a network to others, where no weather is.
+    pub(super) is_within: bool,
+}
+
+/// The network of a world.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Network {
+    kind: Kind,
+    seed: u64,
+}
+
+impl Network {
+    pub(super) fn new(kind: Kind, seed: u64) -> Self {
+        Self { kind, seed }
+    }
+
+    /// What a cut divides: hosts, or processes where hosts make no difference.
+    pub(super) fn part_of(self, address: u64) -> u64 {
+        if self.has_hosts() { host_of(address) } else { address }
+    }
+
+    /// Whether the same order of datagrams reaches all nodes: there is one way to all of them.
+    pub(super) fn has_one_way(self) -> bool {
+        !self.has_hosts()
+    }
+
+    fn has_hosts(self) -> bool {
+        matches!(self.kind, Kind::Hosts { .. })
+    }
+
+    /// The roads of a datagram that a node sends.
+    pub(super) fn roads(self, nodes: &[Node], from: &Node, to: To) -> Vec<Road> {
+        match self.kind {
+            Kind::Loopback => group(nodes, from, Origin::Loopback),
+            Kind::Group => group(nodes, from, Origin::Group),
+            Kind::Hosts { .. } => match to {
+                To::All => {
+                    let mut roads = within(nodes, from, Origin::Loopback);
+                    let host = host_of(from.address);
+                    let others = (0..HOSTS).filter(|&other| other != host && self.lists(host, other));
+                    roads.extend(others.filter_map(|other| self.unicast(nodes, from, other)));
+                    roads
+                }
+                To::Origin(Origin::Listed(address) | Origin::Unlisted(address)) => {
+                    host_at(address).and_then(|other| self.unicast(nodes, from, other)).into_iter().collect()
+                }
+                To::Origin(_) => within(nodes, from, Origin::Loopback),
+            },
+        }
+    }
+
+    /// The roads to the siblings of a node that has received a datagram by unicast: it passes it on, and whence it came.
+    pub(super) fn passing_on(self, nodes: &[Node], by: &Node, origin: Origin) -> Vec<Road> {
+        if !self.has_hosts() || origin == Origin::Loopback {
+            return Vec::new();
+        }
+        let mut roads = within(nodes, by, origin);
+        roads.retain(|road| !road.is_loop);
+        roads
+    }
+
+    /// What a node knows of where the datagram of somebody outside came from.
+    pub(super) fn origin_outside(self) -> Origin {
+        match self.kind {
+            Kind::Loopback => Origin::Loopback,
+            Kind::Group => Origin::Group,
+            Kind::Hosts { .. } => Origin::Unlisted(address_of(OUTSIDE)),
+        }
+    }
+
+    /// Whether a host lists another one. Of two hosts one does, at least.
+    fn lists(self, host: u64, other: u64) -> bool {
+        if other >= HOSTS || self.kind != (Kind::Hosts { is_one_way: true }) {
+            return other < HOSTS;
+        }
+        let (first, second) = (host.min(other), host.max(other));
+        let pick = Chance::at(self.seed, &[first, second]).below(3);
+        pick == 0 || (pick == 1) == (host == first)
+    }
+
+    /// The road to the process of another host that receives what comes from this one.
+    fn unicast(self, nodes: &[Node], from: &Node, other: u64) -> Option<Road> {
+        let host = host_of(from.address);
+        let processes: Vec<&Node> = nodes.iter().filter(|node| host_of(node.address) == other).collect();
+        let pick = Chance::at(self.seed, &[host, other]).draw() % processes.len().max(1) as u64;
+        let to = processes.get(usize::try_from(pick).ok()?)?;
+        let address = address_of(host);
+        let origin = if self.lists(other, host) { Origin::Listed(address) } else { Origin::Unlisted(address) };
+        Some(Road { to: to.address, origin, is_cut: to.side != from.side, is_loop: false, is_within: false })
+    }
+}
+
+/// The roads of a group that all nodes are in.
+fn group(nodes: &[Node], from: &Node, origin: Origin) -> Vec<Road> {
+    let road = |to: &Node| Road {
+        to: to.address,
+        origin,
+        is_cut: to.side != from.side,
+        is_loop: to.address == from.address,
+        is_within: false,
+    };
+    nodes.iter().map(road).collect()
+}
+
+/// The roads of the loopback group of one of several hosts.
+fn within(nodes: &[Node], from: &Node, origin: Origin) -> Vec<Road> {
+    let mut roads = group(nodes, from, origin);
+    roads.retain(|road| host_of(road.to) == host_of(from.address));
+    for road in &mut roads {
+        road.is_within = true;
+    }
+    roads
+}
+
+fn host_of(address: u64) -> u64 {
+    address % HOSTS
+}
+
+fn address_of(host: u64) -> Address {
+    Address { ip: 1 + u128::from(host), port: PORT }
+}
+
+fn host_at(address: Address) -> Option<u64> {
+    u64::try_from(address.ip).ok()?.checked_sub(1)
+}
