@@ -142,7 +142,8 @@
 //! - No count is announced as a difference, and no node announces a received count as its own.
 //! - Nothing is done when a minute ends: the rows of quiet minutes are made when a reader asks for them.
 //! - No line of the log is waited for: a line that cannot be written at once is counted, and the number is logged later.
-//! - Nothing is read from the disk after the start; pages and scripts are part of the program.
+//! - After the start one file is read, that of the cluster's keys, and only when it has changed; pages and scripts are part of
+//!   the program.
 
 pub mod collections;
 pub mod config;

@@ -12,6 +12,7 @@
 //! | `cluster` | how nodes find each other, and which they believe |
 //! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
+//! | `key_file` | what is read again when it has changed |
 //! | `notification` | where messages are taken, and what proves their sender |
 //! | `watching` | where many namespaces may be watched |
 //! | `accounts` | what is kept and written down of events |
@@ -22,6 +23,7 @@ mod accounts;
 mod cluster;
 pub mod identity;
 mod key;
+mod key_file;
 mod limits;
 mod networks;
 mod notification;
@@ -38,6 +40,7 @@ use crate::meter::{NotifyRule, Rules};
 pub use accounts::AccountsConfig;
 pub use cluster::ClusterConfig;
 pub use key::KeySource;
+pub use key_file::KeyFile;
 pub use limits::Limits;
 pub use networks::Networks;
 pub use notification::NotificationConfig;

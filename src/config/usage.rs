@@ -121,8 +121,9 @@ const GROUPS: [Group; 7] = [
             ),
             common(
                 "--cluster-key-file <path>",
-                "file with a key of at least 16 bytes that all processes share, readable by its owner only (default \
-                 the environment variable AUDIENCE_METER_CLUSTER_KEY)",
+                "file with a key of at least 16 bytes that all processes share, or with two, one a line, of which the \
+                 first seals; readable by its owner only (default the environment variable \
+                 AUDIENCE_METER_CLUSTER_KEY)",
             ),
             other("--cluster-interface <ip>", "address of the interface for multicast (default as the routes say)"),
             other("--cluster-ttl <num>", "number of routers that multicast datagrams may pass, plus one (default 1)"),

@@ -17,14 +17,14 @@ use std::rc::Rc;
 
 use crate::collections::tick::Now;
 use crate::config::identity::Identity;
-use crate::config::{ClusterConfig, Config, KeySource};
+use crate::config::{ClusterConfig, Config};
 use crate::log;
 use crate::meter::news::{Datagram, NodeId, Origin, To};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
 use crate::server::conns::torture;
 use crate::server::figures::view::{Datagrams, Named};
-use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Scope};
+use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Keys, Scope};
 
 /// Most weight of the datagrams that one turn takes from each of the two sockets; each weighs its bytes and
 /// [`DATAGRAM_WEIGHT`]. A full one brings 50 counts and takes some 25 us, which is 0.02 us a byte: 0.2 ms for each socket.
@@ -68,6 +68,7 @@ impl Bus {
     pub(super) fn open(
         config: &Config,
         audience_port: u16,
+        keys: Keys,
         reactor: &Reactor,
         first_token: Token,
     ) -> Result<Self, String> {
@@ -91,8 +92,7 @@ impl Bus {
                 .and_then(|socket| Registered::new(reactor, socket, Token(first_token.0 + 1), Interest::Read));
             Some(socket.map_err(|error| format!("--cluster-peers: cannot receive on UDP {address}: {error}"))?)
         };
-        let key = cluster.key.as_ref().map(KeySource::read).transpose()?;
-        let scope = Scope { id: Identity::of(config, audience_port).scope_id(), key };
+        let scope = Scope { id: Identity::of(config, audience_port).scope_id(), keys };
         Ok(Self { group, multicast, unicast, peers, scope, own_echoes: 0, counters: Counters::default() })
     }
 
@@ -103,8 +103,13 @@ impl Bus {
             (None, 0) => "loopback",
             (None, _) => "unicast",
         };
-        let is_keyed = self.scope.key.is_some();
+        let is_keyed = !self.scope.keys.is_empty();
         log::info(format_args!("event=cluster node={node} way={way} group={} keyed={is_keyed}", self.group));
+    }
+
+    /// Seals and opens with these keys from now on.
+    pub(super) fn set_keys(&mut self, keys: Keys) {
+        self.scope.keys = keys;
     }
 
     /// Sends to all other nodes. What cannot be sent is lost, and heals like other losses.

@@ -6,6 +6,7 @@
 //! | `exchange` | one connection's part of a turn: bytes in, an answer out |
 //! | `overview` | what the rooms show to the figures |
 //! | `bus` | datagrams to and from the other nodes |
+//! | `key_watch` | when the file of the cluster's keys is looked at again |
 //! | `ports` | the listeners, their policies, and how many connections fit |
 //! | `conns` | the connections, from `accept` to the end |
 //! | `audience` | members, claims and watchers, and what is pushed to them |
@@ -16,7 +17,7 @@
 //! Inside the floor, too, imports run one way:
 //!
 //! ```text
-//! turn -> exchange, overview, ports, conns, audience, answers, bus, shutdown, figures
+//! turn -> exchange, overview, ports, conns, audience, answers, bus, key_watch, shutdown, figures
 //! exchange -> overview, conns, audience, answers, bus, figures
 //! overview -> conns, audience, bus, figures
 //! shutdown -> conns, bus
@@ -39,6 +40,7 @@ mod bus;
 mod conns;
 mod exchange;
 mod figures;
+mod key_watch;
 mod overview;
 mod ports;
 mod shutdown;
@@ -50,7 +52,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::collections::tick::{Now, Tick};
-use crate::config::Config;
+use crate::config::{Config, KeyFile};
 use crate::log;
 use crate::meter::news::{NodeId, Secret};
 use crate::reactor::sys::{self, Signals};
@@ -62,6 +64,7 @@ use bus::Bus;
 use conns::{Conns, torture};
 use figures::announced::Announced;
 use figures::view::Facts;
+use key_watch::KeyWatch;
 use ports::capacity::Capacity;
 use ports::listeners::Listeners;
 use shutdown::ending;
@@ -99,7 +102,9 @@ impl Server {
         torture::begin(config.torture);
         let capacity = Capacity::new(descriptors, &config.limits)?;
         let (listeners, audience_port) = Listeners::bind(config, node, &reactor)?;
-        let bus = Bus::open(config, audience_port, &reactor, turn::BUS_TOKEN)?;
+        let (keys, key_file) = config.cluster.key.as_ref().map(KeyFile::open).transpose()?.unwrap_or_default();
+        let key_watch = key_file.map(|file| KeyWatch::begin(file, reactor.now()));
+        let bus = Bus::open(config, audience_port, keys, &reactor, turn::BUS_TOKEN)?;
         let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
         let answers = Answers::new(config, audience_port, &overview::METRICS)?;
         let facts = Facts {
@@ -122,6 +127,7 @@ impl Server {
             audience: Audience::new(config, node, secret),
             answers,
             bus,
+            key_watch,
             reports,
             announced: Announced::default(),
             facts,

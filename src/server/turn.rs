@@ -33,6 +33,7 @@ use super::exchange::Exchange;
 use super::figures::announced::Announced;
 use super::figures::tally::PushKind;
 use super::figures::view::Facts;
+use super::key_watch::KeyWatch;
 use super::overview::Rooms;
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
@@ -93,6 +94,8 @@ pub(super) struct Loop {
     pub(super) audience: Audience,
     pub(super) answers: Answers,
     pub(super) bus: Bus,
+    /// The file of the cluster's keys.
+    pub(super) key_watch: Option<KeyWatch>,
     /// The file of what events came to.
     pub(super) reports: Option<ReportFile>,
     pub(super) announced: Announced,
@@ -139,6 +142,7 @@ impl Loop {
             self.conns.next_deadline(),
             self.audience.poll_timeout(),
             self.listeners.next_deadline(),
+            self.key_watch.as_ref().map(KeyWatch::next_deadline),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
             self.drain.as_ref().map(|drain| drain.next_deadline(streams, listeners)),
@@ -182,6 +186,9 @@ impl Loop {
             self.go_on_draining(now);
             self.announce_counters(now);
             self.audience.handle_timeout(now, self.is_bus_empty);
+        }
+        if let Some(keys) = self.key_watch.as_mut().and_then(|watch| watch.look(now)) {
+            self.bus.set_keys(keys);
         }
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);

@@ -15,25 +15,25 @@
 //! | `reader` | bytes to values, and what is well-formed |
 //! | `kind` | the bytes that say what follows |
 //! | `format` | the limits that both keep, and why a datagram is dropped |
+//! | `keys` | the keys of a scope: what seals, and which seals are good |
 //!
 //! Invariant: whatever arrives is one well-formed datagram, or it is dropped for a reason; nothing is guessed.
 
 mod format;
+mod keys;
 mod kind;
 mod reader;
 mod writer;
 
-use super::seal::{SEAL_BYTES, seal_of};
+use super::seal::SEAL_BYTES;
 use crate::meter::news::{Datagram, NodeId};
 pub use format::Dropped;
+pub use keys::{KEY_MIN, Keys};
 use reader::Reader;
 use writer::Writer;
 
 /// The longest datagram in bytes: with IP and UDP heads under every usual path MTU.
 pub const DATAGRAM_MAX: usize = 1_200;
-
-/// The least length of a key in bytes: what HMAC-SHA-256 cannot make up for (RFC 2104 section 3 recommends 32).
-pub const KEY_MIN: usize = 16;
 
 const MAGIC: [u8; 2] = *b"AM";
 const VERSION: u8 = 3;
@@ -45,7 +45,7 @@ pub struct Scope {
     /// Names the audience.
     pub id: u64,
     /// Seals datagrams.
-    pub key: Option<Vec<u8>>,
+    pub keys: Keys,
 }
 
 /// The bytes of a datagram.
@@ -53,15 +53,14 @@ pub struct Scope {
 pub fn encode<N: AsRef<str>>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     let mut out = Writer(Vec::with_capacity(DATAGRAM_MAX));
     out.0.extend_from_slice(&MAGIC);
-    out.0.extend_from_slice(&[VERSION, u8::from(scope.key.is_some())]);
+    out.0.extend_from_slice(&[VERSION, u8::from(!scope.keys.is_empty())]);
     out.fixed(scope.id);
     out.fixed(datagram.sender.0);
     out.number(datagram.number);
     out.number(datagram.clock);
     out.news(&datagram.news);
     let mut bytes = out.0;
-    if let Some(key) = &scope.key {
-        let seal = seal_of(&bytes, key);
+    if let Some(seal) = scope.keys.seal(&bytes) {
         bytes.extend_from_slice(&seal);
     }
     debug_assert!(bytes.len() <= DATAGRAM_MAX, "{} bytes", bytes.len());
@@ -86,7 +85,7 @@ pub fn decode<'a>(bytes: &'a [u8], scope: &Scope) -> Result<Datagram<&'a str>, D
         _ => return Err(Dropped::Malformed),
     };
     // Before the scope, or a stranger could find out whether there is one.
-    let body = check_seal(bytes, head.0, is_sealed, scope.key.as_deref())?;
+    let body = check_seal(bytes, head.0, is_sealed, &scope.keys)?;
     let mut body = Reader(body);
     if body.fixed()? != scope.id {
         return Err(Dropped::ForeignScope);
@@ -97,19 +96,16 @@ pub fn decode<'a>(bytes: &'a [u8], scope: &Scope) -> Result<Datagram<&'a str>, D
 }
 
 /// What the seal covers of `rest`, the bytes after the flags.
-fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, key: Option<&[u8]>) -> Result<&'a [u8], Dropped> {
-    let (key, rest) = match (key, is_sealed) {
-        (None, false) => return Ok(rest),
-        (Some(_), false) => return Err(Dropped::Unkeyed),
-        (None, true) => return Err(Dropped::Forged),
-        (Some(key), true) => (key, rest),
-    };
+fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, keys: &Keys) -> Result<&'a [u8], Dropped> {
+    match (keys.is_empty(), is_sealed) {
+        (true, false) => return Ok(rest),
+        (false, false) => return Err(Dropped::Unkeyed),
+        (true, true) => return Err(Dropped::Forged),
+        (false, true) => {}
+    }
     let (body, seal) = rest.split_last_chunk::<SEAL_BYTES>().ok_or(Dropped::Malformed)?;
     let covered = all.get(..all.len() - SEAL_BYTES).unwrap_or_default();
-    let expected = seal_of(covered, key);
-    // All bytes are compared, whatever the first ones are, so that the time says nothing about the right seal.
-    let difference = expected.iter().zip(seal).fold(0, |difference, (a, b)| difference | (a ^ b));
-    if difference == 0 { Ok(body) } else { Err(Dropped::Forged) }
+    if keys.accept(covered, seal) { Ok(body) } else { Err(Dropped::Forged) }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub enum Dropped {
     ForeignScope,
     /// It has no seal, and this node has a key.
     Unkeyed,
-    /// It has a seal, and this node has no key; or the seal is not of this node's key.
+    /// It has a seal, and this node has no key; or the seal is of none of this node's keys.
     Forged,
 }
 

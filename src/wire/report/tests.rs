@@ -11,8 +11,12 @@ use std::rc::Rc;
 
 const LARGEST: u64 = (1 << NUMBER_BITS) - 1;
 
+fn keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Keys {
+    Keys::new(keys.into_iter().map(|key| key.as_bytes().to_vec()).collect())
+}
+
 fn scope(key: Option<&str>) -> Scope {
-    Scope { id: 0x1234_5678_9abc_def0, key: key.map(|key| key.as_bytes().to_vec()) }
+    Scope { id: 0x1234_5678_9abc_def0, keys: keys(key) }
 }
 
 fn datagram(news: News<Rc<str>>) -> Datagram<Rc<str>> {
@@ -111,7 +115,7 @@ fn a_datagram_cut_anywhere_or_with_a_byte_more_is_dropped() {
 fn what_is_not_for_us_is_dropped_for_its_reason() {
     let bytes = encode(&datagram(News::Bye), &scope(None));
     let sealed = encode(&datagram(News::Bye), &scope(Some("a key of 16 bytes")));
-    let other = Scope { id: 1, key: None };
+    let other = Scope { id: 1, keys: Keys::default() };
     assert_eq!(decode(&bytes, &other), Err(Dropped::ForeignScope));
     assert_eq!(decode(&bytes, &scope(Some("a key of 16 bytes"))), Err(Dropped::Unkeyed));
     assert_eq!(decode(&sealed, &scope(Some("another key here"))), Err(Dropped::Forged));
@@ -126,6 +130,27 @@ fn what_is_not_for_us_is_dropped_for_its_reason() {
         forged[index] ^= 0x40;
         assert!(decode(&forged, &scope(Some("a key of 16 bytes"))).is_err(), "byte {index}");
     }
+}
+
+#[test]
+fn the_first_key_seals_and_all_are_accepted() {
+    let (old, new) = ("the old key of 24 bytes.", "the new key of 24 bytes.");
+    let steps = [vec![old], vec![old, new], vec![new, old], vec![new]];
+    let accepts = |receiver: &[&str], sender: &[&str]| {
+        let scope_of = |list: &[&str]| Scope { id: 7, keys: keys(list.iter().copied()) };
+        decode(&encode(&datagram(News::Bye), &scope_of(sender)), &scope_of(receiver)).map(|_| ())
+    };
+    for (at, step) in steps.iter().enumerate() {
+        let neighbours = steps.iter().skip(at.saturating_sub(1)).take(if at == 0 { 2 } else { 3 });
+        for sender in neighbours {
+            assert_eq!(accepts(step, sender), Ok(()), "{step:?} from {sender:?}");
+        }
+    }
+    assert_eq!(accepts(&[old], &[new, old]), Err(Dropped::Forged));
+    assert_eq!(accepts(&[new], &[old, new]), Err(Dropped::Forged));
+    assert_eq!(accepts(&[], &[old, new]), Err(Dropped::Forged));
+    assert_eq!(accepts(&[old, new], &[]), Err(Dropped::Unkeyed));
+    assert_eq!(format!("{:?}", keys([old, new])), "2 keys");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! | `hosts` | many hosts, one audience |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
+//! | `rotation` | a key is replaced while all nodes run |
 //! | `siblings` | processes that share a port and are one audience, on one host, over the loopback bus |
 //! | `simulation` | the cluster on a virtual clock and a bad network |
 //! | `strangers` | what strangers put on the bus is dropped, counted by reason, and changes nothing |
@@ -18,6 +19,7 @@ mod departures;
 mod hosts;
 mod meters;
 mod page;
+mod rotation;
 mod siblings;
 mod simulation;
 mod strangers;

@@ -9,7 +9,7 @@ use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::{NodeId, Origin, Secret};
 use audience_meter::meter::{ClusterRules, MemberId, Membership, Meter, NotifyRule, Output, Rules};
-use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
+use audience_meter::wire::report::{self, DATAGRAM_MAX, Keys, Scope};
 
 /// Few, so that limits are reached.
 const NODES_MAX: usize = 3;
@@ -21,7 +21,7 @@ const NAMESPACES_MAX: usize = 4;
 /// If what is decoded is not encoded as the same bytes, or the node's book does not balance, or it remembers more nodes or
 /// namespaces than it may, or has more to do at a time than there is time.
 pub fn report(mut bytes: &[u8]) {
-    let scope = Scope { id: 0, key: None };
+    let scope = Scope { id: 0, keys: Keys::default() };
     let delay = Duration::from_secs(1);
     let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay };
     let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay };

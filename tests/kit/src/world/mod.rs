@@ -46,7 +46,7 @@ use std::time::Duration;
 use audience_meter::collections::tick::Now;
 use audience_meter::meter::Rejection;
 use audience_meter::meter::news::{Datagram, News, NodeId, Origin, To};
-use audience_meter::wire::report::{self, DATAGRAM_MAX, Scope};
+use audience_meter::wire::report::{self, DATAGRAM_MAX, Keys, Scope};
 
 use crate::Chance;
 use bus::{Bus, Flight};
@@ -105,7 +105,7 @@ pub fn run(bytes: &[u8]) -> Outcome {
 impl World {
     /// A world of this setting, in which nothing has happened yet.
     pub fn new(setting: Setting) -> Self {
-        let scope = Scope { id: setting.chance, key: setting.key.clone() };
+        let scope = Scope { id: setting.chance, keys: Keys::new(setting.key.clone().into_iter().collect()) };
         let mut world = Self {
             clock: Clock::start(),
             nodes: Vec::new(),

@@ -1,0 +1,71 @@
+//! A key is replaced while all nodes run, each at a moment of its own, and the audience is one throughout.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::siblings::*;
+use audience_kit::*;
+
+const OLD: &str = "the old key of this audience";
+const NEW: &str = "the new key of this audience";
+
+/// The contents of a key file from the old key to the new one.
+fn steps() -> [String; 3] {
+    [format!("{OLD}\n{NEW}\n"), format!("{NEW}\n{OLD}\n"), format!("{NEW}\n")]
+}
+
+/// Puts another key file in the place of this one, as an operator's tool does.
+fn replace(file: &ScratchFile, content: &str) {
+    let next = format!("{}.next", file.path());
+    fs::write(&next, content).unwrap();
+    fs::set_permissions(&next, Permissions::from_mode(0o600)).unwrap();
+    fs::rename(next, file.path()).unwrap();
+}
+
+fn events(daemon: &Daemon, event: &str) -> usize {
+    daemon.log().iter().filter(|line| line.contains(event)).count()
+}
+
+#[test]
+fn a_key_is_replaced_while_members_come_and_go() {
+    let files = [(); 2].map(|()| ScratchFile::with("key", OLD, 0o600));
+    let first = start(&[&["--cluster-key-file", files[0].path()], &BRISK[..]].concat());
+    let second = beside(&first, &[&["--cluster-key-file", files[1].path()], &BRISK[..]].concat());
+    let daemons = [first, second];
+    for daemon in &daemons {
+        wait_nodes(daemon, 2);
+    }
+    let mut open = one_at_each(&daemons, "/ns");
+    wait_totals(&daemons, "ns", 2);
+    replace(&files[1], "hunter2\n");
+    for (step, content) in steps().iter().enumerate() {
+        for (daemon, file) in daemons.iter().zip(&files) {
+            replace(file, content);
+            wait_until("the changed key", || events(daemon, "event=cluster_key_changed") == step + 1);
+            let (stream, told) = join_at(daemon, "/ns");
+            assert_eq!(told, 3);
+            wait_totals(&daemons, "ns", 3);
+            // The member that has been here longest leaves.
+            drop(open.remove(0));
+            open.push(stream);
+            wait_totals(&daemons, "ns", 2);
+            assert_eq!(daemons.each_ref().map(nodes), [2, 2], "step {step}");
+        }
+    }
+    assert_eq!(daemons.each_ref().map(|daemon| dropped(daemon, "forged")), [0, 0]);
+    let refused =
+        daemons[1].log().iter().filter(|line| line.contains("event=cluster_key_refused")).cloned().collect::<Vec<_>>();
+    assert!(matches!(&refused[..], [line] if line.contains("line 1 is too short")), "{refused:?}");
+    assert!(daemons.iter().all(|daemon| !daemon.log().join("\n").contains("hunter2")));
+    for (daemon, counts) in daemons.iter().zip([[2, 2, 1]; 2]) {
+        let lines = counts.map(|count| format!("level=info event=cluster_key_changed keys={count}"));
+        let changes = daemon.log().into_iter().filter(|line| line.contains("event=cluster_key_changed"));
+        assert_eq!(changes.collect::<Vec<_>>(), lines);
+    }
+
+    // What has the old key alone is a stranger now.
+    let stale = ScratchFile::with("key", OLD, 0o600);
+    let stranger = beside(&daemons[0], &[&["--cluster-key-file", stale.path()], &BRISK[..]].concat());
+    wait_until("drops", || dropped(&daemons[0], "forged") > 0);
+    assert_eq!((nodes(&stranger), daemons.each_ref().map(nodes)), (1, [2, 2]));
+}
