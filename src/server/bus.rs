@@ -15,7 +15,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::rc::Rc;
 
-use crate::collections::tick::Now;
+use crate::collections::tick::{Now, Tick};
 use crate::config::identity::Identity;
 use crate::config::{ClusterConfig, Config};
 use crate::log;
@@ -24,6 +24,7 @@ use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
 use crate::server::conns::torture;
 use crate::server::figures::view::{Datagrams, Named};
+use crate::server::troubles::{Kind, Troubles, Who};
 use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Keys, Scope};
 
 /// Most weight of the datagrams that one turn takes from each of the two sockets; each weighs its bytes and
@@ -46,6 +47,7 @@ pub(super) struct Bus {
     /// Datagrams that were passed on and have not come back yet: they are no replays.
     own_echoes: u64,
     counters: Counters,
+    troubles: Troubles,
 }
 
 /// What came and went.
@@ -93,7 +95,8 @@ impl Bus {
             Some(socket.map_err(|error| format!("--cluster-peers: cannot receive on UDP {address}: {error}"))?)
         };
         let scope = Scope { id: Identity::of(config, audience_port).scope_id(), keys };
-        Ok(Self { group, multicast, unicast, peers, scope, own_echoes: 0, counters: Counters::default() })
+        let troubles = Troubles::new(cluster.rules.node_timeout);
+        Ok(Self { group, multicast, unicast, peers, scope, own_echoes: 0, counters: Counters::default(), troubles })
     }
 
     /// Says by which ways other nodes are reached.
@@ -143,6 +146,21 @@ impl Bus {
         Datagrams { sent, bytes_sent, send_errors, received, bytes_received, dropped, overflowed }
     }
 
+    /// What makes the total wrong or doubtful.
+    pub(super) fn troubles(&self) -> &Troubles {
+        &self.troubles
+    }
+
+    /// Ends troubles that are over. `is_empty` says that no datagram was left waiting.
+    pub(super) fn handle_timeout(&mut self, is_empty: bool, now: Now) {
+        self.troubles.handle_timeout(now, is_empty);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        self.troubles.next_deadline()
+    }
+
     /// Datagrams that did not fit into the receive buffers.
     fn overflowed(&self) -> u64 {
         let sockets = [Some(&self.multicast), self.unicast.as_ref()];
@@ -158,8 +176,8 @@ impl Bus {
         let mut budget = WEIGHT_PER_TURN;
         while budget > 0 {
             budget = budget.saturating_sub(DATAGRAM_WEIGHT);
-            let length = match torture::receive(socket.source(), &mut buffer) {
-                Ok(length) => length,
+            let (length, from) = match torture::receive(socket.source(), &mut buffer) {
+                Ok(received) => received,
                 // Of a unicast socket this may be the news that a peer does not listen: about one, not about the socket.
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => continue,
                 Err(_) => return true,
@@ -177,7 +195,12 @@ impl Bus {
                 Outcome::NoNews => {}
                 // Multicast returns to its sender, and with it what this node has passed on.
                 Outcome::Dropped(DropReason::Replayed) if !is_unicast && self.own_echoes > 0 => self.own_echoes -= 1,
-                Outcome::Dropped(reason) => self.counters.record_dropped(reason),
+                Outcome::Dropped(reason) => {
+                    self.counters.record_dropped(reason);
+                    if let Some(kind) = reason.trouble(!self.scope.keys.is_empty()) {
+                        self.troubles.raise(kind, &Who::at(from.into()), now);
+                    }
+                }
             }
             if is_unicast && outcome == Outcome::Used {
                 let passed_on = self.multicast.source().send_to(bytes, self.group);
@@ -271,6 +294,18 @@ impl DropReason {
     /// What figures call them.
     const NAMES: [&str; 7] =
         ["foreign_audience", "foreign_version", "forged", "malformed", "replayed", "too_many_nodes", "unkeyed"];
+
+    /// The trouble that it shows, if it shows one, at a node with a key or without.
+    fn trouble(self, has_key: bool) -> Option<Kind> {
+        match self {
+            Self::ForeignAudience => Some(Kind::ForeignScope),
+            Self::ForeignVersion => Some(Kind::ForeignVersion),
+            Self::Forged if has_key => Some(Kind::DifferentKey),
+            Self::Forged => Some(Kind::KeyedElsewhere),
+            Self::Unkeyed => Some(Kind::Unkeyed),
+            Self::Malformed | Self::Replayed | Self::TooManyNodes => None,
+        }
+    }
 }
 
 impl Outcome {

@@ -100,7 +100,8 @@ impl Exchange<'_> {
                 let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
                 let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
                 let datagrams = || self.bus.datagrams();
-                let process = process(self.books, &datagrams, self.reactor, *self.facts, self.is_draining);
+                let troubles = self.bus.troubles();
+                let process = process(self.books, &datagrams, troubles, self.reactor, *self.facts, self.is_draining);
                 let sources = Sources { audience: self.audience, process: &process, announced: self.announced };
                 (self.answers.answer(&request, asker, sources, self.buffer, self.now), surplus)
             }

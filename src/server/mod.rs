@@ -12,6 +12,7 @@
 //! | `audience` | members, claims and watchers, and what is pushed to them |
 //! | `answers` | what a request is answered with |
 //! | `figures` | what is counted of all this, and the metrics of all nodes |
+//! | `troubles` | conditions of the cluster that make the total wrong or doubtful |
 //! | `shutdown` | how a process ends |
 //!
 //! Inside the floor, too, imports run one way:
@@ -19,15 +20,17 @@
 //! ```text
 //! turn -> exchange, overview, ports, conns, audience, answers, bus, key_watch, shutdown, figures
 //! exchange -> overview, conns, audience, answers, bus, figures
-//! overview -> conns, audience, bus, figures
+//! overview -> conns, audience, bus, figures, troubles
 //! shutdown -> conns, bus
 //! conns -> answers::cursor
 //! answers -> audience, figures
-//! audience, bus -> figures
+//! audience -> figures
+//! bus -> figures, troubles
+//! figures -> troubles
 //! ```
 //!
 //! Three files name no other room, so every room may name them: the values in `ports::port` and `ports::capacity`, and
-//! `conns::torture`, the calls into the kernel. `figures` names none of them.
+//! `conns::torture`, the calls into the kernel. `figures` and `troubles` name none of them.
 //!
 //! This file owns the life of the process: it binds the ports, catches up with the other nodes, turns until a signal, and
 //! departs.
@@ -44,6 +47,8 @@ mod key_watch;
 mod overview;
 mod ports;
 mod shutdown;
+#[allow(dead_code, reason = "the bus raises the kinds one by one")]
+mod troubles;
 mod turn;
 
 use std::error::Error;

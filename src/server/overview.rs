@@ -11,6 +11,7 @@ use super::figures::announced::Announced;
 use super::figures::metrics::Metrics;
 use super::figures::view::{Connections, Datagrams, Facts, Labels, Process};
 use super::ports::port::Port;
+use super::troubles::Troubles;
 use crate::collections::tick::Now;
 use crate::reactor::Reactor;
 
@@ -21,6 +22,7 @@ pub(super) static METRICS: Metrics = Metrics::new(Labels { ports: &Port::NAMES, 
 pub(super) fn process<'a>(
     books: &'a Books,
     datagrams: &'a dyn Fn() -> Datagrams<'a>,
+    troubles: &'a Troubles,
     reactor: &'a Reactor,
     facts: Facts,
     is_draining: bool,
@@ -32,7 +34,7 @@ pub(super) fn process<'a>(
         sent_bytes: books.sent_bytes(),
         timer_count: books.timer_count(),
     };
-    Process { connections, datagrams, turns: reactor.turns(), facts, is_draining }
+    Process { connections, datagrams, troubles, turns: reactor.turns(), facts, is_draining }
 }
 
 /// The rooms that a node's counters are read from.
@@ -52,7 +54,8 @@ impl Rooms<'_> {
             return;
         }
         let datagrams = || self.bus.datagrams();
-        let process = process(self.books, &datagrams, self.reactor, self.facts, self.is_draining);
+        let troubles = self.bus.troubles();
+        let process = process(self.books, &datagrams, troubles, self.reactor, self.facts, self.is_draining);
         let own = METRICS.sample(&audience.view(&process, now));
         audience.meter.announce_counters(&own, now);
         announced.record(own);

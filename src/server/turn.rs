@@ -143,6 +143,7 @@ impl Loop {
             self.audience.poll_timeout(),
             self.listeners.next_deadline(),
             self.key_watch.as_ref().map(KeyWatch::next_deadline),
+            self.bus.next_deadline(),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
             self.drain.as_ref().map(|drain| drain.next_deadline(streams, listeners)),
@@ -190,6 +191,7 @@ impl Loop {
         if let Some(keys) = self.key_watch.as_mut().and_then(|watch| watch.look(now)) {
             self.bus.set_keys(keys);
         }
+        self.bus.handle_timeout(self.is_bus_empty, now);
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);
         }

@@ -39,6 +39,18 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
         ("send_errors", datagrams.send_errors.into()),
         ("sent", datagrams.sent.into()),
     ]);
+    let troubles = view.troubles.lasting().map(|(kind, example)| {
+        let who = example.who.as_ref();
+        Value::object([
+            ("address", who.map_or(Value::Null, |who| who.place.to_string().into())),
+            ("count", example.count.into()),
+            ("kind", kind.name().to_owned().into()),
+            ("node", who.and_then(|who| who.node).map_or(Value::Null, |node| node.to_string().into())),
+            ("remedy", kind.remedy().to_owned().into()),
+            ("since_s", example.since_s(view.now).into()),
+            ("skew_ms", who.and_then(|who| who.skew_ms).map_or(Value::Null, Value::from)),
+        ])
+    });
     let silent_members: u64 = silent.iter().map(|node| node.members).sum();
     line(&Value::object([
         ("datagrams", datagrams),
@@ -46,6 +58,7 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
         ("node", meter.node().to_string().into()),
         ("nodes", (others.len() as u64 + 1).into()),
         ("silent", Value::numbers([("members", silent_members), ("nodes", silent.len() as u64)])),
+        ("troubles", troubles.collect()),
     ]))
 }
 

@@ -12,7 +12,7 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use crate::reactor::sys::{self, Accepted};
 
@@ -77,10 +77,10 @@ pub(in crate::server) fn write_vectored(mut sink: impl Write, pieces: &[IoSlice<
 }
 
 /// Receives a datagram as the socket does, or is interrupted.
-pub(in crate::server) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+pub(in crate::server) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     match draw() {
         Some(drawn) if drawn.is_multiple_of(8) => Err(ErrorKind::Interrupted.into()),
-        _ => socket.recv(buffer),
+        _ => socket.recv_from(buffer),
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
                     other => break other,
                 }
             };
-            assert_eq!(received.unwrap(), 3);
+            assert_eq!(received.unwrap().0, 3);
         }
     }
 

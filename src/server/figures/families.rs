@@ -9,6 +9,7 @@ use crate::server::figures::family::Kind::{Counter, Gauge};
 use crate::server::figures::family::Values::{CloseReasons, Listed, Ports};
 use crate::server::figures::family::{Family, Read};
 use crate::server::figures::tally::{NoRoom, PushKind};
+use crate::server::troubles::Kind;
 
 /// What a connection, or its stream, found full.
 const REFUSED: [&str; 4] = ["heads", NoRoom::NAMES[0], NoRoom::NAMES[1], NoRoom::NAMES[2]];
@@ -17,7 +18,7 @@ const REFUSED: [&str; 4] = ["heads", NoRoom::NAMES[0], NoRoom::NAMES[1], NoRoom:
 pub(super) const DRAINING: u16 = 21;
 
 /// The table.
-pub(super) const FAMILIES: [Family; 21] = [
+pub(super) const FAMILIES: [Family; 22] = [
     Family::gauge(1, "members", "Members that are counted at the node.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
@@ -105,4 +106,10 @@ pub(super) const FAMILIES: [Family; 21] = [
     Family::gauge(DRAINING, "draining", "Whether the node is letting its members go.", |view| {
         u64::from(view.is_draining)
     }),
+    Family {
+        number: 22,
+        name: "cluster_trouble",
+        help: "Whether a condition lasts that makes the total wrong or doubtful.",
+        read: Read::Each(Gauge, "kind", Listed(&Kind::NAMES), |view| view.troubles.gauges()),
+    },
 ];

@@ -67,6 +67,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     use crate::collections::histogram::Histogram;
@@ -75,6 +76,7 @@ mod tests {
     use crate::meter::{MemberId, Meter, NotifyRule, Rules};
     use crate::server::figures::tally::{NoRoom, PushKind, Tally};
     use crate::server::figures::view::{Connections, Datagrams, Descriptors, Named};
+    use crate::server::troubles::{Kind, Troubles, Who};
 
     /// The names of 3.0.0.
     static METRICS: Metrics = Metrics::new(Labels {
@@ -98,7 +100,7 @@ mod tests {
     fn expected_counters(timer_count: u64) -> Vec<Counter> {
         let mut turn_figures = [0; 64];
         (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
-        let expected: [(u16, &[u64]); 21] = [
+        let expected: [(u16, &[u64]); 22] = [
             (1, &[3]),
             (2, &[54]),
             (3, &[11, 12, 13, 14]),
@@ -120,6 +122,7 @@ mod tests {
             (19, &[42, 45]),
             (20, &[55]),
             (21, &[1]),
+            (22, &[0, 0, 0, 1, 0, 0, 0, 0, 0]),
         ];
         let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
         numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
@@ -146,6 +149,9 @@ mod tests {
         let mut turns = Histogram::default();
         turns.record(3);
         turns.record(20_000);
+        let mut troubles = Troubles::new(Duration::from_secs(5));
+        let stranger = "10.0.0.9:80".parse::<SocketAddr>().unwrap();
+        troubles.raise(Kind::ForeignVersion, &Who::at(stranger.into()), now);
         let view = View {
             now,
             meter: &meter,
@@ -171,6 +177,7 @@ mod tests {
             audience_port: 53,
             watcher_count: 54,
             node_timeout: Duration::from_secs(6),
+            troubles: &troubles,
             started_unix_s: 55,
             is_draining: true,
         };
@@ -193,7 +200,7 @@ mod tests {
         // Two reasons and a kind that are not in the lists, and families after the last, up to the largest number.
         let known = [(64, 9), (5 * 64 + 10, 7), (21 * 64, 1)];
         let unknown =
-            [(5 * 64 + 11, 8), (5 * 64 + 12, 8), (7 * 64 + 2, 8), (22 * 64, 8), (23 * 64 + 1, 8), (u16::MAX, 8)];
+            [(5 * 64 + 11, 8), (5 * 64 + 12, 8), (7 * 64 + 2, 8), (22 * 64 + 9, 8), (23 * 64, 8), (u16::MAX, 8)];
         let mut all = [&known[..], &unknown].concat();
         all.sort_unstable();
         assert_eq!(lines_of(&all), lines_of(&known));
@@ -231,9 +238,9 @@ mod tests {
     fn what_an_earlier_program_does_not_count_is_0() {
         let lines = lines_of(&[(64, 3), (20 * 64, 1_300_000_000)]);
         let values: Vec<&str> = lines.iter().map(|line| line.rsplit_once(' ').unwrap().1).collect();
-        assert_eq!(lines.len(), 56);
+        assert_eq!(lines.len(), 65);
         assert_eq!((values[0], values[54], values[55]), ("3", "1300000000", "0"));
-        assert!(values[1..54].iter().all(|&value| value == "0" || value == "0.000000"), "{values:?}");
+        assert!(values[1..54].iter().chain(&values[56..]).all(|&value| value == "0" || value == "0.000000"), "{values:?}");
         let series = |counters| lines_of(counters).into_iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
         assert!(series(&[(64, 3)]).eq(series(&[(64, 3), (21 * 64, 1)])), "each node has the same series");
     }

@@ -11,7 +11,7 @@
 //! | `largest` | the largest namespaces, and the sum of the others |
 //! | `exposition` | the text format of Prometheus |
 //!
-//! Nothing here imports another room of the server: the rooms above fill the view.
+//! Of the other rooms of the server, the files here import `troubles` alone: the rooms above fill the view.
 
 pub(in crate::server) mod announced;
 pub(in crate::server) mod exposition;

@@ -12,6 +12,7 @@ use crate::collections::tick::Now;
 use crate::meter::{Meter, NodeFigures};
 use crate::reactor::proc;
 use crate::server::figures::tally::Tally;
+use crate::server::troubles::Troubles;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
 const SILENT_PART: u32 = 3;
@@ -24,6 +25,7 @@ pub(in crate::server) struct View<'a> {
     pub(in crate::server) tally: &'a Tally,
     pub(in crate::server) connections: Connections<'a>,
     pub(in crate::server) datagrams: Datagrams<'a>,
+    pub(in crate::server) troubles: &'a Troubles,
     pub(in crate::server) descriptors: Descriptors,
     /// The turns of the loop, in microseconds.
     pub(in crate::server) turns: &'a Histogram,
@@ -43,6 +45,7 @@ pub(in crate::server) struct Process<'a> {
     pub(in crate::server) connections: Connections<'a>,
     /// Reads the numbers of the bus. The kernel is asked for one of them, so they are read for a view alone.
     pub(in crate::server) datagrams: &'a dyn Fn() -> Datagrams<'a>,
+    pub(in crate::server) troubles: &'a Troubles,
     pub(in crate::server) turns: &'a Histogram,
     pub(in crate::server) facts: Facts,
     pub(in crate::server) is_draining: bool,
@@ -140,6 +143,7 @@ impl<'a> Process<'a> {
             tally,
             connections: self.connections,
             datagrams: (self.datagrams)(),
+            troubles: self.troubles,
             descriptors: Descriptors { open, max: descriptors_max },
             turns: self.turns,
             audience_port,

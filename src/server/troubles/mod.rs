@@ -1,0 +1,241 @@
+//! Troubles: conditions of the cluster that make the total wrong or doubtful.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `kind` | the kinds: name and remedy; a new kind is a row there |
+//! | `who` | where a trouble comes from |
+//! | `peers` | which listed peers are silent |
+//! | `suspects` | nodes that may come to be a trouble, until they have been one for long enough |
+//!
+//! Owns what lasts, and since when. The bus raises a trouble at each datagram that shows it. A trouble is over when it has
+//! not been raised for a while. Its first occurrence is logged in the same turn, then at most one line a minute, then its
+//! end. Pages and metrics read what lasts. Nothing here decides whether a datagram is used.
+//!
+//! Invariant: the memory of a kind is bounded, whatever strangers send: [`EXAMPLES_MAX`] places, and one entry for the
+//! others. Nothing wakes the process for a trouble but its end, and the check of listed peers.
+
+mod kind;
+mod peers;
+mod suspects;
+#[cfg(test)]
+mod tests;
+mod who;
+
+use std::fmt::{Display, Write as _};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::collections::tick::{Now, Tick};
+use crate::log;
+pub(in crate::server) use kind::Kind;
+use peers::Peers;
+use suspects::Suspects;
+pub(in crate::server) use who::{Place, Who};
+
+/// Most places of a kind that are named; the others are counted together.
+const EXAMPLES_MAX: usize = 4;
+
+/// The shortest time between two warnings of a kind.
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long a trouble lasts after it was last raised: this, or [`HOLD_TIMEOUTS`] node timeouts where that is less. With the
+/// default node timeout of 5 s the two are the same.
+const HOLD_MAX: Duration = Duration::from_mins(1);
+const HOLD_TIMEOUTS: u32 = 12;
+
+/// The difference of two clocks that is a trouble, in milliseconds.
+const SKEW_MS: u64 = 1_000;
+
+/// All troubles of the process.
+pub(in crate::server) struct Troubles {
+    hold: Duration,
+    by_kind: [Trouble; Kind::COUNT],
+    peers: Peers,
+    /// Nodes that have not proved themselves.
+    unproven: Suspects,
+    /// Nodes whose clock differs.
+    skewed: Suspects,
+}
+
+/// A trouble of one kind; it lasts while it has examples.
+#[derive(Default)]
+struct Trouble {
+    since: Tick,
+    /// How often it was raised since then.
+    count: u64,
+    examples: Vec<Example>,
+    /// Whether it was raised after its last warning.
+    is_news: bool,
+    /// Whether there was a warning since it began.
+    is_logged: bool,
+    warned_at: Option<Tick>,
+}
+
+/// A place where a trouble comes from.
+pub(in crate::server) struct Example {
+    /// `None` stands for all others.
+    pub(in crate::server) who: Option<Who>,
+    /// How often it was raised.
+    pub(in crate::server) count: u64,
+    since: Tick,
+    last: Tick,
+}
+
+impl Example {
+    /// How many whole seconds it has lasted.
+    pub(in crate::server) fn since_s(&self, now: Now) -> u64 {
+        now.tick.ms_since(self.since) / 1_000
+    }
+}
+
+impl Troubles {
+    /// None yet.
+    pub(in crate::server) fn new(node_timeout: Duration) -> Self {
+        Self {
+            hold: HOLD_MAX.min(node_timeout.saturating_mul(HOLD_TIMEOUTS)),
+            by_kind: Default::default(),
+            peers: Peers::new(node_timeout),
+            unproven: Suspects::new(node_timeout),
+            skewed: Suspects::new(node_timeout),
+        }
+    }
+
+    /// A condition is there now.
+    pub(in crate::server) fn raise(&mut self, kind: Kind, who: &Who, now: Now) {
+        self.by_kind[kind as usize].raise(who, now.tick);
+    }
+
+    /// From now on, datagrams of this listed peer are expected. `addresses` are all that its name stands for.
+    pub(in crate::server) fn expect_peer(&mut self, name: Rc<str>, addresses: Vec<SocketAddr>, now: Now) {
+        self.peers.expect(name, addresses, now.tick);
+    }
+
+    /// A datagram of the audience has come from this address of the network, this node's own datagrams included.
+    pub(in crate::server) fn received_from(&mut self, address: SocketAddr, now: Now) {
+        let Some(name) = self.peers.received(address, now.tick) else { return };
+        let trouble = &mut self.by_kind[Kind::SilentPeer as usize];
+        let (place, is_last) = (Place::Name(name), !self.peers.has_silent());
+        trouble.examples.retain(|example| !is_last && example.who.as_ref().is_none_or(|who| who.place != place));
+        trouble.log_end_if_over(Kind::SilentPeer, now.tick);
+    }
+
+    /// A datagram has come from a node that has not proved itself.
+    pub(in crate::server) fn received_unproven(&mut self, who: &Who, now: Now) {
+        if who.node.is_some_and(|node| self.unproven.see(node, now.tick)) {
+            self.raise(Kind::UnprovenNode, who, now);
+        }
+    }
+
+    /// A datagram has come from a node that has proved itself.
+    pub(in crate::server) fn received_proven(&mut self, who: &Who) {
+        self.unproven.clear(who.node);
+    }
+
+    /// The node on another host read its wall clock when it sent a datagram, which has just come. A single late one says
+    /// nothing: the trouble begins when no datagram in a node timeout was in time.
+    pub(in crate::server) fn compare_clocks(&mut self, who: &Who, unix_ms: u64, now: Now) {
+        let skew_ms = unix_ms.abs_diff(now.unix_ms);
+        if skew_ms <= SKEW_MS {
+            self.skewed.clear(who.node);
+        } else if who.node.is_some_and(|node| self.skewed.see(node, now.tick)) {
+            self.raise(Kind::ClockSkew, &Who { skew_ms: Some(skew_ms), ..who.clone() }, now);
+        }
+    }
+
+    /// Ends what was not raised for a while, and logs what has begun, goes on or is over. `is_bus_empty` says that no datagram
+    /// was left waiting: only then is a peer silent.
+    pub(in crate::server) fn handle_timeout(&mut self, now: Now, is_bus_empty: bool) {
+        if is_bus_empty && self.peers.check(now.tick) {
+            let trouble = &mut self.by_kind[Kind::SilentPeer as usize];
+            self.peers.silent().for_each(|name| trouble.raise(&Who::at(Place::Name(Rc::clone(name))), now.tick));
+        }
+        for (kind, trouble) in Kind::ALL.into_iter().zip(&mut self.by_kind) {
+            if !trouble.examples.is_empty() {
+                trouble.examples.retain(|example| now.tick < example.last.after(self.hold));
+                trouble.log_end_if_over(kind, now.tick);
+                trouble.warn_if_due(kind, now.tick);
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(in crate::server) fn next_deadline(&self) -> Option<Tick> {
+        let examples = self.by_kind.iter().flat_map(|trouble| &trouble.examples);
+        examples.map(|example| example.last.after(self.hold)).chain(self.peers.next_check()).min()
+    }
+
+    /// What lasts, each place of each kind.
+    pub(in crate::server) fn lasting(&self) -> impl Iterator<Item = (Kind, &Example)> {
+        let of = |(kind, trouble)| {
+            let trouble: &Trouble = trouble;
+            trouble.examples.iter().map(move |example| (kind, example))
+        };
+        Kind::ALL.into_iter().zip(&self.by_kind).flat_map(of)
+    }
+
+    /// 1 for each kind that lasts and 0 for the others, in the order of [`Kind::NAMES`].
+    pub(in crate::server) fn gauges(&self) -> Vec<u64> {
+        self.by_kind.iter().map(|trouble| u64::from(!trouble.examples.is_empty())).collect()
+    }
+}
+
+impl Trouble {
+    fn raise(&mut self, who: &Who, now: Tick) {
+        if self.examples.is_empty() {
+            (self.since, self.count, self.is_logged) = (now, 0, false);
+        }
+        self.count += 1;
+        self.is_news = true;
+        let example = self.example_of(who, now);
+        example.count += 1;
+        example.last = now;
+    }
+
+    /// The entry for this place: its own, or that of all others.
+    fn example_of(&mut self, who: &Who, now: Tick) -> &mut Example {
+        let is_same = |example: &Example| example.who.as_ref().is_some_and(|known| known.is_same(who));
+        let found = self.examples.iter().position(is_same);
+        let named = self.examples.iter().filter(|example| example.who.is_some()).count();
+        let who = Some(who.clone()).filter(|_| found.is_some() || named < EXAMPLES_MAX);
+        let found = found.or_else(|| self.examples.iter().position(|example| who.is_none() && example.who.is_none()));
+        let index = found.unwrap_or(self.examples.len());
+        if found.is_none() {
+            self.examples.push(Example { who: None, count: 0, since: now, last: now });
+        }
+        let example = &mut self.examples[index];
+        // The skew of the latest datagram is the one to show.
+        example.who = who;
+        example
+    }
+
+    fn warn_if_due(&mut self, kind: Kind, now: Tick) {
+        let is_due = self.warned_at.is_none_or(|warned_at| now >= warned_at.after(WARNING_INTERVAL));
+        if !self.is_news || !is_due || self.examples.is_empty() {
+            return;
+        }
+        (self.is_news, self.is_logged, self.warned_at) = (false, true, Some(now));
+        let mut line = format!("event=cluster_trouble kind={}", kind.name());
+        self.push_list(&mut line, "address", |who| Some(&who.place));
+        self.push_list(&mut line, "node", |who| who.node.as_ref());
+        self.push_list(&mut line, "skew_ms", |who| who.skew_ms.as_ref());
+        log::warn(format_args!("{line} count={} remedy={:?}", self.count, kind.remedy()));
+    }
+
+    /// Appends a field with what the examples have of it, if any has.
+    fn push_list<T: Display>(&self, line: &mut String, field: &str, of: impl Fn(&Who) -> Option<&T>) {
+        let values = self.examples.iter().filter_map(|example| of(example.who.as_ref()?));
+        for (index, value) in values.enumerate() {
+            // A string takes all that is written to it.
+            let _ = if index == 0 { write!(line, " {field}={value}") } else { write!(line, ",{value}") };
+        }
+    }
+
+    fn log_end_if_over(&mut self, kind: Kind, now: Tick) {
+        if self.examples.is_empty() && self.is_logged {
+            self.is_logged = false;
+            let (seconds, count) = (now.ms_since(self.since) / 1_000, self.count);
+            log::info(format_args!("event=cluster_trouble_over kind={} seconds={seconds} count={count}", kind.name()));
+        }
+    }
+}
