@@ -1,7 +1,7 @@
 // side.js: what stands beside the namespaces: the nodes of the cluster, and the feed of milestones. Owns no figures.
 
 import { at, element, say, svg } from './dom.js';
-import { clockWithSeconds, countOf, hashOf, number, readable } from './text.js';
+import { clockWithSeconds, countOf, duration, hashOf, number, readable } from './text.js';
 
 /** How many are remembered, of all and of the chosen one. */
 const MILESTONES_MAX = 50;
@@ -10,7 +10,7 @@ const MILESTONES_MAX = 50;
 export function drawNodes(cluster) {
   at('nodes').classList.toggle('away', !cluster);
   if (!cluster) return;
-  const { node: own, members, silent, datagrams } = cluster;
+  const { node: own, members, silent, datagrams, troubles } = cluster;
   // The page has the number of silent nodes: they are the ones with the longest silence.
   const quietest = members.toSorted((a, b) => b.silent_ms - a.silent_ms).slice(0, silent.nodes);
   const most = Math.max(1, ...members.map((node) => node.members));
@@ -30,8 +30,31 @@ export function drawNodes(cluster) {
   const dropped = Object.values(datagrams.dropped).reduce((a, b) => a + b, 0);
   say(at('datagrams'), `Datagrams of the one that answers: ${number(datagrams.sent)} sent, ${number(datagrams.received)} received, ${
     number(dropped)} dropped, ${number(datagrams.overflowed)} lost here, ${number(datagrams.send_errors)} not sent`);
-  say(at('node-count'), `${number(members.length)}${silent.nodes ? `, ${number(silent.nodes)} silent` : ''}`);
-  at('nodes').classList.toggle('warned', silent.nodes > 0);
+  const kinds = [...Map.groupBy(troubles, (trouble) => trouble.kind).values()];
+  at('troubles').replaceChildren(...kinds.map(troubleItem));
+  // Without the time and the number, which a screen reader would say again and again.
+  say(at('trouble-said'), kinds.map(([{ kind, remedy }]) => `${titleOf(kind)}: ${remedy}.`).join(' '));
+  const marks = [silent.nodes && `${number(silent.nodes)} silent`, kinds.length && countOf(kinds.length, 'trouble')];
+  say(at('node-count'), [number(members.length), ...marks.filter(Boolean)].join(', '));
+  at('nodes').classList.toggle('warned', marks.some(Boolean));
+}
+
+/** All places of a kind of trouble, and what ends it. */
+function troubleItem(places) {
+  const [{ kind, remedy }] = places;
+  const from = places.map(({ address, node, skew_ms: skew }) => [
+    address ?? 'others', node && `node ${node.slice(0, 8)}`, skew && `${number(skew / 1000)} s off`,
+  ].filter(Boolean).join(' '));
+  const since = Math.max(...places.map((place) => place.since_s));
+  return element('li', {},
+    element('b', { textContent: titleOf(kind) }),
+    element('span', { textContent: `${from.join(', ')}; for ${duration(since)}` }),
+    element('p', { textContent: `${remedy[0].toUpperCase()}${remedy.slice(1)}.` }));
+}
+
+/** `clock_skew` as `Clock skew`. */
+function titleOf(kind) {
+  return kind[0].toUpperCase() + kind.slice(1).replaceAll('_', ' ');
 }
 
 /** What an event of the stream says, and its sign. */

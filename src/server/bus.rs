@@ -24,7 +24,7 @@ use crate::meter::{Meter, Rejection};
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
 use crate::server::conns::torture;
 use crate::server::figures::view::{Datagrams, Named};
-use crate::server::troubles::{Kind, Troubles, Who};
+use crate::server::troubles::{Kind, Source, Troubles};
 use crate::wire::report::{self, DATAGRAM_MAX, Dropped, Keys, Scope};
 
 /// Most weight of the datagrams that one turn takes from each of the two sockets; each weighs its bytes and
@@ -198,7 +198,7 @@ impl Bus {
                 Outcome::Dropped(reason) => {
                     self.counters.record_dropped(reason);
                     if let Some(kind) = reason.trouble(!self.scope.keys.is_empty()) {
-                        self.troubles.raise(kind, &Who::at(from.into()), now);
+                        self.troubles.raise(kind, &Source::at(from.into()), now);
                     }
                 }
             }

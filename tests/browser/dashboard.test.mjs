@@ -1,6 +1,7 @@
 // dashboard.test.mjs: the page of the stats port, in a real browser, as an operator sees it.
 
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
@@ -511,11 +512,53 @@ test('nodes are listed, with who answers and who is silent', async (t) => {
   assert.match(await page.textContent('#datagrams'), / [\d,]+ sent, [\d,]+ received, 0 dropped/);
   const members = [{ node: 'aa', members: 4, silent_ms: 0 }, { node: 'bb', members: 1, silent_ms: 4_200 }, { node: 'cc', members: 3, silent_ms: 0, draining: true }];
   const datagrams = { sent: 1, received: 2, dropped: { forged: 3, replayed: 4 }, overflowed: 5, send_errors: 6 };
-  await page.route('**/cluster', (route) => route.fulfill({ json: { node: 'aa', members, silent: { nodes: 1, members: 1 }, datagrams } }));
+  await page.route('**/cluster', (route) => route.fulfill({ json: { node: 'aa', members, silent: { nodes: 1, members: 1 }, datagrams, troubles: [] } }));
   await shows(page, '#node-count', '3, 1 silent');
   assert.equal(await page.textContent('#node-list .draining'), 'cclets its members go3 members');
   assert.equal(await page.textContent('#node-list .silent'), 'bbsilent for 4.2 s1 member');
   assert.match(await page.textContent('#datagrams'), /: 1 sent, 2 received, 7 dropped, 5 lost here, 6 not sent$/);
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`what makes the total doubtful is said, with what ends it, ${colorScheme}`, async (t) => {
+    const meter = await Meter.start(t, ...ALONE, '--cluster-node-timeout', '0.5');
+    const page = await openDashboard(t, meter, '', { colorScheme });
+    await shows(page, '#node-count', '1');
+    assert.equal(await page.textContent('#trouble-said'), '');
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    t.after(() => socket.close());
+    await once(socket, 'listening');
+    socket.setMulticastInterface('127.0.0.1');
+    const { port } = new URL(meter.url('audience', '/'));
+    socket.send(Buffer.from('AM\x4d and what this version does not read'), port, '239.255.13.37');
+    await shows(page, '#node-count', '1, 1 trouble');
+    const remedy = /a node of a version that this one cannot read sends here, .*; upgrade the older\.$/i;
+    assert.match(await page.textContent('#trouble-said'), new RegExp(`^Foreign version: ${remedy.source}`, 'i'));
+    const item = page.locator('#troubles li');
+    assert.match(await item.locator('span').textContent(), new RegExp(`^127\\.0\\.0\\.1:${socket.address().port}; for \\d s$`));
+    assert.match(await item.locator('p').textContent(), remedy);
+    await screenshot(page, `troubles-${colorScheme}.png`);
+    assert.deepEqual(await faultsFoundByAxe(page), []);
+    await shows(page, '#node-count', '1');
+    assert.equal(await item.count(), 0);
+    assert.equal(await page.textContent('#trouble-said'), '');
+  });
+}
+
+test('troubles of one kind are one, with their places, nodes and clocks', async (t) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const page = await openDashboard(t, meter);
+  const [members, datagrams] = [[{ node: 'aa', members: 4, silent_ms: 0 }], { sent: 1, received: 2, dropped: {}, overflowed: 5, send_errors: 6 }];
+  const trouble = { kind: 'clock_skew', address: '10.0.0.2:80', node: '0123456789abcdef', skew_ms: 61_250, since_s: 90, count: 7, remedy: 'set the clocks' };
+  const others = { ...trouble, address: null, node: null, skew_ms: null, since_s: 7_300 };
+  const unkeyed = { ...others, kind: 'unkeyed', address: '<b>', remedy: 'a key' };
+  const troubles = [trouble, others, unkeyed];
+  await page.route('**/cluster', (route) => route.fulfill({ json: { node: 'aa', members, silent: { nodes: 0, members: 0 }, datagrams, troubles } }));
+  await shows(page, '#node-count', '1, 2 troubles');
+  assert.deepEqual(await page.locator('#troubles li').allTextContents(), [
+    'Clock skew10.0.0.2:80 node 01234567 61.3 s off, others; for 2 hSet the clocks.', 'Unkeyed<b>; for 2 hA key.',
+  ]);
+  assert.equal(await page.textContent('#trouble-said'), 'Clock skew: set the clocks. Unkeyed: a key.');
 });
 
 test('a page that is refused says so, and comes in later', async (t) => {

@@ -40,15 +40,15 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
         ("sent", datagrams.sent.into()),
     ]);
     let troubles = view.troubles.lasting().map(|(kind, example)| {
-        let who = example.who.as_ref();
+        let source = example.source.as_ref();
         Value::object([
-            ("address", who.map_or(Value::Null, |who| who.place.to_string().into())),
+            ("address", source.map_or(Value::Null, |source| source.place.to_string().into())),
             ("count", example.count.into()),
             ("kind", kind.name().to_owned().into()),
-            ("node", who.and_then(|who| who.node).map_or(Value::Null, |node| node.to_string().into())),
+            ("node", source.and_then(|source| source.node).map_or(Value::Null, |node| node.to_string().into())),
             ("remedy", kind.remedy().to_owned().into()),
             ("since_s", example.since_s(view.now).into()),
-            ("skew_ms", who.and_then(|who| who.skew_ms).map_or(Value::Null, Value::from)),
+            ("skew_ms", source.and_then(|source| source.skew_ms).map_or(Value::Null, Value::from)),
         ])
     });
     let silent_members: u64 = silent.iter().map(|node| node.members).sum();

@@ -76,7 +76,7 @@ mod tests {
     use crate::meter::{MemberId, Meter, NotifyRule, Rules};
     use crate::server::figures::tally::{NoRoom, PushKind, Tally};
     use crate::server::figures::view::{Connections, Datagrams, Descriptors, Named};
-    use crate::server::troubles::{Kind, Troubles, Who};
+    use crate::server::troubles::{Kind, Source, Troubles};
 
     /// The names of 3.0.0.
     static METRICS: Metrics = Metrics::new(Labels {
@@ -151,7 +151,7 @@ mod tests {
         turns.record(20_000);
         let mut troubles = Troubles::new(Duration::from_secs(5));
         let stranger = "10.0.0.9:80".parse::<SocketAddr>().unwrap();
-        troubles.raise(Kind::ForeignVersion, &Who::at(stranger.into()), now);
+        troubles.raise(Kind::ForeignVersion, &Source::at(stranger.into()), now);
         let view = View {
             now,
             meter: &meter,
@@ -240,7 +240,10 @@ mod tests {
         let values: Vec<&str> = lines.iter().map(|line| line.rsplit_once(' ').unwrap().1).collect();
         assert_eq!(lines.len(), 65);
         assert_eq!((values[0], values[54], values[55]), ("3", "1300000000", "0"));
-        assert!(values[1..54].iter().chain(&values[56..]).all(|&value| value == "0" || value == "0.000000"), "{values:?}");
+        assert!(
+            values[1..54].iter().chain(&values[56..]).all(|&value| value == "0" || value == "0.000000"),
+            "{values:?}"
+        );
         let series = |counters| lines_of(counters).into_iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
         assert!(series(&[(64, 3)]).eq(series(&[(64, 3), (21 * 64, 1)])), "each node has the same series");
     }

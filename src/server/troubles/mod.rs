@@ -3,7 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `kind` | the kinds: name and remedy; a new kind is a row there |
-//! | `who` | where a trouble comes from |
+//! | `source` | where a trouble comes from |
 //! | `peers` | which listed peers are silent |
 //! | `suspects` | nodes that may come to be a trouble, until they have been one for long enough |
 //!
@@ -16,10 +16,10 @@
 
 mod kind;
 mod peers;
+mod source;
 mod suspects;
 #[cfg(test)]
 mod tests;
-mod who;
 
 use std::fmt::{Display, Write as _};
 use std::net::SocketAddr;
@@ -30,8 +30,8 @@ use crate::collections::tick::{Now, Tick};
 use crate::log;
 pub(in crate::server) use kind::Kind;
 use peers::Peers;
+pub(in crate::server) use source::{Place, Source};
 use suspects::Suspects;
-pub(in crate::server) use who::{Place, Who};
 
 /// Most places of a kind that are named; the others are counted together.
 const EXAMPLES_MAX: usize = 4;
@@ -75,7 +75,7 @@ struct Trouble {
 /// A place where a trouble comes from.
 pub(in crate::server) struct Example {
     /// `None` stands for all others.
-    pub(in crate::server) who: Option<Who>,
+    pub(in crate::server) source: Option<Source>,
     /// How often it was raised.
     pub(in crate::server) count: u64,
     since: Tick,
@@ -102,8 +102,8 @@ impl Troubles {
     }
 
     /// A condition is there now.
-    pub(in crate::server) fn raise(&mut self, kind: Kind, who: &Who, now: Now) {
-        self.by_kind[kind as usize].raise(who, now.tick);
+    pub(in crate::server) fn raise(&mut self, kind: Kind, source: &Source, now: Now) {
+        self.by_kind[kind as usize].raise(source, now.tick);
     }
 
     /// From now on, datagrams of this listed peer are expected. `addresses` are all that its name stands for.
@@ -116,30 +116,32 @@ impl Troubles {
         let Some(name) = self.peers.received(address, now.tick) else { return };
         let trouble = &mut self.by_kind[Kind::SilentPeer as usize];
         let (place, is_last) = (Place::Name(name), !self.peers.has_silent());
-        trouble.examples.retain(|example| !is_last && example.who.as_ref().is_none_or(|who| who.place != place));
+        trouble
+            .examples
+            .retain(|example| !is_last && example.source.as_ref().is_none_or(|source| source.place != place));
         trouble.log_end_if_over(Kind::SilentPeer, now.tick);
     }
 
     /// A datagram has come from a node that has not proved itself.
-    pub(in crate::server) fn received_unproven(&mut self, who: &Who, now: Now) {
-        if who.node.is_some_and(|node| self.unproven.see(node, now.tick)) {
-            self.raise(Kind::UnprovenNode, who, now);
+    pub(in crate::server) fn received_unproven(&mut self, source: &Source, now: Now) {
+        if source.node.is_some_and(|node| self.unproven.see(node, now.tick)) {
+            self.raise(Kind::UnprovenNode, source, now);
         }
     }
 
     /// A datagram has come from a node that has proved itself.
-    pub(in crate::server) fn received_proven(&mut self, who: &Who) {
-        self.unproven.clear(who.node);
+    pub(in crate::server) fn received_proven(&mut self, source: &Source) {
+        self.unproven.clear(source.node);
     }
 
     /// The node on another host read its wall clock when it sent a datagram, which has just come. A single late one says
     /// nothing: the trouble begins when no datagram in a node timeout was in time.
-    pub(in crate::server) fn compare_clocks(&mut self, who: &Who, unix_ms: u64, now: Now) {
+    pub(in crate::server) fn compare_clocks(&mut self, source: &Source, unix_ms: u64, now: Now) {
         let skew_ms = unix_ms.abs_diff(now.unix_ms);
         if skew_ms <= SKEW_MS {
-            self.skewed.clear(who.node);
-        } else if who.node.is_some_and(|node| self.skewed.see(node, now.tick)) {
-            self.raise(Kind::ClockSkew, &Who { skew_ms: Some(skew_ms), ..who.clone() }, now);
+            self.skewed.clear(source.node);
+        } else if source.node.is_some_and(|node| self.skewed.see(node, now.tick)) {
+            self.raise(Kind::ClockSkew, &Source { skew_ms: Some(skew_ms), ..source.clone() }, now);
         }
     }
 
@@ -148,7 +150,7 @@ impl Troubles {
     pub(in crate::server) fn handle_timeout(&mut self, now: Now, is_bus_empty: bool) {
         if is_bus_empty && self.peers.check(now.tick) {
             let trouble = &mut self.by_kind[Kind::SilentPeer as usize];
-            self.peers.silent().for_each(|name| trouble.raise(&Who::at(Place::Name(Rc::clone(name))), now.tick));
+            self.peers.silent().for_each(|name| trouble.raise(&Source::at(Place::Name(Rc::clone(name))), now.tick));
         }
         for (kind, trouble) in Kind::ALL.into_iter().zip(&mut self.by_kind) {
             if !trouble.examples.is_empty() {
@@ -181,31 +183,32 @@ impl Troubles {
 }
 
 impl Trouble {
-    fn raise(&mut self, who: &Who, now: Tick) {
+    fn raise(&mut self, source: &Source, now: Tick) {
         if self.examples.is_empty() {
             (self.since, self.count, self.is_logged) = (now, 0, false);
         }
         self.count += 1;
         self.is_news = true;
-        let example = self.example_of(who, now);
+        let example = self.example_of(source, now);
         example.count += 1;
         example.last = now;
     }
 
     /// The entry for this place: its own, or that of all others.
-    fn example_of(&mut self, who: &Who, now: Tick) -> &mut Example {
-        let is_same = |example: &Example| example.who.as_ref().is_some_and(|known| known.is_same(who));
+    fn example_of(&mut self, source: &Source, now: Tick) -> &mut Example {
+        let is_same = |example: &Example| example.source.as_ref().is_some_and(|known| known.is_same(source));
         let found = self.examples.iter().position(is_same);
-        let named = self.examples.iter().filter(|example| example.who.is_some()).count();
-        let who = Some(who.clone()).filter(|_| found.is_some() || named < EXAMPLES_MAX);
-        let found = found.or_else(|| self.examples.iter().position(|example| who.is_none() && example.who.is_none()));
+        let named = self.examples.iter().filter(|example| example.source.is_some()).count();
+        let source = Some(source.clone()).filter(|_| found.is_some() || named < EXAMPLES_MAX);
+        let found =
+            found.or_else(|| self.examples.iter().position(|example| source.is_none() && example.source.is_none()));
         let index = found.unwrap_or(self.examples.len());
         if found.is_none() {
-            self.examples.push(Example { who: None, count: 0, since: now, last: now });
+            self.examples.push(Example { source: None, count: 0, since: now, last: now });
         }
         let example = &mut self.examples[index];
         // The skew of the latest datagram is the one to show.
-        example.who = who;
+        example.source = source;
         example
     }
 
@@ -216,15 +219,15 @@ impl Trouble {
         }
         (self.is_news, self.is_logged, self.warned_at) = (false, true, Some(now));
         let mut line = format!("event=cluster_trouble kind={}", kind.name());
-        self.push_list(&mut line, "address", |who| Some(&who.place));
-        self.push_list(&mut line, "node", |who| who.node.as_ref());
-        self.push_list(&mut line, "skew_ms", |who| who.skew_ms.as_ref());
+        self.push_list(&mut line, "address", |source| Some(&source.place));
+        self.push_list(&mut line, "node", |source| source.node.as_ref());
+        self.push_list(&mut line, "skew_ms", |source| source.skew_ms.as_ref());
         log::warn(format_args!("{line} count={} remedy={:?}", self.count, kind.remedy()));
     }
 
     /// Appends a field with what the examples have of it, if any has.
-    fn push_list<T: Display>(&self, line: &mut String, field: &str, of: impl Fn(&Who) -> Option<&T>) {
-        let values = self.examples.iter().filter_map(|example| of(example.who.as_ref()?));
+    fn push_list<T: Display>(&self, line: &mut String, field: &str, of: impl Fn(&Source) -> Option<&T>) {
+        let values = self.examples.iter().filter_map(|example| of(example.source.as_ref()?));
         for (index, value) in values.enumerate() {
             // A string takes all that is written to it.
             let _ = if index == 0 { write!(line, " {field}={value}") } else { write!(line, ",{value}") };

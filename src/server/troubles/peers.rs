@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::collections::tick::Tick;
-use crate::server::troubles::who::canonical;
+use crate::server::troubles::source::canonical;
 
 /// Node timeouts after which a peer is silent. A host that restarts is back within one or two.
 const SILENT_TIMEOUTS: u32 = 3;

@@ -14,14 +14,14 @@ fn at(seconds: u64) -> Now {
     at_ms(seconds * 1_000)
 }
 
-fn stranger(number: u16) -> Who {
+fn stranger(number: u16) -> Source {
     let address: SocketAddr = ([10, 0, 0, 9], number).into();
-    Who::at(address.into())
+    Source::at(address.into())
 }
 
 fn addresses(troubles: &Troubles) -> Vec<(Kind, Option<String>, u64)> {
     let of = |(kind, example): (Kind, &Example)| {
-        (kind, example.who.as_ref().map(|who| who.place.to_string()), example.count)
+        (kind, example.source.as_ref().map(|source| source.place.to_string()), example.count)
     };
     troubles.lasting().map(of).collect()
 }
@@ -160,7 +160,7 @@ fn silence_is_no_trouble_while_datagrams_wait() {
 }
 
 #[test]
-fn two_peers_of_one_host_are_told_apart_and_all_are_over_when_the_last_is_received() {
+fn two_peers_of_one_host_are_distinct_and_all_are_over_when_the_last_is_received() {
     let mut troubles = Troubles::new(NODE_TIMEOUT);
     for port in 80..90 {
         troubles.expect_peer(port.to_string().into(), vec![([10, 0, 0, 1], port).into()], at(0));
@@ -180,7 +180,7 @@ fn two_peers_of_one_host_are_told_apart_and_all_are_over_when_the_last_is_receiv
 #[test]
 fn a_node_is_unproven_when_it_has_not_proved_itself_for_a_node_timeout() {
     let mut troubles = Troubles::new(NODE_TIMEOUT);
-    let node = |number| Who { node: Some(NodeId(number)), ..stranger(1) };
+    let node = |number| Source { node: Some(NodeId(number)), ..stranger(1) };
     for second in 0..=5 {
         troubles.received_unproven(&node(7), at(second));
         troubles.received_unproven(&node(8), at(second));
@@ -193,17 +193,20 @@ fn a_node_is_unproven_when_it_has_not_proved_itself_for_a_node_timeout() {
         troubles.received_unproven(&node(7), now);
         troubles.received_unproven(&node(8), now);
     }
-    let lasting = troubles.lasting().map(|(kind, example)| (kind, example.who.clone(), example.count));
+    let lasting = troubles.lasting().map(|(kind, example)| (kind, example.source.clone(), example.count));
     assert_eq!(lasting.collect::<Vec<_>>(), [(Kind::UnprovenNode, Some(node(7)), 2)]);
 }
 
 #[test]
 fn a_clock_that_differs_is_a_trouble_when_no_datagram_of_a_node_timeout_was_in_time() {
     let mut troubles = Troubles::new(NODE_TIMEOUT);
-    let node = Who { node: Some(NodeId(7)), ..stranger(1) };
+    let node = Source { node: Some(NodeId(7)), ..stranger(1) };
     let mut compare = |skew_ms: i64, now: Now| {
         troubles.compare_clocks(&node, now.unix_ms.checked_add_signed(skew_ms).unwrap(), now);
-        troubles.lasting().map(|(_, example)| example.who.as_ref().and_then(|who| who.skew_ms)).collect::<Vec<_>>()
+        troubles
+            .lasting()
+            .map(|(_, example)| example.source.as_ref().and_then(|source| source.skew_ms))
+            .collect::<Vec<_>>()
     };
     for second in 0..60 {
         assert_eq!(compare(if second % 5 == 0 { 1_000 } else { -86_400_000 }, at(second)), []);

@@ -12,6 +12,7 @@
 //! | `simulation` | the cluster on a virtual clock and a bad network |
 //! | `strangers` | what strangers put on the bus is dropped, counted by reason, and changes nothing |
 //! | `totals` | processes that share a port tell the same truth |
+//! | `troubles` | what makes a total wrong or doubtful is said |
 //! | `uuids` | of one uuid exactly one member stays, whichever process each claim comes to |
 
 mod apart;
@@ -24,4 +25,5 @@ mod siblings;
 mod simulation;
 mod strangers;
 mod totals;
+mod troubles;
 mod uuids;

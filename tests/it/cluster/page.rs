@@ -15,7 +15,7 @@ fn the_cluster_page_says_who_is_there_and_what_became_of_the_datagrams() {
         let page = cluster_page(daemon);
         let mut keys: Vec<&str> = page.as_object().unwrap().keys().map(String::as_str).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["datagrams", "members", "node", "nodes", "silent"]);
+        assert_eq!(keys, ["datagrams", "members", "node", "nodes", "silent", "troubles"]);
         assert_eq!((&page["node"], &page["nodes"]), (&node_name(daemon).into(), &2.into()));
         let members = page["members"].as_array().unwrap();
         let figures = |index: usize| (members[index]["node"].as_str().unwrap(), members[index]["members"].as_u64());
@@ -29,6 +29,7 @@ fn the_cluster_page_says_who_is_there_and_what_became_of_the_datagrams() {
         assert!(datagrams["sent"].as_u64() > Some(0) && datagrams["received"].as_u64() > Some(0), "{page}");
         assert_eq!((&datagrams["send_errors"], &datagrams["overflowed"]), (&0.into(), &0.into()), "{page}");
         assert_eq!(datagrams["dropped"], serde_json::json!({}), "{page}");
+        assert_eq!(page["troubles"], serde_json::json!([]), "{page}");
     }
 }
 

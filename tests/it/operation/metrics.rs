@@ -263,19 +263,22 @@ fn health_and_readiness_are_told_and_the_drain_is_not_ready() {
 /// What each rule says to half an hour of two nodes, scraped every 15 seconds, as `promtool test rules` takes it.
 fn tests_of(rules: &str) -> String {
     // After five minutes: 1,000 members, and 100 joins a second for five minutes; a node that is gone a few seconds after it
-    // fell silent; and 950 descriptors of 1,000.
+    // fell silent; another node without a key for five minutes; and 950 descriptors of 1,000.
     let series = [
         ("joins_total{node=\"a\"}", "0+15x20 315+1500x20 30315+15x80"),
         ("members{node=\"a\"}", "1000x120"),
         ("cluster_lost_nodes_total{node=\"a\"}", "0x20 1x100"),
         ("cluster_lost_nodes_total{node=\"b\"}", "0x20"),
+        ("cluster_trouble{node=\"a\",kind=\"unkeyed\"}", "0x20 1x20 0x80"),
+        ("cluster_trouble{node=\"b\",kind=\"clock_skew\"}", "0x120"),
         ("open_fds{node=\"a\"}", "100x20 950x20 100x80"),
         ("max_fds{node=\"a\"}", "1000x120"),
     ];
     let series = series.map(|(series, values)| format!("{{series: 'audience_meter_{series}', values: '{values}'}}"));
     let alerts = rules.split("- alert: ").skip(1).flat_map(|rule| {
         let (alert, summary) = (rule.lines().next().unwrap(), rule.split_once("summary: ").unwrap().1);
-        let on = format!("[{{exp_annotations: {{summary: '{}'}}}}]", summary.lines().next().unwrap());
+        let labels = if rule.contains("max by (kind)") { "exp_labels: {kind: unkeyed}, " } else { "" };
+        let on = format!("[{{{labels}exp_annotations: {{summary: '{}'}}}}]", summary.lines().next().unwrap());
         [(4, "[]"), (9, &on), (25, "[]")]
             .map(|(minutes, expected)| format!("{{eval_time: {minutes}m, alertname: {alert}, exp_alerts: {expected}}}"))
     });

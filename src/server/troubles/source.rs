@@ -11,7 +11,7 @@ use crate::meter::news::NodeId;
 
 /// Where a trouble comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::server) struct Who {
+pub(in crate::server) struct Source {
     pub(in crate::server) place: Place,
     pub(in crate::server) node: Option<NodeId>,
     /// How far its clock differs, in milliseconds.
@@ -27,7 +27,7 @@ pub(in crate::server) enum Place {
     Name(Rc<str>),
 }
 
-impl Who {
+impl Source {
     /// A place alone.
     pub(in crate::server) fn at(place: Place) -> Self {
         Self { place, node: None, skew_ms: None }
