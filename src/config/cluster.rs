@@ -21,10 +21,27 @@ pub struct ClusterConfig {
     /// How many routers a multicast datagram may pass, plus one.
     pub ttl: u8,
     /// Hosts that are reached by unicast.
-    pub peers: Vec<SocketAddr>,
+    pub peers: Vec<Peer>,
+    /// What the operator calls the audience on the network.
+    pub name: String,
     /// The key that all nodes share.
     pub key: Option<KeySource>,
 }
+
+/// A host that is reached by unicast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name and port, as they were given.
+    pub name: String,
+    /// All that the name stands for; one at least.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// The longest name of an audience, in bytes.
+const NAME_MAX: usize = 64;
+
+/// The most addresses of peers: each datagram goes to all of them, at 8 us each, and a turn should stay below 5 ms.
+const ADDRESSES_MAX: usize = 256;
 
 /// Reads the options.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<ClusterConfig, UsageError> {
@@ -51,6 +68,7 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -
             text.parse().map_err(|_| "is not a TTL; give a number from 0 to 255".to_owned())
         })?,
         peers,
+        name: options.value("--cluster-name", None, String::new(), parse_name)?,
         key: key::parse(options)?,
     })
 }
@@ -61,13 +79,30 @@ fn parse_group(text: &str) -> Result<SocketAddrV4, String> {
 }
 
 /// `host:port`, separated by commas. Names are looked up now: a node that cannot be found is an error at start.
-fn parse_peers(text: &str) -> Result<Vec<SocketAddr>, String> {
+fn parse_peers(text: &str) -> Result<Vec<Peer>, String> {
     let mut peers = Vec::new();
-    for peer in text.split(',').map(str::trim) {
-        let found = peer.to_socket_addrs().ok().and_then(|mut found| found.next()).filter(|peer| peer.port() != 0);
-        peers.push(found.ok_or_else(|| format!("has no host and port in {peer:?}; give some such as 10.0.0.2:80"))?);
+    for name in text.split(',').map(str::trim) {
+        let found = name.to_socket_addrs().into_iter().flatten();
+        let addresses = found.filter(|address| address.port() != 0).collect::<Vec<_>>();
+        if addresses.is_empty() {
+            return Err(format!("has no host and port in {name:?}; give some such as 10.0.0.2:80"));
+        }
+        peers.push(Peer { name: name.to_owned(), addresses });
+    }
+    let address_count: usize = peers.iter().map(|peer| peer.addresses.len()).sum();
+    if address_count > ADDRESSES_MAX {
+        return Err(format!("has {address_count} addresses; give names that have {ADDRESSES_MAX} at most"));
     }
     Ok(peers)
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    if text.len() > NAME_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "is not a name; give at most {NAME_MAX} letters, digits and signs of ASCII, without spaces"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -105,7 +140,9 @@ mod tests {
         assert_eq!((cluster.ttl, cluster.interface), (4, Some(Ipv4Addr::new(10, 0, 0, 1))));
         assert!(cluster.rules.lone_interval < cluster.rules.node_timeout, "the network can be cut and heal");
         let cluster = parse_line("--cluster-peers 10.0.0.2:80,[fd00::2]:81,localhost:82").unwrap().cluster;
-        assert_eq!(cluster.peers.len(), 3);
+        let addresses = cluster.peers.iter().map(|peer| peer.addresses.first().unwrap().to_string());
+        assert_eq!(addresses.take(2).collect::<Vec<_>>(), ["10.0.0.2:80", "[fd00::2]:81"]);
+        assert_eq!(cluster.peers[2].name, "localhost:82");
         refuses(
             "-m 10.0.0.1:314",
             "--cluster-addr \"10.0.0.1:314\" is not a multicast ip:port; give one such as 239.255.13.37:314",
@@ -118,11 +155,28 @@ mod tests {
             "--cluster-peers 10.0.0.2",
             "--cluster-peers \"10.0.0.2\" has no host and port in \"10.0.0.2\"; give some such as 10.0.0.2:80",
         );
+        let many = (0..=255).map(|host| format!("10.0.0.{host}:80")).collect::<Vec<_>>().join(",");
+        assert_eq!(parse_line(&format!("--cluster-peers {many}")).unwrap().cluster.peers.len(), 256);
+        let error = parse_line(&format!("--cluster-peers {many},10.0.1.0:80")).unwrap_err().to_string();
+        assert!(error.ends_with("has 257 addresses; give names that have 256 at most"), "{error}");
         refuses("--cluster-ttl 256", "--cluster-ttl \"256\" is not a TTL; give a number from 0 to 255");
         refuses("--cluster-max-nodes 0", "--cluster-max-nodes \"0\" is not a limit; give a number from 1");
         refuses(
             "--cluster-interface eth0",
             "--cluster-interface \"eth0\" is not an IPv4 address; give that of an interface",
         );
+    }
+
+    #[test]
+    fn a_name_is_visible_ascii_and_bounded() {
+        let name = |line: &str| parse_line(line).map(|config| config.cluster.name);
+        assert_eq!(name(""), Ok(String::new()));
+        assert_eq!(name("--cluster-name=eu/west:1"), Ok("eu/west:1".to_owned()));
+        let longest = "n".repeat(64);
+        assert_eq!(name(&format!("--cluster-name {longest}")), Ok(longest.clone()));
+        let rule = "is not a name; give at most 64 letters, digits and signs of ASCII, without spaces";
+        for name in [&format!("{longest}n"), "caf\u{e9}", "a\u{7f}"] {
+            refuses(&format!("--cluster-name {name}"), &format!("--cluster-name {name:?} {rule}"));
+        }
     }
 }

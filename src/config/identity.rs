@@ -1,10 +1,10 @@
 //! What names the audience that a process belongs to.
 //!
-//! Owns the one rule: on the network the group or the list of hosts is the audience; on loopback it is the address. Two
-//! daemons that listen on different addresses are two audiences, though their ports, and so their groups on loopback, are
-//! the same.
+//! Owns the one rule, for each of the two places where datagrams go. On loopback the audience is the address and port that
+//! it listens on. On the network it is the kind of bus, the multicast group where there is one, and `--cluster-name`; the
+//! addresses, ports and lists of peers may differ, so none of them is in it.
 //!
-//! Invariant: processes with one identity have one name and one number, and the two never disagree about which processes are local.
+//! Invariant: processes with one identity have one name and the same scopes.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddrV4};
@@ -14,50 +14,62 @@ use crate::meter::name_digest;
 
 /// The audience of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// A multicast group on the network.
-    Group(SocketAddrV4),
-    /// Hosts that list each other, by the audience port that they share.
-    Peers(u16),
-    /// Processes of this host, by the address of the audience port.
-    Local(Option<IpAddr>, u16),
+pub struct Identity<'a> {
+    host: Option<IpAddr>,
+    port: u16,
+    network: Option<Network<'a>>,
 }
 
-impl Identity {
+/// The audience on the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network<'a> {
+    /// The multicast group; without one the bus is unicast between peers.
+    group: Option<SocketAddrV4>,
+    /// What the operator calls the audience.
+    name: &'a str,
+}
+
+impl<'a> Identity<'a> {
     /// The identity by the settings, and the number that the audience port has.
     #[must_use]
-    pub fn of(config: &Config, audience_port: u16) -> Self {
-        match config.cluster.group {
-            Some(group) => Self::Group(group),
-            None if !config.cluster.peers.is_empty() => Self::Peers(audience_port),
-            None => Self::Local(config.host, audience_port),
-        }
+    pub fn of(config: &'a Config, audience_port: u16) -> Self {
+        let cluster = &config.cluster;
+        let is_on_network = cluster.group.is_some() || !cluster.peers.is_empty();
+        let network = is_on_network.then_some(Network { group: cluster.group, name: &cluster.name });
+        Self { host: config.host, port: audience_port, network }
     }
 
     /// Whether the audience is of this host alone.
     #[must_use]
     pub fn is_local(self) -> bool {
-        matches!(self, Self::Local(..))
+        self.network.is_none()
     }
 
-    /// The number in every datagram. Datagrams of the network have 0: its groups and lists keep audiences apart already.
+    /// The number in every datagram on loopback.
     #[must_use]
-    pub fn scope_id(self) -> u64 {
-        match self {
-            Self::Local(host, port) => name_digest(&format!("{} {port}", Host(host))),
-            Self::Group(_) | Self::Peers(_) => 0,
-        }
+    pub fn loopback_scope(self) -> u64 {
+        name_digest(&format!("{} {}", Host(self.host), self.port))
+    }
+
+    /// The number in every datagram on the network; `None` without a network.
+    #[must_use]
+    pub fn network_scope(self) -> Option<u64> {
+        let Network { group, name } = self.network?;
+        Some(name_digest(&match group {
+            Some(group) => format!("group {group} {name}"),
+            None => format!("peers {name}"),
+        }))
     }
 }
 
-/// The name that neighbours read.
-impl fmt::Display for Identity {
+/// The name that neighbours read: a number, for it must fit into the name of a socket.
+///
+/// The processes that share it may share their side ports. In a multicast group, they need not listen on one address.
+impl fmt::Display for Identity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Group(group) => write!(f, "group:{group}"),
-            Self::Peers(port) => write!(f, "peers:{port}"),
-            Self::Local(host, port) => write!(f, "local:{}:{port}", Host(host)),
-        }
+        let loopback =
+            Some(self.loopback_scope()).filter(|_| self.network.is_none_or(|network| network.group.is_none()));
+        write!(f, "{:016x}", name_digest(&format!("{loopback:x?} {:x?}", self.network_scope())))
     }
 }
 
@@ -78,23 +90,53 @@ mod tests {
     use super::*;
     use crate::config::{Command, parse};
 
-    #[track_caller]
-    fn check(line: &str, name: &str, is_local: bool, scoped_by: Option<&str>) {
+    fn config(line: &str) -> Config {
         let Ok(Command::Run(config)) = parse(line.split_whitespace().map(Into::into).collect(), |_| None) else {
             panic!("{line} is no command line");
         };
+        *config
+    }
+
+    #[track_caller]
+    fn scopes(line: &str, loopback: &str, network: Option<&str>) {
+        let config = config(line);
         let identity = Identity::of(&config, 80);
-        assert_eq!((identity.to_string().as_str(), identity.is_local()), (name, is_local), "{line}");
-        assert_eq!(identity.scope_id(), scoped_by.map_or(0, name_digest), "{line}");
+        assert_eq!(identity.loopback_scope(), name_digest(loopback), "{line}");
+        assert_eq!(identity.network_scope(), network.map(name_digest), "{line}");
+        assert_eq!(identity.is_local(), network.is_none(), "{line}");
     }
 
     #[test]
-    fn the_group_the_hosts_or_the_address_name_an_audience() {
-        check("", "local:*:80", true, Some("* 80"));
-        check("--host 127.0.0.1", "local:127.0.0.1:80", true, Some("127.0.0.1 80"));
-        check("--host ::1", "local:::1:80", true, Some("::1 80"));
-        check("-m 239.255.13.37:314 --host 127.0.0.1", "group:239.255.13.37:314", false, None);
-        check("--cluster-peers 10.0.0.2:81", "peers:80", false, None);
-        check("-m 239.255.13.37:314 --cluster-peers 10.0.0.2:81", "group:239.255.13.37:314", false, None);
+    fn loopback_is_scoped_by_the_address_and_the_network_by_its_bus() {
+        scopes("", "* 80", None);
+        scopes("--host 127.0.0.1 --cluster-name a", "127.0.0.1 80", None);
+        scopes("--host ::1", "::1 80", None);
+        scopes("-m 239.255.13.37:314 --host 127.0.0.1", "127.0.0.1 80", Some("group 239.255.13.37:314 "));
+        scopes("-m 239.255.13.37:314 --cluster-name a", "* 80", Some("group 239.255.13.37:314 a"));
+        scopes("--cluster-peers 10.0.0.2:81", "* 80", Some("peers "));
+        scopes("--cluster-peers 10.0.0.3:80,10.0.0.2:81 --cluster-name a", "* 80", Some("peers a"));
+        let both = "-m 239.255.13.37:314 --cluster-peers 10.0.0.2:81";
+        scopes(both, "* 80", Some("group 239.255.13.37:314 "));
+    }
+
+    #[track_caller]
+    fn have_one_name(one: &str, other: &str, expected: bool) {
+        let names = [one, other].map(|line| Identity::of(&config(line), 80).to_string());
+        assert_eq!(names[0] == names[1], expected, "{one:?} and {other:?}: {names:?}");
+        assert!(names.iter().all(|name| name.len() == 16), "{names:?}");
+    }
+
+    #[test]
+    fn one_audience_has_one_name() {
+        let group = "-m 239.255.13.37:314";
+        have_one_name("", "--host 127.0.0.1", false);
+        have_one_name("", group, false);
+        have_one_name("", "--cluster-peers 10.0.0.2:80", false);
+        have_one_name(group, &format!("{group} --host 127.0.0.1"), true);
+        have_one_name(group, &format!("{group} --cluster-name a"), false);
+        have_one_name(group, "-m 239.255.13.37:315", false);
+        have_one_name("--cluster-peers 10.0.0.2:80", "--cluster-peers 10.0.0.3:80", true);
+        have_one_name("--cluster-peers 10.0.0.2:80", "--cluster-peers 10.0.0.2:80 --host ::1", false);
+        have_one_name("--cluster-peers 10.0.0.2:80", "--cluster-peers 10.0.0.2:80 --cluster-name b", false);
     }
 }

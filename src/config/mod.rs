@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use crate::meter::{NotifyRule, Rules};
 pub use accounts::AccountsConfig;
-pub use cluster::ClusterConfig;
+pub use cluster::{ClusterConfig, Peer};
 pub use key::KeySource;
 pub use key_file::KeyFile;
 pub use limits::Limits;

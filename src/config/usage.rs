@@ -125,6 +125,10 @@ const GROUPS: [Group; 7] = [
                  first seals; readable by its owner only (default the environment variable \
                  AUDIENCE_METER_CLUSTER_KEY)",
             ),
+            other(
+                "--cluster-name <name>",
+                "name of the audience on the network: processes with different names stay apart (default empty)",
+            ),
             other("--cluster-interface <ip>", "address of the interface for multicast (default as the routes say)"),
             other("--cluster-ttl <num>", "number of routers that multicast datagrams may pass, plus one (default 1)"),
             other(

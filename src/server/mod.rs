@@ -109,7 +109,7 @@ impl Server {
         let (listeners, audience_port) = Listeners::bind(config, node, &reactor)?;
         let (keys, key_file) = config.cluster.key.as_ref().map(KeyFile::open).transpose()?.unwrap_or_default();
         let key_watch = key_file.map(|file| KeyWatch::begin(file, reactor.now()));
-        let bus = Bus::open(config, audience_port, keys, &reactor, turn::BUS_TOKEN)?;
+        let bus = Bus::open(config, audience_port, node, keys, &reactor, turn::BUS_TOKEN)?;
         let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
         let answers = Answers::new(config, audience_port, &overview::METRICS)?;
         let facts = Facts {
@@ -119,7 +119,7 @@ impl Server {
             started_unix_s: reactor.now().unix_s(),
         };
         listeners.log(&capacity)?;
-        bus.log_ways(config, node);
+        bus.log_ways();
         if let Some(seed) = config.torture {
             log::warn(format_args!("event=torture seed={seed}"));
         }

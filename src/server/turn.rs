@@ -213,11 +213,11 @@ impl Loop {
             let cost_us = match output {
                 Output::Count { .. } | Output::Message { .. } => COUNT_US,
                 Output::Farewell(_) => FAREWELL_US,
-                Output::Send(..) => SEND_US * self.bus.way_count(),
+                Output::Send(to, _) => SEND_US * self.bus.way_count(to),
                 Output::Ended(_) => REPORT_US,
             };
             left_us = left_us.saturating_sub(cost_us);
-            farewells.extend(self.carry_out(output));
+            farewells.extend(self.carry_out(output, now));
         };
         let Self { audience, conns, reactor, .. } = self;
         audience.fan_out(|member, kind, frame| {
@@ -288,7 +288,7 @@ impl Loop {
     }
 
     /// Begins what an output asks for; returns a member to send away once others have got their pushes.
-    fn carry_out(&mut self, output: Output) -> Option<MemberId> {
+    fn carry_out(&mut self, output: Output, now: Now) -> Option<MemberId> {
         match output {
             Output::Count { namespace, total, skip_newest } => {
                 self.audience.push_count(namespace, total, skip_newest);
@@ -299,7 +299,7 @@ impl Loop {
                 }
             }
             Output::Farewell(member) => return Some(member),
-            Output::Send(to, datagram) => self.bus.send(to, &datagram),
+            Output::Send(to, datagram) => self.bus.send(to, &datagram, now),
             Output::Ended(ending) => ending::write_down(&ending, self.reports.as_mut()),
         }
         None

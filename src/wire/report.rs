@@ -14,11 +14,13 @@
 //! | `writer` | values to bytes |
 //! | `reader` | bytes to values, and what is well-formed |
 //! | `kind` | the bytes that say what follows |
+//! | `envelope` | datagrams of other hosts, on their way over loopback |
 //! | `format` | the limits that both keep, and why a datagram is dropped |
 //! | `keys` | the keys of a scope: what seals, and which seals are good |
 //!
 //! Invariant: whatever arrives is one well-formed datagram, or it is dropped for a reason; nothing is guessed.
 
+mod envelope;
 mod format;
 mod keys;
 mod kind;
@@ -27,6 +29,7 @@ mod writer;
 
 use super::seal::SEAL_BYTES;
 use crate::meter::news::{Datagram, NodeId};
+pub use envelope::{ENVELOPE_MAX, Envelope, enclose, is_envelope, open};
 pub use format::Dropped;
 pub use keys::{KEY_MIN, Keys};
 use reader::Reader;
@@ -59,10 +62,7 @@ pub fn encode<N: AsRef<str>>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     out.number(datagram.number);
     out.number(datagram.clock);
     out.news(&datagram.news);
-    let mut bytes = out.0;
-    if let Some(seal) = scope.keys.seal(&bytes) {
-        bytes.extend_from_slice(&seal);
-    }
+    let bytes = seal(out.0, scope);
     debug_assert!(bytes.len() <= DATAGRAM_MAX, "{} bytes", bytes.len());
     bytes
 }
@@ -93,6 +93,14 @@ pub fn decode<'a>(bytes: &'a [u8], scope: &Scope) -> Result<Datagram<&'a str>, D
     let (sender, number, clock) = (NodeId(body.fixed()?), body.number()?, body.number()?);
     let datagram = Datagram { sender, number, clock, news: body.news()? };
     if body.0.is_empty() { Ok(datagram) } else { Err(Dropped::Malformed) }
+}
+
+/// The bytes with their seal, if there is a key.
+fn seal(mut bytes: Vec<u8>, scope: &Scope) -> Vec<u8> {
+    if let Some(seal) = scope.keys.seal(&bytes) {
+        bytes.extend_from_slice(&seal);
+    }
+    bytes
 }
 
 /// What the seal covers of `rest`, the bytes after the flags.

@@ -76,7 +76,7 @@ pub(in crate::server) fn write_vectored(mut sink: impl Write, pieces: &[IoSlice<
     sink.write_vectored(&cut.collect::<Vec<_>>())
 }
 
-/// Receives a datagram as the socket does, or is interrupted.
+/// Receives a datagram as the socket does, with the address that it came from, or is interrupted.
 pub(in crate::server) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
     match draw() {
         Some(drawn) if drawn.is_multiple_of(8) => Err(ErrorKind::Interrupted.into()),
@@ -191,7 +191,7 @@ mod tests {
                     other => break other,
                 }
             };
-            assert_eq!(received.unwrap().0, 3);
+            assert_eq!(received.unwrap(), (3, socket.local_addr().unwrap()));
         }
     }
 

@@ -8,7 +8,7 @@
 use super::port::{Port, Share};
 use crate::config::Limits;
 
-/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, their names 6, bus 2,
+/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, their names 6, bus 3,
 /// and some to spare.
 const OWN_DESCRIPTORS: usize = 24;
 

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 
 use super::siblings::*;
+use super::totals::{expect_no_more_messages, messages};
 use audience_kit::*;
 
 #[test]
@@ -36,6 +37,32 @@ fn audiences_on_different_addresses_of_one_port_are_apart() {
     assert_eq!(one.stat("ns", "members"), Some(2));
 }
 
+#[test]
+fn audiences_of_peers_on_different_addresses_of_one_port_are_apart() {
+    // Their peers do not exist, and their group on loopback is one.
+    let at = |host: usize| ["127.0.0.1", "127.0.0.2", "127.0.0.3:9", "127.0.0.4:9"][host];
+    let options = |host| [&["--host", at(host), "--cluster-peers", at(host + 2)], &BRISK[..]].concat();
+    let one = start(&options(0));
+    let rest = [0, 0, 1, 1].map(|host| beside(&one, &options(host)));
+    let [same, third, other, fourth] = &rest;
+    let mut open = [&one, same, third].map(|daemon| join_at(daemon, "/ns").0);
+    wait_totals(&rest[..2], "ns", 3);
+    let (stranger, first) = join_at(other, "/ns");
+    assert_eq!(first, 1, "members of the other address do not count");
+    wait_until("datagrams of the other audience", || rest.iter().all(|daemon| dropped(daemon, "foreign_audience") > 0));
+    assert_eq!([&one, same, third, other, fourth].map(nodes), [3, 3, 3, 2, 2]);
+    fourth.wait_members("ns", 1);
+
+    one.notify("/ns/chat/one").expect_empty();
+    fourth.notify("/ns/chat/other").expect_empty();
+    for stream in &mut open {
+        assert_eq!(messages(stream, 1), ["chat=one"]);
+    }
+    let mut open = open.into_iter().chain([stranger]).collect::<Vec<_>>();
+    assert_eq!(messages(&mut open[3], 1), ["chat=other"]);
+    expect_no_more_messages(&mut open);
+}
+
 /// Fails unless the daemon refuses to start with these arguments, with this code and in one line that has all of `parts`.
 #[track_caller]
 pub(super) fn refuses(args: &[&str], code: i32, parts: &[&str]) {
@@ -64,6 +91,8 @@ fn a_port_of_another_audience_is_refused_by_the_name_of_its_option() {
     let port = first.audience().port().to_string();
     refuses(&["--port", &port, "--host", "127.0.0.1"], 1, &["--port", &port, "another audience"]);
     refuses(&["--port", &port, "-m", "239.255.13.38:3141"], 1, &["--port", &port, "another audience"]);
+    let named = ["--port", &port, "-m", "239.255.13.38:3141", "--cluster-name", "x"];
+    refuses(&named, 1, &["--port", &port, "another audience"]);
     // Whatever the port is to the first one.
     let stats = first.stats_port().port().to_string();
     refuses(&["--port", &stats], 1, &["--port", &stats, "another audience"]);

@@ -13,13 +13,13 @@ const SLACK: Duration = ms(3000);
 
 /// So many members of the namespace at a host, at whichever of its processes.
 #[track_caller]
-fn crowd(network: &Network, host: usize, count: u64) -> Crowd {
+pub(super) fn crowd(network: &Network, host: usize, count: u64) -> Crowd {
     Crowd::join(network, host, "127.0.0.1", count)
 }
 
 /// Waits until all of these processes say so of the namespace.
 #[track_caller]
-fn wait_all<'a>(nodes: impl IntoIterator<Item = &'a Node>, key: &str, value: u64) {
+pub(super) fn wait_all<'a>(nodes: impl IntoIterator<Item = &'a Node>, key: &str, value: u64) {
     let nodes: Vec<&Node> = nodes.into_iter().collect();
     let deadline = Deadline::after(SOON);
     while !nodes.iter().all(|node| node.stat(key) == value) {
@@ -32,7 +32,7 @@ fn wait_all<'a>(nodes: impl IntoIterator<Item = &'a Node>, key: &str, value: u64
 
 /// All of these processes know of each other and of no more.
 #[track_caller]
-fn wait_nodes(nodes: &[Node], count: u64) {
+pub(super) fn wait_nodes(nodes: &[Node], count: u64) {
     for (index, node) in nodes.iter().enumerate() {
         wait_until(&format!("{count} nodes at process {index}"), || node.nodes() == count);
     }
@@ -40,14 +40,14 @@ fn wait_nodes(nodes: &[Node], count: u64) {
 
 /// How the hosts find each other.
 #[derive(Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     Multicast,
     Peers,
 }
 
 impl Way {
     /// What says so to the processes of a host.
-    fn options(self, host: usize) -> Vec<String> {
+    pub(super) fn options(self, host: usize) -> Vec<String> {
         let others = (0..Network::HOSTS)
             .filter(|&other| other != host)
             .map(|other| format!("{}:{}", address(other), Node::PORT));
@@ -60,7 +60,7 @@ impl Way {
     }
 
     #[track_caller]
-    fn start(self, network: &Network, host: usize) -> Node {
+    pub(super) fn start(self, network: &Network, host: usize) -> Node {
         let options = self.options(host);
         Node::start(network, host, &options.iter().map(String::as_str).collect::<Vec<_>>())
     }

@@ -7,7 +7,9 @@
 //! | `hosts` | many hosts, one audience |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
+//! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
 //! | `rotation` | a key is replaced while all nodes run |
+//! | `scopes` | audiences on one network that are not the same stay apart |
 //! | `siblings` | processes that share a port and are one audience, on one host, over the loopback bus |
 //! | `simulation` | the cluster on a virtual clock and a bad network |
 //! | `strangers` | what strangers put on the bus is dropped, counted by reason, and changes nothing |
@@ -20,7 +22,9 @@ mod departures;
 mod hosts;
 mod meters;
 mod page;
+mod peers;
 mod rotation;
+mod scopes;
 mod siblings;
 mod simulation;
 mod strangers;

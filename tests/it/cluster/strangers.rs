@@ -79,6 +79,12 @@ fn strange_datagrams() -> Vec<(Vec<u8>, &'static str)> {
         (head(0, 0), "foreign_version"),
         (head(CURRENT, 1), "forged"),
         (head(CURRENT, 0), "foreign_audience"),
+        // Envelopes, in which siblings pass on what comes from other hosts.
+        (b"AP".to_vec(), "malformed"),
+        ([b"AP".as_slice(), &[1, 0]].concat(), "malformed"),
+        ([b"AP".as_slice(), &[2, 0]].concat(), "foreign_version"),
+        ([b"AP".as_slice(), &[1, 1], &[7; 17]].concat(), "forged"),
+        ([b"AP".as_slice(), &[1, 0], &[7; 17]].concat(), "foreign_audience"),
     ]
 }
 

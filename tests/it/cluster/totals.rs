@@ -98,7 +98,7 @@ const COPIES: Duration = ms(500);
 
 /// The next `count` messages, whatever counts come between them.
 #[track_caller]
-fn messages(stream: &mut Stream, count: usize) -> Vec<String> {
+pub(super) fn messages(stream: &mut Stream, count: usize) -> Vec<String> {
     let deadline = Deadline::after(SOON);
     let mut heard = Vec::new();
     while heard.len() < count {
@@ -113,7 +113,7 @@ fn messages(stream: &mut Stream, count: usize) -> Vec<String> {
 
 /// Fails if a message comes while copies may be under way.
 #[track_caller]
-fn expect_no_more_messages(streams: &mut [Stream]) {
+pub(super) fn expect_no_more_messages(streams: &mut [Stream]) {
     let deadline = Deadline::after(COPIES);
     for stream in streams {
         // What has come by then is read even when no time is left.

@@ -1,21 +1,26 @@
 //! Three hosts with an address each, joined by a switch.
 //!
 //! The hosts are network namespaces and the switch is a bridge in a fourth; nothing outside of these four is touched, and
-//! they go with the test, whatever its end. A machine makes namespaces for root alone, with iproute2; where it makes none, or
+//! they go with the test, whatever its end; so do the folders of `/etc/netns` that have their names. A machine makes namespaces for root alone, with iproute2; where it makes none, or
 //! lacks nftables or curl, the test is left out by its name.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `node` | processes and members within the hosts of a network |
+//! | `relay` | what carries datagrams from group to group |
 
 mod node;
+mod relay;
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{output, run, skip, wait_until};
 
 pub use node::{Crowd, Node};
+pub use relay::Relay;
 
 /// Three hosts at one switch. All that there is of it is gone when this value is dropped.
 pub struct Network {
@@ -75,6 +80,13 @@ impl Network {
         run("ip", &["-n", &self.switch, "link", "set", &cable(host), state]);
     }
 
+    /// From now on programs that start at a host find these lines in their `/etc/hosts`.
+    pub fn name_hosts(&self, host: usize, lines: &str) {
+        let folder = settings_of(&self.hosts[host]);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("hosts"), lines).unwrap();
+    }
+
     /// From now on every host loses a quarter of the datagrams that are for it, those over loopback too.
     pub fn lose_a_quarter(&self) {
         let rules = "add table inet loss; \
@@ -98,8 +110,14 @@ impl Drop for Network {
         for name in self.hosts.iter().chain([&self.switch]) {
             // One that was not made yet is not there to be deleted.
             let _ = output("ip", &["netns", "delete", name]);
+            let _ = fs::remove_dir_all(settings_of(name));
         }
     }
+}
+
+/// Where `ip netns exec` finds the files that it puts over those in `/etc`.
+fn settings_of(host: &str) -> PathBuf {
+    PathBuf::from("/etc/netns").join(host)
 }
 
 /// The address of a host in its network.

@@ -1,4 +1,4 @@
-//! Target `report`: datagrams of strangers, told to a node with two members.
+//! Target `report`: datagrams of strangers, bare and in envelopes, told to a node with two members.
 //!
 //! Owns the bounds that hold whatever others say: one form for each datagram, a bounded memory, and no more to do at a time than
 //! there is time.
@@ -36,9 +36,17 @@ pub fn report(mut bytes: &[u8]) {
         now.tick = Tick(now.tick.0 + (length >> 11) as u64 * 20);
         let (datagram, rest) = rest.split_at_checked(length & 0x7ff).unwrap_or((rest, &[]));
         bytes = rest;
+        let (datagram, origin) = match report::open(datagram, &scope) {
+            Ok(envelope) => {
+                let again = report::enclose(&envelope, &scope);
+                assert_eq!(report::open(&again, &scope), Ok(envelope), "what is passed on comes out as it went in");
+                (envelope.datagram, Origin::Unlisted(envelope.address))
+            }
+            Err(_) => (datagram, Origin::Loopback),
+        };
         if let Ok(heard) = report::decode(datagram, &scope) {
             assert_eq!(report::encode(&heard, &scope), datagram, "there is one form");
-            let _ = meter.receive(&heard, Origin::Loopback, now);
+            let _ = meter.receive(&heard, origin, now);
         }
         meter.handle_timeout(now, true);
         assert!(meter.poll_timeout().is_none_or(|next| next > now.tick), "the shell would spin");

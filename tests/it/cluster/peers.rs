@@ -1,0 +1,91 @@
+//! Hosts that list each other: all addresses of a name are used, and of a host's processes one receives for all.
+
+use super::hosts::*;
+use audience_kit::*;
+
+/// Starts a process at a host that lists these peers.
+#[track_caller]
+fn start(network: &Network, host: usize, peers: &str) -> Node {
+    Node::start(network, host, &["--cluster-peers", peers])
+}
+
+/// The audience ports of these hosts, as a list.
+fn list(hosts: &[usize]) -> String {
+    hosts.iter().map(|&host| format!("{}:{}", address(host), Node::PORT)).collect::<Vec<_>>().join(",")
+}
+
+/// No process has dropped a datagram, or failed to send one.
+#[track_caller]
+fn have_no_trouble(nodes: &[Node]) {
+    for node in nodes {
+        let datagrams = &node.ask("/cluster")["datagrams"];
+        assert_eq!(datagrams["dropped"], serde_json::json!({}), "{}", node.answers());
+        assert_eq!(datagrams["send_errors"], 0, "{}", node.answers());
+        assert_eq!(node.ask("/cluster")["troubles"], serde_json::json!([]), "{}", node.answers());
+    }
+}
+
+#[test]
+fn siblings_of_the_process_that_receives_learn_of_the_other_host() {
+    let Some(network) = Network::build() else { return };
+    // Each host has the same list, with its own address.
+    let peers = list(&[0, 1]);
+    let mut nodes: Vec<Node> = [0, 0, 0, 0, 1, 1, 1, 1].map(|host| start(&network, host, &peers)).into();
+    wait_nodes(&nodes, 8);
+    let mut crowds = vec![crowd(&network, 0, 12), crowd(&network, 1, 8)];
+    wait_all(&nodes, "members", 20);
+    crowds.remove(0);
+    wait_all(&nodes, "members", 8);
+    wait_all(&nodes, "connections", 20);
+    have_no_trouble(&nodes);
+
+    // Whichever process receives at a host, another one takes its place.
+    while nodes.len() > 5 {
+        let gone = nodes.remove(4);
+        gone.end("TERM");
+        wait_nodes(&nodes, nodes.len() as u64);
+        wait_all(&nodes, "connections", 20);
+    }
+    wait_all(&nodes, "members", nodes[4].own_members());
+    crowds.push(crowd(&network, 0, 5));
+    wait_all(&nodes, "members", 5 + nodes[4].own_members());
+}
+
+#[test]
+fn all_addresses_of_a_name_are_used() {
+    let Some(network) = Network::build() else { return };
+    network.name_hosts(0, &format!("{} rest\n{} rest\n", address(1), address(2)));
+    let rest = format!("rest:{}", Node::PORT);
+    // Each host of the name answers to the first alone, and lists no other.
+    let nodes = [start(&network, 0, &rest), start(&network, 1, &list(&[0])), start(&network, 2, &list(&[0]))];
+    wait_until("the nodes of a name", || nodes[0].nodes() == 3);
+    let _crowds = [crowd(&network, 0, 2), crowd(&network, 1, 3), crowd(&network, 2, 4)];
+    wait_all([&nodes[0]], "members", 9);
+    wait_all([&nodes[1]], "members", 5);
+    wait_all([&nodes[2]], "members", 6);
+    have_no_trouble(&nodes);
+}
+
+#[test]
+fn a_silent_peer_is_named_until_a_process_of_its_host_receives_it() {
+    let Some(network) = Network::build() else { return };
+    network.name_hosts(0, &format!("{} own\n{} other\n", address(0), address(1)));
+    let list = ["own", "other"].map(|name| format!("{name}:{}", Node::PORT)).join(",");
+    let nodes = [start(&network, 0, &list), start(&network, 0, &list)];
+    let other = format!(" kind=silent_peer address=other:{} ", Node::PORT);
+    let log = |node: &Node, event: &str| {
+        let is_it = |line: &str| line.contains(&format!(" event={event} kind=silent_peer "));
+        node.daemon.wait_log(event, is_it)
+    };
+    // It takes three timeouts.
+    pass(Node::TIMEOUT * 2);
+    let warned = nodes.each_ref().map(|node| log(node, "cluster_trouble"));
+    assert!(warned.iter().all(|line| line.contains(&other)), "{warned:?}");
+    let third = start(&network, 1, &format!("{}:{}", address(0), Node::PORT));
+    for node in &nodes {
+        log(node, "cluster_trouble_over");
+    }
+    wait_nodes(&nodes, 3);
+    have_no_trouble(&nodes);
+    have_no_trouble(&[third]);
+}
