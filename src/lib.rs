@@ -111,7 +111,9 @@
 //! What is forgotten leaves the journal, and is announced before. Signs of life carry the version up to which something is no
 //! longer announced. A peer that is behind this horizon cannot be repaired: it drops the node and asks for everything.
 //!
-//! Claims of uuids are ordered by time and node, on a clock that never falls behind a received claim, and are journalled.
+//! What happened long ago or elsewhere travels as an age, and no date does: the wall clock of a host decides what its own pages
+//! show, and nothing else. Claims of uuids are numbered, each with one more than the largest number that its node knows of;
+//! the larger number stands, and of two equal ones that of the larger node. Claims are journalled.
 //! Messages are numbered by their sender, sent three times within 200 ms, and put in order by the receiver.
 //!
 //! # The end of a process

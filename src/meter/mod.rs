@@ -36,11 +36,11 @@ use std::collections::VecDeque;
 
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
-pub use accounts::Accounts;
 pub use accounts::ending::Ending;
 use accounts::history::Histories;
 pub use accounts::history::{HistoryCursor, Row};
 pub use accounts::stays::{STAY_BUCKETS, Stays};
+pub use accounts::{Accounts, Peak};
 use book::Book;
 pub use book::changes::Changed;
 pub use book::keys::{MemberId, NamespaceId, WalkId};
@@ -145,8 +145,8 @@ impl Meter {
             cluster.end_claim(id, uuid, call);
         }
         if cluster.is_reachable() {
-            let time_ms = call.book.claims.next_time_ms(now);
-            let claim = Claim { namespace: name.into(), uuid: uuid.into(), time_ms };
+            let order = call.book.claims.next_order();
+            let claim = Claim { namespace: name.into(), uuid: uuid.into(), order };
             cluster.announce_thrice(News::GivenUp(claim), call);
         }
         self.check_invariants();

@@ -103,7 +103,7 @@ pub enum News<N> {
     Message(MessagePart<N>),
     /// A uuid was claimed just now; the claim is among the sender's items too.
     Claimed(Claim<N>),
-    /// A page says that it leaves: claims of the uuid up to this one's time end.
+    /// A page says that it leaves: claims of the uuid up to this one's order end.
     GivenUp(Claim<N>),
     /// The sender is about to end.
     Bye,
@@ -208,47 +208,44 @@ pub struct Sums {
     pub stays: Stays,
 }
 
+/// The largest age that is announced, in milliseconds: a thousand years.
+pub const AGE_MS_MAX: u64 = 1 << 45;
+
 /// The most members that were present at once, at all nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Peak {
     /// The number of members.
     pub members: u64,
-    /// Since when, in seconds since 1970, by the clock of the node that saw it.
-    pub at_unix_s: u64,
+    /// How long before the datagram was sent that was so first, in milliseconds; 0 without members.
+    pub ago_ms: u64,
 }
 
 impl Peak {
-    /// The larger of both, and of two equal ones the earlier: peaks can be merged in any order and more than once.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        let is_other = (other.members, self.at_unix_s) > (self.members, other.at_unix_s);
-        if is_other { other } else { self }
-    }
-
     fn weight(self) -> usize {
-        number_weight(self.members) + number_weight(self.at_unix_s)
+        number_weight(self.members) + number_weight(self.ago_ms)
     }
 }
 
-/// When a namespace began, and for how long it has been empty everywhere.
+/// For how long a namespace has been there, and for how long it has been empty everywhere; both as of when the datagram was
+/// sent. Ages travel and no dates, so no node has to believe the wall clock of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Age {
-    /// When it was made, in seconds since 1970.
-    pub created_unix_s: u64,
+    /// How long ago its first member came, in milliseconds.
+    pub existed_ms: u64,
     /// For how long it has had no members, in milliseconds; 0 while it has some. It travels with each report of an empty
     /// namespace, so that reports do not keep the namespace alive.
     pub empty_ms: u64,
 }
 
-/// A claim of a uuid. Of two, the one with the later time stands; at the same time, the one of the larger node.
+/// A claim of a uuid. Of two, the one of the larger order stands; of the same order, the one of the larger node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim<N> {
     /// The namespace's name.
     pub namespace: N,
     /// The uuid.
     pub uuid: N,
-    /// When, in milliseconds since 1970, but later than all claims that the node knew of.
-    pub time_ms: u64,
+    /// One more than the largest order that the node knew of. It is no time, so that no clock decides between two claims.
+    pub order: u64,
 }
 
 /// What a departed node had counted in a namespace.
@@ -293,7 +290,7 @@ fn name_weight(name: &str) -> usize {
 
 impl Age {
     fn weight(self) -> usize {
-        number_weight(self.created_unix_s) + number_weight(self.empty_ms)
+        number_weight(self.existed_ms) + number_weight(self.empty_ms)
     }
 }
 
@@ -325,7 +322,7 @@ impl<N: AsRef<str>> Item<N> {
                     + whole
             }
             Self::Claim(claim) => {
-                name_weight(claim.namespace.as_ref()) + name_weight(claim.uuid.as_ref()) + number_weight(claim.time_ms)
+                name_weight(claim.namespace.as_ref()) + name_weight(claim.uuid.as_ref()) + number_weight(claim.order)
             }
         }
     }

@@ -292,7 +292,7 @@ fn names_that_killed_the_2011_daemon_are_names() {
 fn modified_is_when_a_count_was_last_pushed() {
     let mut scene = Scene::new(|rules| rules.increment_delay = s(5.0));
     scene.join(0, "a");
-    let modified = |scene: &Scene| scene.meter.book.at(NamespaceId::FIRST).modified_unix_s();
+    let modified = |scene: &Scene| scene.meter.book.at(NamespaceId::FIRST).modified_unix_s(scene.now);
     assert_eq!(modified(&scene), 0);
     scene.now.unix_ms += 7000;
     scene.now.tick = Tick(scene.now.tick.0 + 700);

@@ -101,7 +101,7 @@ impl Reactor {
         self.is_full = ready.len() + OWN_EVENTS >= EVENTS_PER_TURN.get();
         let since_start = self.clock.since_start();
         self.woken_at = Some(since_start);
-        Ok(Clock::now(since_start))
+        Ok(self.clock.now(since_start))
     }
 
     /// Whether more may be ready than the last wait has returned.
@@ -113,7 +113,8 @@ impl Reactor {
     /// The time, for before the first wait.
     #[must_use]
     pub fn now(&self) -> Now {
-        Clock::now(self.clock.since_start())
+        let mut clock = self.clock;
+        clock.now(clock.since_start())
     }
 
     /// How long the turns were, each from the end of one wait to the beginning of the next.

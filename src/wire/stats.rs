@@ -113,7 +113,7 @@ pub(super) fn push_hundredths(out: &mut Vec<u8>, hundredths: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::news::Peak;
+    use crate::meter::Peak;
 
     fn accounts() -> Accounts {
         let mut accounts = Accounts { connections: 3, member_ms: 7_450, lasted_ms: 8_000, ..Accounts::default() };
@@ -159,7 +159,7 @@ mod tests {
     fn what_never_was_is_nothing_and_what_is_broken_is_bounded() {
         let mut accounts = Accounts::default();
         assert_eq!((accounts.average_hundredths(), accounts.average_watch_ms()), (0, 0));
-        // The clock was set, and says that it lasted for a second.
+        // It lasted for a second, a node says, and its members were there for ages.
         accounts = Accounts { connections: 1, member_ms: u64::MAX, lasted_ms: 1_000, ..accounts };
         accounts.peak.members = 7;
         assert_eq!(accounts.average_hundredths(), 700);

@@ -20,8 +20,16 @@ pub(super) mod ending;
 pub(super) mod history;
 pub(super) mod stays;
 
-use super::news::Peak;
 use stays::Stays;
+
+/// The most members that were present at once, as people read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peak {
+    /// The number of members.
+    pub members: u64,
+    /// Since when, in seconds since 1970; 0 if it is not known.
+    pub at_unix_s: u64,
+}
 
 /// What an event has come to so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +51,7 @@ impl Accounts {
     #[must_use]
     pub fn average_hundredths(&self) -> u64 {
         let average = u128::from(self.member_ms) * 100 / u128::from(self.lasted_ms.max(1));
-        // The time it lasted is one of the wall clock, which may have been set.
+        // Members that a node reports may have come before the moment that it reports as the first.
         u64::try_from(average).unwrap_or(u64::MAX).min(self.peak.members.saturating_mul(100))
     }
 

@@ -44,7 +44,7 @@ pub(in crate::meter) fn check(book: &Book, elsewhere: &HashMap<NamespaceId, Else
         let present = check_members(book, id, namespace, &mut sums);
         check_totals(book, namespace, present, &elsewhere.get(&id).copied().unwrap_or_default());
         let has_seen = namespace.share.is_none() || !namespace.is_above_its_peak();
-        assert!(has_seen, "{:?} is less than {}", namespace.peak(), namespace.total());
+        assert!(has_seen, "the peak of {} is less than its total", namespace.name());
         sums.histograms += [namespace.stays, namespace.stays_elsewhere].iter().filter(|id| id.has_row()).count();
         let is_watched = namespace.is_ready || book.schedule.has_timer(id);
         let is_due = namespace.is_vacant() || namespace.due(&book.rules.notify).is_some();

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use super::accounts::history::Histories;
 use super::accounts::stays::{StaysTable, bucket_of};
-use super::news::{self, Age, Item, Peak};
+use super::news::{self, Item};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
@@ -47,7 +47,7 @@ use claims::Claims;
 use journal::{Journal, Stretch, Subject, Versions};
 use keys::{ClaimId, MemberId, NamespaceId, WalkId};
 use members::{Admission, Member, Members};
-use namespace::{Change, Namespace};
+use namespace::{Change, Namespace, Whole};
 use schedule::{Due, Rules, Schedule};
 use standing::Standing;
 use walks::Walks;
@@ -113,7 +113,7 @@ impl Book {
             // It leaves in the same moment, so the total never counts one person twice. The new member keeps the namespace.
             self.leave(ended, now);
         }
-        let claim = uuid.map(|uuid| self.claim(id, uuid, member, now));
+        let claim = uuid.map(|uuid| self.claim(id, uuid, member));
         self.announce_standing(id, standing, now);
         let namespace = self.namespaces.at_mut(id);
         namespace.give_first_count(now);
@@ -209,26 +209,30 @@ impl Book {
 
     /// The namespace of this name, of which another node has reported. One that is new here is made, unless it has no members
     /// and has been vacant almost until all nodes forget it.
-    pub(super) fn find_or_learn(&mut self, name: &str, has_members: bool, age: Age, now: Now) -> Option<NamespaceId> {
+    pub(super) fn find_or_learn(
+        &mut self,
+        name: &str,
+        has_members: bool,
+        whole: Whole,
+        now: Now,
+    ) -> Option<NamespaceId> {
         let found = self.find(name);
         if found.is_some() {
             return found;
         }
-        let empty = Duration::from_millis(age.empty_ms);
-        if !has_members && empty >= self.rules.namespace_clean_delay {
+        if !has_members && Duration::from_millis(whole.age.empty_ms) >= self.rules.namespace_clean_delay {
             return None;
         }
         let id = self.find_or_make(name, now);
-        self.namespaces.at_mut(id).empty_since = now.tick.before(empty);
+        self.namespaces.at_mut(id).begin_as(whole, now);
         Some(id)
     }
 
-    /// Applies what has changed at another node, and what that node knows of the namespace as a whole.
-    pub(super) fn apply(&mut self, id: NamespaceId, change: &Change, age: Age, peak: Peak, now: Now) {
+    /// Applies what has changed at another node, and what that node knew at that moment of the namespace as a whole.
+    pub(super) fn apply(&mut self, id: NamespaceId, change: &Change, whole: Whole, now: Now) {
         let namespace = self.namespaces.at_mut(id);
-        namespace.apply(change, age, now);
+        namespace.apply(change, whole, now);
         self.stays.add(&mut namespace.stays_elsewhere, &change.stays);
-        namespace.merge_peak(peak);
         if self.record_total(id, change.joins, now) {
             // Perhaps no other node has seen this peak.
             self.touch_share(id);
@@ -296,7 +300,7 @@ impl Book {
         let namespace = self.namespaces.at_mut(id);
         namespace.is_in_line &= is_anew;
         let total = namespace.total();
-        Some(Changed { name, total, peak: namespace.peak().members.max(total), is_anew })
+        Some(Changed { name, total, peak: namespace.largest_total(), is_anew })
     }
 
     /// Announces the next items of a stretch, as they are now and as long as `take` takes them; returns the versions that
@@ -328,9 +332,9 @@ impl Book {
     }
 
     /// A member claims a uuid that no member here holds.
-    fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId, now: Now) -> ClaimId {
-        let time_ms = self.claims.next_time_ms(now);
-        let claim = self.claims.insert(id, uuid, member, time_ms);
+    fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId) -> ClaimId {
+        let order = self.claims.next_order();
+        let claim = self.claims.insert(id, uuid, member, order);
         self.members.get_mut(member).claim = Some(claim);
         self.claims.set_item(claim, self.journal.insert(Subject::Claim(claim)));
         claim
@@ -384,7 +388,7 @@ impl Book {
             self.histories.record_total(namespace.history, &namespace.name, namespace.total(), joins, now);
         let is_peak = namespace.is_above_its_peak() && namespace.share.is_some();
         if is_peak {
-            namespace.merge_peak(Peak { members: namespace.total(), at_unix_s: now.unix_s() });
+            namespace.merge_peak(namespace.total(), now.tick.into());
         }
         self.changes.queue_change(namespace);
         is_peak

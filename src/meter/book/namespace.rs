@@ -11,12 +11,12 @@ use std::time::Duration;
 use super::keys::{ItemId, MemberId, WalkId};
 use super::notice::{CountPush, Notice, NotifyRule};
 use crate::collections::list::List;
-use crate::collections::tick::{Now, TICK_MS, Tick};
-use crate::meter::accounts::Accounts;
+use crate::collections::tick::{Moment, Now, TICK_MS, Tick};
 use crate::meter::accounts::ending::Ending;
 use crate::meter::accounts::history::HistoryId;
 use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
-use crate::meter::news::{Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
+use crate::meter::accounts::{self, Accounts};
+use crate::meter::news::{AGE_MS_MAX, Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
 
 /// The members of one node in a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,27 @@ pub(in crate::meter) struct Change {
     pub(in crate::meter) stays: Stays,
     /// The members that are known to have joined just now.
     pub(in crate::meter) joins: u64,
+}
+
+/// What another node knew of a namespace as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::meter) struct Whole {
+    pub(in crate::meter) age: Age,
+    pub(in crate::meter) peak: Peak,
+    /// When it knew that, and sent it.
+    pub(in crate::meter) at: Moment,
+}
+
+impl Whole {
+    /// Nothing: what is known here stands.
+    pub(in crate::meter) fn nothing(now: Now) -> Self {
+        Self { age: Age::default(), peak: Peak::default(), at: now.tick.into() }
+    }
+
+    /// When the first member came, as far as that node knew.
+    pub(super) fn created(&self) -> Moment {
+        self.at.before_ms(self.age.existed_ms)
+    }
 }
 
 /// One event and its audience.
@@ -73,15 +94,19 @@ pub struct Namespace {
     pub(super) stays: StaysId,
     /// The same of other nodes.
     pub(super) stays_elsewhere: StaysId,
-    peak: Peak,
+    /// The most members that were present at once.
+    peak: u64,
+    /// Since when they were; valid only if there were some.
+    peak_at: Moment,
     /// Its ring of rows; by now the key may be another ring's.
     pub(super) history: Option<HistoryId>,
     /// Whether it is known only from reports about departed nodes: this node may have forgotten it before.
     pub(in crate::meter) is_hearsay: bool,
     /// This node's share in the journal; `None` if it never had one.
     pub(in crate::meter) share: Option<ItemId>,
-    created_unix_s: u64,
-    modified_unix_s: u64,
+    created: Moment,
+    /// When a count was last pushed.
+    modified: Option<Tick>,
     notice: Notice,
     /// Since when it has been vacant; valid only while it is.
     pub(super) empty_since: Tick,
@@ -105,12 +130,13 @@ impl Namespace {
             member_ticks_elsewhere: 0,
             stays: StaysId::EMPTY,
             stays_elsewhere: StaysId::EMPTY,
-            peak: Peak::default(),
+            peak: 0,
+            peak_at: now.tick.into(),
             history,
             is_hearsay: false,
             share: None,
-            created_unix_s: now.unix_s(),
-            modified_unix_s: 0,
+            created: now.tick.into(),
+            modified: None,
             notice: Notice::default(),
             empty_since: now.tick,
         }
@@ -128,7 +154,7 @@ impl Namespace {
         u64::from(self.counted) + self.counted_elsewhere
     }
 
-    /// The number of joins that were counted, at all nodes, since `created_unix_s`.
+    /// The number of joins that were counted, at all nodes, since it was created.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.connections + self.connections_elsewhere
@@ -142,14 +168,14 @@ impl Namespace {
 
     /// When the first member came, in seconds since 1970.
     #[must_use]
-    pub fn created_unix_s(&self) -> u64 {
-        self.created_unix_s
+    pub fn created_unix_s(&self, now: Now) -> u64 {
+        self.created.unix_s(now)
     }
 
     /// When a count was last pushed, in seconds since 1970; 0 before.
     #[must_use]
-    pub fn modified_unix_s(&self) -> u64 {
-        self.modified_unix_s
+    pub fn modified_unix_s(&self, now: Now) -> u64 {
+        self.modified.map_or(0, |at| Moment::from(at).unix_s(now))
     }
 
     /// Whether every member that ever came left again before it was counted.
@@ -178,7 +204,7 @@ impl Namespace {
             uncounted: self.uncounted,
             sums,
             age: self.age(now),
-            peak: self.peak,
+            peak: self.peak(now),
         }
     }
 
@@ -188,25 +214,40 @@ impl Namespace {
         self.member_ticks.wrapping_add(self.member_ticks_elsewhere).wrapping_add(grown)
     }
 
-    /// The most members that were ever present at once, at all nodes.
-    pub(in crate::meter) fn peak(&self) -> Peak {
-        self.peak
+    /// The most members that were ever present at once, at all nodes, as it is announced.
+    pub(in crate::meter) fn peak(&self, now: Now) -> Peak {
+        let ago_ms = if self.peak > 0 { self.peak_at.age_ms(now.tick).min(AGE_MS_MAX) } else { 0 };
+        Peak { members: self.peak, ago_ms }
+    }
+
+    /// The most members that are known to have been present at once, those of now included.
+    pub(in crate::meter) fn largest_total(&self) -> u64 {
+        self.peak.max(self.total())
     }
 
     /// Whether the total is larger than the peak.
     pub(super) fn is_above_its_peak(&self) -> bool {
-        self.total() > self.peak.members
+        self.total() > self.peak
     }
 
-    /// The peak is at least this one, seen here or elsewhere.
-    pub(super) fn merge_peak(&mut self, peak: Peak) {
-        self.peak = self.peak.or(peak);
+    /// This number of members was present at that moment, as was seen here or elsewhere. The larger peak stands, and of two equal ones
+    /// the earlier, so peaks can be merged in any order and more than once.
+    pub(super) fn merge_peak(&mut self, members: u64, at: Moment) {
+        if members > self.peak || (members == self.peak && at.is_clearly_before(self.peak_at)) {
+            (self.peak, self.peak_at) = (members, at);
+        }
+    }
+
+    /// It is new here, and another node knew that of it.
+    pub(super) fn begin_as(&mut self, whole: Whole, now: Now) {
+        self.created = whole.created();
+        self.empty_since = now.tick.before(Duration::from_millis(whole.age.empty_ms));
     }
 
     /// When it began, and for how long it has been vacant.
     pub(in crate::meter) fn age(&self, now: Now) -> Age {
         let empty_ms = if self.is_vacant() { now.tick.ms_since(self.empty_since) } else { 0 };
-        Age { created_unix_s: self.created_unix_s, empty_ms }
+        Age { existed_ms: self.created.age_ms(now.tick).min(AGE_MS_MAX), empty_ms }
     }
 
     /// What it has come to, with the histograms of this table.
@@ -215,12 +256,13 @@ impl Namespace {
         for (count, elsewhere) in ended.iter_mut().zip(stays.get(self.stays_elsewhere)) {
             *count += elsewhere;
         }
-        let end_ms = now.unix_ms.saturating_sub(self.age(now).empty_ms);
+        let Age { existed_ms, empty_ms } = self.age(now);
+        let peak_at_unix_s = if self.peak > 0 { self.peak_at.unix_s(now) } else { 0 };
         Accounts {
             connections: self.connections(),
             member_ms: self.member_ticks(now.tick).saturating_mul(TICK_MS),
-            peak: Peak { members: self.peak.members.max(self.total()), ..self.peak },
-            lasted_ms: end_ms.saturating_sub(self.created_unix_s * 1000),
+            peak: accounts::Peak { members: self.largest_total(), at_unix_s: peak_at_unix_s },
+            lasted_ms: existed_ms.saturating_sub(empty_ms),
             stays: ended,
         }
     }
@@ -229,7 +271,7 @@ impl Namespace {
     pub(in crate::meter) fn ending(&self, stays: &StaysTable, now: Now) -> Ending {
         Ending {
             namespace: self.shared_name(),
-            created_unix_s: self.created_unix_s,
+            created_unix_s: self.created.unix_s(now),
             ended_unix_s: now.unix_ms.saturating_sub(self.age(now).empty_ms) / 1000,
             accounts: self.accounts(stays, now),
         }
@@ -240,19 +282,21 @@ impl Namespace {
         self.name.clone()
     }
 
-    /// Applies what has changed at another node.
-    pub(super) fn apply(&mut self, change: &Change, age: Age, now: Now) {
+    /// Applies what has changed at another node, and what that node knew.
+    pub(super) fn apply(&mut self, change: &Change, whole: Whole, now: Now) {
         let was_vacant = self.is_vacant();
         let &Change { before, after, connections, member_ticks, .. } = change;
         self.counted_elsewhere = self.counted_elsewhere + u64::from(after.counted) - u64::from(before.counted);
         self.uncounted_elsewhere = self.uncounted_elsewhere + u64::from(after.uncounted) - u64::from(before.uncounted);
         self.connections_elsewhere += connections;
         self.member_ticks_elsewhere = self.member_ticks_elsewhere.wrapping_add(member_ticks);
-        if age.created_unix_s > 0 {
-            self.created_unix_s = self.created_unix_s.min(age.created_unix_s);
+        let Whole { age, peak, at } = whole;
+        if whole.created().is_clearly_before(self.created) {
+            self.created = whole.created();
         }
+        self.merge_peak(peak.members, at.before_ms(peak.ago_ms));
         if before.counted != after.counted {
-            self.modified_unix_s = now.unix_s();
+            self.modified = Some(now.tick);
         }
         if !was_vacant {
             self.end_presence(now);
@@ -294,7 +338,7 @@ impl Namespace {
     pub(super) fn give_first_count(&mut self, now: Now) {
         let is_only_member = self.list.head() == self.list.tail();
         if self.notice.give_first_count(self.total(), is_only_member, now.tick) {
-            self.modified_unix_s = now.unix_s();
+            self.modified = Some(now.tick);
         }
     }
 
@@ -319,7 +363,7 @@ impl Namespace {
 
     /// Marks the total as pushed; returns the push.
     pub(super) fn push(&mut self, rule: &NotifyRule, now: Now) -> CountPush {
-        self.modified_unix_s = now.unix_s();
+        self.modified = Some(now.tick);
         self.notice.push(self.total(), rule, now.tick)
     }
 

@@ -322,7 +322,7 @@ impl Announcer {
             }
             if let Some(sums) = peers.sums_of(peer, cursor.namespace) {
                 let namespace = book.at(cursor.namespace);
-                let (node, age, peak) = (peer.node, namespace.age(now), namespace.peak());
+                let (node, age, peak) = (peer.node, namespace.age(now), namespace.peak(now));
                 let share = DepartedShare { node, namespace: namespace.shared_name(), sums, age, peak };
                 let Some(left) = room.checked_sub(share.weight()) else { break };
                 room = left;

@@ -24,6 +24,7 @@
 //! | `questions` | the nonces, and the pace of questions |
 //! | `receive` | what a datagram changes |
 //! | `rules` | what the operator decided about the cluster |
+//! | `transit` | when a datagram of a peer was sent |
 //! | `window` | which datagrams of a peer have come before |
 //!
 //! Invariant: names that are known only from others are never announced as this node's own.
@@ -35,6 +36,7 @@ mod peers;
 mod questions;
 pub(super) mod receive;
 pub(super) mod rules;
+mod transit;
 mod window;
 
 #[cfg(any(test, debug_assertions))]
@@ -45,9 +47,9 @@ use super::book::Book;
 #[cfg(any(test, debug_assertions))]
 use super::book::invariants::Elsewhere;
 use super::book::keys::{ItemId, NamespaceId};
-use super::book::namespace::Namespace;
+use super::book::namespace::{Namespace, Whole};
 use super::digest::name_digest;
-use super::news::{Age, Ask, Counter, News, NodeId, Peak, Wanted};
+use super::news::{Ask, Counter, News, NodeId, Wanted};
 use super::output::{Output, Outputs};
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
@@ -363,7 +365,7 @@ impl Cluster {
             let digest_of = |id| name_digest(call.book.at(id).name());
             let Some((namespace, change)) = self.peers.remove_next(&mut budget, digest_of) else { break };
             budget = budget.saturating_sub(OCCUPIED_WEIGHT);
-            call.book.apply(namespace, &change, Age::default(), Peak::default(), call.now);
+            call.book.apply(namespace, &change, Whole::nothing(call.now), call.now);
         }
     }
 

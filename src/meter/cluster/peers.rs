@@ -14,6 +14,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::inbox::Inbox;
 use super::pairs::{Pairs, Place, Stamp};
+use super::transit::Transit;
 use super::window::Window;
 use crate::collections::key::Key as _;
 use crate::collections::key::key_type;
@@ -69,6 +70,8 @@ pub(super) struct Peer {
     pub(super) inbox: Inbox,
     /// Its latest figures of itself.
     pub(super) counters: Box<[Counter]>,
+    /// When its datagrams were sent.
+    pub(super) transit: Transit,
     window: Window,
 }
 
@@ -87,6 +90,7 @@ impl Peer {
             removal: None,
             inbox: Inbox::default(),
             counters: Box::default(),
+            transit: Transit::default(),
             window: Window::default(),
         }
     }

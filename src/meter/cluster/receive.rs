@@ -10,14 +10,13 @@ use std::time::Duration;
 use super::pairs::{Place, Stamp};
 use super::peers::{PeerId, Presence};
 use super::questions::ANSWER_TIME;
+use super::transit::Transit;
 use super::{Call, Cluster, deliver};
+use crate::collections::tick::Moment;
 use crate::meter::book::keys::NamespaceId;
-use crate::meter::book::namespace::Present;
+use crate::meter::book::namespace::{Present, Whole};
 use crate::meter::digest::name_digest;
 use crate::meter::news::{Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, News, NodeId, Origin, Wanted};
-
-/// How far the clock of another host may be ahead, in milliseconds.
-const CLOCK_SKEW_MAX_MS: u64 = 24 * 3600 * 1000;
 
 /// How long a report that came out of turn waits for the one before it.
 const REORDER_TIME: Duration = Duration::from_millis(50);
@@ -60,11 +59,13 @@ pub(in crate::meter) fn receive(
     if peer.is_latest(datagram.number) {
         peer.seen_at = call.now.tick;
     }
+    let mut sent_at = call.now.tick.into();
     if peer.is_living() {
         peer.pairs.move_clock(datagram.clock);
+        sent_at = peer.transit.sent_at(datagram.clock, call.now.tick);
     }
     let stamp = Stamp { number: datagram.number, clock: datagram.clock };
-    Reception { cluster, call, id, stamp }.apply(&datagram.news);
+    Reception { cluster, call, id, stamp, sent_at }.apply(&datagram.news);
     cluster.ask_if_due(id, call);
     cluster.watch_again(id);
     Ok(())
@@ -97,6 +98,8 @@ struct Reception<'a, 'b> {
     call: &'a mut Call<'b>,
     id: PeerId,
     stamp: Stamp,
+    /// When it was sent.
+    sent_at: Moment,
 }
 
 impl Reception<'_, '_> {
@@ -161,6 +164,7 @@ impl Reception<'_, '_> {
         let peer = self.cluster.peers.at_mut(self.id);
         (peer.proof, peer.base) = (self.stamp.number, version);
         peer.pairs.set_clock(self.stamp.clock, self.call.now.tick);
+        peer.transit = Transit::new(self.stamp.clock, self.call.now.tick);
         self.cluster.announcer.hasten_sign_of_life(self.call.now);
     }
 
@@ -223,14 +227,15 @@ impl Reception<'_, '_> {
         }
         let present = Present { counted: count.members, uncounted: count.uncounted };
         let has_members = present != Present::default();
-        let found = self.call.book.find_or_learn(count.namespace, has_members, count.age, now);
+        let whole = Whole { age: count.age, peak: count.peak, at: self.sent_at };
+        let found = self.call.book.find_or_learn(count.namespace, has_members, whole, now);
         let Some(namespace) = found else { return };
         let place = place(namespace, count.namespace);
         let change = self.cluster.peers.apply(self.id, place, self.stamp, present, &count.sums);
         if has_members {
             self.call.book.set_hearsay(namespace, false);
         }
-        self.call.book.apply(namespace, &change, count.age, count.peak, now);
+        self.call.book.apply(namespace, &change, whole, now);
     }
 
     /// Applies what a departed node had counted in a namespace.
@@ -241,7 +246,8 @@ impl Reception<'_, '_> {
             return;
         }
         let is_new = self.call.book.find(share.namespace).is_none();
-        let Some(namespace) = self.call.book.find_or_learn(share.namespace, false, share.age, now) else { return };
+        let whole = Whole { age: share.age, peak: share.peak, at: self.sent_at };
+        let Some(namespace) = self.call.book.find_or_learn(share.namespace, false, whole, now) else { return };
         if is_new {
             self.call.book.set_hearsay(namespace, true);
         }
@@ -251,17 +257,15 @@ impl Reception<'_, '_> {
             None => peers.insert(share.node, Presence::Away { nonce: None }, now.tick),
         };
         let change = peers.raise(id, place(namespace, share.namespace), &share.sums);
-        self.call.book.apply(namespace, &change, share.age, share.peak, now);
+        self.call.book.apply(namespace, &change, whole, now);
     }
 
     /// Ends the claim of a member here on the uuid, if the other claim is later.
     fn contest(&mut self, claim: &Claim<&str>, node: NodeId) {
-        // A clock that is a day ahead is broken: its claims still stand, but ours do not follow it.
-        let plausible_ms = claim.time_ms.min(self.call.now.unix_ms + CLOCK_SKEW_MAX_MS);
-        self.call.book.claims.see(plausible_ms);
+        self.call.book.claims.see(claim.order);
         let Some(namespace) = self.call.book.find(claim.namespace) else { return };
-        let Some(time_ms) = self.call.book.claims.time_of(namespace, claim.uuid) else { return };
-        if (claim.time_ms, node) > (time_ms, self.cluster.node()) {
+        let Some(order) = self.call.book.claims.order_of(namespace, claim.uuid) else { return };
+        if (claim.order, node) > (order, self.cluster.node()) {
             self.cluster.end_claim(namespace, claim.uuid, self.call);
         }
     }

@@ -110,7 +110,7 @@ impl Rounds {
         let mut namespaces = meter.namespaces_from(from);
         for (_, namespace) in namespaces.by_ref().take(names) {
             let total = namespace.total();
-            let peak = namespace.peak().members.max(total);
+            let peak = namespace.largest_total();
             subjects.find(&namespace.name, total, peak, self.number);
         }
         namespaces.next().map_or(Stage::Rest, |(next, _)| Stage::Find(next))

@@ -72,9 +72,9 @@ impl Cursor {
 pub(super) fn figures_of<'a>(meter: &Meter, id: NamespaceId, namespace: &'a Namespace, now: Now) -> Figures<'a> {
     Figures {
         name: namespace.name(),
-        created_unix_s: namespace.created_unix_s(),
+        created_unix_s: namespace.created_unix_s(now),
         members: namespace.total(),
-        modified_unix_s: namespace.modified_unix_s(),
+        modified_unix_s: namespace.modified_unix_s(now),
         uncounted: namespace.uncounted(),
         accounts: meter.accounts(id, now),
     }

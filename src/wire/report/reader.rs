@@ -69,11 +69,11 @@ impl<'a> Reader<'a> {
     }
 
     fn age(&mut self) -> Result<Age, Dropped> {
-        Ok(Age { created_unix_s: self.number()?, empty_ms: self.number()? })
+        Ok(Age { existed_ms: self.number()?, empty_ms: self.number()? })
     }
 
     fn claim(&mut self) -> Result<Claim<&'a str>, Dropped> {
-        Ok(Claim { namespace: self.name()?, uuid: self.name()?, time_ms: self.number()? })
+        Ok(Claim { namespace: self.name()?, uuid: self.name()?, order: self.number()? })
     }
 
     pub(super) fn news(&mut self) -> Result<News<&'a str>, Dropped> {
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
     }
 
     fn peak(&mut self) -> Result<Peak, Dropped> {
-        Ok(Peak { members: self.count()?, at_unix_s: self.number()? })
+        Ok(Peak { members: self.count()?, ago_ms: self.number()? })
     }
 
     fn sums(&mut self) -> Result<Sums, Dropped> {

@@ -3,8 +3,8 @@
 use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Sums,
-    Wanted,
+    AGE_MS_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News,
+    Peak, Sums, Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
@@ -31,14 +31,14 @@ fn most_counters() -> Vec<Counter> {
 
 /// One of each kind, with small and with large numbers.
 fn all_news() -> Vec<News<Rc<str>>> {
-    let age = Age { created_unix_s: 1_300_000_000, empty_ms: 59_990 };
+    let age = Age { existed_ms: AGE_MS_MAX, empty_ms: 59_990 };
     let long: Rc<str> = "n".repeat(NAME_MAX).into();
-    let claim = Claim { namespace: long.clone(), uuid: long.clone(), time_ms: LARGEST };
+    let claim = Claim { namespace: long.clone(), uuid: long.clone(), order: LARGEST };
     let most = (1 << 48) - 1;
     let all = Sums { connections: most, member_ticks: MEMBER_TICKS_MAX, stays: [most; 16] };
     let mut some = Sums { connections: 9, member_ticks: 127, ..Sums::default() };
     (some.stays[0], some.stays[9]) = (1, 128);
-    let peak = Peak { members: most, at_unix_s: LARGEST };
+    let peak = Peak { members: most, ago_ms: LARGEST };
     let count = Count { namespace: "a".into(), members: u32::MAX, uncounted: 7, sums: some, age, peak };
     let longest = Count { namespace: long.clone(), sums: all, ..count.clone() };
     let echo = Some(Echo { asker: NodeId(1), nonce: 2 });

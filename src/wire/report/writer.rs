@@ -34,13 +34,13 @@ impl Writer {
     }
 
     fn age(&mut self, age: Age) {
-        self.number(age.created_unix_s);
+        self.number(age.existed_ms);
         self.number(age.empty_ms);
     }
 
     fn peak(&mut self, peak: Peak) {
         self.number(peak.members);
-        self.number(peak.at_unix_s);
+        self.number(peak.ago_ms);
     }
 
     /// Of the buckets those that have something in them, after a mask that says which.
@@ -162,6 +162,6 @@ impl Writer {
     fn claim<N: AsRef<str>>(&mut self, claim: &Claim<N>) {
         self.text(&claim.namespace);
         self.text(&claim.uuid);
-        self.number(claim.time_ms);
+        self.number(claim.order);
     }
 }

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `apart` | audiences that are not the same stay apart |
+//! | `clocks` | hosts whose wall clocks are wrong |
 //! | `departures` | what a process counted leaves with it |
 //! | `hosts` | many hosts, one audience |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
@@ -18,6 +19,7 @@
 //! | `uuids` | of one uuid exactly one member stays, whichever process each claim comes to |
 
 mod apart;
+mod clocks;
 mod departures;
 mod hosts;
 mod meters;

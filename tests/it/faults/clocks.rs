@@ -2,9 +2,7 @@
 //!
 //! Wall-clock time is made up by libfaketime, an uptime by a time namespace.
 
-use std::fs::{self};
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::Command;
 
 use super::guests::*;
@@ -33,44 +31,6 @@ fn a_process_that_was_stopped_serves_first_and_counts_right() {
     daemon.signal("CONT");
     assert!(guests.iter_mut().all(|guest| guest.hears("data: ")));
     assert_eq!(count_open(&daemon, &mut guests), guests.len());
-}
-
-/// A file that says which time libfaketime makes up.
-struct Time(PathBuf);
-
-impl Time {
-    fn start(name: &str) -> Self {
-        let time = Time(std::env::temp_dir().join(format!("audience-meter-{}-{name}", std::process::id())));
-        time.jump("+0");
-        time
-    }
-
-    /// By so much from the true time; at one blow, for somebody reads it all the time.
-    fn jump(&self, offset: &str) {
-        let draft = self.0.with_extension("draft");
-        fs::write(&draft, format!("{offset}\n")).unwrap();
-        fs::rename(draft, &self.0).unwrap();
-    }
-
-    /// A daemon that lives in it, or why there is none.
-    #[track_caller]
-    fn daemon(&self, is_monotonic_true: bool, args: &[&str]) -> Result<Daemon, String> {
-        let library = output("faketime", &["-f", "+0", "printenv", "LD_PRELOAD"])?;
-        let command = || {
-            let mut command = Command::new(program());
-            command.env("LD_PRELOAD", library.trim()).env("FAKETIME_TIMESTAMP_FILE", &self.0);
-            command.env("FAKETIME_NO_CACHE", "1");
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", if is_monotonic_true { "1" } else { "0" });
-            command
-        };
-        Ok(Daemon::start_with(command, args))
-    }
-}
-
-impl Drop for Time {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | `clock` | the one clock of the tests |
 //! | `daemon` | the daemon as a child process, on ports of its own |
 //! | `exchange` | one request and its whole reply, under a deadline |
+//! | `faketime` | time that libfaketime makes up for a daemon |
 //! | `fuzzing` | the bodies of the fuzz targets, one file each |
 //! | `network` | three hosts with an address each, joined by a switch |
 //! | `pages` | what a daemon says of itself on the pages of its stats port |
@@ -34,6 +35,7 @@ mod chance;
 mod clock;
 mod daemon;
 mod exchange;
+mod faketime;
 pub mod fuzzing;
 pub mod manual;
 mod network;
@@ -56,6 +58,7 @@ pub use chance::Chance;
 pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
 pub use daemon::Daemon;
 pub use exchange::{ACCEPT, Reply, connect, contains, exchange, get, join_request, lossy, read_to_end, request};
+pub use faketime::Time;
 pub use network::{Crowd, Network, Node, Relay, address, command_in};
 pub use pages::{cluster_page, figure, nodes, open_connections, process_page};
 pub use ports::{free_port, has_ipv6};

@@ -76,10 +76,10 @@ fn report(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
     let mut from = 0;
     for part in names.chunks(ITEMS_PER_REPORT) {
         let to = from + part.len() as u64;
-        let age = Age { created_unix_s: NOW.unix_ms / 1000, empty_ms: 0 };
+        let age = Age { existed_ms: 0, empty_ms: 0 };
         let mut sums = Sums { connections: 1, member_ticks: 1_000, ..Sums::default() };
         sums.stays[4] = 1;
-        let peak = Peak { members: 1, at_unix_s: age.created_unix_s };
+        let peak = Peak { members: 1, ago_ms: 0 };
         let count = |namespace| Item::Count(Count { namespace, members: 0, uncounted: 0, sums, age, peak });
         let items = part.iter().map(|name| count(name.as_str())).collect();
         receive(meter, News::Report { from, to, horizon: 0, items })?;

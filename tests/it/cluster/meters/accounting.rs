@@ -2,8 +2,8 @@
 
 use super::*;
 use audience_kit::world::Node;
-use audience_meter::meter::news::DepartedShare;
-use audience_meter::meter::{Accounts, Ending};
+use audience_meter::meter::news::{AGE_MS_MAX, DepartedShare};
+use audience_meter::meter::{self, Accounts, Ending};
 
 impl Scene {
     fn accounts(&mut self, name: &str) -> Accounts {
@@ -12,9 +12,16 @@ impl Scene {
         self.meter().accounts(id, now)
     }
 
+    /// When the event began, in seconds since 1970.
+    fn created(&mut self, name: &str) -> u64 {
+        let now = self.now();
+        let id = self.meter().find(name).expect("it is remembered");
+        self.meter().namespaces_from(id).next().expect("it is there").1.created_unix_s(now)
+    }
+
     /// The peer announces its members in `a`, and what else it knows of that event.
     fn receive_count(&mut self, number: u64, members: u32, sums: Sums, peak: Peak) {
-        let age = Age { created_unix_s: self.now().unix_s(), empty_ms: 0 };
+        let age = Age::default();
         let count = Count { namespace: "a", members, uncounted: 0, sums, age, peak };
         let (from, to) = (number - 1, number);
         self.receive(number, News::Report { from, to, horizon: 0, items: vec![Item::Count(count)] });
@@ -62,12 +69,17 @@ fn the_largest_peak_that_any_node_saw_is_that_of_all() {
     let mut scene = clustered();
     scene.meet(1);
     scene.join("a");
-    let peak = Peak { members: 9, at_unix_s: 77 };
-    scene.receive_count(3, 2, came(9), peak);
+    scene.receive_count(3, 2, came(9), Peak { members: 9, ago_ms: 77_000 });
+    let peak = meter::Peak { members: 9, at_unix_s: scene.now().unix_s() - 77 };
     assert_eq!((scene.members("a"), scene.accounts("a").peak), (Some((3, 10)), peak));
-    scene.receive_count(4, 12, came(19), peak);
-    let own = Peak { members: 13, at_unix_s: scene.now().unix_s() };
+    scene.receive_count(4, 12, came(19), Peak { members: 9, ago_ms: 77_000 });
+    let own = meter::Peak { members: 13, at_unix_s: scene.now().unix_s() };
     assert_eq!(scene.accounts("a").peak, own, "no other node has seen that many");
+    // Of two equal ones the earlier stands, and one that is so by half a second may be the same.
+    for (number, ago_ms, earlier_s) in [(5, 500, 0), (6, 9_000, 9), (7, 8_000, 9)] {
+        scene.receive_count(number, 12, came(19), Peak { members: 13, ago_ms });
+        assert_eq!(scene.accounts("a").peak.at_unix_s, own.at_unix_s - earlier_s);
+    }
 }
 
 #[test]
@@ -76,7 +88,7 @@ fn a_peak_that_only_this_node_has_seen_is_announced() {
     scene.meet(1);
     scene.join("a");
     scene.pass(1.0);
-    scene.receive_count(3, 5, came(5), Peak { members: 5, at_unix_s: 77 });
+    scene.receive_count(3, 5, came(5), Peak { members: 5, ago_ms: 77 });
     assert_eq!(scene.announced_count(1.0).peak.members, 6);
 }
 
@@ -201,4 +213,54 @@ fn an_uncounted_member_is_no_join() {
     scene.count(uncounted);
     let count = scene.announced_count(0.5);
     assert_eq!((count.members, count.uncounted), (1, 0));
+}
+
+#[test]
+fn an_event_that_is_older_than_the_process_lasts_since_it_began() {
+    let mut scene = clustered();
+    scene.meet(1);
+    let day_s = 86_400;
+    // With a second more, for the ticks that the datagrams take.
+    let sums = Sums { member_ticks: (day_s + 1) * 100 * 4, ..came(4) };
+    let age = Age { existed_ms: day_s * 1_000, empty_ms: 0 };
+    let peak = Peak { members: 4, ago_ms: day_s * 500 };
+    let count = Count { namespace: "a", members: 4, uncounted: 0, sums, age, peak };
+    scene.receive(3, News::Report { from: 2, to: 3, horizon: 0, items: vec![Item::Count(count)] });
+    let (accounts, now_s) = (scene.accounts("a"), scene.now().unix_s());
+    assert_eq!((accounts.lasted_ms, accounts.average_hundredths()), (day_s * 1_000, 400));
+    assert_eq!(accounts.peak, meter::Peak { members: 4, at_unix_s: now_s - day_s / 2 });
+    assert_eq!(scene.created("a"), now_s - day_s);
+    // The age goes on, at this node and in what it announces.
+    scene.join("a");
+    let count = scene.announced_count(1.0);
+    assert!((day_s * 1_000..day_s * 1_000 + 1_500).contains(&count.age.existed_ms), "{count:?}");
+    assert_eq!(scene.created("a"), now_s - day_s);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_changes_what_is_shown_and_nothing_else() {
+    let mut scene = lone();
+    scene.world.set_wall_clock(0, 7);
+    scene.join("a");
+    scene.pass_ticks(300);
+    scene.world.set_wall_clock(0, 1_300_000_003_000);
+    let accounts = scene.accounts("a");
+    assert_eq!((accounts.lasted_ms, accounts.average_hundredths()), (3_000, 100));
+    assert_eq!((accounts.peak.at_unix_s, scene.created("a")), (1_300_000_000, 1_300_000_000));
+}
+
+#[test]
+fn a_creation_is_taken_over_from_any_node_if_it_is_clearly_earlier() {
+    let mut scene = clustered();
+    scene.meet(1);
+    scene.join("a");
+    let now_s = scene.now().unix_s();
+    for (number, existed_ms, earlier_s) in [(3, 490, 0), (4, 3_000, 3), (5, 2_000, 3), (6, (1 << 56) - 1, now_s)] {
+        let age = Age { existed_ms, empty_ms: 0 };
+        let count = Count { namespace: "a", members: 4, uncounted: 0, sums: came(4), age, peak: Peak::default() };
+        let (from, to) = (number - 1, number);
+        scene.receive(number, News::Report { from, to, horizon: 0, items: vec![Item::Count(count)] });
+        assert_eq!(scene.created("a"), now_s - earlier_s, "{existed_ms}");
+    }
+    assert_eq!(scene.announced_count(1.0).age.existed_ms, AGE_MS_MAX, "it fits into a datagram");
 }

@@ -45,7 +45,7 @@ fn nodes_forget_a_namespace_together_though_one_announces_late_that_it_is_empty(
     let mut scene = clustered();
     scene.meet(1);
     let report = |from, members, empty_ms| {
-        let age = Age { created_unix_s: 1, empty_ms };
+        let age = Age { existed_ms: 0, empty_ms };
         let count = Count { uncounted: 0, ..count("a", members, age) };
         News::Report { from, to: from + 1, horizon: 0, items: vec![Item::Count(count)] }
     };

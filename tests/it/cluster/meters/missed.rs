@@ -9,7 +9,7 @@ fn a_meter_that_has_missed_an_end_that_is_announced_no_more_asks_for_everything_
     let alive = |version, horizon| Alive { version, horizon, ..Alive::default() };
     // What was forgotten before the two met was never known here.
     scene.meet_as(1, alive(3, 2));
-    let age = Age { created_unix_s: 1, empty_ms: 0 };
+    let age = Age { existed_ms: 0, empty_ms: 0 };
     let item = Item::Count(count("a", 5, age));
     scene.receive(3, News::Report { from: 0, to: 3, horizon: 0, items: vec![item] });
     assert_eq!(scene.members("a"), Some((5, 5)));

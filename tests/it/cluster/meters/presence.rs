@@ -92,7 +92,7 @@ fn a_departed_node_counts_as_a_node_until_nothing_is_left_of_it() {
     let other = NodeId(8);
     let knock = |scene: &mut Scene, number| scene.receive_from(other, number, News::Alive(Alive::default()));
     scene.meet(1);
-    let age = Age { created_unix_s: 1, empty_ms: 0 };
+    let age = Age { existed_ms: 0, empty_ms: 0 };
     let item = Item::Count(count("a", 0, age));
     scene.receive(3, News::Report { from: 0, to: 1, horizon: 0, items: vec![item] });
     assert_eq!(knock(&mut scene, 1), Err(Rejection::TooManyNodes));

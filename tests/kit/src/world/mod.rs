@@ -131,6 +131,12 @@ impl World {
         &mut self.nodes[index]
     }
 
+    /// Sets the wall clock of a node to this, in milliseconds since 1970.
+    pub fn set_wall_clock(&mut self, index: usize, unix_ms: u64) {
+        let shown_ms = self.now(index).unix_ms;
+        self.nodes[index].offset.unix_ms += unix_ms.cast_signed() - shown_ms.cast_signed();
+    }
+
     /// What a node takes the time to be.
     pub fn now(&self, index: usize) -> Now {
         self.nodes[index].now(self.clock)

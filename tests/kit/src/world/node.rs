@@ -58,7 +58,7 @@ pub struct Done {
     /// Namespace, total, and whether the newest is left out.
     counts: Vec<(&'static str, u64, bool)>,
     /// When the uuid was claimed that it announced.
-    claim_ms: u64,
+    claim_order: u64,
     /// The numbers of the message parts that it sent.
     pub(super) parts: Vec<u64>,
     /// Whether members came or left.
@@ -129,7 +129,7 @@ impl Node {
         assert_eq!(done.farewells, Vec::from_iter(earlier), "a uuid is claimed anew");
         done.farewells.iter().for_each(|&member| self.book.leave(member, now.tick));
         assert_eq!(total, self.total_of(name).filter(|&total| total > 0), "the first count is the total");
-        self.book.push_first(name, total, done.claim_ms, now.tick);
+        self.book.push_first(name, total, done.claim_order, now.tick);
         done.has_changed = true;
         done
     }
@@ -318,7 +318,7 @@ impl Node {
     /// What a node announces is true of its members.
     fn check_datagram(&self, datagram: &Datagram<Rc<str>>, done: &mut Done, now: Now) {
         match &datagram.news {
-            News::Claimed(claim) => done.claim_ms = claim.time_ms,
+            News::Claimed(claim) => done.claim_order = claim.order,
             News::Message(part) => done.parts.push(part.number),
             News::Report { items, .. } => {
                 for item in items {

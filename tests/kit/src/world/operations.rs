@@ -176,9 +176,9 @@ fn flush(world: &mut World) {
 fn invent(world: &mut World, script: &mut Script) {
     let pick = script.below(STRANGERS);
     let node = &world.nodes[world.at];
-    let (listener, unix_ms) = ((node.address, node.meter.node()), node.now(world.clock).unix_ms);
+    let listener = (node.address, node.meter.node());
     let is_deaf = node.is_paused || world.setting.cluster.is_none();
-    let datagram = world.strangers[pick].speak(listener, script, &world.setting.names, unix_ms);
+    let datagram = world.strangers[pick].speak(listener, script, &world.setting.names);
     if !is_deaf {
         let _ = world.receive_from_stranger(world.at, &datagram);
     }

@@ -44,7 +44,6 @@ impl Stranger {
         listener: (u64, NodeId),
         script: &mut Script,
         names: &[&'static str],
-        unix_ms: u64,
     ) -> Datagram<&'static str> {
         let (to, node) = listener;
         // Most are the next one; others are old, are new and come too early, or leave the window behind.
@@ -69,11 +68,11 @@ impl Stranger {
                 let wanted = if script.flag() { Wanted::DepartedShares } else { Wanted::Items { since } };
                 News::Ask(Ask { of: script.flag().then_some(node), wanted, nonce: 5 })
             }
-            3 | 4 => self.report(script, names, unix_ms),
+            3 | 4 => self.report(script, names),
             5 => News::DepartedShares((0..script.below(3)).map(|_| departed_share(script, names, node)).collect()),
             6 => News::Message(self.part(script, names)),
-            7 => News::Claimed(claim(script, names, unix_ms)),
-            8 => News::GivenUp(claim(script, names, unix_ms)),
+            7 => News::Claimed(claim(script, names)),
+            8 => News::GivenUp(claim(script, names)),
             _ => News::Bye,
         };
         // A clock that goes ahead by a tick with each word, or jumps with its number.
@@ -86,7 +85,7 @@ impl Stranger {
     }
 
     /// A report of the next versions, of all so far, of what comes after a gap, or of what is long past.
-    fn report(&mut self, script: &mut Script, names: &[&'static str], unix_ms: u64) -> News<&'static str> {
+    fn report(&mut self, script: &mut Script, names: &[&'static str]) -> News<&'static str> {
         let (from, to) = match script.below(4) {
             0 => (self.version, self.version + 1),
             1 => (0, self.version.max(1)),
@@ -96,7 +95,7 @@ impl Stranger {
         self.version = self.version.max(to);
         let items = (0..script.below(4)).map(|_| {
             if script.below(3) == 0 {
-                return Item::Claim(claim(script, names, unix_ms));
+                return Item::Claim(claim(script, names));
             }
             let (namespace, heads) = (script.pick(names), u32::from(script.byte()));
             let (members, uncounted) = (heads % 16, heads >> 6);
@@ -113,15 +112,10 @@ impl Stranger {
     }
 }
 
-/// A claim of some time ago, of now, of a clock that is ahead, or of one that is wrong.
-fn claim(script: &mut Script, names: &[&'static str], unix_ms: u64) -> Claim<&'static str> {
-    let time_ms = match script.below(4) {
-        0 => unix_ms.saturating_sub(60_000),
-        1 => unix_ms,
-        2 => unix_ms + 2_000,
-        _ => unix_ms + 2 * 24 * 3600 * 1000,
-    };
-    Claim { namespace: script.pick(names), uuid: script.pick(&UUIDS), time_ms }
+/// A claim from before most others, from among them, from after them, or from where no audience can have come to.
+fn claim(script: &mut Script, names: &[&'static str]) -> Claim<&'static str> {
+    let order = [0, 9, 1 << 30, 1 << 50][script.below(4)];
+    Claim { namespace: script.pick(names), uuid: script.pick(&UUIDS), order }
 }
 
 /// What is told of a node that is gone: of one that nobody knows, of another stranger, or of the listener itself.
@@ -142,12 +136,12 @@ fn sums(script: &mut Script) -> (Sums, Peak) {
     if let Some(count) = sums.stays.get_mut((byte % 16) as usize) {
         *count = byte << (byte % 40);
     }
-    (sums, Peak { members: byte % 32, at_unix_s: 1_600_000_000 + byte })
+    (sums, Peak { members: byte % 32, ago_ms: byte << (byte % 40) })
 }
 
 fn age(script: &mut Script) -> Age {
     Age {
-        created_unix_s: [0, 1, 1_600_000_000, 1 << 40][script.below(4)],
+        existed_ms: [0, 900, 1 << 40, (1 << 56) - 1][script.below(4)],
         empty_ms: [0, 50, 900, 1 << 40][script.below(4)],
     }
 }

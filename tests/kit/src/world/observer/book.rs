@@ -59,7 +59,7 @@ impl Book {
         };
         let beaten = reported.chain(announced).filter_map(|(claim, claimer)| {
             let holder = self.holder(claim.namespace, claim.uuid)?;
-            ((claim.time_ms, claimer) > (holder.claim_ms, node)).then_some(holder.member)
+            ((claim.order, claimer) > (holder.claim_order, node)).then_some(holder.member)
         });
         beaten.collect()
     }
@@ -104,7 +104,7 @@ impl Book {
     pub(crate) fn enter(&mut self, member: MemberId, name: &'static str, uuid: Option<&'static str>) {
         self.serial += 1;
         let serial = self.serial;
-        let present = Present { member, uuid, claim_ms: 0, serial, counts_at: None, counted_at: None, pushed: 0 };
+        let present = Present { member, uuid, claim_order: 0, serial, counts_at: None, counted_at: None, pushed: 0 };
         self.page(name).members.push(present);
     }
 
@@ -121,12 +121,12 @@ impl Book {
         }
     }
 
-    /// The newest member of a namespace has its first count, and has claimed its uuid at this time.
-    pub(crate) fn push_first(&mut self, name: &str, total: Option<u64>, claim_ms: u64, now: Tick) {
+    /// The newest member of a namespace has its first count, and has claimed its uuid with this order.
+    pub(crate) fn push_first(&mut self, name: &str, total: Option<u64>, claim_order: u64, now: Tick) {
         let page = self.page(name);
         let is_alone = page.members.len() == 1;
         if let Some(newest) = page.members.last_mut() {
-            (newest.pushed, newest.claim_ms) = (total.unwrap_or(0), claim_ms);
+            (newest.pushed, newest.claim_order) = (total.unwrap_or(0), claim_order);
         }
         if is_alone && total.is_some() {
             page.pushed_at = Some(now);

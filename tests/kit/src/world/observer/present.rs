@@ -8,8 +8,8 @@ use audience_meter::meter::MemberId;
 pub(crate) struct Present {
     pub(crate) member: MemberId,
     pub(crate) uuid: Option<&'static str>,
-    /// When it claimed the uuid, as it was announced to the other nodes.
-    pub(crate) claim_ms: u64,
+    /// The order of its claim of the uuid, as it was announced to the other nodes.
+    pub(crate) claim_order: u64,
     /// Its number among all members that ever came to this node.
     pub(crate) serial: u64,
     /// When it will have stayed long enough to be counted; `None` while it is left out.
