@@ -103,6 +103,13 @@ fn seal(mut bytes: Vec<u8>, scope: &Scope) -> Vec<u8> {
     bytes
 }
 
+/// The scope and the sender that the bytes name. Nothing vouches for them.
+#[must_use]
+pub fn claims_of(bytes: &[u8]) -> Option<(u64, NodeId)> {
+    let mut claims = Reader(bytes.get(MAGIC.len() + 2..)?);
+    Some((claims.fixed().ok()?, NodeId(claims.fixed().ok()?)))
+}
+
 /// What the seal covers of `rest`, the bytes after the flags.
 fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, keys: &Keys) -> Result<&'a [u8], Dropped> {
     match (keys.is_empty(), is_sealed) {

@@ -34,8 +34,8 @@ use crate::meter::{Meter, Rejection};
 use crate::reactor::{Reactor, Token};
 use crate::server::conns::torture;
 use crate::server::figures::view::{Datagrams, Named};
-use crate::server::troubles::{Source, Troubles};
-use crate::wire::report::{self, ENVELOPE_MAX, Envelope, Keys, Scope};
+use crate::server::troubles::{Kind, Source, Troubles};
+use crate::wire::report::{self, Dropped, ENVELOPE_MAX, Envelope, Keys, Scope};
 use drops::{Counters, DropReason, Outcome};
 use peers::Peers;
 use ways::{Way, Ways, address_of, socket_address};
@@ -56,6 +56,8 @@ pub(super) struct Bus {
     peers: Peers,
     scopes: Scopes,
     node: NodeId,
+    /// Whether the operator has given a key. Without one, processes that have just started may not share theirs yet.
+    has_cluster_key: bool,
     counters: Counters,
     troubles: Troubles,
 }
@@ -82,8 +84,10 @@ struct Judged {
     outcome: Outcome,
     standing: Standing,
     address: Address,
-    /// Whether datagrams of its scope have a seal.
-    is_keyed: bool,
+    /// Its sender, if it is of the audience, or may be once it has the key of its siblings.
+    node: Option<NodeId>,
+    /// The trouble that it shows, if it is not of the audience.
+    trouble: Option<Kind>,
 }
 
 /// What a datagram is to this host.
@@ -98,8 +102,23 @@ enum Standing {
 }
 
 impl Judged {
+    /// Where siblings share a key that no operator has given, one that has just started may have another for a moment. Another
+    /// audience has another for good, and is no stranger to this one.
+    fn foreign_sibling(dropped: Dropped, bytes: &[u8], address: Address, scope: &Scope) -> Self {
+        let claims = report::claims_of(bytes).filter(|_| matches!(dropped, Dropped::Forged | Dropped::Unkeyed));
+        let foreign = Self::foreign(Outcome::of_dropped(dropped), address, scope);
+        match claims {
+            Some((id, _)) if id != scope.id => Self { trouble: Some(Kind::ForeignScope), ..foreign },
+            claims => Self { node: claims.map(|(_, node)| node), ..foreign },
+        }
+    }
+
     fn foreign(outcome: Outcome, address: Address, scope: &Scope) -> Self {
-        Self { outcome, standing: Standing::Foreign, address, is_keyed: !scope.keys.is_empty() }
+        let trouble = match outcome {
+            Outcome::Dropped(reason) => reason.trouble(!scope.keys.is_empty()),
+            Outcome::Used | Outcome::NoNews => None,
+        };
+        Self { outcome, standing: Standing::Foreign, address, node: None, trouble }
     }
 }
 
@@ -126,7 +145,8 @@ impl Bus {
             troubles.expect_peer(peer.name.as_str().into(), peer.addresses.clone(), reactor.now());
         }
         let peers = Peers::new(&config.cluster);
-        let mut bus = Self { ways, peers, scopes, node, counters: Counters::default(), troubles };
+        let (has_cluster_key, counters) = (config.cluster.key.is_some(), Counters::default());
+        let mut bus = Self { ways, peers, scopes, node, has_cluster_key, counters, troubles };
         bus.set_keys(keys);
         Ok(bus)
     }
@@ -254,34 +274,45 @@ impl Bus {
     fn judge(&self, way: Way, bytes: &[u8], from: Address, meter: &mut Meter, now: Now) -> Judged {
         let Placed { scope, origin, address, bytes } = match self.place(way, bytes, from) {
             Ok(placed) => placed,
-            Err(outcome) => return Judged::foreign(outcome, from, &self.scopes.loopback),
+            Err(outcome) => {
+                let judged = Judged::foreign(outcome, from, &self.scopes.loopback);
+                // The datagrams of the passer itself say whether it only has another key for a moment.
+                let trouble = judged.trouble.filter(|_| self.has_cluster_key);
+                return Judged { trouble, ..judged };
+            }
         };
-        let received = match report::decode(bytes, scope) {
-            Ok(datagram) => meter.receive(&datagram, origin, now),
+        let datagram = match report::decode(bytes, scope) {
+            Ok(datagram) => datagram,
+            Err(dropped) if origin == Origin::Loopback && !self.has_cluster_key => {
+                return Judged::foreign_sibling(dropped, bytes, address, scope);
+            }
             Err(dropped) => return Judged::foreign(Outcome::of_dropped(dropped), address, scope),
         };
+        let received = meter.receive(&datagram, origin, now);
         // Of a replay, siblings have the first copy.
         let is_known = matches!(received, Err(Rejection::Own | Rejection::Replayed));
         let standing = if is_known { Standing::Known } else { Standing::Fresh };
         let outcome = received.map_or_else(Outcome::of_rejected, |()| Outcome::Used);
-        Judged { outcome, standing, address, is_keyed: !scope.keys.is_empty() }
+        Judged { outcome, standing, address, node: Some(datagram.sender), trouble: None }
     }
 
-    /// Counts what a datagram of this length has come to.
+    /// Counts what a datagram of this length has come to, and looks for trouble.
     fn record(&mut self, judged: &Judged, length: usize, now: Now) {
-        let from = socket_address(judged.address);
         match judged.outcome {
             Outcome::Used => self.counters.record_received(length),
             Outcome::NoNews => {}
-            Outcome::Dropped(reason) => {
-                self.counters.record_dropped(reason);
-                if let Some(kind) = reason.trouble(judged.is_keyed) {
-                    self.troubles.raise(kind, &Source::at(from.into()), now);
-                }
-            }
+            Outcome::Dropped(reason) => self.counters.record_dropped(reason),
+        }
+        let (from, troubles) = (socket_address(judged.address), &mut self.troubles);
+        let source = Source { node: judged.node, ..Source::at(from.into()) };
+        if let Some(kind) = judged.trouble {
+            troubles.raise_from_stranger(kind, &source, now);
+        }
+        if judged.outcome == Outcome::Used {
+            troubles.received_proven(&source);
         }
         if judged.standing != Standing::Foreign {
-            self.troubles.received_from(from, now);
+            troubles.received_from(from, now);
         }
     }
 

@@ -56,6 +56,8 @@ pub(in crate::server) struct Troubles {
     unproven: Suspects,
     /// Nodes whose clock differs.
     skewed: Suspects,
+    /// Nodes that may not have the key of their siblings yet.
+    strangers: Suspects,
 }
 
 /// A trouble of one kind; it lasts while it has examples.
@@ -98,12 +100,21 @@ impl Troubles {
             peers: Peers::new(node_timeout),
             unproven: Suspects::new(node_timeout),
             skewed: Suspects::new(node_timeout),
+            strangers: Suspects::new(node_timeout),
         }
     }
 
     /// A condition is there now.
     pub(in crate::server) fn raise(&mut self, kind: Kind, source: &Source, now: Now) {
         self.by_kind[kind as usize].raise(source, now.tick);
+    }
+
+    /// A datagram that is not of the audience shows a condition. A node that may be of it, and only has another key for a
+    /// moment, is named: then the trouble begins when that has lasted for a node timeout.
+    pub(in crate::server) fn raise_from_stranger(&mut self, kind: Kind, source: &Source, now: Now) {
+        if source.node.is_none_or(|node| self.strangers.see(node, now.tick)) {
+            self.raise(kind, source, now);
+        }
     }
 
     /// From now on, datagrams of this listed peer are expected. `addresses` are all that its name stands for.
@@ -132,6 +143,7 @@ impl Troubles {
     /// A datagram has come from a node that has proved itself.
     pub(in crate::server) fn received_proven(&mut self, source: &Source) {
         self.unproven.clear(source.node);
+        self.strangers.clear(source.node);
     }
 
     /// The node on another host read its wall clock when it sent a datagram, which has just come. A single late one says

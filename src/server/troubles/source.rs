@@ -33,11 +33,6 @@ impl Source {
         Self { place, node: None, skew_ms: None }
     }
 
-    /// A node at a place.
-    pub(in crate::server) fn node_at(node: NodeId, place: Place) -> Self {
-        Self { node: Some(node), ..Self::at(place) }
-    }
-
     /// Whether both are the same node at the same place, whatever the clock.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.place == other.place && self.node == other.node

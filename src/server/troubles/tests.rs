@@ -218,3 +218,24 @@ fn a_clock_that_differs_is_a_trouble_when_no_datagram_of_a_node_timeout_was_in_t
     assert_eq!(compare(-1_001, at(67)), [Some(1_001)]);
     assert_eq!(compare(2_500, at(68)), [Some(2_500)], "the latest skew is the one to show");
 }
+
+#[test]
+fn another_key_of_a_sibling_is_a_trouble_when_it_lasts() {
+    let mut troubles = Troubles::new(NODE_TIMEOUT);
+    let node = |number| Source { node: Some(NodeId(number)), ..stranger(1) };
+    // Each of many that start one after another has the key soon.
+    for second in 0..60 {
+        troubles.raise_from_stranger(Kind::DifferentKey, &node(second), at(second));
+        troubles.received_proven(&node(second));
+    }
+    assert!(kinds(&troubles).is_empty());
+    for second in 60..=65 {
+        troubles.raise_from_stranger(Kind::DifferentKey, &node(7), at(second));
+        assert!(kinds(&troubles).is_empty());
+    }
+    troubles.raise_from_stranger(Kind::DifferentKey, &node(7), at(66));
+    assert_eq!(kinds(&troubles), ["different_key"]);
+    // A stranger without a name cannot be of the audience.
+    troubles.raise_from_stranger(Kind::Unkeyed, &stranger(1), at(66));
+    assert_eq!(kinds(&troubles), ["different_key", "unkeyed"]);
+}

@@ -241,3 +241,12 @@ fn weights_are_the_bytes_that_are_written() {
         }
     }
 }
+
+#[test]
+fn what_a_datagram_claims_is_read_without_its_key() {
+    let sealed = scope(Some("the key of this audience"));
+    let datagram = datagram(News::Alive(Alive::default()));
+    let bytes = encode(&datagram, &sealed);
+    assert_eq!(claims_of(&bytes), Some((sealed.id, datagram.sender)));
+    assert_eq!(claims_of(bytes.get(..19).unwrap()), None);
+}

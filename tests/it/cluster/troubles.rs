@@ -140,3 +140,31 @@ fn another_version_is_said_with_the_address_of_its_sender() {
         ends(daemon, "foreign_version");
     }
 }
+
+#[test]
+fn another_audience_in_the_group_is_said_at_both_nodes() {
+    let group = Group::new();
+    let [one, other] = ["one", "other"].map(|name| group.start(&["--cluster-name", name]));
+    for daemon in [&one, &other] {
+        assert!(lasts(daemon, "foreign_scope").starts_with("127.0.0.1:"));
+        assert_eq!(nodes(daemon), 1);
+    }
+    drop(one);
+    ends(&other, "foreign_scope");
+}
+
+#[test]
+fn a_listed_peer_that_is_not_there_is_said_until_it_comes() {
+    let port = free_port().to_string();
+    let start = |host: &str, peer: &str| {
+        let ways = ["-w", "1", "--host", host, "--port", &port, "--cluster-peers", peer];
+        Daemon::start(&[&ways, &BRIEF[..]].concat())
+    };
+    let (here, there) = ("127.0.0.1", "127.0.0.2");
+    let one = start(here, &format!("{here}:{port},{there}:{port}"));
+    assert_eq!(lasts(&one, "silent_peer"), format!("{there}:{port}"));
+    let other = start(there, &format!("{here}:{port}"));
+    ends(&one, "silent_peer");
+    assert_eq!(said(&other, "silent_peer").warnings, 0);
+    assert_eq!([nodes(&one), nodes(&other)], [2, 2]);
+}
