@@ -62,6 +62,24 @@ pub enum To {
 #[derive(Clone, Copy)]
 pub struct Secret(pub [u64; 2]);
 
+/// Which versions of the format a datagram speaks of. They are numbers of `wire::report`, which alone knows what they mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The version that it is written in.
+    pub written: u8,
+    /// The newest version that its sender reads.
+    pub newest: u8,
+}
+
+/// The versions of the format that a node writes and reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formats {
+    /// The first of them.
+    pub oldest: u8,
+    /// The last of them.
+    pub newest: u8,
+}
+
 /// One datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram<N> {
@@ -71,6 +89,8 @@ pub struct Datagram<N> {
     pub number: u64,
     /// The sender's own clock, in ticks from anywhere: the news is of this time.
     pub clock: u64,
+    /// The versions of its format.
+    pub format: Format,
     /// What it says.
     pub news: News<N>,
 }
@@ -106,7 +126,9 @@ pub enum News<N> {
     /// A page says that it leaves: claims of the uuid up to this one's order end.
     GivenUp(Claim<N>),
     /// The sender is about to end.
-    Bye,
+    Bye(Farewell),
+    /// News of a later version, which says nothing here but that the sender is there.
+    Unknown,
 }
 
 /// A figure of a node. What its number stands for, the callers of all nodes know: a number stands for one thing for ever, so
@@ -119,6 +141,23 @@ pub struct Counter {
     pub value: u64,
 }
 
+impl<N> News<N> {
+    /// Whether it is understood by every version: the conversation in which nodes find out which versions they read.
+    #[must_use]
+    pub fn is_introduction(&self) -> bool {
+        matches!(self, Self::Alive(_) | Self::Ask(_) | Self::Bye(_))
+    }
+}
+
+/// The proof of a goodbye. Only the node itself knows it until then: its signs of life carry a one-way hash of it, so the
+/// nodes that believe in it can check its last word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Farewell(pub [u64; 2]);
+
+/// What a node promises to say when it goes: a one-way hash of its [`Farewell`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promise(pub u64);
+
 /// A sign of life, and the version that the sender is at: a peer that has received less asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Alive {
@@ -129,8 +168,14 @@ pub struct Alive {
     pub horizon: u64,
     /// The number of the last message part that it sent.
     pub message: u64,
+    /// The largest order of a claim that it knows of.
+    pub claim_order: u64,
     /// A digest of what it knows of departed nodes.
     pub departed_digest: u64,
+    /// Its wall clock, in milliseconds since 1970. Nothing is decided by it: a clock that is wrong is reported.
+    pub unix_ms: u64,
+    /// What its goodbye has to fit.
+    pub promise: Promise,
     /// The question that this answers.
     pub echo: Option<Echo>,
 }
@@ -308,11 +353,16 @@ impl Sums {
     }
 }
 
+/// The bytes of an entry of a list, whose length is written before it.
+fn entry_weight(length: usize) -> usize {
+    number_weight(length as u64) + length
+}
+
 impl<N: AsRef<str>> Item<N> {
     /// Its bytes in a datagram.
     #[must_use]
     pub fn weight(&self) -> usize {
-        1 + match self {
+        1 + entry_weight(match self {
             Self::Count(count) => {
                 let whole = count.age.weight() + count.peak.weight();
                 name_weight(count.namespace.as_ref())
@@ -324,7 +374,7 @@ impl<N: AsRef<str>> Item<N> {
             Self::Claim(claim) => {
                 name_weight(claim.namespace.as_ref()) + name_weight(claim.uuid.as_ref()) + number_weight(claim.order)
             }
-        }
+        })
     }
 }
 
@@ -332,6 +382,7 @@ impl<N: AsRef<str>> DepartedShare<N> {
     /// Its bytes in a datagram.
     #[must_use]
     pub fn weight(&self) -> usize {
-        8 + name_weight(self.namespace.as_ref()) + self.sums.weight() + self.age.weight() + self.peak.weight()
+        let whole = self.sums.weight() + self.age.weight() + self.peak.weight();
+        entry_weight(8 + name_weight(self.namespace.as_ref()) + whole)
     }
 }

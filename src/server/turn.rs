@@ -299,7 +299,7 @@ impl Loop {
                 }
             }
             Output::Farewell(member) => return Some(member),
-            Output::Send(to, datagram) => self.bus.send(to, &datagram, now),
+            Output::Send(to, datagram) => self.bus.send(to, &datagram, self.audience.meter.learned_addresses(), now),
             Output::Ended(ending) => ending::write_down(&ending, self.reports.as_mut()),
         }
         None

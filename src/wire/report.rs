@@ -3,11 +3,25 @@
 //! Owns the format and its seal. A datagram is at most [`DATAGRAM_MAX`] bytes long, so that no network cuts it in two:
 //!
 //! ```text
-//! "AM" version:u8 flags:u8 scope:u64  sender:u64 number clock kind:u8 fields...  [HMAC-SHA-256 of all before: 32 bytes]
+//! "AM" version:u8 newest:u8 flags:u8 scope:u64  sender:u64 number clock kind:u8 fields...  [HMAC-SHA-256: 32 bytes]
 //! ```
 //!
 //! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its
-//! length and its bytes, which are visible ASCII. `scope` names the audience; `flags` is 1 with a seal and 0 without.
+//! length and its bytes, which are visible ASCII. `scope` names the audience. The first bit of `flags` says that there is a
+//! seal, over all bytes before it.
+//!
+//! # Versions
+//!
+//! `version` is the version in which the datagram is written, and `newest` the newest that its sender reads. Signs of life,
+//! questions and goodbyes are written in the oldest version that their sender knows, so that nodes can meet. All other news is
+//! written in the newest version that all living nodes read. What can be skipped takes no new version: bytes after the known
+//! fields, entries of a list that are of unknown kinds, unknown kinds of news, unknown flags. A new version is for what
+//! changes the meaning of the known.
+//!
+//! # Questions
+//!
+//! A question is padded to [`ASK_BYTES`], which is more than its answer has. A node answers nodes that it does not know, so
+//! anybody could otherwise have it send more than was sent.
 //!
 //! | file | owns |
 //! |---|---|
@@ -28,7 +42,7 @@ mod reader;
 mod writer;
 
 use super::seal::SEAL_BYTES;
-use crate::meter::news::{Datagram, NodeId};
+use crate::meter::news::{Datagram, Format, Formats, News, NodeId};
 pub use envelope::{ENVELOPE_MAX, Envelope, enclose, is_envelope, open};
 pub use format::Dropped;
 pub use keys::{KEY_MIN, Keys};
@@ -38,8 +52,13 @@ use writer::Writer;
 /// The longest datagram in bytes: with IP and UDP heads under every usual path MTU.
 pub const DATAGRAM_MAX: usize = 1_200;
 
+/// The versions that this program writes and reads.
+pub const FORMATS: Formats = Formats { oldest: 4, newest: 4 };
+
+/// The length of a question in bytes, without its seal. A sign of life has at most 112 of them, and some may be added.
+pub const ASK_BYTES: usize = 160;
+
 const MAGIC: [u8; 2] = *b"AM";
-const VERSION: u8 = 3;
 const SEALED: u8 = 1;
 
 /// What all nodes of an audience share.
@@ -54,16 +73,35 @@ pub struct Scope {
 /// The bytes of a datagram.
 #[must_use]
 pub fn encode<N: AsRef<str>>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
+    let bytes = seal(unsealed(datagram, scope), scope);
+    debug_assert!(bytes.len() <= DATAGRAM_MAX, "{} bytes", bytes.len());
+    bytes
+}
+
+/// The bytes of a datagram but for the seal. A later version may add to them.
+#[must_use]
+pub fn unsealed<N: AsRef<str>>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     let mut out = Writer(Vec::with_capacity(DATAGRAM_MAX));
     out.0.extend_from_slice(&MAGIC);
-    out.0.extend_from_slice(&[VERSION, u8::from(!scope.keys.is_empty())]);
+    let flags = if scope.keys.is_empty() { 0 } else { SEALED };
+    out.0.extend_from_slice(&[datagram.format.written, datagram.format.newest, flags]);
     out.fixed(scope.id);
     out.fixed(datagram.sender.0);
     out.number(datagram.number);
     out.number(datagram.clock);
     out.news(&datagram.news);
-    let bytes = seal(out.0, scope);
-    debug_assert!(bytes.len() <= DATAGRAM_MAX, "{} bytes", bytes.len());
+    if matches!(datagram.news, News::Ask(_)) {
+        out.0.resize(ASK_BYTES, 0);
+    }
+    out.0
+}
+
+/// Seals bytes that have no seal yet, if there is a key.
+#[must_use]
+pub fn seal(mut bytes: Vec<u8>, scope: &Scope) -> Vec<u8> {
+    if let Some(seal) = scope.keys.seal(&bytes) {
+        bytes.extend_from_slice(&seal);
+    }
     bytes
 }
 
@@ -72,35 +110,36 @@ pub fn encode<N: AsRef<str>>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
 /// # Errors
 /// Why they are dropped.
 pub fn decode<'a>(bytes: &'a [u8], scope: &Scope) -> Result<Datagram<&'a str>, Dropped> {
+    decode_up_to(FORMATS.newest, bytes, scope)
+}
+
+/// The datagram that the bytes are, to a program that reads all versions up to this one.
+///
+/// # Errors
+/// Why they are dropped.
+pub fn decode_up_to<'a>(newest: u8, bytes: &'a [u8], scope: &Scope) -> Result<Datagram<&'a str>, Dropped> {
     if bytes.len() > DATAGRAM_MAX || !bytes.starts_with(&MAGIC) {
         return Err(Dropped::Malformed);
     }
     let mut head = Reader(bytes.get(MAGIC.len()..).unwrap_or_default());
-    if head.byte()? != VERSION {
+    let format = Format { written: head.byte()?, newest: head.byte()? };
+    if !(FORMATS.oldest..=newest).contains(&format.written) {
         return Err(Dropped::ForeignVersion);
     }
-    let is_sealed = match head.byte()? {
-        0 => false,
-        SEALED => true,
-        _ => return Err(Dropped::Malformed),
-    };
+    let is_sealed = head.byte()? & SEALED != 0;
     // Before the scope, or a stranger could find out whether there is one.
     let body = check_seal(bytes, head.0, is_sealed, &scope.keys)?;
+    let length = bytes.len() - (head.0.len() - body.len());
     let mut body = Reader(body);
     if body.fixed()? != scope.id {
         return Err(Dropped::ForeignScope);
     }
     let (sender, number, clock) = (NodeId(body.fixed()?), body.number()?, body.number()?);
-    let datagram = Datagram { sender, number, clock, news: body.news()? };
-    if body.0.is_empty() { Ok(datagram) } else { Err(Dropped::Malformed) }
-}
-
-/// The bytes with their seal, if there is a key.
-fn seal(mut bytes: Vec<u8>, scope: &Scope) -> Vec<u8> {
-    if let Some(seal) = scope.keys.seal(&bytes) {
-        bytes.extend_from_slice(&seal);
+    let news = body.news()?;
+    if matches!(news, News::Ask(_)) && length < ASK_BYTES {
+        return Err(Dropped::Malformed);
     }
-    bytes
+    Ok(Datagram { sender, number, clock, format, news })
 }
 
 /// The scope and the sender that the bytes name. Nothing vouches for them.

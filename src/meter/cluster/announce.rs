@@ -10,13 +10,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::peers::{PeerId, Peers};
+use super::proofs::promise_of;
 use super::rules::ClusterRules;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::{ItemId, NamespaceId};
-use crate::meter::news::{Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, MessagePart, News, NodeId, To};
+use crate::meter::news::{
+    Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Formats, MessagePart, News, NodeId,
+    Origin, To,
+};
 use crate::meter::output::{Output, Outputs};
 
 /// When messages and claims are sent again.
@@ -68,6 +72,10 @@ struct DepartedCursor {
 /// What this node announces.
 pub(super) struct Announcer {
     node: NodeId,
+    formats: Formats,
+    /// The version that all living nodes read.
+    format: u8,
+    farewell: Farewell,
     /// The number of the last datagram.
     number: u64,
     message_number: u64,
@@ -87,9 +95,12 @@ pub(super) struct Announcer {
 
 impl Announcer {
     /// A node that has sent nothing.
-    pub(super) fn new(node: NodeId) -> Self {
+    pub(super) fn new(node: NodeId, formats: Formats, farewell: Farewell) -> Self {
         Self {
             node,
+            formats,
+            format: formats.newest,
+            farewell,
             number: 0,
             message_number: 0,
             fresh_at: Tick(0),
@@ -112,6 +123,16 @@ impl Announcer {
     /// Whether this node has said goodbye.
     pub(super) fn has_departed(&self) -> bool {
         self.has_departed
+    }
+
+    /// The newest version of the format that this node reads and writes.
+    pub(super) fn newest_format(&self) -> u8 {
+        self.formats.newest
+    }
+
+    /// From now on news is written in this version, which all living nodes read.
+    pub(super) fn write_format(&mut self, version: u8) {
+        self.format = version.max(self.formats.oldest);
     }
 
     /// When there is something to announce.
@@ -181,8 +202,8 @@ impl Announcer {
     pub(super) fn announce_departure(&mut self, book: &mut Book, outputs: &mut Outputs, now: Now) {
         while self.announce_stretch(Stretch::Fresh, book, outputs, now) {}
         self.has_departed = true;
-        self.send(News::Bye, outputs, now);
-        self.send(News::Bye, outputs, now);
+        self.send(News::Bye(self.farewell), outputs, now);
+        self.send(News::Bye(self.farewell), outputs, now);
     }
 
     /// When the last change of this share is announced; `None` if it was, or if there is no other node.
@@ -211,20 +232,37 @@ impl Announcer {
         self.departed.get_or_insert(DepartedCursor { peer: PeerId::FIRST, namespace: NamespaceId::FIRST });
     }
 
-    /// Sends a sign of life, which answers a question if there is an `echo`.
-    pub(super) fn send_sign_of_life(
+    /// Sends a sign of life to all.
+    fn send_sign_of_life(&mut self, peers: &Peers, book: &Book, outputs: &mut Outputs, now: Now) {
+        let alive = self.alive(book.journal.announced(), None, peers, book, now);
+        self.send(News::Alive(alive), outputs, now);
+    }
+
+    /// Answers a question, the way that it came. Fresh news is announced to a peer that asks at once, so the answer counts it.
+    pub(super) fn answer(
         &mut self,
-        echo: Option<Echo>,
-        journal: &Journal,
+        echo: Echo,
+        origin: Origin,
         peers: &Peers,
+        book: &Book,
         outputs: &mut Outputs,
         now: Now,
     ) {
-        // Fresh news is announced to a peer that asks at once.
-        let version = if echo.is_some() { journal.version() } else { journal.announced() };
-        let (message, departed_digest) = (self.message_number, peers.departed_digest());
-        let alive = Alive { version, horizon: journal.horizon(), message, departed_digest, echo };
-        self.send(News::Alive(alive), outputs, now);
+        let alive = self.alive(book.journal.version(), Some(echo), peers, book, now);
+        self.send_to(To::Origin(origin), News::Alive(alive), outputs, now);
+    }
+
+    fn alive(&self, version: u64, echo: Option<Echo>, peers: &Peers, book: &Book, now: Now) -> Alive {
+        Alive {
+            version,
+            horizon: book.journal.horizon(),
+            message: self.message_number,
+            claim_order: book.claims.latest(),
+            departed_digest: peers.departed_digest(),
+            unix_ms: now.unix_ms,
+            promise: promise_of(self.farewell),
+            echo,
+        }
     }
 
     /// Sends news at once, and twice more.
@@ -239,11 +277,18 @@ impl Announcer {
         self.send(news, outputs, now);
     }
 
-    /// Sends news at once, and not again.
+    /// Sends news to all at once, and not again.
     pub(super) fn send(&mut self, news: News<Rc<str>>, outputs: &mut Outputs, now: Now) {
+        self.send_to(To::All, news, outputs, now);
+    }
+
+    /// Sends news at once, and not again.
+    pub(super) fn send_to(&mut self, to: To, news: News<Rc<str>>, outputs: &mut Outputs, now: Now) {
         self.number += 1;
-        let datagram = Datagram { sender: self.node, number: self.number, clock: now.tick.0, news };
-        outputs.push_back(Output::Send(To::All, datagram));
+        let written = if news.is_introduction() { self.formats.oldest } else { self.format };
+        let format = Format { written, newest: self.formats.newest };
+        let datagram = Datagram { sender: self.node, number: self.number, clock: now.tick.0, format, news };
+        outputs.push_back(Output::Send(to, datagram));
     }
 
     /// Sends the next datagram that is due; returns whether there was one.
@@ -266,7 +311,7 @@ impl Announcer {
             return true;
         }
         if self.alive_at <= now.tick {
-            self.send_sign_of_life(None, &book.journal, peers, outputs, now);
+            self.send_sign_of_life(peers, book, outputs, now);
             let heartbeat = rules.heartbeat();
             let is_lone = peers.living_count() == 0;
             self.alive_at = now.tick.after(if is_lone { rules.lone_interval } else { self.alive_gap.min(heartbeat) });

@@ -9,19 +9,22 @@
 //!   and is sent that and no more. So lost news heals within moments, and what does not change is never repeated.
 //! - What is forgotten is announced once more before that, and then no more. Signs of life and reports carry how far that
 //!   goes: a peer that has missed it takes the node for gone, and asks for everything.
-//! - A newcomer asks all nodes for everything. A node that is new to a peer, or back, is asked too, and counts once its
-//!   answer repeats the nonce of the question: recordings of dead nodes stay dead.
+//! - A newcomer asks all nodes to show themselves, and each for everything. A node that is new to a peer, or back, is asked
+//!   too, and counts once its answer repeats the nonce of the question: recordings of dead nodes stay dead. Until then nothing
+//!   is kept of it, and it is sent no more than it sends.
 //! - What departed nodes had counted is kept and announced in their name. Signs of life carry a digest of it, and a node
 //!   whose digest differs asks.
 //! - Messages and claims are sent at once, and again after 50 and 200 ms. Claims are journalled too: they are never lost.
 //!
 //! | file | owns |
 //! |---|---|
+//! | `addresses` | the addresses of other nodes that are not listed |
 //! | `announce` | this node's announcements: their order of urgency and their budget |
 //! | `inbox` | the message parts of one peer that came too early |
 //! | `pairs` | what one peer has counted in each namespace |
 //! | `peers` | the table of the other nodes |
-//! | `questions` | the nonces, and the pace of questions |
+//! | `proofs` | what only this process can know: nonces, and its goodbye |
+//! | `questions` | the first question, which nodes are asked, and the pace of questions |
 //! | `receive` | what a datagram changes |
 //! | `rules` | what the operator decided about the cluster |
 //! | `transit` | when a datagram of a peer was sent |
@@ -29,10 +32,12 @@
 //!
 //! Invariant: names that are known only from others are never announced as this node's own.
 
+mod addresses;
 mod announce;
 mod inbox;
 mod pairs;
 mod peers;
+pub(super) mod proofs;
 mod questions;
 pub(super) mod receive;
 pub(super) mod rules;
@@ -49,14 +54,15 @@ use super::book::invariants::Elsewhere;
 use super::book::keys::{ItemId, NamespaceId};
 use super::book::namespace::{Namespace, Whole};
 use super::digest::name_digest;
-use super::news::{Ask, Counter, News, NodeId, Wanted};
+use super::news::{Address, Ask, Counter, News, NodeId, Origin, To, Wanted};
 use super::output::{Output, Outputs};
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
+use addresses::Addresses;
 use announce::Announcer;
 use inbox::Message;
 use pairs::Place;
-use peers::{Peer, PeerId, Peers, Presence};
+use peers::{Peer, PeerId, Peers};
 use questions::{ANSWER_TIME, Questions};
 use rules::{ClusterRules, Membership};
 
@@ -83,6 +89,10 @@ pub struct NodeFigures {
     pub members: u64,
     /// For how many milliseconds no datagram of it has come.
     pub silent_ms: u64,
+    /// By how many milliseconds its wall clock is ahead of this node's.
+    pub skew_ms: i64,
+    /// By which way its latest datagram came.
+    pub origin: Origin,
 }
 
 /// This node among the others.
@@ -93,6 +103,7 @@ pub(super) struct Cluster {
     announcer: Announcer,
     questions: Questions,
     peers: Peers,
+    addresses: Addresses,
     /// When to look at a peer: it may be silent, or has to be asked, or holds messages back.
     alarms: TimerWheel<PeerId>,
     /// The number of nodes that were taken for gone because they fell silent.
@@ -104,12 +115,15 @@ pub(super) struct Cluster {
 impl Cluster {
     /// A node that may be one of many, or (`None`) knows no way to others.
     pub(super) fn new(node: NodeId, membership: Option<Membership>) -> Self {
+        let Membership { rules, secret, formats } = membership.unwrap_or_else(Membership::of_none);
+        let questions = Questions::new(secret);
         Self {
             is_reachable: membership.is_some(),
-            rules: membership.map(|membership| membership.rules).unwrap_or_default(),
-            announcer: Announcer::new(node),
-            questions: Questions::new(node),
+            rules,
+            announcer: Announcer::new(node, formats, questions.proofs.farewell()),
+            questions,
             peers: Peers::default(),
+            addresses: Addresses::default(),
             alarms: TimerWheel::default(),
             lost_count: 0,
             is_over: false,
@@ -148,17 +162,17 @@ impl Cluster {
 
     /// Whether nothing is missing of what living nodes have announced.
     pub(super) fn knows_all(&self) -> bool {
-        self.peers.iter().all(|peer| !peer.is_ahead() && !peer.is_questioned())
+        self.peers.living().all(|peer| !peer.is_ahead())
     }
 
-    /// Whether nothing is missing of what living nodes had announced when they were met. A newcomer also waits for nodes that
-    /// it knows from others only, but not for ever: its questions may not reach them.
-    pub(super) fn has_met_all(&self, now: Now) -> bool {
-        let is_newcomer = self.questions.is_newcomer(now.tick);
-        self.peers.iter().all(|peer| match peer.presence {
-            Presence::Living => peer.known >= peer.base,
-            Presence::Away { nonce } => nonce.is_none() || !is_newcomer,
-        })
+    /// Whether nothing is missing of what living nodes had announced when they were met.
+    pub(super) fn has_met_all(&self) -> bool {
+        self.peers.living().all(|peer| peer.known >= peer.base)
+    }
+
+    /// The addresses that datagrams go to beside the listed ones.
+    pub(super) fn learned_addresses(&self) -> impl Iterator<Item = Address> {
+        self.addresses.iter()
     }
 
     /// The latest figures of each living node about itself.
@@ -172,6 +186,8 @@ impl Cluster {
             node: peer.node,
             members: peer.pairs.member_count(),
             silent_ms: now.tick.ms_since(peer.seen_at),
+            skew_ms: peer.skew_ms,
+            origin: peer.origin,
         })
     }
 
@@ -220,6 +236,7 @@ impl Cluster {
             let Some(id) = self.alarms.pop_due() else { break };
             self.watch(id, is_bus_drained, call);
         }
+        self.addresses.forget_silent(self.rules.node_timeout, call.now.tick);
         self.remove_departed(call);
         self.announcer.announce_due(&self.peers, &self.rules, call.book, call.outputs, call.now);
     }
@@ -242,7 +259,7 @@ impl Cluster {
         }
         let Some(name) = call.book.forget(id) else { return };
         for peer in self.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
-            self.watch_again(peer);
+            self.forget_peer(peer);
         }
     }
 
@@ -288,21 +305,15 @@ impl Cluster {
     /// Looks at a peer: it may be silent, hold messages back behind a gap, or have to be asked.
     fn watch(&mut self, id: PeerId, is_bus_drained: bool, call: &mut Call<'_>) {
         let now = call.now;
-        let Some(peer) = self.peers.get(id) else { return };
+        let Some(peer) = self.peers.get(id).filter(|peer| peer.is_living()) else { return };
         let is_silent = peer.seen_at.after(self.rules.node_timeout) <= now.tick;
         let is_gap_over = peer.inbox.skip_at().is_some_and(|at| at <= now.tick);
         if (is_silent || is_gap_over) && !is_bus_drained {
             return self.watch_at(id, Tick(now.tick.0 + 1));
         }
-        if is_silent && peer.is_living() {
+        if is_silent {
             self.lost_count += 1;
             return self.depart(id, call);
-        }
-        if is_silent && peer.pairs.is_empty() {
-            return self.forget_peer(id);
-        }
-        if is_silent {
-            self.peers.set_presence(id, Presence::Away { nonce: None });
         }
         if is_gap_over {
             let complete = self.peers.at_mut(id).inbox.skip(now.tick);
@@ -321,30 +332,31 @@ impl Cluster {
 
     /// Looks at a peer when there is something to see.
     fn watch_again(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(id) else { return };
+        let Some(peer) = self.peers.get(id).filter(|peer| peer.is_living()) else { return };
         let silent = peer.seen_at.after(self.rules.node_timeout);
-        let ask = (peer.is_ahead() || peer.is_questioned()).then_some(peer.ask_at);
-        // A departed node is forgotten once nothing is left of it, for it takes the place of another.
-        let is_watched = peer.presence != Presence::Away { nonce: None } || peer.pairs.is_empty();
-        let deadlines = [Some(silent).filter(|_| is_watched), ask, peer.inbox.skip_at()];
+        let ask = (peer.is_ahead() || peer.question.is_some()).then_some(peer.ask_at);
+        let deadlines = [Some(silent), ask, peer.inbox.skip_at()];
         if let Some(at) = deadlines.into_iter().flatten().min() {
             self.watch_at(id, at);
         }
     }
 
-    /// Asks a peer for what is missing, or to prove that it is there.
+    /// Asks a peer for what is missing, or to prove its number.
     fn ask_if_due(&mut self, id: PeerId, call: &mut Call<'_>) {
         let now = call.now;
-        let Some(peer) = self.peers.get(id).filter(|peer| peer.ask_at <= now.tick) else { return };
-        let nonce = match peer.presence {
-            Presence::Living if peer.is_ahead() => 0,
-            Presence::Away { nonce: Some(nonce) } => nonce,
-            _ => return,
-        };
-        let &Peer { node, known, .. } = peer;
+        let Some(peer) = self.peers.get(id).filter(|peer| peer.is_living() && peer.ask_at <= now.tick) else { return };
+        if !peer.is_ahead() && peer.question.is_none() {
+            return;
+        }
+        let &Peer { node, known, origin, question, .. } = peer;
         self.peers.at_mut(id).ask_at = now.tick.after(ANSWER_TIME);
-        let ask = Ask { of: Some(node), wanted: Wanted::Items { since: known }, nonce };
-        self.announcer.send(News::Ask(ask), call.outputs, now);
+        let ask = Ask { of: Some(node), wanted: Wanted::Items { since: known }, nonce: question.unwrap_or(0) };
+        self.announcer.send_to(To::Origin(origin), News::Ask(ask), call.outputs, now);
+    }
+
+    /// Writes in the newest version that all living nodes read.
+    fn agree_on_format(&mut self) {
+        self.announcer.write_format(self.peers.newest_format(self.announcer.newest_format()));
     }
 
     /// A peer has gone, with its members.
@@ -353,6 +365,8 @@ impl Cluster {
         let complete = self.peers.at_mut(id).inbox.finish(call.now.tick);
         deliver(complete, call);
         self.peers.depart(id);
+        self.questions.proofs.renew();
+        self.agree_on_format();
         if self.peers.at(id).pairs.is_empty() {
             self.forget_peer(id);
         }
@@ -372,7 +386,6 @@ impl Cluster {
     fn forget_peer(&mut self, id: PeerId) {
         self.alarms.cancel(id);
         self.peers.remove(id);
-        self.questions.renew_hello();
     }
 }
 

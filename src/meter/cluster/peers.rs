@@ -25,7 +25,7 @@ use crate::meter::accounts::stays::StaysTable;
 use crate::meter::book::invariants::Elsewhere;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Change, Present};
-use crate::meter::news::{Counter, NodeId, Sums};
+use crate::meter::news::{Counter, NodeId, Origin, Promise, Sums};
 
 key_type! {
     /// A peer's key.
@@ -34,22 +34,28 @@ key_type! {
 
 /// Whether a peer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presence {
+enum Presence {
     /// It is there.
     Living,
-    /// It is not: it has said goodbye, was silent for too long, or is known from others only. A datagram that has come since
-    /// may be a recording: the peer is there once it repeats the nonce.
-    Away { nonce: Option<u64> },
+    /// It is not: it has said goodbye, was silent for too long, or is known from others only.
+    Departed,
 }
-
-/// It has gone, and no datagram of it has come since.
-const GONE: Presence = Presence::Away { nonce: None };
 
 /// Another node.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) node: NodeId,
-    pub(super) presence: Presence,
+    presence: Presence,
+    /// By which way its latest datagram came.
+    pub(super) origin: Origin,
+    /// The newest version of the format that it reads.
+    pub(super) newest_format: u8,
+    /// What its goodbye has to fit.
+    pub(super) promise: Promise,
+    /// By how many milliseconds its wall clock is ahead of this one.
+    pub(super) skew_ms: i64,
+    /// The nonce that it has to repeat before a number that is out of all order counts.
+    pub(super) question: Option<u64>,
     /// When its latest datagram came.
     pub(super) seen_at: Tick,
     /// Up to which version all of its items are known.
@@ -76,10 +82,15 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new(node: NodeId, presence: Presence, now: Tick) -> Self {
+    fn new(node: NodeId, now: Tick) -> Self {
         Self {
             node,
-            presence,
+            presence: Presence::Departed,
+            origin: Origin::Loopback,
+            newest_format: u8::MAX,
+            promise: Promise::default(),
+            skew_ms: 0,
+            question: None,
             seen_at: now,
             known: 0,
             proof: 0,
@@ -100,6 +111,17 @@ impl Peer {
         self.window.admit(number)
     }
 
+    /// Whether this number is so far ahead that the peer has to prove it.
+    pub(super) fn is_jump(&self, number: u64) -> bool {
+        self.window.is_jump(number)
+    }
+
+    /// The peer has proved that this is its number now.
+    pub(super) fn restart(&mut self, number: u64) {
+        self.question = None;
+        self.window.restart(number);
+    }
+
     /// Whether no later datagram than the one of this number has come. Only such a one is a sign of life: others may have
     /// been recorded, and kept for this.
     pub(super) fn is_latest(&self, number: u64) -> bool {
@@ -109,11 +131,6 @@ impl Peer {
     /// Whether it is living.
     pub(super) fn is_living(&self) -> bool {
         self.presence == Presence::Living
-    }
-
-    /// Whether it is asked to prove that it is there.
-    pub(super) fn is_questioned(&self) -> bool {
-        matches!(self.presence, Presence::Away { nonce: Some(_) })
     }
 
     /// Whether nothing is left of it but what it had counted.
@@ -156,12 +173,8 @@ impl Peer {
 pub(super) struct Peers {
     table: Slab<PeerId, Peer>,
     by_node: HashMap<NodeId, PeerId>,
-    /// The number of peers that are living, or may be.
-    company: usize,
     /// The number of peers that are living.
     living: usize,
-    /// The number of peers that are away and have left something behind.
-    remembered: usize,
     /// Peers whose members are being removed, and perhaps some for which that is over.
     removals: VecDeque<PeerId>,
     /// The digest over all pairs of peers that are away: equal at two nodes that know the same.
@@ -211,18 +224,16 @@ impl Peers {
         self.table.iter_from(from).find(|(_, peer)| peer.is_remembered())
     }
 
-    /// Adds a node.
-    pub(super) fn insert(&mut self, node: NodeId, presence: Presence, now: Tick) -> PeerId {
-        let id = self.table.insert(Peer::new(node, presence, now));
+    /// Adds a node that is not there, as far as is known.
+    pub(super) fn insert(&mut self, node: NodeId, now: Tick) -> PeerId {
+        let id = self.table.insert(Peer::new(node, now));
         self.by_node.insert(node, id);
-        self.company += usize::from(presence != GONE);
-        self.living += usize::from(presence == Presence::Living);
         id
     }
 
     /// Whether no other node is there to receive anything.
     pub(super) fn is_alone(&self) -> bool {
-        self.company == 0
+        self.living == 0
     }
 
     /// The number of peers that are living.
@@ -230,18 +241,19 @@ impl Peers {
         self.living
     }
 
-    /// The number of peers that are more than remembered.
-    pub(super) fn present_count(&self) -> usize {
-        self.table.len() - self.remembered
+    /// A node is there.
+    pub(super) fn revive(&mut self, id: PeerId) {
+        self.set_presence(id, Presence::Living);
     }
 
-    /// Changes whether a peer is there.
-    pub(super) fn set_presence(&mut self, id: PeerId, presence: Presence) {
+    /// The newest version of the format that all living peers read, and this node, which reads up to `own`.
+    pub(super) fn newest_format(&self, own: u8) -> u8 {
+        self.living().map(|peer| peer.newest_format).fold(own, u8::min)
+    }
+
+    fn set_presence(&mut self, id: PeerId, presence: Presence) {
         let peer = self.table.at_mut(id);
-        let was_remembered = peer.is_remembered();
         let before = std::mem::replace(&mut peer.presence, presence);
-        self.remembered = self.remembered + usize::from(peer.is_remembered()) - usize::from(was_remembered);
-        self.company = self.company + usize::from(presence != GONE) - usize::from(before != GONE);
         match (before == Presence::Living, presence == Presence::Living) {
             (true, false) => {
                 self.living -= 1;
@@ -257,7 +269,7 @@ impl Peers {
 
     /// Forgets a node that has left nothing behind.
     pub(super) fn remove(&mut self, id: PeerId) {
-        self.set_presence(id, GONE);
+        self.set_presence(id, Presence::Departed);
         if let Some(peer) = self.table.remove(id) {
             debug_assert!(peer.pairs.is_empty(), "what was counted is kept");
             self.by_node.remove(&peer.node);
@@ -274,7 +286,7 @@ impl Peers {
         if !self.table.at(id).is_living() {
             return;
         }
-        self.set_presence(id, GONE);
+        self.set_presence(id, Presence::Departed);
         let peer = self.table.at_mut(id);
         // Should it come back, it is asked for everything.
         peer.known = 0;
@@ -330,11 +342,10 @@ impl Peers {
     pub(super) fn forget_namespace(&mut self, place: Place) -> Vec<PeerId> {
         let mut traceless = Vec::new();
         for (id, peer) in self.table.iter_mut() {
-            let (was_remembered, before) = (peer.is_remembered(), peer.pairs.digest());
+            let before = peer.pairs.digest();
             if !peer.pairs.forget(place, &mut self.stays) {
                 continue;
             }
-            self.remembered -= usize::from(was_remembered && !peer.is_remembered());
             if !peer.is_living() {
                 let change = peer.pairs.digest().wrapping_sub(before);
                 self.departed_digest = self.departed_digest.wrapping_add(change);
@@ -349,9 +360,8 @@ impl Peers {
     /// Changes pairs of a peer, and keeps the sums over all peers in step.
     fn change_pairs(&mut self, id: PeerId, change: impl FnOnce(&mut Peer, &mut StaysTable) -> Change) -> Change {
         let peer = self.table.at_mut(id);
-        let (was_remembered, before) = (peer.is_remembered(), peer.pairs.digest());
+        let before = peer.pairs.digest();
         let change = change(peer, &mut self.stays);
-        self.remembered = self.remembered + usize::from(peer.is_remembered()) - usize::from(was_remembered);
         if !peer.is_living() {
             let added = peer.pairs.digest().wrapping_sub(before);
             self.departed_digest = self.departed_digest.wrapping_add(added);
@@ -370,18 +380,16 @@ impl Peers {
     #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, Elsewhere> {
         let mut elsewhere = HashMap::new();
-        let (mut departed_digest, mut living, mut remembered, mut histograms) = (0_u64, 0, 0, 0);
+        let (mut departed_digest, mut living, mut histograms) = (0_u64, 0, 0);
         for peer in self.iter() {
             histograms += peer.pairs.check(&self.stays, peer.removal, &digest_of, &mut elsewhere);
             let may_have_members = peer.is_living() || peer.is_being_removed();
             assert!(may_have_members || !peer.pairs.has_members(), "a departed node takes its members with it");
             assert!(!(peer.is_living() && peer.is_being_removed()), "a peer comes back after its removal");
             living += usize::from(peer.is_living());
-            remembered += usize::from(peer.is_remembered());
             departed_digest = departed_digest.wrapping_add(if peer.is_living() { 0 } else { peer.pairs.digest() });
         }
-        let sums = (self.departed_digest, self.living, self.remembered);
-        assert_eq!(sums, (departed_digest, living, remembered), "the sums over all peers");
+        assert_eq!((self.departed_digest, self.living), (departed_digest, living), "the sums over all peers");
         assert_eq!(self.stays.len(), histograms, "no histogram is left behind");
         elsewhere
     }
@@ -413,7 +421,7 @@ mod tests {
     fn sums_that_differ_do_not_make_up_for_each_other() {
         let digest = |counts: [u64; 2]| {
             let mut peers = Peers::default();
-            let peer = peers.insert(NodeId(7), GONE, Tick(0));
+            let peer = peers.insert(NodeId(7), Tick(0));
             for (namespace, count) in (0_u32..).zip(counts) {
                 let name_digest = name_digest(&format!("ns{namespace}"));
                 peers.raise(peer, Place { name_digest, ..place(namespace) }, &sums(count, 64 - count));
@@ -431,7 +439,7 @@ mod tests {
         let mut digests = Vec::new();
         for order in [[0, 1, 2], [2, 0, 1]] {
             let mut peers = Peers::default();
-            let peer = peers.insert(NodeId(7), GONE, Tick(0));
+            let peer = peers.insert(NodeId(7), Tick(0));
             for namespace in order {
                 peers.raise(peer, place(namespace), &sums(5, 50));
             }
@@ -454,8 +462,8 @@ mod tests {
     #[test]
     fn the_sums_of_a_departed_node_end_at_the_last_time_of_its_own_clock() {
         let mut peers = Peers::default();
-        let peer = peers.insert(NodeId(7), Presence::Away { nonce: Some(1) }, Tick(0));
-        peers.set_presence(peer, Presence::Living);
+        let peer = peers.insert(NodeId(7), Tick(0));
+        peers.revive(peer);
         peers.at_mut(peer).pairs.set_clock(90, Tick(1_000));
         // At its 100, 3 members have been there for 20 in all.
         let change = peers.apply(

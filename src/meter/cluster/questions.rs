@@ -1,18 +1,28 @@
 //! What this node asks of the others.
 //!
-//! Owns the nonces, the first question, and the pace of questions about departed nodes. An answer that repeats a nonce is
-//! no recording. A question about the items of one peer is paced by that peer's record.
+//! Owns the first question, which nodes are asked to prove themselves, and the pace of questions about departed nodes. A
+//! question about the items of one peer is paced by that peer's record.
 //!
-//! Invariant: no nonce is drawn twice.
+//! A node that has not proved itself costs nothing but the answer: a nonce can be checked without having been kept
+//! ([`Proofs`]). The table of the nodes that were asked just now has a fixed size, and is no memory of nodes: it keeps one from being asked
+//! twice in a row.
+//!
+//! Invariant: nodes that are not known are sent no more questions than they have paid for ([`Credit`]).
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use super::proofs::Proofs;
 use crate::collections::tick::Tick;
-use crate::meter::news::NodeId;
+use crate::meter::news::{NodeId, Origin, Secret};
 
 /// How long an answer may take before the question is repeated.
 pub(super) const ANSWER_TIME: Duration = Duration::from_millis(200);
+
+/// How often an address that is not listed is asked to prove that it is there.
+const ADDRESS_GAP: Duration = Duration::from_secs(1);
+
+/// How many nodes and addresses are remembered to have been asked just now.
+const ASKED_MAX: usize = 256;
 
 /// When a question about departed nodes is repeated; doubled each time that nothing has come of it, up to the second.
 const DEPARTED_GAP_MIN: Duration = Duration::from_millis(200);
@@ -27,12 +37,54 @@ struct Hello {
     until: Tick,
 }
 
-/// What this node asks.
+/// A node or an address that was asked to prove itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    name: u64,
+    until: Tick,
+}
+
+/// What nodes that are not known have sent, in halves of a question. A question is as long as its answer, and a sign of life
+/// about two thirds of that; so a flood in invented names brings in about as many bytes as it draws out. Ten questions a
+/// second are free, which is 2 kB/s: nodes that find each other again after a cut need not wait.
 #[derive(Debug)]
+struct Credit {
+    halves: u64,
+    at: Tick,
+}
+
+impl Credit {
+    const QUESTION: u64 = 2;
+    const OTHER: u64 = 1;
+    const MAX: u64 = 64 * Self::QUESTION;
+    const FREE_GAP_MS: u64 = 100;
+
+    fn new() -> Self {
+        Self { halves: Self::MAX, at: Tick(0) }
+    }
+
+    fn earn(&mut self, has_asked: bool, now: Tick) {
+        let free = now.ms_since(self.at) / Self::FREE_GAP_MS * Self::QUESTION;
+        if free > 0 {
+            self.at = now;
+        }
+        let paid = if has_asked { Self::QUESTION } else { Self::OTHER };
+        self.halves = (self.halves + free + paid).min(Self::MAX);
+    }
+
+    fn spend(&mut self) -> bool {
+        let left = self.halves.checked_sub(Self::QUESTION);
+        self.halves = left.unwrap_or(self.halves);
+        left.is_some()
+    }
+}
+
+/// What this node asks.
 pub(super) struct Questions {
-    node: NodeId,
-    draw_count: u64,
+    pub(super) proofs: Proofs,
     hello: Option<Hello>,
+    credit: Credit,
+    asked: Box<[Asked]>,
     departed_at: Tick,
     departed_gap: Duration,
     /// What this node knew of departed nodes when it last asked about them, as a digest.
@@ -41,23 +93,16 @@ pub(super) struct Questions {
 
 impl Questions {
     /// The questions of a node that has asked none.
-    pub(super) fn new(node: NodeId) -> Self {
+    pub(super) fn new(secret: Secret) -> Self {
         Self {
-            node,
-            draw_count: 0,
+            proofs: Proofs::new(secret),
             hello: None,
+            credit: Credit::new(),
+            asked: vec![Asked::default(); ASKED_MAX].into(),
             departed_at: Tick(0),
             departed_gap: DEPARTED_GAP_MIN,
             departed_digest: None,
         }
-    }
-
-    /// Draws a nonce. A node that does not know this node's name before its first datagram cannot foresee it.
-    pub(super) fn draw(&mut self) -> u64 {
-        self.draw_count += 1;
-        let mut hasher = DefaultHasher::new();
-        (self.node, self.draw_count).hash(&mut hasher);
-        hasher.finish()
     }
 
     /// Whether the first question was asked.
@@ -67,28 +112,47 @@ impl Questions {
 
     /// Asks the first question, the answers to which count until this time; returns its nonce.
     pub(super) fn greet(&mut self, until: Tick) -> u64 {
-        let nonce = self.draw();
+        let nonce = self.proofs.greeting();
         self.hello = Some(Hello { nonce, until });
         nonce
     }
 
-    /// Whether answers to the first question may still come.
-    pub(super) fn is_newcomer(&self, now: Tick) -> bool {
-        self.hello.is_none_or(|hello| now < hello.until)
-    }
-
-    /// What the answer of a peer that was not known has to repeat.
-    pub(super) fn nonce_for_stranger(&mut self, now: Tick) -> u64 {
-        let greeting = self.hello.filter(|hello| now < hello.until).map(|hello| hello.nonce);
-        greeting.unwrap_or_else(|| self.draw())
-    }
-
-    /// A peer is forgotten. Its answer to the first question may have been recorded, so the next stranger has to repeat
-    /// another nonce.
-    pub(super) fn renew_hello(&mut self) {
-        if let Some(Hello { until, .. }) = self.hello {
-            self.hello = Some(Hello { nonce: self.draw(), until });
+    /// The nonce for a node that has not proved itself, if it is asked now. `has_asked` says that it has sent a question
+    /// itself, which is as long as the one that it gets.
+    pub(super) fn nonce_for_stranger(
+        &mut self,
+        node: NodeId,
+        origin: Origin,
+        has_asked: bool,
+        now: Tick,
+    ) -> Option<u64> {
+        self.credit.earn(has_asked, now);
+        let (node_alone, gap) = match origin {
+            Origin::Unlisted(_) => (None, ADDRESS_GAP),
+            _ => (Some(node), ANSWER_TIME),
+        };
+        let name = self.proofs.place_of(node_alone, origin);
+        let place = usize::try_from(name % ASKED_MAX as u64).unwrap_or(0);
+        let asked = self.asked.get_mut(place)?;
+        if (asked.name == name && asked.until > now) || !self.credit.spend() {
+            return None;
         }
+        *asked = Asked { name, until: now.after(gap) };
+        Some(self.proofs.nonce_for(node, origin, now))
+    }
+
+    /// Whether a node that is not known has proved that it is there, and gets what is sent to where it came from.
+    pub(super) fn is_proof(&self, nonce: u64, node: NodeId, origin: Origin, now: Tick) -> bool {
+        self.proofs.is_answer(nonce, node, origin, now) || self.is_greeted(nonce, origin, now)
+    }
+
+    /// Whether this answers the first question. It went to all, so it proves no address.
+    fn is_greeted(&self, nonce: u64, origin: Origin, now: Tick) -> bool {
+        let is_listed = !matches!(origin, Origin::Unlisted(_));
+        is_listed
+            && self
+                .hello
+                .is_some_and(|hello| now < hello.until && nonce == hello.nonce && hello.nonce == self.proofs.greeting())
     }
 
     /// Whether to ask a peer about departed nodes now, because its digest is not this node's own. Repeated questions to a
@@ -102,5 +166,50 @@ impl Questions {
         self.departed_at = now.after(gap);
         self.departed_gap = (gap * 2).min(DEPARTED_GAP_MAX);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::news::Address;
+
+    fn questions() -> Questions {
+        Questions::new(Secret([3, 4]))
+    }
+
+    #[test]
+    fn invented_names_are_asked_no_more_than_they_send() {
+        let mut questions = questions();
+        let asked = (0..10_000)
+            .filter(|&node| questions.nonce_for_stranger(NodeId(node), Origin::Group, false, Tick(9)).is_some())
+            .count();
+        assert_eq!(asked, 64 + 5_000 - 1, "a purse of 64, and two signs of life for a question");
+        assert!(questions.nonce_for_stranger(NodeId(1 << 40), Origin::Group, true, Tick(9)).is_some(), "it has paid");
+    }
+
+    #[test]
+    fn an_address_is_asked_once_a_second_whatever_the_names() {
+        let mut questions = questions();
+        let origin = Origin::Unlisted(Address { ip: 5, port: 6 });
+        let mut asks = |node, at| questions.nonce_for_stranger(NodeId(node), origin, true, Tick(at)).is_some();
+        assert!(asks(1, 100));
+        assert!(!asks(2, 150) && !asks(3, 199));
+        assert!(asks(4, 202));
+    }
+
+    #[test]
+    fn the_first_question_proves_nodes_and_no_addresses() {
+        let mut questions = questions();
+        let nonce = questions.greet(Tick(500));
+        let unlisted = Origin::Unlisted(Address { ip: 5, port: 6 });
+        assert!(questions.is_proof(nonce, NodeId(1), Origin::Group, Tick(9)));
+        assert!(!questions.is_proof(nonce, NodeId(1), unlisted, Tick(9)));
+        assert!(!questions.is_proof(nonce, NodeId(1), Origin::Group, Tick(500)), "it is over");
+        questions.proofs.renew();
+        assert!(
+            !questions.is_proof(nonce, NodeId(1), Origin::Group, Tick(9)),
+            "a recording of a node that has departed"
+        );
     }
 }

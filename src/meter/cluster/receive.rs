@@ -3,12 +3,13 @@
 //! Owns the reception of each kind of news. Of several reports about one thing, the one with the largest datagram number is
 //! the latest, in whatever order they arrive.
 //!
-//! Invariant: the datagram of a peer that has not proved that it is there changes nothing but the wish to ask it.
+//! Invariant: the datagram of a node that has not proved that it is there changes nothing.
 
 use std::time::Duration;
 
 use super::pairs::{Place, Stamp};
-use super::peers::{PeerId, Presence};
+use super::peers::PeerId;
+use super::proofs::promise_of;
 use super::questions::ANSWER_TIME;
 use super::transit::Transit;
 use super::{Call, Cluster, deliver};
@@ -16,13 +17,18 @@ use crate::collections::tick::Moment;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Present, Whole};
 use crate::meter::digest::name_digest;
-use crate::meter::news::{Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, News, NodeId, Origin, Wanted};
+use crate::meter::news::{
+    Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, News, NodeId, Origin, To, Wanted,
+};
 
 /// How long a report that came out of turn waits for the one before it.
 const REORDER_TIME: Duration = Duration::from_millis(50);
 
 /// The number of departed nodes that are remembered for what they had counted, for each node that may be there.
 const DEPARTED_PER_NODE: usize = 4;
+
+/// For how long nothing of a living peer may have come in order until numbers out of all order are looked into.
+const DISORDER_TIME: Duration = Duration::from_secs(1);
 
 /// Why a datagram has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +41,10 @@ pub enum Rejection {
     NeverThere,
     /// There are as many nodes as there may be.
     TooManyNodes,
+    /// Its sender is not known to be there, or is, and cannot be at this number. It is asked.
+    Unproven,
+    /// It says goodbye in the name of a node that is there, and cannot prove it.
+    Forged,
 }
 
 /// Receives a datagram of another node.
@@ -43,53 +53,117 @@ pub enum Rejection {
 /// Why it has no effect.
 pub(in crate::meter) fn receive(
     datagram: &Datagram<&str>,
-    _origin: Origin,
+    origin: Origin,
     cluster: &mut Cluster,
     call: &mut Call<'_>,
 ) -> Result<(), Rejection> {
     if datagram.sender == cluster.node() {
-        cluster.is_over |= cluster.announcer.has_departed() && datagram.news == News::Bye;
+        cluster.is_over |= cluster.announcer.has_departed() && matches!(datagram.news, News::Bye(_));
         return Err(Rejection::Own);
     }
-    let id = meet(datagram, cluster, call)?;
+    let known = cluster.peers.find(datagram.sender);
+    let id = match known.filter(|&id| cluster.peers.at(id).is_living()) {
+        Some(id) => {
+            admit(id, datagram, cluster, call)?;
+            id
+        }
+        None => meet(known, datagram, origin, cluster, call)?,
+    };
     let peer = cluster.peers.at_mut(id);
-    if !peer.is_new(datagram.number) {
-        return Err(Rejection::Replayed);
-    }
     if peer.is_latest(datagram.number) {
-        peer.seen_at = call.now.tick;
+        (peer.seen_at, peer.origin) = (call.now.tick, origin);
     }
-    let mut sent_at = call.now.tick.into();
-    if peer.is_living() {
-        peer.pairs.move_clock(datagram.clock);
-        sent_at = peer.transit.sent_at(datagram.clock, call.now.tick);
+    peer.pairs.move_clock(datagram.clock);
+    let sent_at = peer.transit.sent_at(datagram.clock, call.now.tick);
+    if std::mem::replace(&mut peer.newest_format, datagram.format.newest) != datagram.format.newest {
+        cluster.agree_on_format();
     }
     let stamp = Stamp { number: datagram.number, clock: datagram.clock };
-    Reception { cluster, call, id, stamp, sent_at }.apply(&datagram.news);
+    Reception { cluster, call, id, origin, stamp, sent_at }.apply(&datagram.news);
     cluster.ask_if_due(id, call);
     cluster.watch_again(id);
     Ok(())
 }
 
-/// The peer that sent a datagram. One that is new, or back, is asked to prove that it is there.
-fn meet(datagram: &Datagram<&str>, cluster: &mut Cluster, call: &Call<'_>) -> Result<PeerId, Rejection> {
-    let now = call.now.tick;
-    if let Some(id) = cluster.peers.find(datagram.sender) {
-        if cluster.peers.at(id).presence == (Presence::Away { nonce: None }) && datagram.news != News::Bye {
-            let nonce = cluster.questions.draw();
-            cluster.peers.set_presence(id, Presence::Away { nonce: Some(nonce) });
-            cluster.peers.at_mut(id).ask_at = now;
-        }
-        return Ok(id);
+/// Whether a living peer may be at this number, and has not sent it before.
+fn admit(id: PeerId, datagram: &Datagram<&str>, cluster: &mut Cluster, call: &mut Call<'_>) -> Result<(), Rejection> {
+    let node = cluster.node();
+    let peer = cluster.peers.at_mut(id);
+    if let News::Bye(farewell) = datagram.news {
+        return if promise_of(farewell) == peer.promise { Ok(()) } else { Err(Rejection::Forged) };
     }
-    if datagram.news == News::Bye {
-        return Err(Rejection::NeverThere);
+    if let News::Alive(Alive { echo: Some(Echo { asker, nonce }), .. }) = datagram.news
+        && asker == node
+        && peer.question == Some(nonce)
+    {
+        peer.restart(datagram.number);
+        return Ok(());
     }
-    if cluster.peers.present_count() >= cluster.rules.nodes_max {
+    if peer.is_new(datagram.number) {
+        return Ok(());
+    }
+    let is_in_disorder = peer.seen_at.after(DISORDER_TIME) <= call.now.tick;
+    if !peer.is_jump(datagram.number) && !is_in_disorder {
+        return Err(Rejection::Replayed);
+    }
+    if peer.question.is_none() {
+        peer.question = Some(cluster.questions.proofs.draw_question());
+    }
+    cluster.ask_if_due(id, call);
+    cluster.watch_again(id);
+    Err(Rejection::Unproven)
+}
+
+/// The node that sent a datagram, which is not known to be there. Once it repeats the nonce that it was sent, it is.
+fn meet(
+    known: Option<PeerId>,
+    datagram: &Datagram<&str>,
+    origin: Origin,
+    cluster: &mut Cluster,
+    call: &mut Call<'_>,
+) -> Result<PeerId, Rejection> {
+    let (now, own) = (call.now.tick, cluster.node());
+    let alive = match datagram.news {
+        News::Bye(_) => return Err(Rejection::NeverThere),
+        News::Alive(alive) => Some(alive),
+        _ => None,
+    };
+    let is_proof =
+        |echo: Echo| echo.asker == own && cluster.questions.is_proof(echo.nonce, datagram.sender, origin, now);
+    // One whose members are still being removed is asked again.
+    let is_free = known.is_none_or(|id| !cluster.peers.at(id).is_being_removed());
+    let Some(alive) = alive.filter(|alive| is_free && alive.echo.is_some_and(is_proof)) else {
+        question(datagram, origin, cluster, call);
+        return Err(Rejection::Unproven);
+    };
+    if cluster.peers.living_count() >= cluster.rules.nodes_max {
         return Err(Rejection::TooManyNodes);
     }
-    let nonce = cluster.questions.nonce_for_stranger(now);
-    Ok(cluster.peers.insert(datagram.sender, Presence::Away { nonce: Some(nonce) }, now))
+    let id = known.unwrap_or_else(|| cluster.peers.insert(datagram.sender, now));
+    cluster.peers.revive(id);
+    let peer = cluster.peers.at_mut(id);
+    peer.restart(datagram.number);
+    (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
+    peer.pairs.set_clock(datagram.clock, now);
+    peer.transit = Transit::new(datagram.clock, now);
+    cluster.announcer.hasten_sign_of_life(call.now);
+    Ok(id)
+}
+
+/// Asks a node to prove that it is there, and answers its own question. Its answer comes first then, and it may ask for what
+/// there is as soon as it has this node's.
+fn question(datagram: &Datagram<&str>, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let asked = if let News::Ask(ask) = datagram.news { Some(ask) } else { None };
+    let Cluster { announcer, questions, peers, .. } = cluster;
+    let nonce = questions.nonce_for_stranger(datagram.sender, origin, asked.is_some(), call.now.tick);
+    if let Some(nonce) = nonce {
+        let ask = Ask { of: Some(datagram.sender), wanted: Wanted::Items { since: 0 }, nonce };
+        announcer.send_to(To::Origin(origin), News::Ask(ask), call.outputs, call.now);
+    }
+    if let Some(ask) = asked.filter(|ask| ask.of.is_none_or(|of| of == announcer.node())) {
+        let echo = Echo { asker: datagram.sender, nonce: ask.nonce };
+        announcer.answer(echo, origin, peers, call.book, call.outputs, call.now);
+    }
 }
 
 /// A datagram of a known peer that is being applied.
@@ -97,6 +171,7 @@ struct Reception<'a, 'b> {
     cluster: &'a mut Cluster,
     call: &'a mut Call<'b>,
     id: PeerId,
+    origin: Origin,
     stamp: Stamp,
     /// When it was sent.
     sent_at: Moment,
@@ -108,9 +183,8 @@ impl Reception<'_, '_> {
             News::Alive(alive) => self.on_alive(*alive),
             News::Ask(ask) => self.on_ask(*ask),
             // A node that says goodbye after this one has is there still, as far as this node goes.
-            News::Bye if self.cluster.is_over => {}
-            News::Bye => self.cluster.depart(self.id, self.call),
-            _ if !self.cluster.peers.at(self.id).is_living() => {}
+            News::Bye(_) if self.cluster.is_over => {}
+            News::Bye(_) => self.cluster.depart(self.id, self.call),
             News::Report { to, .. } if !self.cluster.peers.at(self.id).wants(self.stamp.number, *to) => {}
             News::Report { from, to, horizon, items } => {
                 self.on_items(items);
@@ -126,17 +200,15 @@ impl Reception<'_, '_> {
             }
             News::Claimed(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
             News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX)),
+            News::Unknown => {}
         }
     }
 
     fn on_alive(&mut self, alive: Alive) {
+        let Call { now, .. } = *self.call;
         let node = self.cluster.node();
         let echoed = alive.echo.filter(|echo| echo.asker == node).map(|echo| echo.nonce);
-        self.prove_living(echoed, alive.version);
         let peer = self.cluster.peers.at_mut(self.id);
-        if !peer.is_living() {
-            return;
-        }
         if !peer.has_received(alive.horizon) {
             // What was missed here is announced no more: the peer has forgotten the namespace. All of it is asked for anew.
             return self.cluster.depart(self.id, self.call);
@@ -144,28 +216,33 @@ impl Reception<'_, '_> {
         if alive.echo.is_none() || echoed.is_some() {
             peer.version = peer.version.max(alive.version);
         }
-        peer.inbox.expect_up_to(alive.message, self.call.now.tick);
-        let of = Some(peer.node);
+        peer.inbox.expect_up_to(alive.message, now.tick);
+        peer.skew_ms = ahead_ms(alive.unix_ms, now.unix_ms.saturating_sub(self.sent_at.age_ms(now.tick)));
+        let node = peer.node;
+        self.call.book.claims.see(alive.claim_order);
+        self.learn_address(node, echoed);
         let own_digest = self.cluster.peers.departed_digest();
-        if self.cluster.questions.asks_about_departed(own_digest, alive.departed_digest, self.call.now.tick) {
-            let ask = Ask { of, wanted: Wanted::DepartedShares, nonce: 0 };
-            self.cluster.announcer.send(News::Ask(ask), self.call.outputs, self.call.now);
+        if self.cluster.questions.asks_about_departed(own_digest, alive.departed_digest, now.tick) {
+            let ask = Ask { of: Some(node), wanted: Wanted::DepartedShares, nonce: 0 };
+            self.cluster.announcer.send_to(To::Origin(self.origin), News::Ask(ask), self.call.outputs, now);
         }
     }
 
-    /// The peer is found to be living if it repeats its nonce. One whose members are still being removed is asked again.
-    fn prove_living(&mut self, echoed: Option<u64>, version: u64) {
-        let peer = self.cluster.peers.at_mut(self.id);
-        let is_proof = matches!(peer.presence, Presence::Away { nonce: Some(nonce) } if echoed == Some(nonce));
-        if !is_proof || peer.is_being_removed() {
+    /// Sends to an address that is not listed from now on, if it has returned what was sent to it alone; else asks it to.
+    fn learn_address(&mut self, node: NodeId, echoed: Option<u64>) {
+        let Origin::Unlisted(address) = self.origin else { return };
+        let Call { now, .. } = *self.call;
+        let Cluster { addresses, questions, announcer, peers, .. } = &mut *self.cluster;
+        if addresses.refresh(address, now.tick) {
             return;
         }
-        self.cluster.peers.set_presence(self.id, Presence::Living);
-        let peer = self.cluster.peers.at_mut(self.id);
-        (peer.proof, peer.base) = (self.stamp.number, version);
-        peer.pairs.set_clock(self.stamp.clock, self.call.now.tick);
-        peer.transit = Transit::new(self.stamp.clock, self.call.now.tick);
-        self.cluster.announcer.hasten_sign_of_life(self.call.now);
+        if echoed.is_some_and(|nonce| questions.proofs.is_answer(nonce, node, self.origin, now.tick)) {
+            return addresses.learn(address, now.tick);
+        }
+        if let Some(nonce) = questions.nonce_for_stranger(node, self.origin, false, now.tick) {
+            let ask = Ask { of: Some(node), wanted: Wanted::Items { since: peers.at(self.id).known }, nonce };
+            announcer.send_to(To::Origin(self.origin), News::Ask(ask), self.call.outputs, now);
+        }
     }
 
     fn on_ask(&mut self, ask: Ask) {
@@ -175,7 +252,7 @@ impl Reception<'_, '_> {
         let Cluster { announcer, peers, .. } = &mut *self.cluster;
         let Call { book, outputs, now } = &mut *self.call;
         let echo = Echo { asker: peers.at(self.id).node, nonce: ask.nonce };
-        announcer.send_sign_of_life(Some(echo), &book.journal, peers, outputs, *now);
+        announcer.answer(echo, self.origin, peers, book, outputs, *now);
         match ask.wanted {
             Wanted::Items { since } => book.journal.repair_since(since),
             Wanted::DepartedShares => announcer.begin_departed_shares(),
@@ -254,7 +331,7 @@ impl Reception<'_, '_> {
         let id = match peers.find(share.node) {
             Some(id) => id,
             None if peers.len() > rules.nodes_max * DEPARTED_PER_NODE => return,
-            None => peers.insert(share.node, Presence::Away { nonce: None }, now.tick),
+            None => peers.insert(share.node, now.tick),
         };
         let change = peers.raise(id, place(namespace, share.namespace), &share.sums);
         self.call.book.apply(namespace, &change, whole, now);
@@ -269,6 +346,11 @@ impl Reception<'_, '_> {
             self.cluster.end_claim(namespace, claim.uuid, self.call);
         }
     }
+}
+
+/// By how many milliseconds a wall clock is ahead of another.
+fn ahead_ms(unix_ms: u64, other_unix_ms: u64) -> i64 {
+    i64::try_from(i128::from(unix_ms) - i128::from(other_unix_ms)).unwrap_or(i64::MAX)
 }
 
 fn place(namespace: NamespaceId, name: &str) -> Place {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::meter::news::Secret;
+use crate::meter::news::{Formats, Secret};
 
 /// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
 const HEARTBEATS_PER_TIMEOUT: u32 = 10;
@@ -34,6 +34,15 @@ pub struct Membership {
     pub rules: ClusterRules,
     /// What this process alone knows.
     pub secret: Secret,
+    /// The versions of the format that it writes and reads.
+    pub formats: Formats,
+}
+
+impl Membership {
+    /// That of a node which knows no way to others, and so shows nothing to any.
+    pub(super) fn of_none() -> Self {
+        Self { rules: ClusterRules::default(), secret: Secret([0; 2]), formats: Formats { oldest: 0, newest: 0 } }
+    }
 }
 
 impl Default for ClusterRules {

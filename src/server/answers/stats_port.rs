@@ -73,7 +73,7 @@ impl StatsPort {
             }
             "/healthz" => push_text(out, 200, "alive", is_head),
             "/readyz" if process.is_draining => push_text(out, 503, "draining", is_head),
-            "/readyz" if !audience.meter.has_met_all(now) => {
+            "/readyz" if !audience.meter.has_met_all() => {
                 push_text(out, 503, "receiving the counts of the other nodes", is_head);
             }
             "/readyz" => push_text(out, 200, "ready", is_head),

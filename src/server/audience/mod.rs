@@ -26,6 +26,7 @@ use crate::meter::watches::{Pattern, Piece, WatcherId, Watches};
 use crate::meter::{MemberId, Membership, Meter, NamespaceId, Output};
 use crate::server::figures::tally::{NoRoom, PushKind, Tally};
 use crate::server::figures::view::{Process, View};
+use crate::wire::report::FORMATS;
 use crate::wire::sse::{self, Frame};
 use addresses::Addresses;
 use fan_out::{Busy, FanOut};
@@ -75,7 +76,7 @@ pub(in crate::server) struct Watching<'a> {
 impl Audience {
     /// An empty audience, at this node.
     pub(in crate::server) fn new(config: &Config, node: NodeId, secret: Secret) -> Self {
-        let membership = Membership { rules: config.cluster.rules, secret };
+        let membership = Membership { rules: config.cluster.rules, secret, formats: FORMATS };
         let mut meter = Meter::new(config.rules, node, Some(membership));
         meter.keep_histories(config.accounts.history_namespaces);
         Self {

@@ -87,7 +87,8 @@ impl DropReason {
 impl Outcome {
     pub(super) fn of_rejected(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Own | Rejection::NeverThere => Self::NoNews,
+            Rejection::Own | Rejection::NeverThere | Rejection::Unproven => Self::NoNews,
+            Rejection::Forged => Self::Dropped(DropReason::Forged),
             Rejection::Replayed => Self::Dropped(DropReason::Replayed),
             Rejection::TooManyNodes => Self::Dropped(DropReason::TooManyNodes),
         }

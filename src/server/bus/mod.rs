@@ -172,9 +172,15 @@ impl Bus {
         self.scopes.loopback.keys = keys;
     }
 
-    /// Sends to all other nodes, or back where another datagram came from. What cannot be sent is lost, and heals like other
-    /// losses.
-    pub(super) fn send(&mut self, to: To, datagram: &Datagram<Rc<str>>, now: Now) {
+    /// Sends to all other nodes, those at `learned` addresses too, or back where another datagram came from. What cannot be sent
+    /// is lost, and heals like other losses.
+    pub(super) fn send(
+        &mut self,
+        to: To,
+        datagram: &Datagram<Rc<str>>,
+        learned: impl Iterator<Item = Address>,
+        now: Now,
+    ) {
         let Self { ways, peers, scopes, counters, troubles, .. } = self;
         let loopback = ways.loopback.as_ref().filter(|_| match to {
             // In a multicast group, its copies reach the processes of this host.
@@ -196,7 +202,7 @@ impl Bus {
         }
         match to {
             To::All => {
-                for address in peers.all() {
+                for address in peers.all().chain(learned.map(socket_address)) {
                     counters.record_sent(&unicast.send(&bytes, address));
                 }
             }

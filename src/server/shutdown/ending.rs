@@ -46,7 +46,7 @@ pub(in crate::server) fn depart(
     meter.announce_departure(now);
     while let Some(output) = meter.poll_output() {
         match output {
-            Output::Send(to, datagram) => bus.send(to, &datagram, now),
+            Output::Send(to, datagram) => bus.send(to, &datagram, meter.learned_addresses(), now),
             Output::Ended(ending) => write_down(&ending, reports.as_deref_mut()),
             _ => {}
         }

@@ -4,6 +4,8 @@
 //!
 //! Invariant: a number stands for one thing for ever.
 
+/// Stands for news that this version does not know.
+pub(super) const UNKNOWN: u8 = 0;
 pub(super) const ALIVE: u8 = 1;
 pub(super) const ASK: u8 = 2;
 pub(super) const REPORT: u8 = 3;

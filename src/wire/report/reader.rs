@@ -1,14 +1,16 @@
 //! The bytes of a datagram to values.
 //!
-//! Owns what is well-formed. It allocates nothing but lists: names lie in the datagram.
+//! Owns what is well-formed. It allocates nothing but lists: names lie in the datagram. What a later version adds is skipped:
+//! bytes after the fields of the news or of an entry, entries of unknown kinds, and news of unknown kinds.
 //!
-//! Invariant: a value has one form, so that what is read is written as the same bytes ([`writer`](super::writer)).
+//! Invariant: a value has one form, so that what is read is written as the same bytes ([`writer`](super::writer)), less what
+//! was skipped.
 
 use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Item, MEMBER_TICKS_MAX, MessagePart, News, NodeId,
-    Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, Item, MEMBER_TICKS_MAX, MessagePart, News,
+    NodeId, Peak, Promise, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
 
@@ -80,9 +82,11 @@ impl<'a> Reader<'a> {
         Ok(match self.byte()? {
             kind::ALIVE => {
                 let (version, horizon) = (self.number()?, self.number()?);
-                let (message, departed_digest) = (self.number()?, self.fixed()?);
+                let (message, claim_order, departed_digest) = (self.number()?, self.number()?, self.fixed()?);
+                let (unix_ms, promise) = (self.number()?, Promise(self.fixed()?));
                 let echo = self.flag()?.then(|| Ok(Echo { asker: NodeId(self.fixed()?), nonce: self.fixed()? }));
-                News::Alive(Alive { version, horizon, message, departed_digest, echo: echo.transpose()? })
+                let echo = echo.transpose()?;
+                News::Alive(Alive { version, horizon, message, claim_order, departed_digest, unix_ms, promise, echo })
             }
             kind::ASK => {
                 let of = self.flag()?.then(|| self.fixed().map(NodeId)).transpose()?;
@@ -93,43 +97,57 @@ impl<'a> Reader<'a> {
             }
             kind::REPORT => {
                 let (from, to, horizon) = (self.number()?, self.number()?, self.number()?);
-                let items = self.until_end(Self::item)?;
+                let items = self.list(Self::item)?;
                 if from >= to {
                     return Err(Dropped::Malformed);
                 }
                 News::Report { from, to, horizon, items }
             }
-            kind::DEPARTED_SHARES => News::DepartedShares(self.until_end(Self::departed_share)?),
+            kind::DEPARTED_SHARES => News::DepartedShares(self.list(|list| list.entry()?.departed_share().map(Some))?),
             kind::COUNTERS => News::Counters(self.counters()?),
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
             kind::GIVEN_UP => News::GivenUp(self.claim()?),
-            kind::BYE => News::Bye,
-            _ => return Err(Dropped::Malformed),
+            kind::BYE => News::Bye(Farewell([self.fixed()?, self.fixed()?])),
+            _ => News::Unknown,
         })
     }
 
-    /// All that there are: the length of the datagram bounds them.
-    fn until_end<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<T, Dropped>) -> Result<Vec<T>, Dropped> {
+    /// Bytes that have their length before them.
+    fn entry(&mut self) -> Result<Self, Dropped> {
+        let length = usize::try_from(self.number()?).map_err(|_| Dropped::Malformed)?;
+        let (entry, rest) = self.0.split_at_checked(length).ok_or(Dropped::Malformed)?;
+        self.0 = rest;
+        Ok(Self(entry))
+    }
+
+    /// The entries of a list that are known here. The length of the datagram bounds them.
+    fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<Option<T>, Dropped>) -> Result<Vec<T>, Dropped> {
+        let mut list = self.entry()?;
         let mut all = Vec::new();
-        while !self.0.is_empty() {
-            all.push(one(self)?);
+        while !list.0.is_empty() {
+            all.extend(one(&mut list)?);
         }
         Ok(all)
     }
 
-    fn item(&mut self) -> Result<Item<&'a str>, Dropped> {
-        Ok(match self.byte()? {
-            kind::ITEM_COUNT => Item::Count(Count {
-                namespace: self.name()?,
-                members: self.head_count()?,
-                uncounted: self.head_count()?,
-                sums: self.sums()?,
-                age: self.age()?,
-                peak: self.peak()?,
-            }),
-            kind::ITEM_CLAIM => Item::Claim(self.claim()?),
-            _ => return Err(Dropped::Malformed),
+    fn item(&mut self) -> Result<Option<Item<&'a str>>, Dropped> {
+        let (kind, mut entry) = (self.byte()?, self.entry()?);
+        Ok(match kind {
+            kind::ITEM_COUNT => Some(Item::Count(entry.count()?)),
+            kind::ITEM_CLAIM => Some(Item::Claim(entry.claim()?)),
+            _ => None,
+        })
+    }
+
+    fn count(&mut self) -> Result<Count<&'a str>, Dropped> {
+        Ok(Count {
+            namespace: self.name()?,
+            members: self.head_count()?,
+            uncounted: self.head_count()?,
+            sums: self.sums()?,
+            age: self.age()?,
+            peak: self.peak()?,
         })
     }
 
@@ -139,15 +157,12 @@ impl<'a> Reader<'a> {
 
     /// A step of 0 would be the same counter again, and a value of 0 goes without saying.
     pub(super) fn counters(&mut self) -> Result<Vec<Counter>, Dropped> {
-        let length = usize::try_from(self.number()?).map_err(|_| Dropped::Malformed)?;
-        let (list, rest) = self.0.split_at_checked(length).ok_or(Dropped::Malformed)?;
-        self.0 = rest;
         let mut previous = 0;
-        Reader(list).until_end(|list| {
+        self.list(|list| {
             let (step, value) = (list.number()?, list.number()?);
             let number = u16::try_from(previous + step).map_err(|_| Dropped::Malformed)?;
             previous = number.into();
-            if step == 0 || value == 0 { Err(Dropped::Malformed) } else { Ok(Counter { number, value }) }
+            if step == 0 || value == 0 { Err(Dropped::Malformed) } else { Ok(Some(Counter { number, value })) }
         })
     }
 
@@ -162,22 +177,22 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of which thousands can be added up.
-    fn count(&mut self) -> Result<u64, Dropped> {
+    fn summand(&mut self) -> Result<u64, Dropped> {
         self.number().and_then(|number| if number >> 48 == 0 { Ok(number) } else { Err(Dropped::Malformed) })
     }
 
     fn peak(&mut self) -> Result<Peak, Dropped> {
-        Ok(Peak { members: self.count()?, ago_ms: self.number()? })
+        Ok(Peak { members: self.summand()?, ago_ms: self.number()? })
     }
 
     fn sums(&mut self) -> Result<Sums, Dropped> {
-        let (connections, member_ticks, buckets) = (self.count()?, self.number()?, self.number()?);
+        let (connections, member_ticks, buckets) = (self.summand()?, self.number()?, self.number()?);
         if member_ticks > MEMBER_TICKS_MAX || buckets >> STAY_BUCKETS != 0 {
             return Err(Dropped::Malformed);
         }
         let mut stays = Stays::default();
         for (_, count) in stays.iter_mut().enumerate().filter(|(bucket, _)| buckets >> bucket & 1 != 0) {
-            *count = self.count()?;
+            *count = self.summand()?;
             if *count == 0 {
                 return Err(Dropped::Malformed);
             }

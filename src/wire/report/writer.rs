@@ -5,7 +5,9 @@
 //! Invariant: what is written is read as the same ([`reader`](super::reader)).
 
 use super::kind;
-use crate::meter::news::{Age, Alive, Ask, Claim, Counter, Echo, Item, News, Peak, Sums, Wanted};
+use crate::meter::news::{
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, Item, News, Peak, Sums, Wanted,
+};
 
 /// The bytes of a datagram so far.
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -33,6 +35,15 @@ impl Writer {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    /// Bytes whose length is written before them, so that a reader can skip what it does not know.
+    fn entry(&mut self, write: impl FnOnce(&mut Self)) {
+        let start = self.0.len();
+        write(self);
+        let mut length = Self(Vec::with_capacity(2));
+        length.number((self.0.len() - start) as u64);
+        self.0.splice(start..start, length.0);
+    }
+
     fn age(&mut self, age: Age) {
         self.number(age.existed_ms);
         self.number(age.empty_ms);
@@ -57,7 +68,10 @@ impl Writer {
         self.number(alive.version);
         self.number(alive.horizon);
         self.number(alive.message);
+        self.number(alive.claim_order);
         self.fixed(alive.departed_digest);
+        self.number(alive.unix_ms);
+        self.fixed(alive.promise.0);
         self.byte(u8::from(alive.echo.is_some()));
         if let Some(Echo { asker, nonce }) = alive.echo {
             self.fixed(asker.0);
@@ -91,19 +105,11 @@ impl Writer {
                 self.number(*from);
                 self.number(*to);
                 self.number(*horizon);
-                for item in items {
-                    self.item(item);
-                }
+                self.entry(|list| items.iter().for_each(|item| list.item(item)));
             }
             News::DepartedShares(shares) => {
                 self.byte(kind::DEPARTED_SHARES);
-                for share in shares {
-                    self.fixed(share.node.0);
-                    self.text(&share.namespace);
-                    self.sums(&share.sums);
-                    self.age(share.age);
-                    self.peak(share.peak);
-                }
+                self.entry(|list| shares.iter().for_each(|share| list.entry(|entry| entry.departed_share(share))));
             }
             News::Counters(counters) => {
                 self.byte(kind::COUNTERS);
@@ -124,39 +130,56 @@ impl Writer {
                 self.byte(kind::GIVEN_UP);
                 self.claim(claim);
             }
-            News::Bye => self.byte(kind::BYE),
+            News::Bye(Farewell([first, second])) => {
+                self.byte(kind::BYE);
+                self.fixed(*first);
+                self.fixed(*second);
+            }
+            News::Unknown => self.byte(kind::UNKNOWN),
         }
     }
 
     /// Their length in bytes, and of each its number, as the step from the one before, and its value.
     fn counters(&mut self, counters: &[Counter]) {
-        let (mut list, mut previous) = (Writer(Vec::new()), 0);
-        for &Counter { number, value } in counters {
-            debug_assert!(number > previous && value > 0, "counter {number} after {previous} is {value}");
-            list.number((number - previous).into());
-            list.number(value);
-            previous = number;
-        }
-        self.number(list.0.len() as u64);
-        self.0.append(&mut list.0);
+        let mut previous = 0;
+        self.entry(|list| {
+            for &Counter { number, value } in counters {
+                debug_assert!(number > previous && value > 0, "counter {number} after {previous} is {value}");
+                list.number((number - previous).into());
+                list.number(value);
+                previous = number;
+            }
+        });
     }
 
     pub(super) fn item<N: AsRef<str>>(&mut self, item: &Item<N>) {
         match item {
             Item::Count(count) => {
                 self.byte(kind::ITEM_COUNT);
-                self.text(&count.namespace);
-                self.number(count.members.into());
-                self.number(count.uncounted.into());
-                self.sums(&count.sums);
-                self.age(count.age);
-                self.peak(count.peak);
+                self.entry(|entry| entry.count(count));
             }
             Item::Claim(claim) => {
                 self.byte(kind::ITEM_CLAIM);
-                self.claim(claim);
+                self.entry(|entry| entry.claim(claim));
             }
         }
+    }
+
+    fn count<N: AsRef<str>>(&mut self, count: &Count<N>) {
+        self.text(&count.namespace);
+        self.number(count.members.into());
+        self.number(count.uncounted.into());
+        self.sums(&count.sums);
+        self.age(count.age);
+        self.peak(count.peak);
+    }
+
+    fn departed_share<N: AsRef<str>>(&mut self, share: &DepartedShare<N>) {
+        self.fixed(share.node.0);
+        self.text(&share.namespace);
+        self.sums(&share.sums);
+        self.age(share.age);
+        self.peak(share.peak);
     }
 
     fn claim<N: AsRef<str>>(&mut self, claim: &Claim<N>) {

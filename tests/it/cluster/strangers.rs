@@ -65,19 +65,21 @@ fn a_key_that_is_no_secret_is_refused() {
 /// Datagrams from outside, and why each is dropped. Those that are foreign are well-formed as far as it takes to tell.
 fn strange_datagrams() -> Vec<(Vec<u8>, &'static str)> {
     /// The version of the datagrams' form that daemons speak now.
-    const CURRENT: u8 = 3;
-    let head = |version: u8, flags: u8| [b"AM".as_slice(), &[version, flags], &[7; 17]].concat();
+    const CURRENT: u8 = 4;
+    let head = |version: u8, flags: u8| [b"AM".as_slice(), &[version, version, flags], &[7; 17]].concat();
     vec![
         (Vec::new(), "malformed"),
         (b"A".to_vec(), "malformed"),
         (b"AM".to_vec(), "malformed"),
         (head(CURRENT, 0)[..4].to_vec(), "malformed"),
-        (head(CURRENT, 2), "malformed"),
         (vec![0; 60_000], "malformed"),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "malformed"),
         (head(CURRENT - 1, 0), "foreign_version"),
         (head(0, 0), "foreign_version"),
         (head(CURRENT, 1), "forged"),
+        (head(CURRENT, 0xff), "forged"),
+        // Flags that are not known are of a later version, and skipped.
+        (head(CURRENT, 2), "foreign_audience"),
         (head(CURRENT, 0), "foreign_audience"),
         // Envelopes, in which siblings pass on what comes from other hosts.
         (b"AP".to_vec(), "malformed"),

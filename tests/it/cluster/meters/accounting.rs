@@ -118,7 +118,7 @@ fn stays_at_other_nodes_are_stays() {
     let accounts = scene.accounts("a");
     assert_eq!((accounts.connections, accounts.stays), (306, elsewhere));
     scene.receive_count(4, 0, Sums { stays: elsewhere, ..came(305) }, Peak::default());
-    scene.receive(5, News::Bye);
+    scene.receive(5, BYE);
     scene.pass(70.0);
     // The meter itself panics if a histogram outlives its namespace.
     assert_eq!((scene.members("a"), scene.meter().namespace_count()), (None, 0), "nothing is left behind");
@@ -147,7 +147,7 @@ fn an_event_that_goes_on_elsewhere_does_not_end_with_this_node() {
     scene.join("a");
     scene.world.step(0, Node::say_goodbye);
     assert_eq!(last_endings(&mut scene), 0);
-    scene.receive(3, News::Bye);
+    scene.receive(3, BYE);
     assert_eq!(last_endings(&mut scene), 1);
 }
 
@@ -168,7 +168,7 @@ fn of_the_nodes_that_have_had_members_one_reports_and_if_none_is_left_one_of_all
             scene.leave(member);
         }
         if is_other_gone {
-            scene.receive(4, News::Bye);
+            scene.receive(4, BYE);
         }
         endings(scene.pass(70.0)).len()
     };
@@ -190,7 +190,7 @@ fn no_sum_of_a_node_falls_and_while_it_is_there_it_alone_says_how_long() {
     let share = DepartedShare { node: PEER, namespace: "a", sums, age: Age::default(), peak: Peak::default() };
     scene.receive(5, News::DepartedShares(vec![share.clone()]));
     assert_eq!(scene.accounts("a").member_ms, 6_000, "it has not said so itself");
-    scene.receive(6, News::Bye);
+    scene.receive(6, BYE);
     let other = NodeId(8);
     scene.meet_node(other);
     assert_eq!(scene.receive_from(other, 3, News::DepartedShares(vec![share])), Ok(()));

@@ -9,13 +9,13 @@ fn a_departed_node_is_taken_off_the_counts_in_slices() {
     scene.join("b");
     scene.receive(3, counts(&["a", "b", "c"], 2));
     assert_eq!(scene.totals(), [3, 2, 2], "b, which was here before, a and c");
-    scene.receive(4, News::Bye);
+    scene.receive(4, BYE);
     let mut seen = Vec::new();
     while scene.is_due() {
         seen.push(scene.totals());
         // Even now it may come back, and is asked; but it is believed only once its share has left all counts.
         if seen.len() == 2 {
-            scene.meet(5);
+            scene.knock(5);
             assert_eq!(scene.node_count(), 0);
         }
         scene.wake();
@@ -38,7 +38,7 @@ fn totals_are_right_though_members_leave_while_a_departed_node_is_taken_off() {
     scene.meet(1);
     let [_, second, third] = ["a", "b", "c"].map(|name| scene.join(name));
     scene.receive(3, counts(&["a", "b", "c", "d"], 1));
-    scene.receive(4, News::Bye);
+    scene.receive(4, BYE);
     scene.wake();
     assert_eq!(scene.totals(), [1, 2, 2, 1]);
     scene.leave(second);
@@ -69,7 +69,7 @@ fn uncounted_members_elsewhere_are_known_until_they_leave_or_their_node_departs(
     assert_eq!(scene.uncounted("a"), 3, "it has members, so it is not forgotten");
     scene.receive(24, report(1, 1));
     assert_eq!(scene.uncounted("a"), 1);
-    scene.receive(25, News::Bye);
+    scene.receive(25, BYE);
     scene.pass(0.1);
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 0));
 }

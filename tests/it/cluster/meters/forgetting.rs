@@ -13,7 +13,13 @@ fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
     let now = scene.now();
     let late = Now { tick: now.tick.after(s(60.0)), ..now };
     let part = MessagePart { number: 1, namespace: "a", text: "s=x", begins: true, continues: false };
-    let datagram = Datagram { sender: PEER, number: 3, clock: 3, news: News::Message(part) };
+    let datagram = Datagram {
+        sender: PEER,
+        number: 3,
+        clock: 3,
+        format: Format { written: 4, newest: 4 },
+        news: News::Message(part),
+    };
     // Both in one turn, as in the daemon, which takes outputs after its timers.
     let meter = scene.meter();
     assert_eq!(meter.receive(&datagram, Origin::Loopback, late), Ok(()));
@@ -27,7 +33,7 @@ fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
 #[test]
 fn a_namespace_is_not_forgotten_before_it_was_announced_to_be_empty() {
     let mut scene = Scene::new(|setting| setting.rules.namespace_clean_delay = Duration::ZERO);
-    scene.receive(1, News::Alive(Alive::default()));
+    scene.meet(1);
     let member = scene.join("a");
     scene.pass(0.02);
     scene.leave(member);

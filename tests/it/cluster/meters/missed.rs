@@ -18,7 +18,7 @@ fn a_meter_that_has_missed_an_end_that_is_announced_no_more_asks_for_everything_
     scene.wake();
     scene.outputs();
     assert_eq!(scene.members("a"), Some((0, 5)));
-    scene.receive(5, News::Alive(alive(6, 4)));
+    assert_eq!(scene.receive_from(PEER, 5, News::Alive(alive(6, 4))), Err(Rejection::Unproven));
     assert_eq!(scene.asked().map(|ask| ask.wanted), Some(Wanted::Items { since: 0 }));
 }
 
@@ -38,7 +38,7 @@ fn a_report_does_not_make_up_for_what_is_announced_no_more() {
     scene.wake();
     scene.outputs();
     assert_eq!((scene.members("a"), scene.members("b")), (Some((0, 5)), Some((0, 5))), "it is received anew");
-    scene.receive(6, alive);
+    assert_eq!(scene.receive_from(PEER, 6, alive), Err(Rejection::Unproven));
     assert_eq!(scene.asked().map(|ask| ask.wanted), Some(Wanted::Items { since: 0 }));
 }
 
@@ -46,6 +46,7 @@ fn a_report_does_not_make_up_for_what_is_announced_no_more() {
 fn a_newcomer_that_receives_all_that_is_forgotten_meanwhile_need_not_begin_anew() {
     let mut scene = clustered();
     scene.meet_as(1, Alive { version: 9, ..Alive::default() });
+    assert_eq!(scene.asked().map(|ask| ask.wanted), Some(Wanted::Items { since: 0 }));
     scene.receive(3, report_of((9, 10), 0, "a", 5));
     scene.receive(4, report_of((10, 11), 0, "a", 0));
     scene.receive(5, News::Alive(Alive { version: 11, horizon: 11, ..Alive::default() }));
@@ -62,7 +63,8 @@ fn a_report_from_before_a_node_was_met_has_no_effect_after_it() {
     let report = |horizon, items| News::Report { from: 0, to: 6, horizon, items };
     // Meanwhile the members have left, with version 6, and the namespace is forgotten.
     scene.meet_as(2, Alive { version: 6, horizon: 6, ..Alive::default() });
-    scene.receive(1, report(0, vec![item]));
+    assert_eq!(scene.asked().map(|ask| ask.wanted), Some(Wanted::Items { since: 0 }));
+    assert_eq!(scene.receive_from(PEER, 1, report(0, vec![item])), Err(Rejection::Replayed));
     scene.receive(4, report(6, vec![]));
     assert_eq!(scene.members("a"), None);
     assert_eq!(scene.asked(), None, "nothing is missing");

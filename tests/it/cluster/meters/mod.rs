@@ -23,14 +23,20 @@ use std::time::Duration;
 
 use audience_kit::world::{Setting, World};
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Age, Alive, Ask, Count, Datagram, Echo, Item, News, NodeId, Peak, Sums};
-use audience_meter::meter::{ClusterRules, MemberId, Meter, Output, Rejection};
+use audience_meter::meter::news::{
+    Age, Alive, Ask, Count, Datagram, Echo, Farewell, Format, Item, News, NodeId, Peak, Sums,
+};
+use audience_meter::meter::{ClusterRules, MemberId, Meter, Output, Rejection, promise_of};
+use audience_meter::wire::report::FORMATS;
 
 /// The name of the node whose meter is looked at: the first of a world without chance.
 const HERE: NodeId = NodeId(1);
 
 /// The invented node that speaks in most scenes.
 const PEER: NodeId = NodeId(7);
+
+/// How an invented node says goodbye.
+const BYE: News<&str> = News::Bye(Farewell([0; 2]));
 
 /// The only node of a world that is no invention.
 struct Scene {
@@ -132,7 +138,11 @@ impl Scene {
 
     /// A datagram of this node comes.
     fn receive_from(&mut self, sender: NodeId, number: u64, news: News<&str>) -> Result<(), Rejection> {
-        self.world.receive_from_stranger(0, &Datagram { sender, number, clock: number, news })
+        // Each sign of life promises the one goodbye.
+        let promise = promise_of(Farewell([0; 2]));
+        let news = if let News::Alive(alive) = news { News::Alive(Alive { promise, ..alive }) } else { news };
+        let format = Format { written: FORMATS.oldest, newest: FORMATS.newest };
+        self.world.receive_from_stranger(0, &Datagram { sender, number, clock: number, format, news })
     }
 
     /// A datagram of the peer comes, and is taken.
@@ -147,9 +157,18 @@ impl Scene {
 
     /// The same, with this sign of life.
     fn meet_as(&mut self, number: u64, alive: Alive) {
-        self.receive(number, News::Alive(alive));
+        assert_eq!(self.knock_as(number, alive), Ok(()));
+    }
+
+    /// The peer answers the question that it is asked, and may be believed or not.
+    fn knock(&mut self, number: u64) {
+        assert_eq!(self.knock_as(number, Alive::default()), Err(Rejection::Unproven));
+    }
+
+    fn knock_as(&mut self, number: u64, alive: Alive) -> Result<(), Rejection> {
+        assert_eq!(self.receive_from(PEER, number, News::Alive(alive)), Err(Rejection::Unproven));
         let echo = self.asked().map(|ask| Echo { asker: HERE, nonce: ask.nonce });
-        self.receive(number + 1, News::Alive(Alive { echo, ..alive }));
+        self.receive_from(PEER, number + 1, News::Alive(Alive { echo, ..alive }))
     }
 
     /// Another node than the peer is believed to be there.
@@ -158,7 +177,8 @@ impl Scene {
             let echo = self.asked_of(node).map(|ask| Echo { asker: HERE, nonce: ask.nonce });
             assert_eq!(echo.is_some(), number == 2, "a node that is new is asked");
             let alive = News::Alive(Alive { echo, ..Alive::default() });
-            assert_eq!(self.receive_from(node, number, alive), Ok(()));
+            let is_believed = self.receive_from(node, number, alive).is_ok();
+            assert_eq!(is_believed, number == 2);
             self.wake();
         }
     }

@@ -7,11 +7,11 @@ use audience_meter::meter::news::Counter;
 #[test]
 fn the_goodbye_of_an_unknown_node_does_not_make_it_known() {
     let mut scene = clustered();
-    assert_eq!(scene.receive_from(PEER, 1, News::Bye), Err(Rejection::NeverThere));
+    assert_eq!(scene.receive_from(PEER, 1, BYE), Err(Rejection::NeverThere));
     assert_eq!(scene.outputs(), [], "no node is asked");
     assert!(scene.meter().is_alone());
-    assert_eq!(scene.receive_from(PEER, 1, News::Alive(Alive::default())), Ok(()));
-    assert!(!scene.meter().is_alone());
+    assert_eq!(scene.receive_from(PEER, 1, News::Alive(Alive::default())), Err(Rejection::Unproven));
+    assert!(scene.meter().is_alone() && scene.asked().is_some(), "it is asked, and nothing is kept of it");
 }
 
 #[test]
@@ -25,8 +25,8 @@ fn a_recorded_answer_to_the_first_question_proves_nothing_once_its_sender_has_de
     let answer = News::Alive(Alive { echo, ..Alive::default() });
     scene.receive(1, answer.clone());
     assert_eq!(scene.node_count(), 1);
-    scene.receive(2, News::Bye);
-    scene.receive(1, answer);
+    scene.receive(2, BYE);
+    assert_eq!(scene.receive_from(PEER, 1, answer), Err(Rejection::Unproven));
     assert_eq!(scene.node_count(), 0);
     assert_ne!(scene.asked().map(|ask| ask.nonce), nonce);
 }
@@ -35,7 +35,7 @@ fn a_recorded_answer_to_the_first_question_proves_nothing_once_its_sender_has_de
 fn a_node_that_fell_silent_is_lost_and_one_that_said_goodbye_is_not() {
     let mut scene = clustered();
     scene.meet(1);
-    scene.receive(3, News::Bye);
+    scene.receive(3, BYE);
     scene.pass(9.0);
     assert_eq!(scene.meter().lost_node_count(), 0);
     scene.meet(4);
@@ -60,7 +60,7 @@ fn the_counters_of_a_node_are_known_while_it_is_there() {
         scene.meter().are_counters_due(now)
     };
     assert!(!is_due(&mut scene), "there is no other node");
-    scene.receive(1, News::Counters(numbered(&[9])));
+    assert_eq!(scene.receive_from(PEER, 1, News::Counters(numbered(&[9]))), Err(Rejection::Unproven));
     scene.meet(2);
     assert!(is_due(&mut scene));
     scene.outputs();
@@ -80,58 +80,116 @@ fn the_counters_of_a_node_are_known_while_it_is_there() {
     scene.receive(5, News::Counters(numbered(&[1, 2])));
     scene.receive(4, News::Counters(numbered(&[8])));
     assert_eq!(known(&mut scene), [(PEER, numbered(&[1, 2]))], "not those that are older");
-    scene.receive(6, News::Bye);
+    scene.receive(6, BYE);
     assert_eq!(known(&mut scene), []);
     scene.pass(6.0);
     assert!(!is_due(&mut scene), "there is no other node any more");
 }
 
 #[test]
-fn a_departed_node_counts_as_a_node_until_nothing_is_left_of_it() {
+fn the_node_that_takes_the_place_of_a_departed_one_is_let_in() {
     let mut scene = clustered_with(ClusterRules { nodes_max: 1, ..ClusterRules::default() });
     let other = NodeId(8);
-    let knock = |scene: &mut Scene, number| scene.receive_from(other, number, News::Alive(Alive::default()));
+    let knock = |scene: &mut Scene, number| {
+        assert_eq!(scene.receive_from(other, number, News::Alive(Alive::default())), Err(Rejection::Unproven));
+        let echo = scene.asked_of(other).map(|ask| Echo { asker: HERE, nonce: ask.nonce });
+        scene.receive_from(other, number + 1, News::Alive(Alive { echo, ..Alive::default() }))
+    };
     scene.meet(1);
     let age = Age { existed_ms: 0, empty_ms: 0 };
     let item = Item::Count(count("a", 0, age));
     scene.receive(3, News::Report { from: 0, to: 1, horizon: 0, items: vec![item] });
     assert_eq!(knock(&mut scene, 1), Err(Rejection::TooManyNodes));
-    scene.receive(4, News::Bye);
+    scene.receive(4, BYE);
     assert_eq!(scene.members("a"), Some((0, 5)));
-    scene.pass(70.0);
-    assert_eq!(scene.members("a"), None);
-    assert_eq!(knock(&mut scene, 2), Ok(()));
+    scene.pass(0.5);
+    assert_eq!(knock(&mut scene, 3), Ok(()));
+    assert_eq!((scene.members("a"), scene.node_count()), (Some((0, 5)), 1), "what has departed is remembered");
+}
+
+#[test]
+fn invented_names_keep_no_node_out() {
+    let mut scene = clustered_with(ClusterRules { nodes_max: 2, ..ClusterRules::default() });
+    for node in 100..400 {
+        let alive = News::Alive(Alive { version: 9, ..Alive::default() });
+        assert_eq!(scene.receive_from(NodeId(node), 1, alive), Err(Rejection::Unproven));
+    }
+    scene.outputs();
+    scene.pass(0.5);
+    scene.meet(1);
+    assert_eq!(scene.node_count(), 1);
+}
+
+#[test]
+fn a_goodbye_takes_the_secret_that_was_promised() {
+    let mut scene = clustered();
+    scene.meet(1);
+    for farewell in [[0, 1], [1, 0], [u64::MAX; 2]] {
+        let bye = News::Bye(Farewell(farewell));
+        assert_eq!(scene.receive_from(PEER, 3, bye.clone()), Err(Rejection::Forged));
+        assert_eq!(scene.receive_from(PEER, (1 << 56) - 1, bye), Err(Rejection::Forged));
+    }
+    scene.receive(3, News::Alive(Alive::default()));
+    assert_eq!(scene.node_count(), 1);
+    scene.receive(4, BYE);
+    assert_eq!(scene.node_count(), 0);
+}
+
+#[test]
+fn a_number_out_of_all_order_counts_with_a_proof() {
+    let mut scene = clustered();
+    scene.meet(1);
+    scene.outputs();
+    let alive = |echo| News::Alive(Alive { echo, ..Alive::default() });
+    let far = (1 << 56) - 1;
+    assert_eq!(scene.receive_from(PEER, far, alive(None)), Err(Rejection::Unproven));
+    let nonce = scene.asked().expect("it is asked").nonce;
+    assert_eq!(
+        scene.receive_from(PEER, far, alive(Some(Echo { asker: HERE, nonce: nonce ^ 1 }))),
+        Err(Rejection::Unproven)
+    );
+    scene.receive(3, counts(&["a"], 2));
+    assert_eq!(scene.totals(), [2], "the node itself is not silenced");
+    scene.receive(1 << 30, alive(Some(Echo { asker: HERE, nonce })));
+    scene.receive((1 << 30) + 1, report_of((9, 10), 0, "a", 3));
+    assert_eq!(scene.totals(), [3]);
+    assert_eq!(scene.receive_from(PEER, 4, counts(&["a"], 9)), Err(Rejection::Replayed));
+    // It is at a lesser number after all, which is looked into once nothing else has come for a while.
+    scene.pass(2.0);
+    scene.outputs();
+    assert_eq!(scene.receive_from(PEER, 5, alive(None)), Err(Rejection::Unproven));
+    let nonce = scene.asked().expect("it is asked").nonce;
+    scene.receive(6, alive(Some(Echo { asker: HERE, nonce })));
+    scene.pass(4.0);
+    scene.receive(7, alive(None));
+    scene.pass(4.0);
+    assert_eq!(scene.node_count(), 1);
+}
+
+#[test]
+fn news_of_a_later_version_shows_that_its_sender_is_there() {
+    let mut scene = clustered();
+    scene.meet(1);
+    for number in 3..9 {
+        scene.pass(2.0);
+        scene.receive(number, News::Unknown);
+    }
+    assert_eq!(scene.node_count(), 1);
 }
 
 #[test]
 fn a_meter_has_met_all_once_it_has_received_what_there_was_when_it_met_them() {
     let mut scene = clustered();
-    let has_met_all = |scene: &mut Scene| {
-        let now = scene.now();
-        scene.meter().has_met_all(now)
-    };
+    let has_met_all = |scene: &mut Scene| scene.meter().has_met_all();
     scene.pass(0.1);
-    let alive = |version, echo| News::Alive(Alive { version, echo, ..Alive::default() });
     assert!(has_met_all(&mut scene), "there is no other node");
-    scene.receive(1, alive(3, None));
-    assert!(!has_met_all(&mut scene), "a node may be there");
-    let echo = scene.asked().map(|ask| Echo { asker: HERE, nonce: ask.nonce });
-    scene.receive(2, alive(3, echo));
-    assert!(!has_met_all(&mut scene), "and it has counted members");
+    scene.meet_as(1, Alive { version: 3, ..Alive::default() });
+    assert!(!has_met_all(&mut scene), "it has counted members");
     let report = |from, to| News::Report { from, to, horizon: 0, items: Vec::new() };
     scene.receive(3, report(0, 2));
     assert!(!has_met_all(&mut scene));
     scene.receive(4, report(2, 3));
     assert!(has_met_all(&mut scene));
-    scene.receive(5, alive(9, None));
+    scene.receive(5, News::Alive(Alive { version: 9, ..Alive::default() }));
     assert!(has_met_all(&mut scene) && !scene.meter().knows_all(), "there is always something new");
-
-    // It comes back, or another pretends so, and it answers nothing.
-    scene.receive(6, News::Bye);
-    scene.receive(7, alive(9, None));
-    assert!(!has_met_all(&mut scene), "a newcomer waits for it");
-    scene.pass(4.0);
-    scene.receive(8, alive(9, None));
-    scene.pass(4.0);
-    assert!(has_met_all(&mut scene) && !scene.meter().knows_all(), "and not for ever");
 }

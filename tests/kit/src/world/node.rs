@@ -11,6 +11,7 @@ use std::rc::Rc;
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::{Counter, Datagram, Item, News, NodeId, Origin, Secret, To};
 use audience_meter::meter::{Ending, MemberId, Membership, Meter, Output, Rejection};
+use audience_meter::wire::report::FORMATS;
 
 use super::bus::Flight;
 use super::clock::{Clock, Offset};
@@ -75,7 +76,7 @@ impl Node {
         let mut meter = Meter::new(
             setting.rules,
             id,
-            setting.cluster.map(|rules| Membership { rules, secret: Secret([id.0, id.0]) }),
+            setting.cluster.map(|rules| Membership { rules, secret: Secret([id.0, id.0]), formats: FORMATS }),
         );
         meter.keep_histories(setting.names.len());
         let is_quick = setting.cluster.is_none_or(|cluster| cluster.removals_per_turn > setting.names.len());

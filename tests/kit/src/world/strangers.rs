@@ -10,8 +10,11 @@ use std::collections::BTreeMap;
 use super::script::Script;
 use super::setting::UUIDS;
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, MessagePart, News, NodeId, Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Farewell, Format, Item, MessagePart, News, NodeId,
+    Peak, Sums, Wanted,
 };
+use audience_meter::meter::promise_of;
+use audience_meter::wire::report::FORMATS;
 
 /// How many there are.
 pub(super) const STRANGERS: usize = 3;
@@ -73,15 +76,21 @@ impl Stranger {
             6 => News::Message(self.part(script, names)),
             7 => News::Claimed(claim(script, names)),
             8 => News::GivenUp(claim(script, names)),
-            _ => News::Bye,
+            _ => News::Bye(self.farewell()),
         };
         // A clock that goes ahead by a tick with each word, or jumps with its number.
-        Datagram { sender: self.node, number, clock: number, news }
+        let format = Format { written: FORMATS.oldest, newest: FORMATS.newest };
+        Datagram { sender: self.node, number, clock: number, format, news }
+    }
+
+    fn farewell(&self) -> Farewell {
+        Farewell([self.node.0, 1])
     }
 
     fn alive(&self, echo: Option<Echo>, script: &mut Script) -> News<&'static str> {
         let (version, message) = (self.version + script.below(2) as u64, self.message);
-        News::Alive(Alive { version, horizon: 0, message, departed_digest: script.below(2) as u64, echo })
+        let (departed_digest, promise) = (script.below(2) as u64, promise_of(self.farewell()));
+        News::Alive(Alive { version, message, departed_digest, promise, echo, ..Alive::default() })
     }
 
     /// A report of the next versions, of all so far, of what comes after a gap, or of what is long past.
