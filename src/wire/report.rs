@@ -145,7 +145,7 @@ pub fn decode_up_to<'a>(newest: u8, bytes: &'a [u8], scope: &Scope) -> Result<Da
 /// The scope and the sender that the bytes name. Nothing vouches for them.
 #[must_use]
 pub fn claims_of(bytes: &[u8]) -> Option<(u64, NodeId)> {
-    let mut claims = Reader(bytes.get(MAGIC.len() + 2..)?);
+    let mut claims = Reader(bytes.get(MAGIC.len() + 3..)?);
     Some((claims.fixed().ok()?, NodeId(claims.fixed().ok()?)))
 }
 

@@ -62,6 +62,7 @@ fn said(daemon: &Daemon, kind: &str) -> Said {
 /// The trouble lasts, with one warning that names the place and has the remedy of the page. Returns the place.
 #[track_caller]
 fn lasts(daemon: &Daemon, kind: &str) -> String {
+    daemon.wait_log("the warning", |line| line.contains(&format!(" event=cluster_trouble kind={kind} ")));
     wait_until(&format!("{kind} at /metrics"), || said(daemon, kind).gauge == 1);
     let said = said(daemon, kind);
     let address = said.addresses.first().unwrap_or_else(|| panic!("no place in {said:?}")).clone();
