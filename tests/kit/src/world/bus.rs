@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use audience_meter::meter::news::Origin;
 
-use super::network::Road;
+use super::network::{Road, Way};
 use super::setting::Weather;
 use crate::Chance;
 
@@ -29,6 +29,17 @@ const REPLAYED_AT_ONCE: usize = 20;
 /// A datagram that is left to the script arrives at no time of its own.
 const NEVER: u64 = u64::MAX;
 
+/// From whom a process has a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// From its sender.
+    Sender,
+    /// From a process of the same host, which has passed it on.
+    Sibling,
+    /// From the adversary.
+    Adversary,
+}
+
 /// A datagram on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
@@ -36,8 +47,7 @@ pub(super) struct Flight {
     pub(super) to: u64,
     /// What that process knows of where it came from.
     pub(super) origin: Origin,
-    /// Whether a process of the same host has passed it on.
-    pub(super) is_passed_on: bool,
+    pub(super) carrier: Carrier,
     pub(super) bytes: Rc<[u8]>,
 }
 
@@ -53,19 +63,32 @@ pub(super) struct Bus {
     recorded: Vec<Rc<[u8]>>,
     /// How many datagrams were sent.
     pub(super) sent_count: u64,
+    /// How many bytes, by all ways.
+    pub(super) sent_bytes: u64,
     /// The tick of the last datagram, and how many were sent in it.
     last: (u64, u64),
 }
 
 impl Bus {
     pub(super) fn new(weather: Option<Weather>, seed: u64) -> Self {
-        Self { weather, seed, in_flight: BTreeMap::new(), recorded: Vec::new(), sent_count: 0, last: (0, 0) }
+        Self {
+            weather,
+            seed,
+            in_flight: BTreeMap::new(),
+            recorded: Vec::new(),
+            sent_count: 0,
+            sent_bytes: 0,
+            last: (0, 0),
+        }
     }
 
     /// A datagram is sent: every road gets a copy, unless it is lost on the way. What is left to the script does not come back to
     /// its sender.
     pub(super) fn send(&mut self, tick: u64, from: u64, bytes: &Rc<[u8]>, roads: &[Road]) {
         self.sent_count += 1;
+        let unicast = roads.iter().filter(|road| road.way == Way::Unicast).count();
+        let ways = unicast + usize::from(unicast < roads.len());
+        self.sent_bytes += (ways * bytes.len()) as u64;
         let serial = self.next_serial(tick);
         if self.weather.is_some()
             && self.recorded.len() < RECORDED_MAX
@@ -73,14 +96,14 @@ impl Bus {
         {
             self.recorded.push(bytes.clone());
         }
-        self.carry([tick, from, serial], bytes, roads, false);
+        self.carry([tick, from, serial], bytes, roads, Carrier::Sender);
     }
 
     /// A process passes on what has reached it alone.
     pub(super) fn pass_on(&mut self, tick: u64, by: u64, bytes: &Rc<[u8]>, roads: &[Road]) {
         if !roads.is_empty() {
             let serial = self.next_serial(tick);
-            self.carry([tick, by, serial], bytes, roads, true);
+            self.carry([tick, by, serial], bytes, roads, Carrier::Sibling);
         }
     }
 
@@ -90,9 +113,9 @@ impl Bus {
         self.last.1
     }
 
-    fn carry(&mut self, [tick, from, serial]: [u64; 3], bytes: &Rc<[u8]>, roads: &[Road], is_passed_on: bool) {
+    fn carry(&mut self, [tick, from, serial]: [u64; 3], bytes: &Rc<[u8]>, roads: &[Road], carrier: Carrier) {
         for road in roads {
-            let flight = Flight { to: road.to, origin: road.origin, is_passed_on, bytes: bytes.clone() };
+            let flight = Flight { to: road.to, origin: road.origin, carrier, bytes: bytes.clone() };
             let Some(weather) = self.weather else {
                 if !road.is_loop && !road.is_cut {
                     self.hold(flight);
@@ -100,7 +123,7 @@ impl Bus {
                 continue;
             };
             let mut chance = Chance::at(self.seed, &[tick, from, serial, road.to]);
-            let weather = if road.is_within { WITHIN } else { weather };
+            let weather = if road.way == Way::Within { WITHIN } else { weather };
             let copies = 1 + u64::from(chance.is_hit(weather.double_percent));
             for _ in 0..copies {
                 if road.is_cut || chance.is_hit(weather.loss_percent) {

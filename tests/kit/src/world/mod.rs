@@ -24,21 +24,27 @@
 //! | `network` | the ways between nodes |
 //! | `bus` | datagrams on their way |
 //! | `node` | one process: a meter and its book |
+//! | `reception` | what becomes of a datagram at the node that it reaches |
 //! | `strangers` | invented nodes |
+//! | `adversary` | somebody who knows everything but keys and secrets |
+//! | `versions` | what a later version of the program adds to datagrams |
 //! | `observer` | what is true |
 //! | `settle` | the ends of worlds, and what must hold there |
 
+mod adversary;
 mod bus;
 mod clock;
 mod network;
 mod node;
 mod observer;
 mod operations;
+mod reception;
 mod script;
 mod seeds;
 mod setting;
 mod settle;
 mod strangers;
+mod versions;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -46,9 +52,11 @@ use std::time::Duration;
 use audience_meter::collections::tick::Now;
 use audience_meter::meter::Rejection;
 use audience_meter::meter::news::{Datagram, News, NodeId, Origin, To};
-use audience_meter::wire::report::{self, DATAGRAM_MAX, Keys, Scope};
+use audience_meter::wire::report::{DATAGRAM_MAX, FORMATS, Keys, Scope};
 
 use crate::Chance;
+use adversary::Adversary;
+pub use adversary::Sight;
 use bus::{Bus, Flight};
 use clock::{Clock, Offset};
 pub use network::Kind;
@@ -60,6 +68,7 @@ pub use seeds::{Scene, ending_of, script_of};
 pub use setting::{End, Setting, Weather};
 pub use settle::Outcome;
 use strangers::{STRANGERS, Stranger};
+pub use versions::{LATER, with_more};
 
 /// How many operations of a script are carried out: a seed makes about 1,400.
 const OPERATIONS_MAX: usize = 2_000;
@@ -84,6 +93,7 @@ pub struct World {
     scope: Scope,
     is_cut: bool,
     strangers: [Stranger; STRANGERS],
+    adversary: Option<Adversary>,
     observer: Observer,
 }
 
@@ -117,6 +127,7 @@ impl World {
             scope,
             is_cut: false,
             strangers: std::array::from_fn(Stranger::new),
+            adversary: setting.adversary.map(Adversary::new),
             observer: Observer::default(),
             setting,
         };
@@ -157,13 +168,16 @@ impl World {
     /// A process that begins at this address. Without chance, nodes are numbered and all clocks agree.
     fn new_node(&mut self, address: u64) -> Node {
         self.born += 1;
-        if self.setting.chance == 0 {
-            return Node::new(&self.setting, NodeId(self.born), address, Offset::default());
-        }
         let mut chance = Chance::at(self.setting.chance, &[self.born]);
-        let id = NodeId(chance.draw());
+        let id = NodeId(if self.setting.chance == 0 { self.born } else { chance.draw() });
+        let is_later = self.setting.has_later_nodes && id.0.is_multiple_of(2);
+        let formats = if is_later { LATER } else { FORMATS };
+        self.observer.acquaintance.add(id, formats.newest);
+        if self.setting.chance == 0 {
+            return Node::new(&self.setting, id, address, Offset::default(), formats);
+        }
         let offset = Offset::draw(&mut chance, self.setting.has_one_clock);
-        let mut node = Node::new(&self.setting, id, address, offset);
+        let mut node = Node::new(&self.setting, id, address, offset, formats);
         node.side = self.is_cut && chance.is_hit(50);
         // The processes of a host are on one side.
         let part = self.network.part_of(address);
@@ -206,33 +220,18 @@ impl World {
     }
 
     fn send(&mut self, index: usize, to: To, datagram: &Datagram<Rc<str>>) {
-        let bytes: Rc<[u8]> = report::encode(datagram, &self.scope).into();
+        let bytes: Rc<[u8]> = versions::encode(datagram, &self.scope).into();
         assert!(bytes.len() <= DATAGRAM_MAX, "a datagram is too long");
         let node = &self.nodes[index];
+        let readers = node.meter.nodes(node.now(self.clock)).map(|other| other.node);
+        self.observer.acquaintance.check_all_read(datagram.format.written, readers);
         let mut roads = self.network.roads(&self.nodes, node, to);
         for road in &mut roads {
             road.is_cut &= self.is_cut;
         }
         self.bus.send(self.clock.tick, node.address, &bytes, &roads);
-    }
-
-    /// A node takes in what has arrived, and passes it on if the other processes of its host have not received it.
-    fn take_in(&mut self, index: usize, flight: &Flight, arrived_at: u64) {
-        let node = &self.nodes[index];
-        if !flight.is_passed_on {
-            let roads = self.network.passing_on(&self.nodes, node, flight.origin);
-            self.bus.pass_on(self.clock.tick, node.address, &flight.bytes, &roads);
-        }
-        let datagram = report::decode(&flight.bytes, &self.scope).expect("what a node sends is understood");
-        let part = if let News::Message(part) = &datagram.news { Some(part) } else { None };
-        let has_namespace = part.is_some_and(|part| self.nodes[index].meter.find(part.namespace).is_some());
-        let number = part.map(|part| part.number);
-        let received = self.receive(index, &datagram, flight.origin);
-        let node = &mut self.nodes[index];
-        let now = node.now(self.clock);
-        node.ledger.meet(node.meter.nodes(now).map(|other| other.node), self.clock.tick);
-        if let (Ok(()), Some(number)) = (received, number) {
-            node.ledger.take_part((datagram.sender, number), &self.observer.sayings, arrived_at, has_namespace);
+        if let Some(adversary) = &mut self.adversary {
+            adversary.see(&bytes, Chance::at(self.setting.chance, &[self.bus.sent_count]));
         }
     }
 
@@ -250,7 +249,8 @@ impl World {
     /// Why it has no effect.
     pub fn receive_from_stranger(&mut self, index: usize, datagram: &Datagram<&str>) -> Result<(), Rejection> {
         self.observer.has_strangers = true;
-        let received = self.receive(index, datagram, self.network.origin_outside());
+        let origin = self.network.origin_outside(self.nodes[index].address, 0);
+        let received = self.receive(index, datagram, origin);
         let now = self.now(index);
         self.nodes[index].check(now);
         received
@@ -260,7 +260,7 @@ impl World {
     fn deliver(&mut self, flight: &Flight) {
         let Some(index) = self.nodes.iter().position(|node| node.address == flight.to) else { return };
         if !self.nodes[index].is_paused {
-            self.take_in(index, flight, self.clock.tick);
+            reception::take_in(self, index, flight, self.clock.tick);
             let now = self.nodes[index].now(self.clock);
             self.nodes[index].check(now);
         }
@@ -285,6 +285,28 @@ impl World {
             let now = node.now(self.clock);
             node.check(now);
             node.check_nothing_is_due(now);
+        }
+        self.check_acquaintance();
+    }
+
+    /// No adversary makes nodes believe in one that is not there, or send to where none is, or keeps them from knowing those that
+    /// are.
+    fn check_acquaintance(&mut self) {
+        let observer = &mut self.observer;
+        if self.adversary.is_none() || observer.has_strangers {
+            return;
+        }
+        let is_clear = self.bus.weather.is_some() && !observer.has_cut && !observer.has_paused;
+        let times = (self.clock.tick, self.network.meeting_ticks());
+        let there: Vec<NodeId> = self.nodes.iter().map(|node| node.meter.node()).collect();
+        for node in &self.nodes {
+            let known: Vec<NodeId> = node.meter.nodes(node.now(self.clock)).map(|other| other.node).collect();
+            observer.acquaintance.check_none_is_invented(&known);
+            let mut learned = node.meter.learned_addresses();
+            assert!(learned.all(|address| self.network.is_inside(address)), "no node has proved itself there");
+            if is_clear {
+                observer.acquaintance.check_none_is_silenced(node.meter.node(), &known, &there, times);
+            }
         }
     }
 
@@ -315,7 +337,7 @@ impl World {
         }
         let (batch, has_heard_all) = self.nodes[index].take_batch();
         for (arrived_at, flight) in &batch {
-            self.take_in(index, flight, *arrived_at);
+            reception::take_in(self, index, flight, *arrived_at);
         }
         let node = &mut self.nodes[index];
         let is_due = node.due().is_some_and(|due| due <= self.clock.tick);

@@ -9,14 +9,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Counter, Datagram, Item, News, NodeId, Origin, Secret, To};
+use audience_meter::meter::news::{Counter, Datagram, Formats, Item, News, NodeId, Origin, Secret, To};
 use audience_meter::meter::{Ending, MemberId, Membership, Meter, Output, Rejection};
-use audience_meter::wire::report::FORMATS;
 
 use super::bus::Flight;
 use super::clock::{Clock, Offset};
 use super::observer::{Book, Ledger};
 use super::setting::Setting;
+use super::versions::{FIGURES, LATER};
 
 /// How many members a node has at most, and how many walks go along them.
 const MEMBERS_MAX: usize = 256;
@@ -40,12 +40,16 @@ pub struct Node {
     pub(super) ledger: Ledger,
     /// Where datagrams reach it; a process that takes its place has it too.
     pub(super) address: u64,
+    /// The versions of datagrams that it writes and reads.
+    pub(super) formats: Formats,
     /// Which side of a cut it is on.
     pub(super) side: bool,
     pub(super) is_paused: bool,
     pub(super) offset: Offset,
     /// Datagrams that wait in its receive buffer, and since when.
     pub(super) buffer: VecDeque<Arrival>,
+    /// The bytes that came from nodes that were not there, and those that they had this node send.
+    pub(super) drawn_out: (u64, u64),
     busy_turns: usize,
     busy_turns_max: usize,
     /// What its meter wanted done so far, if the setting keeps it.
@@ -72,11 +76,11 @@ pub struct Done {
 }
 
 impl Node {
-    pub(super) fn new(setting: &Setting, id: NodeId, address: u64, offset: Offset) -> Self {
+    pub(super) fn new(setting: &Setting, id: NodeId, address: u64, offset: Offset, formats: Formats) -> Self {
         let mut meter = Meter::new(
             setting.rules,
             id,
-            setting.cluster.map(|rules| Membership { rules, secret: Secret([id.0, id.0]), formats: FORMATS }),
+            setting.cluster.map(|rules| Membership { rules, secret: Secret([id.0, id.0]), formats }),
         );
         meter.keep_histories(setting.names.len());
         let is_quick = setting.cluster.is_none_or(|cluster| cluster.removals_per_turn > setting.names.len());
@@ -85,10 +89,12 @@ impl Node {
             book: Book::new(setting.rules, setting.cluster.is_none(), &setting.names),
             ledger: Ledger::default(),
             address,
+            formats,
             side: false,
             is_paused: false,
             offset,
             buffer: VecDeque::new(),
+            drawn_out: (0, 0),
             busy_turns: 0,
             busy_turns_max: if is_quick { 0 } else { BUSY_TURNS_MAX },
             kept: setting.keeps_outputs.then(VecDeque::new),
@@ -222,14 +228,15 @@ impl Node {
         now: Now,
     ) -> (Result<(), Rejection>, Done) {
         let is_alone = matches!(datagram.news, News::Claimed(_) | News::GivenUp(_));
-        let is_there = is_alone && self.meter.nodes(now).any(|other| other.node == datagram.sender);
+        let is_there = self.meter.nodes(now).any(|other| other.node == datagram.sender);
         let beaten = self.book.beaten_by(datagram, self.meter.node());
         let received = self.meter.receive(datagram, origin, now);
         let mut done = self.outputs(now);
-        if is_there && received.is_ok() {
+        if is_there && is_alone && received.is_ok() {
             assert_eq!(done.farewells, beaten, "a claim ends an earlier one");
         }
         assert!(received.is_ok() || done.farewells.is_empty(), "what is rejected has no effect");
+        assert!(is_there || done.farewells.is_empty(), "a node that is not there ends no claim");
         assert!(done.counts.is_empty(), "counts are pushed when it is time");
         for &member in &done.farewells {
             assert!(beaten.contains(&member), "the claim of {member} was the later one");
@@ -248,6 +255,9 @@ impl Node {
     /// The node is woken. After it nothing is left for this tick, or in slices for the next turns.
     pub(super) fn wake(&mut self, now: Now, has_heard_all: bool) -> Done {
         self.meter.handle_timeout(now, has_heard_all);
+        if self.formats == LATER && self.meter.are_counters_due(now) {
+            self.meter.announce_counters(&FIGURES, now);
+        }
         self.book.count_in(now.tick);
         let next = self.meter.poll_timeout();
         let is_busy = next.is_some_and(|next| next <= now.tick);

@@ -5,8 +5,11 @@
 
 use std::rc::Rc;
 
+use audience_meter::meter::news::NodeId;
+
 use super::World;
-use super::bus::Flight;
+use super::adversary::{Attack, TRICKS};
+use super::bus::{Carrier, Flight};
 use super::node::Node;
 use super::script::Script;
 use super::setting::UUIDS;
@@ -23,10 +26,13 @@ const FILLING: usize = 450;
 const TICKS: usize = 64;
 const LONG_TICKS: u64 = 50;
 
+/// How many datagrams may wait for a node when those of the adversary come: as in a receive buffer, the rest is lost.
+const BUFFER_MAX: usize = 400;
+
 type Operation = fn(&mut World, &mut Script);
 
 /// Letters, and what they do. Sizes of arguments are in parentheses.
-const OPERATIONS: [(u8, Operation); 29] = [
+const OPERATIONS: [(u8, Operation); 30] = [
     // Members: a member joins (namespace, uuid or none), or is let in without being counted.
     (b'j', |world, script| join(world, script, true)),
     (b'i', |world, script| join(world, script, false)),
@@ -60,6 +66,8 @@ const OPERATIONS: [(u8, Operation); 29] = [
     (b'f', |world, _| flush(world)),
     (b'p', invent),
     (b'm', |world, _| replay(world)),
+    // The adversary does something (what).
+    (b'}', |world, script| attack(world, script.below(TRICKS.len()))),
     // Nodes: another one is at work (which). One begins. The one at work ends for good, or another begins in its place
     // (whether politely). It is stopped, or goes on. The nodes are cut into two halves, or the cut heals.
     (b'o', |world, script| world.at = script.below(world.nodes.len())),
@@ -186,11 +194,33 @@ fn invent(world: &mut World, script: &mut Script) {
 
 /// Recorded datagrams come again, and wait in the receive buffers of all.
 fn replay(world: &mut World) {
-    let (tick, origin) = (world.clock.tick, world.network.origin_outside());
+    let (tick, network) = (world.clock.tick, world.network);
     for bytes in world.bus.replayed(tick) {
         for node in &mut world.nodes {
-            let flight = Flight { to: node.address, origin, is_passed_on: true, bytes: Rc::clone(&bytes) };
-            node.buffer.push_back((tick, flight));
+            let (to, origin) = (node.address, network.origin_outside(node.address, 0));
+            node.buffer.push_back((tick, Flight { to, origin, carrier: Carrier::Sibling, bytes: Rc::clone(&bytes) }));
+        }
+    }
+}
+
+/// The adversary plays one of its tricks, if there is one, and what it sends waits in the receive buffers of all.
+pub(super) fn attack(world: &mut World, pick: usize) {
+    let Some(adversary) = &world.adversary else { return };
+    let (tick, network) = (world.clock.tick, world.network);
+    let nodes: Vec<NodeId> = world.nodes.iter().map(|node| node.meter.node()).collect();
+    let chance = Chance::at(world.setting.chance, &[tick, pick as u64]);
+    let (scope, names, unix_ms) = (&world.scope, &world.setting.names, world.nodes[0].now(world.clock).unix_ms);
+    let mut attack = Attack { scope, nodes: &nodes, names, unix_ms, chance, sent: Vec::new() };
+    adversary.play(pick, &mut attack);
+    let Attack { mut chance, sent, .. } = attack;
+    for bytes in sent {
+        let way = chance.draw();
+        for node in world.nodes.iter_mut().filter(|node| node.buffer.len() < BUFFER_MAX) {
+            let origin = network.origin_outside(node.address, way);
+            node.buffer.push_back((
+                tick,
+                Flight { to: node.address, origin, carrier: Carrier::Adversary, bytes: Rc::clone(&bytes) },
+            ));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns how often what happens, and nothing of what it does. A seed that has failed once is kept as the script that it makes,
 //! because the next change here makes another of it.
 
+use super::adversary::TRICKS;
 use crate::Chance;
 
 /// How long something happens, in ticks.
@@ -25,8 +26,17 @@ const FORGOTTEN_TICKS: u64 = CLEAN_TICKS + 1_000;
 /// When a node departs that has announced its last change.
 const ANNOUNCED_TICKS: u64 = 250;
 
-/// The place of chance at which networks are drawn.
+/// The places of chance at which networks, adversaries and versions are drawn.
 const NETWORK: u64 = 1;
+const ADVERSARY: u64 = 2;
+const VERSIONS: u64 = 3;
+
+/// In how many of a hundred worlds some nodes run a later version.
+const TWO_VERSIONS_PERCENT: u64 = 25;
+
+/// In how many of a hundred worlds there is an adversary, and how many of a hundred things that happen are its acts.
+const ADVERSARIES_PERCENT: u64 = 30;
+const ATTACKS_PERCENT: u64 = 5;
 
 /// How events end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +51,14 @@ pub enum Scene {
     Together,
 }
 
+/// Among whom nodes are. It is drawn apart, so that seeds without it stay what they were.
+#[derive(Clone, Copy)]
+struct Company {
+    network: u8,
+    has_adversary: bool,
+    has_later_nodes: bool,
+}
+
 /// A script that is being written.
 struct Writer {
     chance: Chance,
@@ -53,12 +71,19 @@ struct Writer {
 pub fn script_of(seed: u64) -> Vec<u8> {
     let mut writer = Writer::new(seed);
     // Counts as the daemon's, events remembered for two minutes, two to eight nodes that have to agree.
-    let network = network_of(seed, &[0, 0, 1, 2, 2]);
-    writer.head(b"440", 7, 1, network);
+    let network = network_of(seed, &[0, 0, 1, 2, 3]);
+    let mut attacks = Chance::at(seed, &[ADVERSARY]);
+    let has_adversary = attacks.is_hit(ADVERSARIES_PERCENT);
+    let has_later_nodes = Chance::at(seed, &[VERSIONS]).is_hit(TWO_VERSIONS_PERCENT);
+    writer.head(b"440", 7, 1, Company { network, has_adversary, has_later_nodes });
     for _ in 0..PLAY_TICKS {
         if writer.chance.is_hit(ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
             writer.act();
+            if has_adversary && attacks.is_hit(ATTACKS_PERCENT) {
+                writer.operation(b'}', &[]);
+                writer.argument(attacks.below(TRICKS.len() as u64));
+            }
         }
         writer.gap += 1;
     }
@@ -71,9 +96,9 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     let mut writer = Writer::new(seed);
     let end = if scene == Scene::Together { 3 } else { 2 };
     // Where hosts end together, the goodbyes take several ways, and the last one is not the same for all.
-    let networks: &[u8] = if scene == Scene::Together { &[0, 0, 1] } else { &[0, 0, 1, 2] };
+    let networks: &[u8] = if scene == Scene::Together { &[0, 0, 1] } else { &[0, 0, 1, 2, 3] };
     let network = network_of(seed, networks);
-    writer.head(b"450", 4, end, network);
+    writer.head(b"450", 4, end, Company { network, has_adversary: false, has_later_nodes: false });
     for _ in 0..ENDING_TICKS {
         if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -94,7 +119,7 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     writer.bytes
 }
 
-/// One of these networks. It is drawn apart, so that seeds of the first one stay what they were before there were others.
+/// One of these networks.
 fn network_of(seed: u64, networks: &[u8]) -> u8 {
     let pick = Chance::at(seed, &[NETWORK]).below(networks.len() as u64);
     networks[usize::try_from(pick).unwrap()]
@@ -105,8 +130,8 @@ impl Writer {
         Self { chance: Chance::new(seed), bytes: Vec::new(), gap: 0 }
     }
 
-    /// The head: rules, two nodes or up to so many more, the end, the network, and weather and clocks by chance.
-    fn head(&mut self, rules: &[u8], more_nodes: u64, end: u8, network: u8) {
+    /// The head: rules, two nodes or up to so many more, the end, the company, and weather and clocks by chance.
+    fn head(&mut self, rules: &[u8], more_nodes: u64, end: u8, company: Company) {
         self.bytes.extend(rules);
         let nodes = 2 + self.chance.below(more_nodes);
         self.argument(nodes);
@@ -117,8 +142,10 @@ impl Writer {
         self.drawn(4);
         self.drawn(3);
         let (has_key, has_one_clock) = (self.chance.is_hit(30), self.chance.is_hit(40));
-        self.argument(u64::from(has_key) + 2 * u64::from(network));
-        self.argument((!has_one_clock).into());
+        self.argument(u64::from(has_key) + 2 * u64::from(company.network));
+        let Company { has_adversary, has_later_nodes, .. } = company;
+        let bits = u64::from(!has_one_clock) | u64::from(has_adversary) << 1 | u64::from(has_later_nodes) << 2;
+        self.argument(bits);
         (0..4).for_each(|_| self.drawn(64));
     }
 

@@ -13,11 +13,12 @@
 //! | 6, 7 | doubled; delayed at most | 0 % | 5 %, 20 %; 1, 3, 15 ticks |
 //! | 8 | namespaces that one turn takes off the counts of a departed node | 2048 | 3, 1 |
 //! | 9 | key and twice the network | none, [`Kind::Loopback`] | one; the other kinds, in their order |
-//! | 10 | clocks | all right | each off by up to 2 s |
+//! | 10 | bits: clocks, adversary, versions | all right, none, this one | each off by up to 2 s; one that sees all, or names without a key; a later one too |
 //! | 11-14 | chance, 6 bits each | names and clocks are plain numbers | |
 
 use std::time::Duration;
 
+use super::adversary::Sight;
 use super::network::Kind;
 use super::script::Script;
 use audience_meter::meter::{ClusterRules, NAME_MAX, NotifyRule, Rules};
@@ -82,6 +83,10 @@ pub struct Setting {
     pub end: End,
     /// The key that datagrams carry.
     pub key: Option<Vec<u8>>,
+    /// What the adversary sees, if there is one.
+    pub adversary: Option<Sight>,
+    /// Whether some nodes run a later version of the program.
+    pub has_later_nodes: bool,
     /// Whether all wall clocks are right at the start: then claims are made in the same millisecond.
     pub has_one_clock: bool,
     /// What chance begins with; with 0, nodes are numbered and all clocks agree.
@@ -107,7 +112,10 @@ impl Setting {
         let ways = script.byte();
         let key = (ways & 1 != 0).then(|| b"the key of this audience".to_vec());
         let network = KINDS[usize::from(ways >> 1) % KINDS.len()];
-        let has_one_clock = !script.flag();
+        let extras = script.byte();
+        let has_one_clock = extras & 1 == 0;
+        let sight = if key.is_some() { Sight::All } else { Sight::Names };
+        let adversary = (extras & 2 != 0).then_some(sight);
         let chance = (0..4).fold(0, |chance, _| chance << 6 | script.below(64) as u64);
         let mut cluster = ClusterRules {
             node_timeout: NODE_TIMEOUT,
@@ -121,7 +129,21 @@ impl Setting {
         let cluster = (nodes > 0).then_some(cluster);
         let names = NAMESPACES.to_vec();
         let nodes = nodes.max(1);
-        Self { rules, cluster, nodes, weather, end, key, has_one_clock, chance, names, network, keeps_outputs: false }
+        Self {
+            rules,
+            cluster,
+            nodes,
+            weather,
+            end,
+            key,
+            has_one_clock,
+            chance,
+            names,
+            network,
+            adversary,
+            has_later_nodes: extras & 4 != 0,
+            keeps_outputs: false,
+        }
     }
 }
 

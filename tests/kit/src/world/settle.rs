@@ -10,9 +10,11 @@ use audience_meter::collections::tick::{TICK_MS, Tick};
 use audience_meter::meter::{Accounts, Ending};
 use audience_meter::wire::report;
 
+use super::adversary::SMALL_TRICKS;
 use super::observer::Recorded;
 use super::setting::{End, Weather};
 use super::{World, operations};
+use crate::Chance;
 
 /// The node timeout.
 const TIMEOUT_TICKS: u64 = 500;
@@ -21,6 +23,9 @@ const TIMEOUT_TICKS: u64 = 500;
 /// long for what was lost on the way; where the script has delivered the datagrams, much more was lost.
 const QUIET_TICKS: u64 = TIMEOUT_TICKS + TIMEOUT_TICKS / 2;
 const LONG_QUIET_TICKS: u64 = 2 * TIMEOUT_TICKS + 100;
+
+/// How often the adversary does something meanwhile.
+const ATTACK_TICKS: u64 = 25;
 
 /// How long it is quiet after that, until nodes agree on what was lost with those that died.
 const LATER_TICKS: u64 = 4 * TIMEOUT_TICKS;
@@ -76,15 +81,15 @@ fn resume(world: &mut World) -> u64 {
     world.is_cut = false;
     world.nodes.iter_mut().for_each(|node| node.is_paused = false);
     if world.bus.weather.is_some() {
-        return QUIET_TICKS;
+        return QUIET_TICKS + world.network.meeting_ticks();
     }
     world.bus.calm(world.clock.tick, CALM);
-    LONG_QUIET_TICKS
+    LONG_QUIET_TICKS + world.network.meeting_ticks()
 }
 
 fn agree(world: &mut World) {
     let quiet_ticks = resume(world);
-    world.pass(quiet_ticks);
+    pass_under_attack(world, quiet_ticks);
     check_truth(world);
     world.nodes.iter().for_each(|node| node.ledger.check(&world.observer.sayings));
     let sent = world.bus.sent_count;
@@ -96,6 +101,19 @@ fn agree(world: &mut World) {
     operations::leave_all(world);
     world.pass(TIMEOUT_TICKS);
     check_accounts(world, true);
+}
+
+/// The adversary, if there is one, does not rest.
+fn pass_under_attack(world: &mut World, ticks: u64) {
+    if world.adversary.is_none() {
+        return world.pass(ticks);
+    }
+    let mut chance = Chance::new(world.setting.chance);
+    for _ in 0..ticks / ATTACK_TICKS {
+        let trick = chance.below(SMALL_TRICKS as u64);
+        operations::attack(world, usize::try_from(trick).unwrap());
+        world.pass(ATTACK_TICKS);
+    }
 }
 
 fn forget(world: &mut World) {
@@ -113,7 +131,7 @@ fn end_together(world: &mut World) {
     world.bus.weather = Some(Weather { delay_ticks_max: 0, ..CALM });
     world.pass(TIMEOUT_TICKS - TIMEOUT_TICKS / 5);
     assert!(!may_claim(world) || world.observer.endings.is_empty(), "no event is over");
-    let mut order = crate::Chance::new(world.setting.chance);
+    let mut order = Chance::new(world.setting.chance);
     // 0: it is there; 1: it has said goodbye; 2: it has read what has come.
     let mut steps = vec![0; world.nodes.len()];
     while let Some(least) = steps.iter().min().filter(|&&least| least < 2).copied() {
@@ -134,7 +152,8 @@ fn read_last_words(world: &mut World, index: usize) {
     let node = &mut world.nodes[index];
     let now = node.now(world.clock);
     for (_, flight) in std::mem::take(&mut node.buffer) {
-        let datagram = report::decode(&flight.bytes, &world.scope).expect("what a node sends is understood");
+        let decoded = report::decode_up_to(node.formats.newest, &flight.bytes, &world.scope);
+        let datagram = decoded.expect("what nodes send that know each other is understood");
         let _ = node.meter.receive(&datagram, flight.origin, now);
     }
     let id = node.meter.node();

@@ -9,8 +9,10 @@
 //! | `present` | one member |
 //! | `walks` | the order in which walks visit members |
 //! | `recorded` | what members come to that came and left |
+//! | `acquaintance` | which nodes know of each other |
 //! | `messages` | what was said, and what each node has to deliver |
 
+mod acquaintance;
 mod book;
 mod messages;
 mod page;
@@ -21,6 +23,7 @@ mod walks;
 use audience_meter::meter::Ending;
 use audience_meter::meter::news::NodeId;
 
+use acquaintance::Acquaintance;
 pub(super) use book::Book;
 pub(super) use messages::{Ledger, Sayings};
 pub(super) use recorded::Recorded;
@@ -29,6 +32,7 @@ pub(super) use recorded::Recorded;
 #[derive(Default)]
 pub(super) struct Observer {
     pub(super) sayings: Sayings,
+    pub(super) acquaintance: Acquaintance,
     /// Which node has reported what an event came to.
     pub(super) endings: Vec<(NodeId, Ending)>,
     /// The books of departed nodes, whose members have all left.
