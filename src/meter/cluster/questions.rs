@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::proofs::Proofs;
 use crate::collections::tick::Tick;
-use crate::meter::news::{NodeId, Origin, Secret};
+use crate::meter::news::{News, NodeId, Origin, Secret};
 
 /// How long an answer may take before the question is repeated.
 pub(super) const ANSWER_TIME: Duration = Duration::from_millis(200);
@@ -44,38 +44,47 @@ struct Asked {
     until: Tick,
 }
 
-/// What nodes that are not known have sent, in halves of a question. A question is as long as its answer, and a sign of life
-/// about two thirds of that; so a flood in invented names brings in about as many bytes as it draws out. Ten questions a
-/// second are free, which is 2 kB/s: nodes that find each other again after a cut need not wait.
+/// What nodes that are not known have sent beyond what they were answered, in bytes: a flood in invented names draws out no more
+/// than it brings in. Ten questions a second are free, which is 2 kB/s: nodes that find each other again after a cut need not
+/// wait.
 #[derive(Debug)]
 struct Credit {
-    halves: u64,
+    bytes: u64,
     at: Tick,
 }
 
 impl Credit {
-    const QUESTION: u64 = 2;
-    const OTHER: u64 = 1;
+    /// A question with its seal.
+    const QUESTION: u64 = 160 + 32;
     const MAX: u64 = 64 * Self::QUESTION;
     const FREE_GAP_MS: u64 = 100;
 
     fn new() -> Self {
-        Self { halves: Self::MAX, at: Tick(0) }
+        Self { bytes: Self::MAX, at: Tick(0) }
     }
 
-    fn earn(&mut self, has_asked: bool, now: Tick) {
+    fn earn(&mut self, bytes: u64, now: Tick) {
         let free = now.ms_since(self.at) / Self::FREE_GAP_MS * Self::QUESTION;
         if free > 0 {
             self.at = now;
         }
-        let paid = if has_asked { Self::QUESTION } else { Self::OTHER };
-        self.halves = (self.halves + free + paid).min(Self::MAX);
+        self.bytes = (self.bytes + free + bytes).min(Self::MAX);
     }
 
     fn spend(&mut self) -> bool {
-        let left = self.halves.checked_sub(Self::QUESTION);
-        self.halves = left.unwrap_or(self.halves);
+        let left = self.bytes.checked_sub(Self::QUESTION);
+        self.bytes = left.unwrap_or(self.bytes);
         left.is_some()
+    }
+}
+
+/// The least that a datagram of an unknown node has brought in, in bytes, when it is answered: a question has 160 and its answer
+/// 112 at most, the shortest sign of life has 46, and no datagram is below 24.
+pub(super) fn earned_by<N>(news: &News<N>) -> u64 {
+    match news {
+        News::Ask(_) => 160 - 112,
+        News::Alive(_) => 46,
+        _ => 24,
     }
 }
 
@@ -117,16 +126,9 @@ impl Questions {
         nonce
     }
 
-    /// The nonce for a node that has not proved itself, if it is asked now. `has_asked` says that it has sent a question
-    /// itself, which is as long as the one that it gets.
-    pub(super) fn nonce_for_stranger(
-        &mut self,
-        node: NodeId,
-        origin: Origin,
-        has_asked: bool,
-        now: Tick,
-    ) -> Option<u64> {
-        self.credit.earn(has_asked, now);
+    /// The nonce for a node that has not proved itself, if it is asked now. It has brought in `earned` bytes.
+    pub(super) fn nonce_for_stranger(&mut self, node: NodeId, origin: Origin, earned: u64, now: Tick) -> Option<u64> {
+        self.credit.earn(earned, now);
         let (node_alone, gap) = match origin {
             Origin::Unlisted(_) => (None, ADDRESS_GAP),
             _ => (Some(node), ANSWER_TIME),
@@ -182,17 +184,16 @@ mod tests {
     fn invented_names_are_asked_no_more_than_they_send() {
         let mut questions = questions();
         let asked = (0..10_000)
-            .filter(|&node| questions.nonce_for_stranger(NodeId(node), Origin::Group, false, Tick(9)).is_some())
+            .filter(|&node| questions.nonce_for_stranger(NodeId(node), Origin::Group, 46, Tick(9)).is_some())
             .count();
-        assert_eq!(asked, 64 + 5_000 - 1, "a purse of 64, and two signs of life for a question");
-        assert!(questions.nonce_for_stranger(NodeId(1 << 40), Origin::Group, true, Tick(9)).is_some(), "it has paid");
+        assert_eq!(asked, 64 + 46 * 9_999 / 192, "a purse of 64, and four signs of life or so for a question");
     }
 
     #[test]
     fn an_address_is_asked_once_a_second_whatever_the_names() {
         let mut questions = questions();
         let origin = Origin::Unlisted(Address { ip: 5, port: 6 });
-        let mut asks = |node, at| questions.nonce_for_stranger(NodeId(node), origin, true, Tick(at)).is_some();
+        let mut asks = |node, at| questions.nonce_for_stranger(NodeId(node), origin, 48, Tick(at)).is_some();
         assert!(asks(1, 100));
         assert!(!asks(2, 150) && !asks(3, 199));
         assert!(asks(4, 202));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::pairs::{Place, Stamp};
 use super::peers::PeerId;
 use super::proofs::promise_of;
-use super::questions::ANSWER_TIME;
+use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
 use super::{Call, Cluster, deliver};
 use crate::collections::tick::Moment;
@@ -144,8 +144,10 @@ fn meet(
     let peer = cluster.peers.at_mut(id);
     peer.restart(datagram.number);
     (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
+    peer.newest_format = datagram.format.newest;
     peer.pairs.set_clock(datagram.clock, now);
     peer.transit = Transit::new(datagram.clock, now);
+    cluster.agree_on_format();
     cluster.announcer.hasten_sign_of_life(call.now);
     Ok(id)
 }
@@ -155,7 +157,7 @@ fn meet(
 fn question(datagram: &Datagram<&str>, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
     let asked = if let News::Ask(ask) = datagram.news { Some(ask) } else { None };
     let Cluster { announcer, questions, peers, .. } = cluster;
-    let nonce = questions.nonce_for_stranger(datagram.sender, origin, asked.is_some(), call.now.tick);
+    let nonce = questions.nonce_for_stranger(datagram.sender, origin, earned_by(&datagram.news), call.now.tick);
     if let Some(nonce) = nonce {
         let ask = Ask { of: Some(datagram.sender), wanted: Wanted::Items { since: 0 }, nonce };
         announcer.send_to(To::Origin(origin), News::Ask(ask), call.outputs, call.now);
@@ -239,7 +241,7 @@ impl Reception<'_, '_> {
         if echoed.is_some_and(|nonce| questions.proofs.is_answer(nonce, node, self.origin, now.tick)) {
             return addresses.learn(address, now.tick);
         }
-        if let Some(nonce) = questions.nonce_for_stranger(node, self.origin, false, now.tick) {
+        if let Some(nonce) = questions.nonce_for_stranger(node, self.origin, 0, now.tick) {
             let ask = Ask { of: Some(node), wanted: Wanted::Items { since: peers.at(self.id).known }, nonce };
             announcer.send_to(To::Origin(self.origin), News::Ask(ask), self.call.outputs, now);
         }
