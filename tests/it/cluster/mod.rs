@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `apart` | audiences that are not the same stay apart |
+//! | `attacks` | what another user or another host may send without a key |
 //! | `clocks` | hosts whose wall clocks are wrong |
 //! | `departures` | what a process counted leaves with it |
 //! | `hosts` | many hosts, one audience |
@@ -19,6 +20,7 @@
 //! | `uuids` | of one uuid exactly one member stays, whichever process each claim comes to |
 
 mod apart;
+mod attacks;
 mod clocks;
 mod departures;
 mod hosts;

@@ -189,9 +189,9 @@ impl Attack<'_> {
             return self.alive(version, echo);
         }
         let uuid = *pick(&UUIDS, &mut self.chance);
-        let claim = Claim { namespace, uuid, time_ms: self.unix_ms + 1_000 };
+        let claim = Claim { namespace, uuid, order: 1 << 40 };
         let sums = Sums { connections: 1_000_000, member_ticks: 1 << 40, ..Sums::default() };
-        let peak = Peak { members: 1_000_000, at_unix_s: 1_600_000_000 };
+        let peak = Peak { members: 1_000_000, ago_ms: 5 };
         let age = Age::default();
         match self.chance.below(8) {
             0 | 1 => self.alive(version, None),
