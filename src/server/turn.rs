@@ -213,7 +213,7 @@ impl Loop {
             let cost_us = match output {
                 Output::Count { .. } | Output::Message { .. } => COUNT_US,
                 Output::Farewell(_) => FAREWELL_US,
-                Output::Send(to, _) => SEND_US * self.bus.way_count(to),
+                Output::Send(to, _) => SEND_US * self.bus.way_count(to, self.audience.meter.learned_addresses()),
                 Output::Ended(_) => REPORT_US,
             };
             left_us = left_us.saturating_sub(cost_us);

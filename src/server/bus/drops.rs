@@ -50,6 +50,8 @@ pub(super) enum Outcome {
     Used,
     /// It carries no news, and no counter counts it.
     NoNews,
+    /// Its sender has not proved itself, and is asked.
+    Unproven,
     /// It has no effect.
     Dropped(DropReason),
 }
@@ -87,7 +89,8 @@ impl DropReason {
 impl Outcome {
     pub(super) fn of_rejected(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Own | Rejection::NeverThere | Rejection::Unproven => Self::NoNews,
+            Rejection::Own | Rejection::NeverThere => Self::NoNews,
+            Rejection::Unproven => Self::Unproven,
             Rejection::Forged => Self::Dropped(DropReason::Forged),
             Rejection::Replayed => Self::Dropped(DropReason::Replayed),
             Rejection::TooManyNodes => Self::Dropped(DropReason::TooManyNodes),

@@ -29,7 +29,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::config::identity::Identity;
 use crate::log;
-use crate::meter::news::{Address, Datagram, NodeId, Origin, To};
+use crate::meter::news::{Address, Datagram, News, NodeId, Origin, To};
 use crate::meter::{Meter, Rejection};
 use crate::reactor::{Reactor, Token};
 use crate::server::conns::torture;
@@ -88,6 +88,8 @@ struct Judged {
     node: Option<NodeId>,
     /// The trouble that it shows, if it is not of the audience.
     trouble: Option<Kind>,
+    /// The sender's wall clock, if the datagram is a sign of life from another host.
+    unix_ms: Option<u64>,
 }
 
 /// What a datagram is to this host.
@@ -116,9 +118,9 @@ impl Judged {
     fn foreign(outcome: Outcome, address: Address, scope: &Scope) -> Self {
         let trouble = match outcome {
             Outcome::Dropped(reason) => reason.trouble(!scope.keys.is_empty()),
-            Outcome::Used | Outcome::NoNews => None,
+            Outcome::Used | Outcome::NoNews | Outcome::Unproven => None,
         };
-        Self { outcome, standing: Standing::Foreign, address, node: None, trouble }
+        Self { outcome, standing: Standing::Foreign, address, node: None, trouble, unix_ms: None }
     }
 }
 
@@ -202,7 +204,7 @@ impl Bus {
         }
         match to {
             To::All => {
-                for address in peers.all().chain(learned.map(socket_address)) {
+                for address in peers.all(learned) {
                     counters.record_sent(&unicast.send(&bytes, address));
                 }
             }
@@ -214,9 +216,9 @@ impl Bus {
     }
 
     /// Datagrams that go out for one that is sent.
-    pub(super) fn way_count(&self, to: To) -> usize {
+    pub(super) fn way_count(&self, to: To, learned: impl Iterator<Item = Address>) -> usize {
         match to {
-            To::All => 1 + self.peers.all().count(),
+            To::All => 1 + self.peers.all(learned).count(),
             To::Origin(_) => 1,
         }
     }
@@ -295,18 +297,22 @@ impl Bus {
             Err(dropped) => return Judged::foreign(Outcome::of_dropped(dropped), address, scope),
         };
         let received = meter.receive(&datagram, origin, now);
+        let unix_ms = match datagram.news {
+            News::Alive(alive) if origin != Origin::Loopback => Some(alive.unix_ms),
+            _ => None,
+        };
         // Of a replay, siblings have the first copy.
         let is_known = matches!(received, Err(Rejection::Own | Rejection::Replayed));
         let standing = if is_known { Standing::Known } else { Standing::Fresh };
         let outcome = received.map_or_else(Outcome::of_rejected, |()| Outcome::Used);
-        Judged { outcome, standing, address, node: Some(datagram.sender), trouble: None }
+        Judged { outcome, standing, address, node: Some(datagram.sender), trouble: None, unix_ms }
     }
 
     /// Counts what a datagram of this length has come to, and looks for trouble.
     fn record(&mut self, judged: &Judged, length: usize, now: Now) {
         match judged.outcome {
             Outcome::Used => self.counters.record_received(length),
-            Outcome::NoNews => {}
+            Outcome::NoNews | Outcome::Unproven => {}
             Outcome::Dropped(reason) => self.counters.record_dropped(reason),
         }
         let (from, troubles) = (socket_address(judged.address), &mut self.troubles);
@@ -314,8 +320,15 @@ impl Bus {
         if let Some(kind) = judged.trouble {
             troubles.raise_from_stranger(kind, &source, now);
         }
-        if judged.outcome == Outcome::Used {
-            troubles.received_proven(&source);
+        match judged.outcome {
+            Outcome::Used => {
+                troubles.received_proven(&source);
+                if let Some(unix_ms) = judged.unix_ms {
+                    troubles.compare_clocks(&source, unix_ms, now);
+                }
+            }
+            Outcome::Unproven => troubles.received_unproven(&source, now),
+            Outcome::NoNews | Outcome::Dropped(_) => {}
         }
         if judged.standing != Standing::Foreign {
             troubles.received_from(from, now);

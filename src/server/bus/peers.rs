@@ -62,9 +62,10 @@ impl Peers {
         self.listed.iter().filter(|listed| listed.is_own).map(|listed| listed.to)
     }
 
-    /// Where a datagram for all goes.
-    pub(super) fn all(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listed.iter().filter(|listed| listed.is_taken && !listed.is_own).map(|listed| listed.to)
+    /// Where a datagram for all goes: to the listed addresses, and to those that the meter has learned.
+    pub(super) fn all(&self, learned: impl Iterator<Item = Address>) -> impl Iterator<Item = SocketAddr> {
+        let listed = self.listed.iter().filter(|listed| listed.is_taken && !listed.is_own).map(|listed| listed.to);
+        listed.chain(learned.filter(|&address| self.find(address).is_none()).map(socket_address))
     }
 
     /// Where a datagram for one address goes.

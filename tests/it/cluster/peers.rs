@@ -1,5 +1,8 @@
 //! Hosts that list each other: all addresses of a name are used, and of a host's processes one receives for all.
 
+use std::fs;
+use std::process::{Child, Stdio};
+
 use super::hosts::*;
 use audience_kit::*;
 
@@ -14,14 +17,22 @@ fn list(hosts: &[usize]) -> String {
     hosts.iter().map(|&host| format!("{}:{}", address(host), Node::PORT)).collect::<Vec<_>>().join(",")
 }
 
-/// No process has dropped a datagram, or failed to send one.
+/// No process has dropped a datagram, failed to send one, or met a trouble.
 #[track_caller]
 fn have_no_trouble(nodes: &[Node]) {
+    for node in nodes {
+        have_dropped_nothing([node]);
+        assert_eq!(node.ask("/cluster")["troubles"], serde_json::json!([]), "{}", node.answers());
+    }
+}
+
+/// No process has dropped a datagram or failed to send one.
+#[track_caller]
+fn have_dropped_nothing<'a>(nodes: impl IntoIterator<Item = &'a Node>) {
     for node in nodes {
         let datagrams = &node.ask("/cluster")["datagrams"];
         assert_eq!(datagrams["dropped"], serde_json::json!({}), "{}", node.answers());
         assert_eq!(datagrams["send_errors"], 0, "{}", node.answers());
-        assert_eq!(node.ask("/cluster")["troubles"], serde_json::json!([]), "{}", node.answers());
     }
 }
 
@@ -88,4 +99,102 @@ fn a_silent_peer_is_named_until_a_process_of_its_host_receives_it() {
     wait_nodes(&nodes, 3);
     have_no_trouble(&nodes);
     have_no_trouble(&[third]);
+}
+
+/// Datagrams that a host has received by unicast since it was asked first.
+fn receive_count(network: &Network, host: usize) -> u64 {
+    let port = Node::PORT.to_string();
+    let rule = format!(
+        "add table inet count; add chain inet count input {{ type filter hook input priority 0; }}; \
+         add rule inet count input ip daddr {} udp dport {port} counter",
+        address(host)
+    );
+    let nft = |rules: &[&str]| output("ip", &[&["netns", "exec", &network.hosts[host], "nft"], rules].concat());
+    let Ok(rules) = nft(&["list", "chain", "inet", "count", "input"]) else {
+        nft(&[&rule]).unwrap();
+        return 0;
+    };
+    let counter = rules.split_once("counter packets ").unwrap().1;
+    counter.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// What a member of the namespace `ns` at a host receives, in a file of its own.
+struct Listener {
+    stream: Child,
+    received: ScratchFile,
+}
+
+impl Listener {
+    #[track_caller]
+    fn join(network: &Network, host: usize) -> Self {
+        let received = ScratchFile::none("received");
+        let mut command = command_in(&network.hosts[host], "curl");
+        command.args(["--silent", "--no-buffer", "--header", "Accept: text/event-stream", "--output", received.path()]);
+        command.arg(format!("http://127.0.0.1:{}/ns", Node::PORT));
+        let stream = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { stream, received }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        fs::read_to_string(self.received.path()).is_ok_and(|received| received.contains(text))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.stream.kill();
+        let _ = self.stream.wait();
+    }
+}
+
+/// Sends a message to the namespace `ns` at a process.
+#[track_caller]
+fn notify(network: &Network, host: usize, node: &Node, text: &str) {
+    let url = format!("http://{}/ns/{text}", node.daemon.notification());
+    run("ip", &["netns", "exec", &network.hosts[host], "curl", "--silent", "--fail", "--request", "POST", &url]);
+}
+
+/// Host 0 lists host 1, which does not list it: both know the whole truth all the same, until host 0 is gone.
+#[track_caller]
+fn one_way(processes: usize) {
+    let Some(network) = Network::build() else { return };
+    receive_count(&network, 0);
+    // Host 2 is nowhere.
+    let listed: Vec<Node> = (0..processes).map(|_| start(&network, 1, &list(&[2]))).collect();
+    let lists: Vec<Node> = (0..processes).map(|_| start(&network, 0, &list(&[1]))).collect();
+    let begun = now();
+    for node in lists.iter().chain(&listed) {
+        wait_until("the nodes of both hosts", || node.nodes() == 2 * processes as u64);
+    }
+    let taken = now() - begun;
+    assert!(taken < ms(5000), "after {taken:?}");
+    let members = [Listener::join(&network, 0), Listener::join(&network, 1)];
+    wait_all(lists.iter().chain(&listed), "members", 2);
+    notify(&network, 0, &lists[0], "from/lists");
+    notify(&network, 1, &listed[0], "from/listed");
+    for member in &members {
+        wait_until("both messages", || member.has("from=lists") && member.has("from=listed"));
+    }
+    have_dropped_nothing(lists.iter().chain(&listed));
+
+    assert!(receive_count(&network, 0) > 0);
+    for node in lists {
+        node.end("KILL");
+    }
+    wait_nodes(&listed, processes as u64);
+    wait_all(&listed, "members", 1);
+    pass(Node::TIMEOUT / 2);
+    let sent_on = receive_count(&network, 0);
+    pass(Node::TIMEOUT);
+    assert_eq!(receive_count(&network, 0), sent_on, "the address is forgotten");
+}
+
+#[test]
+fn a_host_that_is_not_listed_is_answered_and_counted() {
+    one_way(1);
+}
+
+#[test]
+fn siblings_of_a_host_that_is_not_listed_are_answered_and_counted() {
+    one_way(3);
 }

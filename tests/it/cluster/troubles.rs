@@ -1,9 +1,11 @@
 //! What makes a total wrong or doubtful is said: one warning, a metric, an entry of the page, and a line when it is over.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::process::Command;
 
 use serde_json::Value;
 
+use super::hosts::{Way, wait_nodes};
 use audience_kit::*;
 
 /// A trouble is over 6 s after it was last seen: 12 node timeouts.
@@ -19,8 +21,11 @@ impl Group {
 
     #[track_caller]
     fn start(&self, options: &[&str]) -> Daemon {
-        let ways = ["-w", "1", "-m", &self.0, "--cluster-interface", "127.0.0.1"];
-        Daemon::start(&[&ways, &BRIEF[..], options].concat())
+        Daemon::start(&self.args(options))
+    }
+
+    fn args<'a>(&'a self, options: &[&'a str]) -> Vec<&'a str> {
+        [&["-w", "1", "-m", &self.0, "--cluster-interface", "127.0.0.1"], &BRIEF[..], options].concat()
     }
 
     /// A socket that sends to groups over loopback.
@@ -168,4 +173,41 @@ fn a_listed_peer_that_is_not_there_is_said_until_it_comes() {
     ends(&one, "silent_peer");
     assert_eq!(said(&other, "silent_peer").warnings, 0);
     assert_eq!([nodes(&one), nodes(&other)], [2, 2]);
+}
+
+#[test]
+fn a_node_that_receives_nothing_does_not_prove_itself() {
+    let Some(network) = Network::build() else { return };
+    let deaf = "add table inet deaf; \
+        add chain inet deaf input { type filter hook input priority 0; }; \
+        add rule inet deaf input meta l4proto udp iifname eth0 drop";
+    run("ip", &["netns", "exec", &network.hosts[1], "nft", deaf]);
+    let [node, other] = [0, 1].map(|host| Way::Multicast.start(&network, host));
+    let line = node.daemon.wait_log("the warning", |line| line.contains(" event=cluster_trouble kind=unproven_node "));
+    assert!(line.contains(&format!(" address={}:", address(1))), "{line}");
+    assert_eq!((node.nodes(), other.nodes()), (1, 1));
+    run("ip", &["netns", "exec", &network.hosts[1], "nft", "delete", "table", "inet", "deaf"]);
+    wait_nodes(&[node, other], 2);
+}
+
+#[test]
+fn a_clock_that_differs_is_said_at_both_nodes() {
+    let library = match output("faketime", &["-f", "+0", "printenv", "LD_PRELOAD"]) {
+        Ok(library) => library,
+        Err(why) => return skip(&why),
+    };
+    let group = Group::new();
+    let fast = || {
+        let mut command = Command::new(program());
+        command.env("LD_PRELOAD", library.trim()).env("FAKETIME", "+5").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        command
+    };
+    let one = group.start(&[]);
+    let other = Daemon::start_with(fast, &group.args(&[]));
+    for daemon in [&one, &other] {
+        assert!(lasts(daemon, "clock_skew").starts_with("127.0.0.1:"));
+        assert_eq!(nodes(daemon), 2, "it counts all the same");
+    }
+    drop(other);
+    ends(&one, "clock_skew");
 }
