@@ -6,6 +6,7 @@
 //! | `attacks` | what another user or another host may send without a key |
 //! | `clocks` | hosts whose wall clocks are wrong |
 //! | `departures` | what a process counted leaves with it |
+//! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `hosts` | many hosts, one audience |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
@@ -23,6 +24,7 @@ mod apart;
 mod attacks;
 mod clocks;
 mod departures;
+mod golden;
 mod hosts;
 mod meters;
 mod page;

@@ -1,0 +1,133 @@
+//! Datagrams as they were written when their version was new: every later program reads the same values from them.
+//!
+//! Owns one file of bytes for each version, and the values that they stand for. A line of a file is a name, the bytes, and the bytes
+//! with a seal. A file is never changed again once its version was released; a new kind of news is a new line.
+
+use std::fmt::Write as _;
+
+use audience_kit::world::{LATER, with_more};
+use audience_meter::meter::news::{
+    Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Item, MessagePart, News,
+    NodeId, Peak, Promise, Sums, Wanted,
+};
+use audience_meter::wire::report::{self, Dropped, FORMATS, Keys, Scope, decode, decode_up_to, encode};
+
+/// The datagrams of version 4.
+const VERSION_4: &str = include_str!("golden/version-4.txt");
+
+/// The audience of all of them.
+fn scope(is_sealed: bool) -> Scope {
+    let key = is_sealed.then(|| b"the key of this audience".to_vec());
+    Scope { id: 0x1234_5678_9abc_def0, keys: Keys::new(key.into_iter().collect()) }
+}
+
+fn datagram(news: News<&str>, format: Format) -> Datagram<&str> {
+    Datagram { sender: NodeId(0xfedc_ba98_7654_3210), number: 300, clock: 123_456, format, news }
+}
+
+/// What the lines say, by their names.
+fn news() -> Vec<(&'static str, News<&'static str>)> {
+    let claim = Claim { namespace: "event", uuid: "5f2b", order: 6 };
+    let mut sums = Sums { connections: 1_000, member_ticks: 4_000_000, ..Sums::default() };
+    (sums.stays[0], sums.stays[9]) = (990, 3);
+    let (age, peak) = (Age { existed_ms: 3_600_000, empty_ms: 0 }, Peak { members: 800, ago_ms: 1_200_000 });
+    let count = Count { namespace: "event", members: 7, uncounted: 2, sums, age, peak };
+    let quiet =
+        Count { namespace: "caf%C3%A9", members: 0, uncounted: 0, age: Age { empty_ms: 59_990, ..age }, ..count };
+    let alive = Alive {
+        version: 17,
+        horizon: 5,
+        message: 129,
+        claim_order: 6,
+        departed_digest: 0x0102_0304_0506_0708,
+        unix_ms: 1_790_000_000_456,
+        promise: Promise(0x1122_3344_5566_7788),
+        echo: None,
+    };
+    let echo = Some(Echo { asker: NodeId(9), nonce: 0xaabb_ccdd_eeff_0011 });
+    let part = MessagePart { number: 128, namespace: "event", text: "%7Bhello", begins: true, continues: false };
+    vec![
+        ("alive", News::Alive(alive)),
+        ("answer", News::Alive(Alive { echo, ..alive })),
+        ("ask-for-items", News::Ask(Ask { of: Some(NodeId(9)), wanted: Wanted::Items { since: 300 }, nonce: 5 })),
+        ("ask-for-departed-shares", News::Ask(Ask { of: None, wanted: Wanted::DepartedShares, nonce: 5 })),
+        (
+            "report",
+            News::Report {
+                from: 16,
+                to: 19,
+                horizon: 5,
+                items: vec![Item::Count(count), Item::Claim(claim), Item::Count(quiet)],
+            },
+        ),
+        (
+            "departed-shares",
+            News::DepartedShares(vec![
+                DepartedShare { node: NodeId(4), namespace: "event", sums, age, peak },
+                DepartedShare { node: NodeId(5), namespace: "b", sums: Sums::default(), age, peak: Peak::default() },
+            ]),
+        ),
+        ("counters", News::Counters(vec![Counter { number: 1, value: 1 }, Counter { number: 700, value: 1 << 40 }])),
+        ("message", News::Message(part.clone())),
+        ("message-goes-on", News::Message(MessagePart { begins: false, continues: true, ..part })),
+        ("claimed", News::Claimed(claim)),
+        ("given-up", News::GivenUp(claim)),
+        ("bye", News::Bye(Farewell([1, 0xffff_0000_ffff_0000]))),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn the_datagrams_of_version_4_are_read_as_what_they_said() {
+    let lines: Vec<Vec<&str>> = VERSION_4.lines().map(|line| line.split(' ').collect()).collect();
+    for (name, said) in news() {
+        let line = lines.iter().find(|line| line[0] == name).unwrap_or_else(|| panic!("{name} is not in the file"));
+        for (is_sealed, kept) in [(false, line[1]), (true, line[2])] {
+            let kept = bytes(kept);
+            let read = decode(&kept, &scope(is_sealed)).unwrap();
+            assert_eq!(read, datagram(said.clone(), Format { written: 4, newest: 4 }), "{name}");
+        }
+    }
+    assert_eq!(lines.len(), news().len(), "each line has its value");
+}
+
+#[test]
+fn this_program_writes_version_4_as_it_always_was() {
+    let mut written = String::new();
+    for (name, news) in news() {
+        let datagram = datagram(news, Format { written: 4, newest: 4 });
+        let [plain, sealed] = [false, true].map(|is_sealed| hex(&encode(&datagram, &scope(is_sealed))));
+        writeln!(written, "{name} {plain} {sealed}").unwrap();
+    }
+    assert_eq!(written, VERSION_4, "all of it: {written}");
+}
+
+#[test]
+fn what_a_later_version_adds_is_skipped() {
+    for is_sealed in [false, true] {
+        let scope = scope(is_sealed);
+        for (name, news) in news() {
+            let sent = datagram(news, Format { written: FORMATS.newest, newest: LATER.newest });
+            let bytes = report::seal(with_more(&sent, &scope), &scope);
+            assert!(bytes.len() > encode(&sent, &scope).len(), "{name}: there is more");
+            assert_eq!(decode(&bytes, &scope).as_ref(), Ok(&sent), "{name}");
+        }
+        // News of a kind of its own, and a counter with another number.
+        let counters = News::Counters(vec![Counter { number: u16::MAX, value: 1 }]);
+        let mut sent = datagram(counters, Format { written: LATER.newest, newest: LATER.newest });
+        let bytes = report::seal(with_more(&sent, &scope), &scope);
+        assert_eq!(decode(&bytes, &scope), Err(Dropped::ForeignVersion), "it is written for later versions only");
+        sent.news = News::Unknown;
+        assert_eq!(decode_up_to(LATER.newest, &bytes, &scope), Ok(sent));
+    }
+}
