@@ -85,7 +85,8 @@ impl Attacker {
     fn send(&mut self, sender: u64, number: u64, news: News<&str>) {
         let format = Format { written: FORMATS.oldest, newest: FORMATS.newest };
         let datagram = Datagram { sender: NodeId(sender), number, clock: number.min(1 << 30), format, news };
-        let hex: String = encode(&datagram, &self.scope).iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = encode(&datagram, &self.scope);
+        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         self.write(&hex);
     }
 
