@@ -83,7 +83,8 @@
 //! A node is a process. The kernel spreads connections over the processes of a host (`SO_REUSEPORT`), so each node counts its
 //! own members and announces absolute counts. Every total is the own count plus the last announced counts of the living
 //! peers. `server::bus` carries the datagrams: multicast on loopback, multicast on the network, or unicast to named hosts.
-//! [`wire::report`] is their bytes, [`meter::news`] their values, and `meter::cluster` the conversation, which is pure.
+//! `server::keyring` has the keys that seal them. [`wire::report`] is their bytes, [`meter::news`] their values, and
+//! `meter::cluster` the conversation, which is pure.
 //!
 //! A node's own counts are a journal: each change gets the next version, and an item lies at its last change. A report says
 //! "all that changed after version `from`, up to `to`, as it is now". Signs of life carry the last version that was
@@ -124,7 +125,7 @@
 //!
 //! # Under torture
 //!
-//! All calls that accept, read and write connections are in one file, `server::conns::torture`. With `--torture <seed>` it
+//! All calls that accept, read and write connections of clients are in one file, `server::conns::torture`. With `--torture <seed>` it
 //! makes the worst of them: reads of a byte, short writes, failures without a cause. So the integration tests show on any
 //! machine what otherwise only a busy one with slow peers would.
 //!

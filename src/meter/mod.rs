@@ -338,10 +338,9 @@ impl Meter {
         self.cluster.node()
     }
 
-    /// Whether no other node is there, as far as this node knows.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        self.cluster.is_alone()
+    /// Gives a sign of life at once: other nodes may not have been able to receive the ones before.
+    pub fn call_out(&mut self, now: Now) {
+        self.cluster.call_out(now);
     }
 
     /// Whether nothing is missing of what living nodes have announced.

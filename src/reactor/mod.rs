@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `clock` | the only readings of the clock |
 //! | `listening` | sockets that connections come in by, and the options of each connection |
+//! | `local` | sockets between processes of this host, by abstract names |
 //! | `proc` | what the kernel says in `/proc` |
 //! | `registered` | sources that the kernel watches while they live |
 //! | `sys` | the system calls that std has no safe name for |
@@ -19,6 +20,7 @@
 
 mod clock;
 pub mod listening;
+pub mod local;
 pub mod proc;
 mod registered;
 pub mod sys;

@@ -11,8 +11,10 @@ pub fn open_descriptors() -> Option<u64> {
     Some(length).filter(|&length| length > 0)
 }
 
-/// The kernel's list of Unix sockets, a line each that ends with the name; empty where it is not shown.
+/// The kernel's list of Unix sockets, a line each that ends with the name; empty where it is not shown. A name may be any
+/// bytes, and what is no text in it is replaced.
 #[must_use]
 pub fn unix_socket_names() -> String {
-    fs::read_to_string("/proc/net/unix").unwrap_or_default()
+    let list = fs::read("/proc/net/unix").unwrap_or_default();
+    String::from_utf8(list).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

@@ -105,13 +105,29 @@ pub fn unicast(address: SocketAddr) -> io::Result<UdpSocket> {
 /// What the kernel says.
 pub fn overflowed_datagrams(socket: &UdpSocket) -> io::Result<u32> {
     // SO_MEMINFO (linux/sock_diag.h): nine numbers, of which the last is SK_MEMINFO_DROPS.
-    const DROPS: usize = 8;
-    let mut meminfo = [0_u32; DROPS + 1];
-    let mut size = size_of_val(&meminfo) as socklen_t;
-    let pointer = meminfo.as_mut_ptr().cast::<c_void>();
+    let [.., drops] = numbers::<9>(socket, libc::SO_MEMINFO)?;
+    Ok(drops)
+}
+
+/// An option of a socket that is made of numbers.
+pub(super) fn numbers<const COUNT: usize>(socket: &impl AsRawFd, option: c_int) -> io::Result<[u32; COUNT]> {
+    let mut numbers = [0; COUNT];
+    let mut size = size_of_val(&numbers) as socklen_t;
+    let pointer = numbers.as_mut_ptr().cast::<c_void>();
     // SAFETY: the pointer is to as many bytes as the size says, and any bytes are numbers.
-    check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, pointer, &raw mut size) })?;
-    Ok(meminfo[DROPS])
+    check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, pointer, &raw mut size) })?;
+    Ok(numbers)
+}
+
+/// Bytes of the system's randomness, at most 256.
+///
+/// # Errors
+/// What the kernel says: it has none.
+pub fn random<const COUNT: usize>() -> io::Result<[u8; COUNT]> {
+    let mut bytes = [0; COUNT];
+    // SAFETY: the pointer is to as many bytes as the size says, and any bytes are numbers.
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), COUNT, 0) };
+    if usize::try_from(count) == Ok(COUNT) { Ok(bytes) } else { Err(io::Error::last_os_error()) }
 }
 
 fn datagram_socket(family: c_int) -> io::Result<UdpSocket> {
@@ -349,6 +365,13 @@ pub(super) fn bind(socket: &impl AsRawFd, address: SocketAddr) -> io::Result<()>
 fn bind_name<T>(socket: &impl AsRawFd, name: &T) -> io::Result<()> {
     // SAFETY: the pointer is to an address of this size.
     check(unsafe { libc::bind(socket.as_raw_fd(), ptr::from_ref(name).cast(), size_of::<T>() as socklen_t) })
+}
+
+/// Connects to an address in the kernel's form, of which this many bytes count.
+pub(super) fn connect_name<T>(socket: &impl AsRawFd, name: &T, bytes: usize) -> io::Result<()> {
+    let size = bytes.min(size_of::<T>()) as socklen_t;
+    // SAFETY: the pointer is to an address that is at least of this size.
+    check(unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(name).cast(), size) })
 }
 
 pub(super) fn set_option<T: Copy>(socket: &impl AsRawFd, level: c_int, option: c_int, value: T) -> io::Result<()> {

@@ -6,7 +6,7 @@
 //! | `exchange` | one connection's part of a turn: bytes in, an answer out |
 //! | `overview` | what the rooms show to the figures |
 //! | `bus` | datagrams to and from the other nodes |
-//! | `key_watch` | when the file of the cluster's keys is looked at again |
+//! | `keyring` | the keys that seal datagrams, and when they change |
 //! | `ports` | the listeners, their policies, and how many connections fit |
 //! | `conns` | the connections, from `accept` to the end |
 //! | `audience` | members, claims and watchers, and what is pushed to them |
@@ -18,10 +18,11 @@
 //! Inside the floor, too, imports run one way:
 //!
 //! ```text
-//! turn -> exchange, overview, ports, conns, audience, answers, bus, key_watch, shutdown, figures
+//! turn -> exchange, overview, ports, conns, audience, answers, bus, keyring, shutdown, figures
 //! exchange -> overview, conns, audience, answers, bus, figures
 //! overview -> conns, audience, bus, figures, troubles
 //! shutdown -> conns, bus
+//! keyring -> ports, bus
 //! conns -> answers::cursor
 //! answers -> audience, figures
 //! audience -> figures
@@ -43,7 +44,7 @@ mod bus;
 mod conns;
 mod exchange;
 mod figures;
-mod key_watch;
+mod keyring;
 mod overview;
 mod ports;
 mod shutdown;
@@ -57,7 +58,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::collections::tick::{Now, Tick};
-use crate::config::{Config, KeyFile};
+use crate::config::Config;
 use crate::log;
 use crate::meter::news::{NodeId, Secret};
 use crate::reactor::sys::{self, Signals};
@@ -69,7 +70,7 @@ use bus::Bus;
 use conns::{Conns, torture};
 use figures::announced::Announced;
 use figures::view::Facts;
-use key_watch::KeyWatch;
+use keyring::Keyring;
 use ports::capacity::Capacity;
 use ports::listeners::Listeners;
 use shutdown::ending;
@@ -106,9 +107,8 @@ impl Server {
         let (node, secret) = (NodeId(node), Secret([low, high]));
         torture::begin(config.torture);
         let capacity = Capacity::new(descriptors, &config.limits)?;
-        let (listeners, audience_port) = Listeners::bind(config, node, &reactor)?;
-        let (keys, key_file) = config.cluster.key.as_ref().map(KeyFile::open).transpose()?.unwrap_or_default();
-        let key_watch = key_file.map(|file| KeyWatch::begin(file, reactor.now()));
+        let (mut listeners, audience_port) = Listeners::bind(config, &reactor)?;
+        let (keyring, keys) = Keyring::open(config, audience_port, &mut listeners, &reactor, turn::KEYRING_TOKEN)?;
         let bus = Bus::open(config, audience_port, node, keys, &reactor, turn::BUS_TOKEN)?;
         let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
         let answers = Answers::new(config, audience_port, &overview::METRICS)?;
@@ -132,7 +132,7 @@ impl Server {
             audience: Audience::new(config, node, secret),
             answers,
             bus,
-            key_watch,
+            keyring,
             reports,
             announced: Announced::default(),
             facts,
@@ -195,7 +195,7 @@ impl Server {
         let sibling_count = self.turns.listeners.sibling_count();
         let have_answered = match sibling_count {
             Some(siblings) => meter.nodes(now).count() >= siblings,
-            None => !meter.is_alone(),
+            None => meter.nodes(now).next().is_some(),
         };
         let is_alone = sibling_count == Some(0);
         is_alone

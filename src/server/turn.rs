@@ -33,7 +33,7 @@ use super::exchange::Exchange;
 use super::figures::announced::Announced;
 use super::figures::tally::PushKind;
 use super::figures::view::Facts;
-use super::key_watch::KeyWatch;
+use super::keyring::Keyring;
 use super::overview::Rooms;
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
@@ -81,8 +81,10 @@ pub(super) const SCRATCH_BYTES: usize = 16 * 1024;
 
 pub(super) const SIGNALS_TOKEN: Token = Token(FIRST_FREE_TOKEN);
 
+pub(super) const KEYRING_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
+
 /// The first of the bus's tokens.
-pub(super) const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 1);
+pub(super) const BUS_TOKEN: Token = Token(FIRST_FREE_TOKEN + 2);
 
 /// The rooms of the process, and where the loop stands.
 pub(super) struct Loop {
@@ -94,8 +96,7 @@ pub(super) struct Loop {
     pub(super) audience: Audience,
     pub(super) answers: Answers,
     pub(super) bus: Bus,
-    /// The file of the cluster's keys.
-    pub(super) key_watch: Option<KeyWatch>,
+    pub(super) keyring: Keyring,
     /// The file of what events came to.
     pub(super) reports: Option<ReportFile>,
     pub(super) announced: Announced,
@@ -142,7 +143,7 @@ impl Loop {
             self.conns.next_deadline(),
             self.audience.poll_timeout(),
             self.listeners.next_deadline(),
-            self.key_watch.as_ref().map(KeyWatch::next_deadline),
+            self.keyring.next_deadline(),
             self.bus.next_deadline(),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
@@ -158,6 +159,8 @@ impl Loop {
         for &ready in ready {
             if ready.token == SIGNALS_TOKEN {
                 self.on_signal(now);
+            } else if ready.token == KEYRING_TOKEN {
+                self.keyring.mark_ready();
             } else if self.has_outputs {
                 // What makes for more to do waits until all is done. Level mode brings it back.
                 is_bus_ready |= ready.token.0 >= BUS_TOKEN.0;
@@ -188,9 +191,8 @@ impl Loop {
             self.announce_counters(now);
             self.audience.handle_timeout(now, self.is_bus_empty);
         }
-        if let Some(keys) = self.key_watch.as_mut().and_then(|watch| watch.look(now)) {
-            self.bus.set_keys(keys);
-        }
+        let Self { keyring, listeners, bus, audience, reactor, .. } = self;
+        keyring.refresh(listeners, bus, &mut audience.meter, reactor, now);
         self.bus.handle_timeout(self.is_bus_empty, now);
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);

@@ -127,13 +127,10 @@ pub fn decode_up_to<'a>(newest: u8, bytes: &'a [u8], scope: &Scope) -> Result<Da
         return Err(Dropped::ForeignVersion);
     }
     let is_sealed = head.byte()? & SEALED != 0;
-    // Before the scope, or a stranger could find out whether there is one.
-    let body = check_seal(bytes, head.0, is_sealed, &scope.keys)?;
+    let body = check_seal(bytes, head.0, is_sealed, scope)?;
     let length = bytes.len() - (head.0.len() - body.len());
     let mut body = Reader(body);
-    if body.fixed()? != scope.id {
-        return Err(Dropped::ForeignScope);
-    }
+    let _scope = body.fixed()?;
     let (sender, number, clock) = (NodeId(body.fixed()?), body.number()?, body.number()?);
     let news = body.news()?;
     if matches!(news, News::Ask(_)) && length < ASK_BYTES {
@@ -149,9 +146,13 @@ pub fn claims_of(bytes: &[u8]) -> Option<(u64, NodeId)> {
     Some((claims.fixed().ok()?, NodeId(claims.fixed().ok()?)))
 }
 
-/// What the seal covers of `rest`, the bytes after the flags.
-fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, keys: &Keys) -> Result<&'a [u8], Dropped> {
-    match (keys.is_empty(), is_sealed) {
+/// What the seal covers of `rest`, the bytes after the flags, which begin with the scope. Other audiences have other keys, so
+/// the scope is looked at first.
+fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, scope: &Scope) -> Result<&'a [u8], Dropped> {
+    if Reader(rest).fixed()? != scope.id {
+        return Err(Dropped::ForeignScope);
+    }
+    match (scope.keys.is_empty(), is_sealed) {
         (true, false) => return Ok(rest),
         (false, false) => return Err(Dropped::Unkeyed),
         (true, true) => return Err(Dropped::Forged),
@@ -159,7 +160,7 @@ fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, keys: &Keys) -> R
     }
     let (body, seal) = rest.split_last_chunk::<SEAL_BYTES>().ok_or(Dropped::Malformed)?;
     let covered = all.get(..all.len() - SEAL_BYTES).unwrap_or_default();
-    if keys.accept(covered, seal) { Ok(body) } else { Err(Dropped::Forged) }
+    if scope.keys.accept(covered, seal) { Ok(body) } else { Err(Dropped::Forged) }
 }
 
 #[cfg(test)]

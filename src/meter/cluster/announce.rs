@@ -120,6 +120,12 @@ impl Announcer {
         self.node
     }
 
+    /// Has the next sign of life come at once, and some more soon.
+    pub(super) fn call_out(&mut self, now: Now) {
+        self.alive_at = now.tick;
+        self.alive_gap = ALIVE_GAP_MIN;
+    }
+
     /// Whether this node has said goodbye.
     pub(super) fn has_departed(&self) -> bool {
         self.has_departed

@@ -155,9 +155,9 @@ impl Cluster {
         self.peers.living_count()
     }
 
-    /// Whether no other node is there, as far as is known.
-    pub(super) fn is_alone(&self) -> bool {
-        self.peers.is_alone()
+    /// Gives a sign of life at once.
+    pub(super) fn call_out(&mut self, now: Now) {
+        self.announcer.call_out(now);
     }
 
     /// Whether nothing is missing of what living nodes have announced.

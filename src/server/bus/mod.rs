@@ -60,6 +60,8 @@ pub(super) struct Bus {
     has_cluster_key: bool,
     counters: Counters,
     troubles: Troubles,
+    /// Whether a datagram of this host has failed the seal since the last [`take_forged`](Bus::take_forged).
+    has_forged: bool,
 }
 
 /// What came by a way.
@@ -124,6 +126,12 @@ impl Judged {
     }
 }
 
+/// The keys of the scopes.
+pub(super) struct BusKeys {
+    pub(super) loopback: Keys,
+    pub(super) network: Keys,
+}
+
 impl Bus {
     /// Opens the ways that the settings ask for.
     ///
@@ -133,24 +141,21 @@ impl Bus {
         config: &Config,
         audience_port: u16,
         node: NodeId,
-        keys: Keys,
+        keys: BusKeys,
         reactor: &Reactor,
         first_token: Token,
     ) -> Result<Self, String> {
         let ways = Ways::open(config, audience_port, reactor, first_token)?;
         let identity = Identity::of(config, audience_port);
-        let scope = |id| Scope { id, keys: Keys::default() };
-        let scopes =
-            Scopes { loopback: scope(identity.loopback_scope()), network: identity.network_scope().map(scope) };
+        let network = identity.network_scope().map(|id| Scope { id, keys: keys.network });
+        let scopes = Scopes { loopback: Scope { id: identity.loopback_scope(), keys: keys.loopback }, network };
         let mut troubles = Troubles::new(config.cluster.rules.node_timeout);
         for peer in &config.cluster.peers {
             troubles.expect_peer(peer.name.as_str().into(), peer.addresses.clone(), reactor.now());
         }
-        let peers = Peers::new(&config.cluster);
-        let (has_cluster_key, counters) = (config.cluster.key.is_some(), Counters::default());
-        let mut bus = Self { ways, peers, scopes, node, has_cluster_key, counters, troubles };
-        bus.set_keys(keys);
-        Ok(bus)
+        let (peers, counters) = (Peers::new(&config.cluster), Counters::default());
+        let has_cluster_key = config.cluster.key.is_some();
+        Ok(Self { ways, peers, scopes, node, has_cluster_key, counters, troubles, has_forged: false })
     }
 
     /// Says by which ways other nodes are reached.
@@ -166,12 +171,22 @@ impl Bus {
         log::info(format_args!("event=cluster node={node} way={way} group={group} keyed={is_keyed}"));
     }
 
-    /// Seals and opens with these keys from now on.
+    /// Seals and opens with the operator's keys from now on.
     pub(super) fn set_keys(&mut self, keys: Keys) {
         if let Some(network) = &mut self.scopes.network {
             network.keys = keys.clone();
         }
+        self.set_loopback_keys(keys);
+    }
+
+    /// Seals and opens on loopback with these keys from now on.
+    pub(super) fn set_loopback_keys(&mut self, keys: Keys) {
         self.scopes.loopback.keys = keys;
+    }
+
+    /// Whether a datagram of this audience has come over loopback that none of the keys has sealed, since the last call.
+    pub(super) fn take_forged(&mut self) -> bool {
+        std::mem::take(&mut self.has_forged)
     }
 
     /// Sends to all other nodes, those at `learned` addresses too, or back where another datagram came from. What cannot be sent
@@ -270,6 +285,7 @@ impl Bus {
             budget = budget.saturating_sub(length);
             let bytes = buffer.get(..length).unwrap_or_default();
             let judged = self.judge(way, bytes, address_of(from), meter, now);
+            self.has_forged |= way == Way::Loopback && judged.outcome == Outcome::Dropped(DropReason::Forged);
             self.record(&judged, length, now);
             if way == Way::Unicast && judged.standing == Standing::Fresh {
                 self.pass_on(judged.address, bytes);

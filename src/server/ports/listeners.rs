@@ -9,6 +9,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 
 use super::capacity::Capacity;
 use super::crowd::Crowd;
@@ -17,7 +18,6 @@ use super::port::Port;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log;
-use crate::meter::news::NodeId;
 use crate::reactor::listening::{self, Inherited};
 use crate::reactor::sys::Accepted;
 use crate::reactor::{Interest, Reactor, Registered, Token};
@@ -96,7 +96,6 @@ impl Listeners {
     /// A port that cannot be bound, by its option.
     pub(in crate::server) fn bind(
         config: &Config,
-        node: NodeId,
         reactor: &Reactor,
     ) -> Result<(Self, u16), Box<dyn std::error::Error>> {
         let mut this = Self {
@@ -123,16 +122,30 @@ impl Listeners {
         for listener in this.sockets.iter().filter(|listener| listener.port.policy().is_silence_deferred) {
             listener.defer_silence(true);
         }
-        this.meet_neighbours(Neighbours::new(config, audience, node))?;
         Ok((this, audience))
     }
 
-    /// Names the ports as this audience's, and reads what other processes have named.
-    fn meet_neighbours(&mut self, mut neighbours: Neighbours) -> Result<(), Box<dyn std::error::Error>> {
+    /// Names the ports as this audience's, and reads what other processes have named. The name of the audience port is a socket
+    /// that siblings connect to, if `has_door`; it is returned, and `None` where the kernel has no such sockets.
+    ///
+    /// # Errors
+    /// A port that is another audience's, by its option.
+    pub(in crate::server) fn meet_neighbours(
+        &mut self,
+        config: &Config,
+        audience_port: u16,
+        has_door: bool,
+    ) -> Result<Option<UnixListener>, Box<dyn std::error::Error>> {
+        let mut neighbours = Neighbours::new(config, audience_port)?;
+        let mut door = None;
         for Listener { socket, port, .. } in &self.sockets {
             let address = socket.source().local_addr()?;
             let host = if address.ip().is_unspecified() { "*".to_owned() } else { address.ip().to_string() };
-            neighbours.claim(*port, address.port(), &host);
+            if has_door && *port == Port::Audience {
+                door = neighbours.open_door(address.port(), &host);
+            } else {
+                neighbours.claim(*port, address.port(), &host);
+            }
         }
         let view = neighbours.look();
         if let Some(Listener { socket, port, .. }) = view.clash.and_then(|index| self.sockets.get(index)) {
@@ -141,7 +154,12 @@ impl Listeners {
         }
         self.sibling_count = view.sibling_count;
         self.neighbours = Some(neighbours);
-        Ok(())
+        Ok(door)
+    }
+
+    /// The doors of the other processes of the audience; `None` when they cannot be seen from here.
+    pub(in crate::server) fn sibling_doors(&self) -> Option<Vec<String>> {
+        self.neighbours.as_ref().and_then(Neighbours::sibling_doors)
     }
 
     /// The number of other processes of the audience when the ports were bound; `None` when that could not be seen.

@@ -6,30 +6,37 @@
 //! ports in the abstract socket namespace, which says whose port it is; the kernel takes it down when the process ends.
 //! Loopback, which carries the audience's datagrams, and these names are of one extent: the network namespace.
 //!
+//! The name of the audience port is the door of the process: where siblings share a key, it is a socket that they connect to.
+//! A name ends with a random number of its process. It is not the name by which the node is known in datagrams, which no
+//! other user need know.
+//!
 //! Invariant: a process puts up its own names before it looks; so of two that start at the same time, at least one sees the
 //! other.
 
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use super::port::Port;
 use crate::config::Config;
 use crate::config::identity::Identity;
-use crate::meter::news::NodeId;
-use crate::reactor::proc;
+use crate::reactor::{local, proc, sys};
 
 /// What all the names begin with.
 const PREFIX: &str = "audience-meter/";
 
+/// Most doors that a process knocks at; a connection that comes to nothing takes 3 us, so 3 ms.
+const DOORS_MAX: usize = 1_024;
+
 /// The names that this process puts up.
 pub(super) struct Neighbours {
     audience: String,
-    node: NodeId,
+    /// What the names of this process end with.
+    token: String,
     /// Whether all processes of the audience are on this host.
     is_local: bool,
-    /// The names, in the order in which they were put up.
-    claims: Vec<String>,
-    sockets: Vec<UnixDatagram>,
+    /// The names, in the order in which they were put up, each with its socket, if that is held here.
+    claims: Vec<(String, Option<UnixDatagram>)>,
 }
 
 /// What a process says of a port.
@@ -42,8 +49,8 @@ struct Claim<'a> {
     audience: &'a str,
     /// Which of its ports it is.
     port: &'a str,
-    /// The process that says so, by a name that no process namespace changes.
-    node: &'a str,
+    /// The process that says so.
+    token: &'a str,
 }
 
 /// What the names that are up say.
@@ -56,52 +63,89 @@ pub(super) struct View {
 
 impl Neighbours {
     /// Nothing is put up yet.
-    pub(super) fn new(config: &Config, audience_port: u16, node: NodeId) -> Self {
+    ///
+    /// # Errors
+    /// What the kernel says: it has no randomness.
+    pub(super) fn new(config: &Config, audience_port: u16) -> io::Result<Self> {
         let identity = Identity::of(config, audience_port);
         let (audience, is_local) = (identity.to_string(), identity.is_local());
-        Self { audience, node, is_local, claims: Vec::new(), sockets: Vec::new() }
+        let token = format!("{:016x}", u64::from_ne_bytes(sys::random()?));
+        Ok(Self { audience, token, is_local, claims: Vec::new() })
+    }
+
+    /// Puts up the name of the audience port as a socket that siblings connect to; `None` where there are no such sockets.
+    pub(super) fn open_door(&mut self, number: u16, host: &str) -> Option<UnixListener> {
+        let claim = self.name(Port::Audience, number, host);
+        let door = local::listen(&format!("{PREFIX}{claim}")).ok();
+        self.claims.push((claim, None));
+        door
     }
 
     /// Puts up the name of a port.
     pub(super) fn claim(&mut self, port: Port, number: u16, host: &str) {
-        let claim = format!("{number}/{host}/{}/{port}/{}", self.audience, self.node);
+        let claim = self.name(port, number, host);
         // Where there are no such names (another system call filter), there is no check; the kernel's own still holds.
-        let address = SocketAddr::from_abstract_name(format!("{PREFIX}{claim}"));
-        self.sockets.extend(address.and_then(|address| UnixDatagram::bind_addr(&address)));
-        self.claims.push(claim);
+        let socket = local::put_up(&format!("{PREFIX}{claim}")).ok();
+        self.claims.push((claim, socket));
     }
 
-    /// Takes down all names but the first, which shows the others that this process is of the audience.
+    fn name(&self, port: Port, number: u16, host: &str) -> String {
+        format!("{number}/{host}/{}/{port}/{}", self.audience, self.token)
+    }
+
+    /// Takes down all names but that of the audience port, which shows the others that this process is of the audience.
     pub(super) fn withdraw_ports(&mut self) {
-        self.sockets.truncate(1);
         self.claims.truncate(1);
     }
 
     /// Reads all names, once: on a busy host the kernel's list is long.
     pub(super) fn look(&self) -> View {
         let list = proc::unix_socket_names();
-        let up: Vec<Claim<'_>> = list.lines().filter_map(|line| Claim::parse(line.split_once(PREFIX)?.1)).collect();
-        let clashes =
-            |own: &String| Claim::parse(own).is_some_and(|own| up.iter().any(|other| own.clashes_with(other)));
+        let up: Vec<Claim<'_>> = claims_in(&list).map(|(_, claim)| claim).collect();
+        let clashes = |(own, _): &(String, _)| {
+            Claim::parse(own).is_some_and(|own| up.iter().any(|other| own.clashes_with(other)))
+        };
         View { clash: self.claims.iter().position(clashes), sibling_count: self.sibling_count(&up) }
+    }
+
+    /// The doors of the other processes of the audience, [`DOORS_MAX`] at most; `None` when they cannot be seen from here.
+    pub(super) fn sibling_doors(&self) -> Option<Vec<String>> {
+        let list = proc::unix_socket_names();
+        let doors = claims_in(&list).filter(|(_, claim)| self.is_door(claim));
+        let (own, others): (Vec<_>, Vec<_>) = doors.partition(|(_, claim)| claim.token == self.token);
+        // A set, for a guest has the name of its door, too. It has an order that no stranger can foresee.
+        let others: HashSet<&str> = others.into_iter().map(|(name, _)| name).collect();
+        (!own.is_empty()).then(|| others.into_iter().take(DOORS_MAX).map(str::to_owned).collect())
+    }
+
+    fn is_door(&self, claim: &Claim<'_>) -> bool {
+        claim.audience == self.audience && claim.port == Port::Audience.to_string()
     }
 
     /// The number of other processes of the audience. A process that does not see its own name does not see the others'
     /// either.
     fn sibling_count(&self, up: &[Claim<'_>]) -> Option<usize> {
-        let (node, port) = (self.node.to_string(), Port::Audience.to_string());
-        let of_audience = up.iter().filter(|claim| claim.audience == self.audience && claim.port == port);
-        let (own, others): (Vec<_>, Vec<_>) = of_audience.partition(|claim| claim.node == node);
-        (self.is_local && !own.is_empty()).then_some(others.len())
+        // A connection to a door has the name of the door as long as it is open.
+        let tokens: BTreeSet<&str> = up.iter().filter(|claim| self.is_door(claim)).map(|claim| claim.token).collect();
+        let is_seen = tokens.contains(self.token.as_str());
+        (self.is_local && is_seen).then_some(tokens.len() - usize::from(is_seen))
     }
 }
 
+/// The claims in the kernel's list, each with its name.
+fn claims_in(list: &str) -> impl Iterator<Item = (&str, Claim<'_>)> {
+    list.lines().filter_map(|line| {
+        let name = line.get(line.find(PREFIX)?..)?;
+        Some((name, Claim::parse(name.get(PREFIX.len()..)?)?))
+    })
+}
+
 impl<'a> Claim<'a> {
-    /// `number/host/audience/port/node`
+    /// `number/host/audience/port/token`
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split('/');
         let mut next = || parts.next();
-        Some(Self { number: next()?, host: next()?, audience: next()?, port: next()?, node: next()? })
+        Some(Self { number: next()?, host: next()?, audience: next()?, port: next()?, token: next()? })
     }
 
     /// Whether the other claim cannot stand beside this one.
@@ -118,7 +162,7 @@ mod tests {
 
     #[track_caller]
     fn check(host: &str, audience: &str, other: &str, clashes: bool) {
-        let claim = Claim { number: "7", host, audience, port: "stats", node: "own" };
+        let claim = Claim { number: "7", host, audience, port: "stats", token: "own" };
         let other = Claim::parse(other);
         assert_eq!(other.is_some_and(|other| claim.clashes_with(&other)), clashes, "{host} {audience}");
     }
@@ -136,9 +180,9 @@ mod tests {
     }
 
     /// A process of this audience that has put up the names of its ports. The address of the stats port is this test's own.
-    fn up(audience: &str, address: &str, node: u64, is_local: bool) -> Neighbours {
+    fn up(audience: &str, address: &str, token: u64, is_local: bool) -> Neighbours {
         let audience = format!("{audience}{}", std::process::id());
-        let mut up = Neighbours { audience, node: NodeId(node), is_local, claims: Vec::new(), sockets: Vec::new() };
+        let mut up = Neighbours { audience, token: token.to_string(), is_local, claims: Vec::new() };
         up.claim(Port::Audience, 8, &format!("{}.test", up.audience));
         up.claim(Port::Stats, 9, &format!("{}.{address}", std::process::id()));
         up
@@ -162,7 +206,7 @@ mod tests {
             up("strangers", "siblings", 4, true),
         );
         assert_eq!([&one, &two, &three].map(|each| each.look().sibling_count), [Some(2); 3]);
-        three.sockets.clear();
+        three.claims.clear();
         assert_eq!(one.look().sibling_count, Some(1));
         assert_eq!(three.look().sibling_count, None, "a process that is not up may not see the others either");
         assert_eq!(
@@ -170,5 +214,23 @@ mod tests {
             None,
             "on the network there may be others"
         );
+    }
+
+    #[test]
+    fn a_door_is_a_sibling_once_however_many_knock() {
+        let audience = format!("doors{}", std::process::id());
+        let mut one = up("doors", "doors", 1, true);
+        assert_eq!(one.sibling_doors(), Some(Vec::new()));
+        let mut two = Neighbours { audience, token: "2".to_owned(), is_local: true, claims: Vec::new() };
+        let door = two.open_door(8, &format!("{}.test", one.audience)).unwrap();
+        let doors = one.sibling_doors().unwrap();
+        assert_eq!(doors.len(), 1);
+        let _guests = [(); 3].map(|()| local::connect(&doors[0]).unwrap());
+        assert_eq!((one.look().sibling_count, two.look().sibling_count), (Some(1), Some(1)));
+        two.withdraw_ports();
+        assert_eq!(one.look().sibling_count, Some(1), "the name is up as long as its door");
+        drop(door);
+        one.claims.clear();
+        assert_eq!(one.sibling_doors(), None);
     }
 }

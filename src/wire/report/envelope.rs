@@ -69,10 +69,8 @@ pub fn open<'a>(bytes: &'a [u8], loopback: &Scope) -> Result<Envelope<'a>, Dropp
         return Err(Dropped::ForeignVersion);
     }
     let is_sealed = head.byte()? & SEALED != 0;
-    let mut body = Reader(check_seal(bytes, head.0, is_sealed, &loopback.keys)?);
-    if body.fixed()? != loopback.id {
-        return Err(Dropped::ForeignScope);
-    }
+    let mut body = Reader(check_seal(bytes, head.0, is_sealed, loopback)?);
+    let _scope = body.fixed()?;
     let length = usize::from(body.byte()?);
     let (fields, datagram) = body.0.split_at_checked(length).ok_or(Dropped::Malformed)?;
     let (passer, fields) = fields.split_first_chunk().ok_or(Dropped::Malformed)?;

@@ -13,6 +13,7 @@
 //! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
 //! | `rotation` | a key is replaced while all nodes run |
 //! | `scopes` | audiences on one network that are not the same stay apart |
+//! | `shared_key` | the processes of one user share a key for the loopback bus |
 //! | `siblings` | processes that share a port and are one audience, on one host, over the loopback bus |
 //! | `simulation` | the cluster on a virtual clock and a bad network |
 //! | `strangers` | what strangers put on the bus is dropped, counted by reason, and changes nothing |
@@ -31,6 +32,7 @@ mod page;
 mod peers;
 mod rotation;
 mod scopes;
+mod shared_key;
 mod siblings;
 mod simulation;
 mod strangers;

@@ -9,9 +9,9 @@ fn the_goodbye_of_an_unknown_node_does_not_make_it_known() {
     let mut scene = clustered();
     assert_eq!(scene.receive_from(PEER, 1, BYE), Err(Rejection::NeverThere));
     assert_eq!(scene.outputs(), [], "no node is asked");
-    assert!(scene.meter().is_alone());
+    assert_eq!(scene.node_count(), 0);
     assert_eq!(scene.receive_from(PEER, 1, News::Alive(Alive::default())), Err(Rejection::Unproven));
-    assert!(scene.meter().is_alone() && scene.asked().is_some(), "it is asked, and nothing is kept of it");
+    assert!(scene.node_count() == 0 && scene.asked().is_some(), "it is asked, and nothing is kept of it");
 }
 
 #[test]
