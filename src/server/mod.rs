@@ -48,7 +48,6 @@ mod keyring;
 mod overview;
 mod ports;
 mod shutdown;
-#[allow(dead_code, reason = "the bus raises the kinds one by one")]
 mod troubles;
 mod turn;
 

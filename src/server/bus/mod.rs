@@ -261,6 +261,9 @@ impl Bus {
 
     /// Ends troubles that are over. `is_empty` says that no datagram was left waiting.
     pub(super) fn handle_timeout(&mut self, is_empty: bool, now: Now) {
+        if self.ways.loopback.is_some() && self.scopes.loopback.keys.is_empty() {
+            self.troubles.renew(Kind::UnsealedLoopback, "loopback", now);
+        }
         self.troubles.handle_timeout(now, is_empty);
     }
 

@@ -49,6 +49,7 @@ const SKEW_MS: u64 = 1_000;
 
 /// All troubles of the process.
 pub(in crate::server) struct Troubles {
+    node_timeout: Duration,
     hold: Duration,
     by_kind: [Trouble; Kind::COUNT],
     peers: Peers,
@@ -95,6 +96,7 @@ impl Troubles {
     /// None yet.
     pub(in crate::server) fn new(node_timeout: Duration) -> Self {
         Self {
+            node_timeout,
             hold: HOLD_MAX.min(node_timeout.saturating_mul(HOLD_TIMEOUTS)),
             by_kind: Default::default(),
             peers: Peers::new(node_timeout),
@@ -107,6 +109,14 @@ impl Troubles {
     /// A condition is there now.
     pub(in crate::server) fn raise(&mut self, kind: Kind, source: &Source, now: Now) {
         self.by_kind[kind as usize].raise(source, now.tick);
+    }
+
+    /// A condition that no datagram shows is still there. It is raised no more than once in a node timeout.
+    pub(in crate::server) fn renew(&mut self, kind: Kind, place: &str, now: Now) {
+        let examples = &self.by_kind[kind as usize].examples;
+        if examples.iter().all(|example| now.tick >= example.last.after(self.node_timeout)) {
+            self.raise(kind, &Source::at(Place::Name(place.into())), now);
+        }
     }
 
     /// A datagram that is not of the audience shows a condition. A node that may be of it, and only has another key for a

@@ -239,3 +239,20 @@ fn another_key_of_a_sibling_is_a_trouble_when_it_lasts() {
     troubles.raise_from_stranger(Kind::Unkeyed, &stranger(1), at(66));
     assert_eq!(kinds(&troubles), ["different_key", "unkeyed"]);
 }
+
+#[test]
+fn a_state_is_renewed_once_in_a_node_timeout_and_lasts_for_as_long_as_it_is() {
+    let mut troubles = Troubles::new(NODE_TIMEOUT);
+    for second in 0..100 {
+        troubles.renew(Kind::UnsealedLoopback, "loopback", at(second));
+        troubles.handle_timeout(at(second), true);
+    }
+    assert_eq!(addresses(&troubles), [(Kind::UnsealedLoopback, Some("loopback".to_owned()), 17)]);
+    // A quiet process wakes for nothing but the end, and renews before that is looked for.
+    let end = Now { tick: troubles.next_deadline().unwrap(), ..at(0) };
+    troubles.renew(Kind::UnsealedLoopback, "loopback", end);
+    troubles.handle_timeout(end, true);
+    assert_eq!(kinds(&troubles), ["unsealed_loopback"]);
+    troubles.handle_timeout(Now { tick: Tick(end.tick.0 + 6_002), ..at(0) }, true);
+    assert!(kinds(&troubles).is_empty());
+}

@@ -103,6 +103,25 @@ fn keys() -> [ScratchFile; 2] {
 }
 
 #[test]
+fn a_loopback_bus_without_a_key_is_said() {
+    // Siblings are found in `/proc`, which is not there.
+    let command = || {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$0\" \"$@\"", program()]);
+        command
+    };
+    if let Err(why) = output("unshare", &["--mount", "true"]) {
+        return skip(&why);
+    }
+    let daemon = Daemon::start_with(command, &BRIEF);
+    assert_eq!(lasts(&daemon, "unsealed_loopback"), "loopback");
+    // For longer than what no datagram renews.
+    pass(ms(7_000));
+    assert_eq!(lasts(&daemon, "unsealed_loopback"), "loopback");
+    has_none(&Daemon::start(&BRIEF));
+}
+
+#[test]
 fn different_keys_are_said_at_both_nodes_until_one_is_gone() {
     let group = Group::new();
     let keys = keys();
