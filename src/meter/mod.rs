@@ -17,6 +17,7 @@
 //! | `news` | what nodes announce to each other, as values |
 //! | `output` | what the caller has to do |
 //! | `watches/` | the watchers of many totals at once |
+//! | `way` | where datagrams come from, and where they go |
 //!
 //! Invariants, checked after each input in debug builds: a namespace's `counted` is the number of its counted members. A claim
 //! names a member that names the claim. A vacant namespace has a cleaning date. A total is the members of this node and of its
@@ -31,6 +32,7 @@ mod digest;
 pub mod news;
 mod output;
 pub mod watches;
+mod way;
 
 use std::collections::VecDeque;
 
@@ -50,13 +52,13 @@ pub use book::namespace::Namespace;
 pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
-pub use cluster::NodeFigures;
+pub use cluster::figures::NodeFigures;
 pub use cluster::proofs::promise_of;
 pub use cluster::receive::Rejection;
 pub use cluster::rules::{ClusterRules, Membership};
 use cluster::{Call, Cluster};
 pub use digest::name_digest;
-use news::{Address, Claim, Counter, Datagram, News, NodeId, Origin};
+use news::{Address, Counter, Datagram, News, NodeId, Origin};
 pub use news::{COUNTERS_MAX, NAME_MAX};
 pub use output::Output;
 use output::Outputs;
@@ -133,22 +135,18 @@ impl Meter {
         self.book.claims.holder(self.find(name)?, uuid)
     }
 
-    /// A page says that it leaves: the member that claims `uuid` in the namespace of this name, at any node, is sent the
-    /// farewell.
+    /// A page says that it leaves: the member that claims `uuid` in the namespace of this name is sent the farewell. If there
+    /// is none here, the other nodes are asked whether they have it.
     pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
         if name.len() > NAME_MAX || uuid.len() > NAME_MAX {
             // No member can have claimed it, and it would not fit into a datagram.
             return;
         }
-        let found = self.find(name);
+        let found = self.find(name).filter(|&id| self.book.claims.holder(id, uuid).is_some());
         let (cluster, call) = &mut self.parts(now);
-        if let Some(id) = found {
-            cluster.end_claim(id, uuid, call);
-        }
-        if cluster.is_reachable() {
-            let order = call.book.claims.next_order();
-            let claim = Claim { namespace: name.into(), uuid: uuid.into(), order };
-            cluster.announce_thrice(News::GivenUp(claim), call);
+        match found {
+            Some(id) => cluster.end_claim(id, uuid, call),
+            None => cluster.end_claim_elsewhere(name, uuid, call),
         }
         self.check_invariants();
     }

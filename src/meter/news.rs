@@ -9,6 +9,7 @@
 use std::fmt;
 
 use super::accounts::stays::Stays;
+pub use super::way::{Address, Origin, To};
 
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
@@ -25,37 +26,6 @@ impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
-}
-
-/// A place in the network: an IPv6 address, or an IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2), and a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    /// The address, as one number.
-    pub ip: u128,
-    /// The port.
-    pub port: u16,
-}
-
-/// By which way a datagram came. Another one goes back the same way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// By the group on loopback, from a process of this host.
-    Loopback,
-    /// By the multicast group on the network.
-    Group,
-    /// By unicast, from an address that the operator has listed.
-    Listed(Address),
-    /// By unicast, from another address.
-    Unlisted(Address),
-}
-
-/// Where a datagram goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To {
-    /// To all other nodes, by all ways.
-    All,
-    /// Back the way that another one came, and nowhere else.
-    Origin(Origin),
 }
 
 /// What a process draws at its start and shows to no other: no other process can foresee what follows from it.
@@ -125,6 +95,15 @@ pub enum News<N> {
     Claimed(Claim<N>),
     /// A page says that it leaves: claims of the uuid up to this one's order end.
     GivenUp(Claim<N>),
+    /// The sender asks whether a uuid is held by a member of the receiver.
+    AskHeld(HeldQuestion<N>),
+    /// A uuid is held by a member of the sender. There is no answer that says no.
+    Held {
+        /// The node that asked.
+        asker: NodeId,
+        /// The number of its question.
+        number: u64,
+    },
     /// The sender is about to end.
     Bye(Farewell),
     /// News of a later version, which says nothing here but that the sender is there.
@@ -147,6 +126,17 @@ impl<N> News<N> {
     pub fn is_introduction(&self) -> bool {
         matches!(self, Self::Alive(_) | Self::Ask(_) | Self::Bye(_))
     }
+}
+
+/// Whether a uuid is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldQuestion<N> {
+    /// Counts the asker's questions from 1.
+    pub number: u64,
+    /// The namespace's name.
+    pub namespace: N,
+    /// The uuid.
+    pub uuid: N,
 }
 
 /// The proof of a goodbye. Only the node itself knows it until then: its signs of life carry a one-way hash of it, so the

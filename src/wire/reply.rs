@@ -117,6 +117,7 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         408 => "Request Timeout",
         414 => "URI Too Long",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_status_that_is_sent_has_a_reason() {
-        for status in [200, 204, 400, 401, 403, 404, 408, 414, 431, 503, 505] {
+        for status in [200, 204, 400, 401, 403, 404, 408, 414, 429, 431, 503, 505] {
             assert!(!reason(status).is_empty(), "{status}");
         }
     }

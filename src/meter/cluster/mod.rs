@@ -10,8 +10,7 @@
 //! - What is forgotten is announced once more before that, and then no more. Signs of life and reports carry how far that
 //!   goes: a peer that has missed it takes the node for gone, and asks for everything.
 //! - A newcomer asks all nodes to show themselves, and each for everything. A node that is new to a peer, or back, is asked
-//!   too, and counts once its answer repeats the nonce of the question: recordings of dead nodes stay dead. Until then nothing
-//!   is kept of it, and it is sent no more than it sends.
+//!   too, and counts once its answer repeats the nonce: recordings stay dead. Until then nothing is kept of it.
 //! - What departed nodes had counted is kept and announced in their name. Signs of life carry a digest of it, and a node
 //!   whose digest differs asks.
 //! - Messages and claims are sent at once, and again after 50 and 200 ms. Claims are journalled too: they are never lost.
@@ -20,6 +19,8 @@
 //! |---|---|
 //! | `addresses` | the addresses of other nodes that are not listed |
 //! | `announce` | this node's announcements: their order of urgency and their budget |
+//! | `figures` | what another node looks like from here |
+//! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the message parts of one peer that came too early |
 //! | `pairs` | what one peer has counted in each namespace |
 //! | `peers` | the table of the other nodes |
@@ -34,6 +35,8 @@
 
 mod addresses;
 mod announce;
+pub(super) mod figures;
+mod held;
 mod inbox;
 mod pairs;
 mod peers;
@@ -54,12 +57,14 @@ use super::book::invariants::Elsewhere;
 use super::book::keys::{ItemId, NamespaceId};
 use super::book::namespace::{Namespace, Whole};
 use super::digest::name_digest;
-use super::news::{Address, Ask, Counter, News, NodeId, Origin, To, Wanted};
+use super::news::{Address, Ask, Counter, News, NodeId, To, Wanted};
 use super::output::{Output, Outputs};
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use addresses::Addresses;
 use announce::Announcer;
+use figures::NodeFigures;
+use held::HeldQuestions;
 use inbox::Message;
 use pairs::Place;
 use peers::{Peer, PeerId, Peers};
@@ -80,21 +85,6 @@ pub(super) struct Call<'a> {
     pub(super) now: Now,
 }
 
-/// What a node looks like from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeFigures {
-    /// Its name.
-    pub node: NodeId,
-    /// The number of its counted members.
-    pub members: u64,
-    /// For how many milliseconds no datagram of it has come.
-    pub silent_ms: u64,
-    /// By how many milliseconds its wall clock is ahead of this node's.
-    pub skew_ms: i64,
-    /// By which way its latest datagram came.
-    pub origin: Origin,
-}
-
 /// This node among the others.
 pub(super) struct Cluster {
     rules: ClusterRules,
@@ -104,6 +94,7 @@ pub(super) struct Cluster {
     questions: Questions,
     peers: Peers,
     addresses: Addresses,
+    held: HeldQuestions,
     /// When to look at a peer: it may be silent, or has to be asked, or holds messages back.
     alarms: TimerWheel<PeerId>,
     /// The number of nodes that were taken for gone because they fell silent.
@@ -124,6 +115,7 @@ impl Cluster {
             questions,
             peers: Peers::default(),
             addresses: Addresses::default(),
+            held: HeldQuestions::default(),
             alarms: TimerWheel::default(),
             lost_count: 0,
             is_over: false,
@@ -216,13 +208,13 @@ impl Cluster {
         self.announcer.announce_departure(call.book, call.outputs, call.now);
     }
 
-    /// When there is something to announce or a peer to look at.
+    /// When something is due towards the others.
     pub(super) fn poll_timeout(&self, book: &Book) -> Option<Tick> {
         if self.peers.is_removing() {
             return Some(Tick(0));
         }
         let announcer = self.announcer.poll_timeout(&book.journal, &self.peers);
-        [announcer, self.alarms.next_deadline()].into_iter().flatten().min()
+        [announcer, self.alarms.next_deadline(), self.held.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what is due towards the others. `is_bus_drained` says that no datagram was left waiting: only then is silence
@@ -236,6 +228,7 @@ impl Cluster {
             let Some(id) = self.alarms.pop_due() else { break };
             self.watch(id, is_bus_drained, call);
         }
+        held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
         self.addresses.forget_silent(self.rules.node_timeout, call.now.tick);
         self.remove_departed(call);
         self.announcer.announce_due(&self.peers, &self.rules, call.book, call.outputs, call.now);
@@ -270,6 +263,14 @@ impl Cluster {
         call.outputs.push_back(Output::Farewell(member));
         if let Some(id) = call.book.leave(member, call.now) {
             self.forget(id, call);
+        }
+    }
+
+    /// Ends the claim of a uuid that no member here holds, if another node has one that does.
+    pub(super) fn end_claim_elsewhere(&mut self, name: &str, uuid: &str, call: &mut Call<'_>) {
+        if !self.peers.is_alone() {
+            self.held.add(name.into(), uuid.into(), call.now.tick);
+            held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
         }
     }
 
@@ -393,8 +394,7 @@ impl Cluster {
 fn deliver(messages: Vec<Message>, call: &mut Call<'_>) {
     for message in messages {
         if call.book.find(&message.namespace).is_some() {
-            let text = message.text.into();
-            call.outputs.push_back(Output::Message { namespace: message.namespace, text });
+            call.outputs.push_back(Output::Message { namespace: message.namespace, text: message.text.into() });
         }
     }
 }

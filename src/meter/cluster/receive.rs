@@ -18,7 +18,7 @@ use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Present, Whole};
 use crate::meter::digest::name_digest;
 use crate::meter::news::{
-    Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Item, News, NodeId, Origin, To, Wanted,
+    Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, HeldQuestion, Item, News, NodeId, Origin, To, Wanted,
 };
 
 /// How long a report that came out of turn waits for the one before it.
@@ -202,7 +202,9 @@ impl Reception<'_, '_> {
             }
             News::Claimed(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
             News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX)),
-            News::Unknown => {}
+            News::AskHeld(question) => self.on_ask_held(question),
+            News::Held { asker, number } if *asker == self.cluster.node() => self.on_held(*number),
+            News::Held { .. } | News::Unknown => {}
         }
     }
 
@@ -261,6 +263,23 @@ impl Reception<'_, '_> {
         }
         // News that waited for a receiver waits no longer.
         announcer.hasten_news(*now);
+    }
+
+    /// Says that a member here holds the uuid. Where none does, nothing is said.
+    fn on_ask_held(&mut self, question: &HeldQuestion<&str>) {
+        let Call { book, outputs, now } = &mut *self.call;
+        let Some(namespace) = book.find(question.namespace) else { return };
+        if book.claims.holder(namespace, question.uuid).is_some() {
+            let held = News::Held { asker: self.cluster.peers.at(self.id).node, number: question.number };
+            self.cluster.announcer.send_to(To::Origin(self.origin), held, outputs, *now);
+        }
+    }
+
+    /// The uuid of a page that leaves is held at the peer: its claim ends.
+    fn on_held(&mut self, number: u64) {
+        let Some(HeldQuestion { namespace, uuid, .. }) = self.cluster.held.answer(number) else { return };
+        let claim = Claim { namespace, uuid, order: self.call.book.claims.next_order() };
+        self.cluster.announce_thrice(News::GivenUp(claim), self.call);
     }
 
     fn on_items(&mut self, items: &[Item<&str>]) {

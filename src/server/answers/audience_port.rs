@@ -10,7 +10,7 @@ use super::route::Route;
 use super::{assets, watching};
 use crate::collections::tick::Now;
 use crate::config::{AllowOrigin, Config};
-use crate::server::audience::{Audience, Joining};
+use crate::server::audience::{AskedTooOften, Audience, Joining};
 use crate::wire::http::{Method, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
@@ -61,8 +61,11 @@ impl AudiencePort {
             }
             // A member that leaves makes room, so this comes before there is none.
             Route::Leave { namespace, uuid } => {
-                audience.end_claim(namespace, uuid, now);
-                self.push_cors(out, request, Reply::empty(200));
+                let reply = match audience.end_claim(namespace, uuid, asker.address, now) {
+                    Ok(()) => Reply::empty(200),
+                    Err(AskedTooOften) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(429) },
+                };
+                self.push_cors(out, request, reply);
             }
             Route::Watch if !self.is_watching_public => push_text(out, 403, NOT_PUBLIC, is_head),
             Route::Watch => match self.cors(request) {

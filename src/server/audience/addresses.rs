@@ -22,14 +22,14 @@ const ADDRESS_SHARDS: usize = 64;
 
 /// What counts as one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Address {
+pub(super) enum Address {
     V4(Ipv4Addr),
     /// The first 64 bits.
     V6(u64),
 }
 
 impl Address {
-    fn of(address: IpAddr) -> Self {
+    pub(super) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => {

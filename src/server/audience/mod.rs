@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `addresses` | how many members of one address are counted |
+//! | `asking` | how often an address may have the other nodes asked |
 //! | `fan_out` | what is on its way to members, in slices |
 //! | `jitter` | chance, to keep crowds apart |
 //!
@@ -12,6 +13,7 @@
 //! Invariant: a call that returns an error has no effect on the audience, but to be counted.
 
 mod addresses;
+mod asking;
 pub(in crate::server) mod fan_out;
 mod jitter;
 
@@ -29,6 +31,7 @@ use crate::server::figures::view::{Process, View};
 use crate::wire::report::FORMATS;
 use crate::wire::sse::{self, Frame};
 use addresses::Addresses;
+use asking::AskLimit;
 use fan_out::{Busy, FanOut};
 use jitter::Jitter;
 
@@ -42,6 +45,7 @@ pub(in crate::server) struct Audience {
     watches: Watches,
     /// The members of each address, if there is a limit on them.
     addresses: Option<Addresses>,
+    ask_limit: AskLimit,
     jitter: Jitter,
     /// Most namespaces: joins that would create another are turned away.
     namespaces_max: usize,
@@ -73,6 +77,10 @@ pub(in crate::server) struct Watching<'a> {
     pub(in crate::server) has_slot: bool,
 }
 
+/// The other nodes were asked too often for an address.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct AskedTooOften;
+
 impl Audience {
     /// An empty audience, at this node.
     pub(in crate::server) fn new(config: &Config, node: NodeId, secret: Secret) -> Self {
@@ -84,6 +92,7 @@ impl Audience {
             fan_out: FanOut::default(),
             watches: Watches::new(config.watching.thresholds.clone(), config.rules.notify.max_delay),
             addresses: config.limits.per_address.map(Addresses::new),
+            ask_limit: AskLimit::default(),
             jitter: Jitter::default(),
             namespaces_max: config.limits.namespaces,
             retry_ms: config.retry_ms.clone(),
@@ -130,9 +139,24 @@ impl Audience {
     }
 
     /// The page that joined with this uuid leaves.
-    pub(in crate::server) fn end_claim(&mut self, namespace: &str, uuid: &str, now: Now) {
+    ///
+    /// # Errors
+    /// When the uuid is not held here, and this address has had the other nodes asked too often.
+    pub(in crate::server) fn end_claim(
+        &mut self,
+        namespace: &str,
+        uuid: &str,
+        address: Option<IpAddr>,
+        now: Now,
+    ) -> Result<(), AskedTooOften> {
+        let has_others = self.meter.nodes(now).next().is_some();
+        let is_asked = has_others && self.meter.claimant(namespace, uuid).is_none();
+        if is_asked && address.is_some_and(|address| !self.ask_limit.admits(address, now.tick)) {
+            return Err(AskedTooOften);
+        }
         self.release_claimant(namespace, uuid, now);
         self.meter.end_claim(namespace, uuid, now);
+        Ok(())
     }
 
     /// A connection is gone. If it was no member's, nothing happens.

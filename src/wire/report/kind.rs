@@ -15,5 +15,7 @@ pub(super) const CLAIMED: u8 = 6;
 pub(super) const GIVEN_UP: u8 = 7;
 pub(super) const BYE: u8 = 8;
 pub(super) const COUNTERS: u8 = 9;
+pub(super) const ASK_HELD: u8 = 10;
+pub(super) const HELD: u8 = 11;
 pub(super) const ITEM_COUNT: u8 = 1;
 pub(super) const ITEM_CLAIM: u8 = 2;

@@ -9,8 +9,8 @@
 use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, Item, MEMBER_TICKS_MAX, MessagePart, News,
-    NodeId, Peak, Promise, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item, MEMBER_TICKS_MAX,
+    MessagePart, News, NodeId, Peak, Promise, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
 
@@ -108,6 +108,11 @@ impl<'a> Reader<'a> {
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
             kind::GIVEN_UP => News::GivenUp(self.claim()?),
+            kind::ASK_HELD => {
+                let (number, namespace, uuid) = (self.number()?, self.name()?, self.name()?);
+                News::AskHeld(HeldQuestion { number, namespace, uuid })
+            }
+            kind::HELD => News::Held { asker: NodeId(self.fixed()?), number: self.number()? },
             kind::BYE => News::Bye(Farewell([self.fixed()?, self.fixed()?])),
             _ => News::Unknown,
         })

@@ -3,8 +3,8 @@
 use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
-    AGE_MS_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, Item, MEMBER_TICKS_MAX,
-    MessagePart, News, Peak, Promise, Sums, Wanted,
+    AGE_MS_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item,
+    MEMBER_TICKS_MAX, MessagePart, News, Peak, Promise, Sums, Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
@@ -88,6 +88,8 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::Message(MessagePart { text: "".into(), continues: true, begins: false, ..part }),
         News::Claimed(claim.clone()),
         News::GivenUp(claim),
+        News::AskHeld(HeldQuestion { number: LARGEST, namespace: long.clone(), uuid: long }),
+        News::Held { asker: NodeId(u64::MAX), number: LARGEST },
         News::Bye(Farewell([1, u64::MAX])),
     ]
 }

@@ -6,7 +6,7 @@
 
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, Item, News, Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item, News, Peak, Sums, Wanted,
 };
 
 /// The bytes of a datagram so far.
@@ -129,6 +129,17 @@ impl Writer {
             News::GivenUp(claim) => {
                 self.byte(kind::GIVEN_UP);
                 self.claim(claim);
+            }
+            News::AskHeld(HeldQuestion { number, namespace, uuid }) => {
+                self.byte(kind::ASK_HELD);
+                self.number(*number);
+                self.text(namespace);
+                self.text(uuid);
+            }
+            News::Held { asker, number } => {
+                self.byte(kind::HELD);
+                self.fixed(asker.0);
+                self.number(*number);
             }
             News::Bye(Farewell([first, second])) => {
                 self.byte(kind::BYE);

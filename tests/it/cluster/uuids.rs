@@ -1,7 +1,7 @@
 //! Of one uuid exactly one member stays, whichever process each claim comes to.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 
 use super::siblings::*;
 use audience_kit::*;
@@ -74,4 +74,34 @@ fn stays(stream: &mut Stream) -> bool {
         }
     }
     true
+}
+
+#[test]
+fn leaving_with_uuids_that_do_not_exist_is_limited_for_each_address() {
+    let daemons = audience::<2>(&UUIDS);
+    let mut stream = join_at(&daemons[0], "/ns/me").0;
+    wait_totals(&daemons, "ns", 1);
+    let leave = |address: Ipv4Addr, uuid: &str| {
+        let mut socket =
+            connect_from(address, SocketAddrV4::new(Ipv4Addr::LOCALHOST, daemons[0].audience().port())).unwrap();
+        socket.write_all(request("GET", &format!("/ns/{uuid}"), "Host: audience.test\r\n").as_bytes()).unwrap();
+        let answer = String::from_utf8(read_to_end(&mut socket)).unwrap();
+        let is_limited = answer.starts_with("HTTP/1.1 429 ") && answer.contains("Retry-After: 1\r\n");
+        assert!(is_limited || answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        !is_limited
+    };
+    let sent =
+        || -> u64 { daemons.iter().map(|daemon| cluster_page(daemon)["datagrams"]["sent"].as_u64().unwrap()).sum() };
+    let (before, start) = (sent(), now());
+    let asked: u64 = (0..400).map(|number| u64::from(leave(Ipv4Addr::LOCALHOST, &format!("none{number}")))).sum();
+    // Both processes let twenty through, and ten a second after that.
+    let seconds = start.elapsed().as_secs() + 1;
+    assert!((40..=2 * (21 + 10 * seconds)).contains(&asked), "{asked} in {seconds} s");
+    // Each is asked about three times, and signs of life come beside that: ten a second here, and more after changes.
+    let most = 3 * asked + 60 * (seconds + 1);
+    assert!(sent() - before <= most, "{} datagrams for {asked} questions in {seconds} s", sent() - before);
+    // A page at another address leaves all the same.
+    assert!(leave(Ipv4Addr::new(127, 0, 0, 2), "me"));
+    stream.wait_farewell();
+    wait_totals(&daemons, "ns", 0);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use audience_meter::meter::NAME_MAX;
+use audience_meter::meter::news::{HeldQuestion, Origin, To};
 
 /// A meter that has met this number of nodes.
 fn company_of(nodes: u64, notify_interval: Duration) -> Scene {
@@ -26,13 +27,46 @@ impl Scene {
 #[test]
 fn a_name_that_fits_into_no_datagram_is_not_announced() {
     let mut scene = clustered();
+    scene.meet(1);
+    scene.outputs();
     let long = "u".repeat(NAME_MAX + 1);
     scene.world.step(0, |node, now| node.end_claim("a", &long, now));
     scene.world.step(0, |node, now| node.end_claim(&long, "u", now));
     scene.world.step(0, |node, now| node.say(&long, "s=x", now));
     assert_eq!(scene.outputs(), []);
     scene.world.step(0, |node, now| node.end_claim("a", &long[1..], now));
-    assert!(matches!(scene.outputs()[..], [Output::Send(..), ..]));
+    let [Output::Send(To::All, asked)] = &scene.outputs()[..] else { panic!("the others are asked") };
+    let News::AskHeld(question) = &asked.news else { panic!("{asked:?}") };
+    assert_eq!(
+        scene.announced(0.5).iter().filter(|news| matches!(news, News::AskHeld(_))).count(),
+        2,
+        "and twice more"
+    );
+    // The peer holds one, and says so.
+    scene.world.step(0, |node, now| node.end_claim("a", "u", now));
+    let number = question.number + 1;
+    scene.receive(3, News::Held { asker: NodeId(HERE.0 + 1), number });
+    scene.receive(4, News::Held { asker: HERE, number });
+    scene.receive(5, News::Held { asker: HERE, number });
+    let news = scene.announced(0.5);
+    let given_up = news.iter().filter(|news| matches!(news, News::GivenUp(claim) if &*claim.uuid == "u"));
+    assert_eq!(given_up.count(), 3, "{news:?}");
+}
+
+#[test]
+fn a_node_says_which_uuids_its_members_hold_and_is_silent_about_others() {
+    let mut scene = clustered();
+    scene.meet(1);
+    scene.world.step(0, |node, now| node.join("a", Some("u"), true, now));
+    scene.pass(0.5);
+    let ask = |number, namespace, uuid| News::AskHeld(HeldQuestion { number, namespace, uuid });
+    for (number, namespace, uuid) in [(3, "a", "v"), (4, "b", "u")] {
+        scene.receive(number, ask(number, namespace, uuid));
+    }
+    assert_eq!(scene.outputs(), []);
+    scene.receive(5, ask(5, "a", "u"));
+    let [Output::Send(to, held)] = &scene.outputs()[..] else { panic!("it is held") };
+    assert_eq!((to, &held.news), (&To::Origin(Origin::Loopback), &News::Held { asker: PEER, number: 5 }));
 }
 
 #[test]

@@ -1,0 +1,20 @@
+//! What another node looks like from here.
+//!
+//! Owns the view that pages and figures get of it. It changes nothing.
+
+use crate::meter::news::{NodeId, Origin};
+
+/// What a node looks like from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeFigures {
+    /// Its name.
+    pub node: NodeId,
+    /// The number of its counted members.
+    pub members: u64,
+    /// For how many milliseconds no datagram of it has come.
+    pub silent_ms: u64,
+    /// By how many milliseconds its wall clock is ahead of this node's.
+    pub skew_ms: i64,
+    /// By which way its latest datagram came.
+    pub origin: Origin,
+}
