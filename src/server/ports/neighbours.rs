@@ -13,7 +13,6 @@
 //! Invariant: a process puts up its own names before it looks; so of two that start at the same time, at least one sees the
 //! other.
 
-use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
@@ -111,11 +110,16 @@ impl Neighbours {
     /// The doors of the other processes of the audience, [`DOORS_MAX`] at most; `None` when they cannot be seen from here.
     pub(super) fn sibling_doors(&self) -> Option<Vec<String>> {
         let list = proc::unix_socket_names();
-        let doors = claims_in(&list).filter(|(_, claim)| self.is_door(claim));
-        let (own, others): (Vec<_>, Vec<_>) = doors.partition(|(_, claim)| claim.token == self.token);
-        // A set, for a guest has the name of its door, too. It has an order that no stranger can foresee.
-        let others: HashSet<&str> = others.into_iter().map(|(name, _)| name).collect();
-        (!own.is_empty()).then(|| others.into_iter().take(DOORS_MAX).map(str::to_owned).collect())
+        let is_seen = claims_in(&list).any(|(_, claim)| self.is_door(&claim) && claim.token == self.token);
+        let others = claims_in(&list).filter(|(_, claim)| self.is_door(claim) && claim.token != self.token);
+        // A guest has the name of its door, too.
+        let mut names: Vec<&str> = others.map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        // From anywhere on, so that no stranger can foresee which are left out.
+        let first = usize::from_ne_bytes(sys::random().unwrap_or_default()) % names.len().max(1);
+        names.rotate_left(first);
+        is_seen.then(|| names.into_iter().take(DOORS_MAX).map(str::to_owned).collect())
     }
 
     fn is_door(&self, claim: &Claim<'_>) -> bool {
@@ -125,9 +129,11 @@ impl Neighbours {
     /// The number of other processes of the audience. A process that does not see its own name does not see the others'
     /// either.
     fn sibling_count(&self, up: &[Claim<'_>]) -> Option<usize> {
+        let mut tokens: Vec<&str> = up.iter().filter(|claim| self.is_door(claim)).map(|claim| claim.token).collect();
         // A connection to a door has the name of the door as long as it is open.
-        let tokens: BTreeSet<&str> = up.iter().filter(|claim| self.is_door(claim)).map(|claim| claim.token).collect();
-        let is_seen = tokens.contains(self.token.as_str());
+        tokens.sort_unstable();
+        tokens.dedup();
+        let is_seen = tokens.contains(&self.token.as_str());
         (self.is_local && is_seen).then_some(tokens.len() - usize::from(is_seen))
     }
 }
