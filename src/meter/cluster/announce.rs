@@ -43,11 +43,11 @@ const ITEMS_WEIGHT_MAX: usize = 1_100;
 /// The part of a message that goes into one datagram, in bytes; a name of the longest kind fits beside it.
 const TEXT_PART_MAX: usize = 700;
 
-/// How many datagrams one turn sends at most. With a turn per tick while there is more, that is 3,200 a second: a newcomer
-/// learns 100,000 namespaces, some 2,000 datagrams, in 0.7 s, and no receive buffer runs over.
+/// How many datagrams one turn sends at most. With a turn per tick while there is more, that is 4,800 a second: a newcomer
+/// learns 100,000 namespaces, some 2,100 datagrams, in 0.5 s, and no receive buffer runs over.
 ///
-/// One datagram takes 8 us to put together, so a turn is at it for 0.3 ms.
-const DATAGRAMS_PER_TURN: usize = 32;
+/// One datagram takes 8 us to put together, so a turn is at it for 0.4 ms.
+const DATAGRAMS_PER_TURN: usize = 48;
 
 /// How many namespaces are looked at for a datagram of departed shares, at 0.04 us each.
 const DEPARTED_LOOKS_PER_DATAGRAM: usize = 256;

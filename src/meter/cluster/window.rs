@@ -6,7 +6,7 @@
 
 /// Which of the last datagrams were seen: an anti-replay window (RFC 4303 section 3.4.3).
 ///
-/// A repair sends some 3,000 a second, and paths of different length reorder them by a few milliseconds.
+/// A repair sends some 4,800 a second, and paths of different length reorder them by a few milliseconds.
 #[derive(Debug)]
 pub(super) struct Window {
     /// The largest number seen.
