@@ -37,6 +37,8 @@ pub enum Rejection {
     Own,
     /// It was received before, or is too old for the window.
     Replayed,
+    /// It was sent before its sender proved that it is there. It was overtaken, or is a recording.
+    BeforeProof,
     /// It is the goodbye of a node that was not there.
     NeverThere,
     /// There are as many nodes as there may be.
@@ -97,6 +99,7 @@ fn admit(id: PeerId, datagram: &Datagram<&str>, cluster: &mut Cluster, call: &mu
         && peer.question == Some(nonce)
     {
         peer.restart(datagram.number);
+        peer.proof = datagram.number;
         return Ok(());
     }
     if peer.is_new(datagram.number) {
@@ -104,7 +107,8 @@ fn admit(id: PeerId, datagram: &Datagram<&str>, cluster: &mut Cluster, call: &mu
     }
     let is_in_disorder = peer.seen_at.after(DISORDER_TIME) <= call.now.tick;
     if !peer.is_jump(datagram.number) && !is_in_disorder {
-        return Err(Rejection::Replayed);
+        let is_before_proof = datagram.number < peer.proof;
+        return Err(if is_before_proof { Rejection::BeforeProof } else { Rejection::Replayed });
     }
     if peer.question.is_none() {
         peer.question = Some(cluster.questions.proofs.draw_question());

@@ -89,7 +89,7 @@ impl DropReason {
 impl Outcome {
     pub(super) fn of_rejected(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Own | Rejection::NeverThere => Self::NoNews,
+            Rejection::Own | Rejection::BeforeProof | Rejection::NeverThere => Self::NoNews,
             Rejection::Unproven => Self::Unproven,
             Rejection::Forged => Self::Dropped(DropReason::Forged),
             Rejection::Replayed => Self::Dropped(DropReason::Replayed),

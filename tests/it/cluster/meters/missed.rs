@@ -64,7 +64,7 @@ fn a_report_from_before_a_node_was_met_has_no_effect_after_it() {
     // Meanwhile the members have left, with version 6, and the namespace is forgotten.
     scene.meet_as(2, Alive { version: 6, horizon: 6, ..Alive::default() });
     assert_eq!(scene.asked().map(|ask| ask.wanted), Some(Wanted::Items { since: 0 }));
-    assert_eq!(scene.receive_from(PEER, 1, report(0, vec![item])), Err(Rejection::Replayed));
+    assert_eq!(scene.receive_from(PEER, 1, report(0, vec![item])), Err(Rejection::BeforeProof));
     scene.receive(4, report(6, vec![]));
     assert_eq!(scene.members("a"), None);
     assert_eq!(scene.asked(), None, "nothing is missing");

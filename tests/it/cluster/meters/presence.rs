@@ -153,7 +153,7 @@ fn a_number_out_of_all_order_counts_with_a_proof() {
     scene.receive(1 << 30, alive(Some(Echo { asker: HERE, nonce })));
     scene.receive((1 << 30) + 1, report_of((9, 10), 0, "a", 3));
     assert_eq!(scene.totals(), [3]);
-    assert_eq!(scene.receive_from(PEER, 4, counts(&["a"], 9)), Err(Rejection::Replayed));
+    assert_eq!(scene.receive_from(PEER, 4, counts(&["a"], 9)), Err(Rejection::BeforeProof));
     // It is at a lesser number after all, which is looked into once nothing else has come for a while.
     scene.pass(2.0);
     scene.outputs();
