@@ -2,7 +2,7 @@
 //!
 //! Owns the view that pages and figures get of it. It changes nothing.
 
-use crate::meter::news::{NodeId, Origin};
+use crate::meter::news::NodeId;
 
 /// What a node looks like from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,4 @@ pub struct NodeFigures {
     pub members: u64,
     /// For how many milliseconds no datagram of it has come.
     pub silent_ms: u64,
-    /// By how many milliseconds its wall clock is ahead of this node's.
-    pub skew_ms: i64,
-    /// By which way its latest datagram came.
-    pub origin: Origin,
 }

@@ -178,8 +178,6 @@ impl Cluster {
             node: peer.node,
             members: peer.pairs.member_count(),
             silent_ms: now.tick.ms_since(peer.seen_at),
-            skew_ms: peer.skew_ms,
-            origin: peer.origin,
         })
     }
 

@@ -52,8 +52,6 @@ pub(super) struct Peer {
     pub(super) newest_format: u8,
     /// What its goodbye has to fit.
     pub(super) promise: Promise,
-    /// By how many milliseconds its wall clock is ahead of this one.
-    pub(super) skew_ms: i64,
     /// The nonce that it has to repeat before a number that is out of all order counts.
     pub(super) question: Option<u64>,
     /// When its latest datagram came.
@@ -89,7 +87,6 @@ impl Peer {
             origin: Origin::Loopback,
             newest_format: u8::MAX,
             promise: Promise::default(),
-            skew_ms: 0,
             question: None,
             seen_at: now,
             known: 0,

@@ -225,7 +225,6 @@ impl Reception<'_, '_> {
             peer.version = peer.version.max(alive.version);
         }
         peer.inbox.expect_up_to(alive.message, now.tick);
-        peer.skew_ms = ahead_ms(alive.unix_ms, now.unix_ms.saturating_sub(self.sent_at.age_ms(now.tick)));
         let node = peer.node;
         self.call.book.claims.see(alive.claim_order);
         self.learn_address(node, echoed);
@@ -371,11 +370,6 @@ impl Reception<'_, '_> {
             self.cluster.end_claim(namespace, claim.uuid, self.call);
         }
     }
-}
-
-/// By how many milliseconds a wall clock is ahead of another.
-fn ahead_ms(unix_ms: u64, other_unix_ms: u64) -> i64 {
-    i64::try_from(i128::from(unix_ms) - i128::from(other_unix_ms)).unwrap_or(i64::MAX)
 }
 
 fn place(namespace: NamespaceId, name: &str) -> Place {

@@ -8,7 +8,7 @@
 
 use crate::collections::tick::Tick;
 use crate::meter::NodeFigures;
-use crate::meter::news::{Counter, NodeId, Origin};
+use crate::meter::news::{Counter, NodeId};
 use crate::server::figures::announced::Announced;
 use crate::server::figures::metrics::Metrics;
 use crate::server::figures::tally::NoRoom;
@@ -21,13 +21,7 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
     let others: Vec<NodeFigures> = meter.nodes(view.now).collect();
     let silent: Vec<&NodeFigures> = others.iter().filter(|node| view.is_silent(node)).collect();
     let draining = draining_nodes(view);
-    let own = NodeFigures {
-        node: meter.node(),
-        members: meter.own_member_count(),
-        silent_ms: 0,
-        skew_ms: 0,
-        origin: Origin::Loopback,
-    };
+    let own = NodeFigures { node: meter.node(), members: meter.own_member_count(), silent_ms: 0 };
     let members = std::iter::once(&own).chain(&others).map(|node| {
         Value::object([
             ("draining", Value::from(draining.binary_search(&node.node).is_ok())),

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use audience_kit::world::{LATER, with_more};
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Item, MessagePart, News,
-    NodeId, Peak, Promise, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, Farewell, Format, HeldQuestion, Item,
+    MessagePart, News, NodeId, Peak, Promise, Sums, Wanted,
 };
 use audience_meter::wire::report::{self, Dropped, FORMATS, Keys, Scope, decode, decode_up_to, encode};
 
@@ -72,6 +72,8 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
         ("message-goes-on", News::Message(MessagePart { begins: false, continues: true, ..part })),
         ("claimed", News::Claimed(claim)),
         ("given-up", News::GivenUp(claim)),
+        ("ask-held", News::AskHeld(HeldQuestion { number: 300, namespace: "event", uuid: "5f2b" })),
+        ("held", News::Held { asker: NodeId(9), number: 300 }),
         ("bye", News::Bye(Farewell([1, 0xffff_0000_ffff_0000]))),
     ]
 }
