@@ -79,6 +79,12 @@ impl Adversary {
         Self { sight, recorded: Vec::new() }
     }
 
+    /// Whether it is between nodes, if it likes: it can send on a question and its answer, and its own address has then returned
+    /// the nonce.
+    pub(super) fn is_between(&self) -> bool {
+        self.sight == Sight::All
+    }
+
     /// It sees a datagram, or not. Of many it keeps some of all times.
     pub(super) fn see(&mut self, bytes: &Rc<[u8]>, mut chance: Chance) {
         if self.sight != Sight::All {
