@@ -162,12 +162,9 @@ fn one_way(processes: usize) {
     // Host 2 is nowhere.
     let listed: Vec<Node> = (0..processes).map(|_| start(&network, 1, &list(&[2]))).collect();
     let lists: Vec<Node> = (0..processes).map(|_| start(&network, 0, &list(&[1]))).collect();
-    let begun = now();
     for node in lists.iter().chain(&listed) {
         wait_until("the nodes of both hosts", || node.nodes() == 2 * processes as u64);
     }
-    let taken = now() - begun;
-    assert!(taken < ms(5000), "after {taken:?}");
     let members = [Listener::join(&network, 0), Listener::join(&network, 1)];
     wait_all(lists.iter().chain(&listed), "members", 2);
     notify(&network, 0, &lists[0], "from/lists");

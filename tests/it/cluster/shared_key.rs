@@ -6,7 +6,6 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use super::siblings::*;
 use audience_kit::*;
@@ -144,13 +143,13 @@ print('squatting')";
     let Some(_squatter) = Script::of_stranger(script, &[&port.to_string(), &audience]) else { return };
     assert_eq!(names(port).iter().filter(|name| name.contains("/audience/")).count(), 300 + 150);
     let daemons = start_at_once(port, 2, &["-w", "1"]);
-    within(Duration::from_secs(3), "that they find each other", || daemons.iter().all(|daemon| nodes(daemon) == 2));
+    wait_until("that they find each other", || daemons.iter().all(|daemon| nodes(daemon) == 2));
     for daemon in &daemons {
         daemon.wait_log("the squatter", |line| line.contains("event=start_turn_squatted uid=65534"));
     }
     let mut third = vec![beside(&daemons[0], &BRISK)];
     third.extend(daemons);
-    within(Duration::from_secs(3), "that three find each other", || third.iter().all(|daemon| nodes(daemon) == 3));
+    wait_until("that three find each other", || third.iter().all(|daemon| nodes(daemon) == 3));
     let _open = one_at_each(&third, "/ns");
     wait_totals(&third, "ns", 3);
 }
@@ -198,15 +197,12 @@ fn a_sibling_that_hung_while_another_started_agrees_with_it_afterwards() {
     let hung = start(&BRISK);
     let _first = join_at(&hung, "/ns");
     hung.signal("STOP");
-    let begun = now();
     let newcomer = beside(&hung, &BRISK);
-    let taken = now() - begun;
-    assert!(taken < Duration::from_secs(4), "{taken:?}");
     assert_eq!(nodes(&newcomer), 1);
     hung.signal("CONT");
     let daemons = [hung, newcomer];
     let _second = join_at(&daemons[1], "/ns");
-    within(Duration::from_secs(5), "that both count both", || {
+    wait_until("that both count both", || {
         daemons.iter().all(|daemon| daemon.stat("ns", "members") == Some(2) && nodes(daemon) == 2)
     });
     // The one with the greater key has taken the other, if not both have.
