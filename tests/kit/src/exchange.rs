@@ -2,8 +2,9 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
-use crate::{Deadline, SOON};
+use crate::{Deadline, SOON, ms, now};
 
 /// What a join says of what it wants.
 pub const ACCEPT: &str = "Accept: text/event-stream\r\n";
@@ -91,12 +92,23 @@ impl Reply {
     }
 }
 
-/// Sends these bytes and reads the reply until the server closes.
+/// The stats port answers a client that is silent for 250 ms as it does `nc`: without a head.
+const SILENCE: Duration = ms(200);
+
+/// Sends these bytes and reads the reply until the server closes. Where the machine has let this process rest between the
+/// connection and the request, the stats port has answered the silence, and is asked again.
 #[track_caller]
 pub fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> Reply {
-    let mut socket = connect(address);
-    socket.write_all(request.as_ref()).unwrap();
-    Reply::parse(&read_to_end(&mut socket))
+    loop {
+        let begun = now();
+        let mut socket = connect(address);
+        socket.write_all(request.as_ref()).unwrap();
+        let was_silent = now() - begun >= SILENCE;
+        let bytes = read_to_end(&mut socket);
+        if !was_silent || !bytes.starts_with(b"{") {
+            return Reply::parse(&bytes);
+        }
+    }
 }
 
 /// A plain GET.
