@@ -96,6 +96,15 @@ fn has_none(daemon: &Daemon) {
     assert!(!daemon.log().iter().any(|line| line.contains("cluster_trouble")), "{:#?}", daemon.log());
 }
 
+/// The trouble lasts at both, by the address of the other, and neither counts it.
+#[track_caller]
+fn are_apart(daemons: [&Daemon; 2], kind: &str) {
+    for daemon in daemons {
+        assert!(lasts(daemon, kind).starts_with("127.0.0.1:"));
+        assert_eq!(nodes(daemon), 1);
+    }
+}
+
 fn keys() -> [ScratchFile; 2] {
     [1, 2].map(|number| {
         ScratchFile::with(&format!("trouble-key-{number}"), &format!("the key no. {number} of a test\n"), 0o600)
@@ -126,10 +135,7 @@ fn different_keys_are_said_at_both_nodes_until_one_is_gone() {
     let group = Group::new();
     let keys = keys();
     let [one, other] = keys.each_ref().map(|key| group.start(&["--cluster-key-file", key.path()]));
-    for daemon in [&one, &other] {
-        assert!(lasts(daemon, "different_key").starts_with("127.0.0.1:"));
-        assert_eq!(nodes(daemon), 1);
-    }
+    are_apart([&one, &other], "different_key");
     drop(other);
     ends(&one, "different_key");
 }
@@ -170,10 +176,7 @@ fn another_version_is_said_with_the_address_of_its_sender() {
 fn another_audience_in_the_group_is_said_at_both_nodes() {
     let group = Group::new();
     let [one, other] = ["one", "other"].map(|name| group.start(&["--cluster-name", name]));
-    for daemon in [&one, &other] {
-        assert!(lasts(daemon, "foreign_scope").starts_with("127.0.0.1:"));
-        assert_eq!(nodes(daemon), 1);
-    }
+    are_apart([&one, &other], "foreign_scope");
     drop(one);
     ends(&other, "foreign_scope");
 }
