@@ -18,6 +18,12 @@ pub const NAME_MAX: usize = 255;
 /// take 3: with the head and a seal some 1,100 bytes, which fit into a datagram.
 pub const COUNTERS_MAX: usize = 100;
 
+/// The length of a question in bytes, without its seal: it is padded to that.
+pub const ASK_BYTES: usize = 160;
+
+/// The most bytes of its answer, a sign of life without its seal. Later versions may add to it, up to [`ASK_BYTES`].
+pub const ANSWER_BYTES_MAX: usize = 112;
+
 /// A node's name: drawn at random at each start, so that a restarted process is never taken for the one that died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);

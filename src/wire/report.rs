@@ -42,6 +42,7 @@ mod reader;
 mod writer;
 
 use super::seal::SEAL_BYTES;
+pub use crate::meter::news::ASK_BYTES;
 use crate::meter::news::{Datagram, Format, Formats, News, NodeId};
 pub use envelope::{ENVELOPE_MAX, Envelope, enclose, is_envelope, open};
 pub use format::Dropped;
@@ -55,11 +56,11 @@ pub const DATAGRAM_MAX: usize = 1_200;
 /// The versions that this program writes and reads.
 pub const FORMATS: Formats = Formats { oldest: 4, newest: 4 };
 
-/// The length of a question in bytes, without its seal. A sign of life has at most 112 of them, and some may be added.
-pub const ASK_BYTES: usize = 160;
-
 const MAGIC: [u8; 2] = *b"AM";
 const SEALED: u8 = 1;
+
+/// Where the sender stands: after the versions, the flags and the scope.
+const SENDER_AT: usize = MAGIC.len() + 3 + 8;
 
 /// What all nodes of an audience share.
 #[derive(Clone, Debug)]
@@ -126,11 +127,8 @@ pub fn decode_up_to<'a>(newest: u8, bytes: &'a [u8], scope: &Scope) -> Result<Da
     if !(FORMATS.oldest..=newest).contains(&format.written) {
         return Err(Dropped::ForeignVersion);
     }
-    let is_sealed = head.byte()? & SEALED != 0;
-    let body = check_seal(bytes, head.0, is_sealed, scope)?;
-    let length = bytes.len() - (head.0.len() - body.len());
-    let mut body = Reader(body);
-    let _scope = body.fixed()?;
+    let mut body = unseal(bytes, head, scope)?;
+    let length = SENDER_AT + body.0.len();
     let (sender, number, clock) = (NodeId(body.fixed()?), body.number()?, body.number()?);
     let news = body.news()?;
     if matches!(news, News::Ask(_)) && length < ASK_BYTES {
@@ -139,28 +137,28 @@ pub fn decode_up_to<'a>(newest: u8, bytes: &'a [u8], scope: &Scope) -> Result<Da
     Ok(Datagram { sender, number, clock, format, news })
 }
 
-/// The scope and the sender that the bytes name. Nothing vouches for them.
+/// The sender that the bytes name. Nothing vouches for it.
 #[must_use]
-pub fn claims_of(bytes: &[u8]) -> Option<(u64, NodeId)> {
-    let mut claims = Reader(bytes.get(MAGIC.len() + 3..)?);
-    Some((claims.fixed().ok()?, NodeId(claims.fixed().ok()?)))
+pub fn sender_of(bytes: &[u8]) -> Option<NodeId> {
+    Reader(bytes.get(SENDER_AT..)?).fixed().ok().map(NodeId)
 }
 
-/// What the seal covers of `rest`, the bytes after the flags, which begin with the scope. Other audiences have other keys, so
-/// the scope is looked at first.
-fn check_seal<'a>(all: &[u8], rest: &'a [u8], is_sealed: bool, scope: &Scope) -> Result<&'a [u8], Dropped> {
-    if Reader(rest).fixed()? != scope.id {
+/// What lies between the scope and the seal. `head` is all from the flags on. Other audiences have other keys, so the scope is
+/// looked at first.
+fn unseal<'a>(all: &[u8], mut head: Reader<'a>, scope: &Scope) -> Result<Reader<'a>, Dropped> {
+    let is_sealed = head.byte()? & SEALED != 0;
+    if head.fixed()? != scope.id {
         return Err(Dropped::ForeignScope);
     }
     match (scope.keys.is_empty(), is_sealed) {
-        (true, false) => return Ok(rest),
+        (true, false) => return Ok(head),
         (false, false) => return Err(Dropped::Unkeyed),
         (true, true) => return Err(Dropped::Forged),
         (false, true) => {}
     }
-    let (body, seal) = rest.split_last_chunk::<SEAL_BYTES>().ok_or(Dropped::Malformed)?;
+    let (body, seal) = head.0.split_last_chunk::<SEAL_BYTES>().ok_or(Dropped::Malformed)?;
     let covered = all.get(..all.len() - SEAL_BYTES).unwrap_or_default();
-    if scope.keys.accept(covered, seal) { Ok(body) } else { Err(Dropped::Forged) }
+    if scope.keys.accept(covered, seal) { Ok(Reader(body)) } else { Err(Dropped::Forged) }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! question about the items of one peer is paced by that peer's record.
 //!
 //! A node that has not proved itself costs nothing but the answer: a nonce can be checked without having been kept
-//! ([`Proofs`]). The table of the nodes that were asked just now has a fixed size, and is no memory of nodes: it keeps one from being asked
-//! twice in a row.
+//! ([`Proofs`]). The table of the nodes that were asked just now has a fixed size, and is no memory of nodes: it keeps one
+//! from being asked twice in a row.
 //!
 //! Invariant: nodes that are not known are sent no more questions than they have paid for ([`Credit`]).
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::proofs::Proofs;
 use crate::collections::tick::Tick;
-use crate::meter::news::{News, NodeId, Origin, Secret};
+use crate::meter::news::{ANSWER_BYTES_MAX, ASK_BYTES, News, NodeId, Origin, Secret};
 
 /// How long an answer may take before the question is repeated.
 pub(super) const ANSWER_TIME: Duration = Duration::from_millis(200);
@@ -44,9 +44,9 @@ struct Asked {
     until: Tick,
 }
 
-/// What nodes that are not known have sent beyond what they were answered, in bytes: a flood in invented names draws out no more
-/// than it brings in. Ten questions a second are free, which is 2 kB/s: nodes that find each other again after a cut need not
-/// wait.
+/// What nodes that are not known have sent beyond what they were answered, in bytes: a flood in invented names draws
+/// out no more than it brings in. Ten questions a second are free, which is 2 kB/s: nodes that find each other again
+/// after a cut need not wait.
 #[derive(Debug)]
 struct Credit {
     bytes: u64,
@@ -54,8 +54,8 @@ struct Credit {
 }
 
 impl Credit {
-    /// A question with its seal.
-    const QUESTION: u64 = 160 + 32;
+    /// A question with its seal of 32 bytes.
+    const QUESTION: u64 = ASK_BYTES as u64 + 32;
     const MAX: u64 = 64 * Self::QUESTION;
     const FREE_GAP_MS: u64 = 100;
 
@@ -78,11 +78,11 @@ impl Credit {
     }
 }
 
-/// The least that a datagram of an unknown node has brought in, in bytes, when it is answered: a question has 160 and its answer
-/// 112 at most, the shortest sign of life has 46, and no datagram is below 24.
+/// The least that a datagram of an unknown node has brought in, in bytes, when it is answered: a question's length less that
+/// of its answer, the 46 of the shortest sign of life, or the 24 that every datagram has.
 pub(super) fn earned_by<N>(news: &News<N>) -> u64 {
     match news {
-        News::Ask(_) => 160 - 112,
+        News::Ask(_) => (ASK_BYTES - ANSWER_BYTES_MAX) as u64,
         News::Alive(_) => 46,
         _ => 24,
     }

@@ -106,15 +106,11 @@ enum Standing {
 }
 
 impl Judged {
-    /// Where siblings share a key that no operator has given, one that has just started may have another for a moment. Another
-    /// audience has another for good, and is no stranger to this one.
+    /// Where siblings share a key that no operator has given, one that has just started may have another for a moment: the
+    /// trouble is that of the node that the datagram names, and lasts until that has proved itself.
     fn foreign_sibling(dropped: Dropped, bytes: &[u8], address: Address, scope: &Scope) -> Self {
-        let claims = report::claims_of(bytes).filter(|_| matches!(dropped, Dropped::Forged | Dropped::Unkeyed));
-        let foreign = Self::foreign(Outcome::of_dropped(dropped), address, scope);
-        match claims {
-            Some((id, _)) if id != scope.id => Self { trouble: Some(Kind::ForeignScope), ..foreign },
-            claims => Self { node: claims.map(|(_, node)| node), ..foreign },
-        }
+        let node = report::sender_of(bytes).filter(|_| matches!(dropped, Dropped::Forged | Dropped::Unkeyed));
+        Self { node, ..Self::foreign(Outcome::of_dropped(dropped), address, scope) }
     }
 
     fn foreign(outcome: Outcome, address: Address, scope: &Scope) -> Self {
@@ -189,8 +185,8 @@ impl Bus {
         std::mem::take(&mut self.has_forged)
     }
 
-    /// Sends to all other nodes, those at `learned` addresses too, or back where another datagram came from. What cannot be sent
-    /// is lost, and heals like other losses.
+    /// Sends to all other nodes, those at `learned` addresses too, or back where another datagram came from. What
+    /// cannot be sent is lost, and heals like other losses.
     pub(super) fn send(
         &mut self,
         to: To,

@@ -7,14 +7,15 @@
 //! "AP" version:u8 flags:u8 scope:u64 length:u8 passer:u64 ip:u128 port:u16 [more] datagram  [HMAC-SHA-256: 32 bytes]
 //! ```
 //!
-//! The first bit of `flags` says that there is a seal, over all bytes before it. `length` is the number of bytes from there to the datagram. A later version may add fields there, and this one skips them.
-//! Scope and seal are those of loopback; the datagram has its own inside.
+//! The first bit of `flags` says that there is a seal, over all bytes before it. `length` is the number of bytes from there to
+//! the datagram. A later version may add fields there, and this one skips them. Scope and seal are those of loopback;
+//! the datagram has its own inside.
 //!
 //! Invariant: an envelope that opens holds the very bytes that were received. It judges none of them.
 
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{DATAGRAM_MAX, Dropped, SEALED, Scope, check_seal, seal};
+use super::{DATAGRAM_MAX, Dropped, SEALED, Scope, seal, unseal};
 use crate::meter::news::{Address, NodeId};
 use crate::wire::seal::SEAL_BYTES;
 
@@ -68,9 +69,7 @@ pub fn open<'a>(bytes: &'a [u8], loopback: &Scope) -> Result<Envelope<'a>, Dropp
     if head.byte()? != VERSION {
         return Err(Dropped::ForeignVersion);
     }
-    let is_sealed = head.byte()? & SEALED != 0;
-    let mut body = Reader(check_seal(bytes, head.0, is_sealed, loopback)?);
-    let _scope = body.fixed()?;
+    let mut body = unseal(bytes, head, loopback)?;
     let length = usize::from(body.byte()?);
     let (fields, datagram) = body.0.split_at_checked(length).ok_or(Dropped::Malformed)?;
     let (passer, fields) = fields.split_first_chunk().ok_or(Dropped::Malformed)?;

@@ -3,8 +3,8 @@
 use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
-    AGE_MS_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item,
-    MEMBER_TICKS_MAX, MessagePart, News, Peak, Promise, Sums, Wanted,
+    AGE_MS_MAX, ANSWER_BYTES_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion,
+    Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Promise, Sums, Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
@@ -153,7 +153,7 @@ fn no_answer_is_longer_than_its_question() {
     };
     for news in all_news() {
         match news {
-            News::Alive(_) => assert!(length(&news) <= ASK_BYTES, "{} bytes", length(&news)),
+            News::Alive(_) => assert!(length(&news) <= ANSWER_BYTES_MAX, "{} bytes", length(&news)),
             News::Ask(_) => assert_eq!(length(&news), ASK_BYTES),
             _ => {}
         }
@@ -301,6 +301,6 @@ fn what_a_datagram_claims_is_read_without_its_key() {
     let sealed = scope(Some("the key of this audience"));
     let datagram = datagram(News::Alive(Alive::default()));
     let bytes = encode(&datagram, &sealed);
-    assert_eq!(claims_of(&bytes), Some((sealed.id, datagram.sender)));
-    assert_eq!(claims_of(bytes.get(..19).unwrap()), None);
+    assert_eq!(sender_of(&bytes), Some(datagram.sender));
+    assert_eq!(sender_of(bytes.get(..20).unwrap()), None);
 }
