@@ -96,15 +96,16 @@
 //! better part of a minute at the rate that its traffic may have, and it never rests.)
 //!
 //! A node that is new to another, or was taken for departed, counts once it has repeated a number drawn for it: recorded
-//! datagrams of a dead node stay without effect. Nothing is kept of a node until then. The number is a keyed hash of the node, its
-//! address and the time, so it can be checked without having been kept; and no answer is longer than its question. A number of
-//! a datagram that is out of all order takes a proof, too, and a goodbye takes the secret whose hash the node's signs of life
-//! have promised. A host that is not listed is sent to once its address has returned such a number.
+//! datagrams of a dead node stay without effect. Nothing is kept of a node until then. The number is a keyed hash of
+//! the node, its address and the time, so it can be checked without having been kept; and no answer is longer than its
+//! question. A number of a datagram that is out of all order takes a proof, too, and a goodbye takes the secret whose
+//! hash the node's signs of life have promised. A host that is not listed is sent to once its address has returned such a
+//! number.
 //!
-//! The scope of a datagram names the audience, and a seal covers it: on loopback the address and port, on the network the way, the
-//! group and the name. The processes of one user share a key for loopback (`server::keyring`). The format has versions
-//! ([`wire::report`]), and what a later one adds is skipped, so nodes of different versions count together. The
-//! conditions that make a total wrong are the business of `server::troubles`.
+//! The scope of a datagram names the audience, and a seal covers it: on loopback the address and port, on the network
+//! the way, the group and the name. The processes of one user share a key for loopback (`server::keyring`). The format
+//! has versions ([`wire::report`]), and what a later one adds is skipped, so nodes of different versions count together.
+//! The conditions that make a total wrong are the business of `server::troubles`.
 //!
 //! The departed node's sums are kept by the survivors, announced under its
 //! name, and merged as maxima; a digest in the signs of life shows any difference. An empty namespace travels with its age, so
@@ -135,9 +136,9 @@
 //!
 //! # Under torture
 //!
-//! All calls that accept, read and write connections of clients are in one file, `server::conns::torture`. With `--torture <seed>` it
-//! makes the worst of them: reads of a byte, short writes, failures without a cause. So the integration tests show on any
-//! machine what otherwise only a busy one with slow peers would.
+//! All calls that accept, read and write connections of clients are in one file, `server::conns::torture`. With
+//! `--torture <seed>` it makes the worst of them: reads of a byte, short writes, failures without a cause. So the
+//! integration tests show on any machine what otherwise only a busy one with slow peers would.
 //!
 //! # Invariants, as absences
 //!

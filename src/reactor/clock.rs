@@ -14,8 +14,8 @@ const JUMP_MS: i64 = 500;
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     start: Instant,
-    /// What the wall clock showed at tick 0, in milliseconds since 1970. It is kept until the clock is set, or a moment would be
-    /// shown under one second now and under the next one then.
+    /// What the wall clock showed at tick 0, in milliseconds since 1970. It is kept until the clock is set, or a
+    /// moment would be shown under one second now and under the next one then.
     epoch_ms: i64,
 }
 

@@ -1,7 +1,7 @@
 //! Sockets between the processes of this host, by names in the abstract namespace (unix(7)).
 //!
-//! Owns the form of the names. The kernel takes a name down with its socket, and a namespace is of one extent with loopback: the
-//! network namespace. Any user can put up any name, so each end looks at the user of the other.
+//! Owns the form of the names. The kernel takes a name down with its socket, and a namespace is of one extent with
+//! loopback: the network namespace. Any user can put up any name, so each end looks at the user of the other.
 //!
 //! Invariant: no call waits.
 

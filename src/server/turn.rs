@@ -54,8 +54,8 @@ use crate::wire::sse;
 const DEADLINES_PER_TURN: usize = 24;
 
 /// Most connections that one turn frees. The end of a member takes some 12 us; where thousands are closed in a row, the
-/// kernel takes up to 100 us for some: 1.6 ms. The number is that of events: with fewer, and the kernel would report those that are
-/// closed already again and again.
+/// kernel takes up to 100 us for some: 1.6 ms. The number is that of events: with fewer, and the kernel would report
+/// those that are closed already again and again.
 const REAPS_PER_TURN: usize = 16;
 
 /// What the meter's outputs of one turn may cost, in microseconds.

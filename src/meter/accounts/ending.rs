@@ -10,8 +10,8 @@
 //! timeout, because the others do not know yet that it is gone. (A confirmation from it would avoid that, but every
 //! namespace would be remembered for longer.) While nodes cannot reach each other, each part of them reports what it knows.
 //! A member that joins in the very moment in which some nodes forget makes the others announce the event again, and it is
-//! reported again, under the same `created` or one that is a second off. The later report is then the right one. If it falls to a node that has
-//! forgotten the event by then, there is none, because the others expect it from that node.
+//! reported again, under the same `created` or one that is a second off. The later report is then the right one. If it
+//! falls to a node that has forgotten the event by then, there is none, because the others expect it from that node.
 //!
 //! Invariant: nodes that know the same choose the same node.
 

@@ -230,8 +230,8 @@ impl Namespace {
         self.total() > self.peak
     }
 
-    /// This number of members was present at that moment, as was seen here or elsewhere. The larger peak stands, and of two equal ones
-    /// the earlier, so peaks can be merged in any order and more than once.
+    /// This number of members was present at that moment, as was seen here or elsewhere. The larger peak stands, and
+    /// of two equal ones the earlier, so peaks can be merged in any order and more than once.
     pub(super) fn merge_peak(&mut self, members: u64, at: Moment) {
         if members > self.peak || (members == self.peak && at.is_clearly_before(self.peak_at)) {
             (self.peak, self.peak_at) = (members, at);

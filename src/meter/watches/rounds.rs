@@ -28,8 +28,8 @@ pub(super) enum Stage {
     Drop(usize),
     /// The number of changes that are still taken over.
     TakeOver(usize),
-    /// The number of watchers that still get an update, from the last of them on. (A watcher that takes the place of one that leaves comes
-    /// from the end, and may be updated again, but is not passed over.)
+    /// The number of watchers that still get an update, from the last of them on. (A watcher that takes the place of
+    /// one that leaves comes from the end, and may be updated again, but is not passed over.)
     Update(usize),
 }
 

@@ -1,8 +1,8 @@
 //! How many members each address has here, and which of them are counted.
 //!
-//! Owns the limit on members of one address (`--max-conn-per-ip`). Past it a member gets its stream all the same, for behind one
-//! address there may be a school; it is not counted, for there may also be one person with a script. The member that has
-//! waited longest is counted when another of its address leaves.
+//! Owns the limit on members of one address (`--max-conn-per-ip`). Past it a member gets its stream all the same, for
+//! behind one address there may be a school; it is not counted, for there may also be one person with a script. The
+//! member that has waited longest is counted when another of its address leaves.
 //!
 //! Owners of IPv6 addresses have a whole /64 each (RFC 6177 section 2), so that counts as one address.
 //!

@@ -24,7 +24,8 @@ const KEY: &str = "the key of this audience";
 /// Where a cluster on the network speaks.
 const GROUP: (&str, u16) = ("239.255.13.37", 3140);
 
-/// Its arguments: group, port, the address of the interface, and whom it becomes. Then it sends what it reads, line by line, or waits.
+/// Its arguments: group, port, the address of the interface, and whom it becomes. Then it sends what it reads, line by
+/// line, or waits.
 const ATTACKER: &str = "
 import os, socket, sys, time
 group, port, interface, user = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])

@@ -1,7 +1,8 @@
 //! Datagrams as they were written when their version was new: every later program reads the same values from them.
 //!
-//! Owns one file of bytes for each version, and the values that they stand for. A line of a file is a name, the bytes, and the bytes
-//! with a seal. A file is never changed again once its version was released; a new kind of news is a new line.
+//! Owns one file of bytes for each version, and the values that they stand for. A line of a file is a name, the bytes,
+//! and the bytes with a seal. A file is never changed again once its version was released; a new kind of news is a new
+//! line.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,9 @@
 //! Three hosts with an address each, joined by a switch.
 //!
 //! The hosts are network namespaces and the switch is a bridge in a fourth; nothing outside of these four is touched, and
-//! they go with the test, whatever its end; so do the folders of `/etc/netns` that have their names. A machine makes namespaces for root alone, with iproute2; where it makes none, or
-//! lacks nftables or curl, the test is left out by its name.
+//! they go with the test, whatever its end; so do the folders of `/etc/netns` that have their names. A machine makes
+//! namespaces for root alone, with iproute2; where it makes none, or lacks nftables or curl, the test is left out by its
+//! name.
 //!
 //! | file | owns |
 //! |---|---|

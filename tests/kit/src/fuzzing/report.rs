@@ -1,7 +1,7 @@
 //! Target `report`: datagrams of strangers, bare and in envelopes, told to a node with two members.
 //!
-//! Owns the bounds that hold whatever others say: one form for each datagram, a bounded memory, and no more to do at a time than
-//! there is time.
+//! Owns the bounds that hold whatever others say: one form for each datagram, a bounded memory, and no more to do at a
+//! time than there is time.
 
 use std::time::Duration;
 

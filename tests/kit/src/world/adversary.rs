@@ -79,8 +79,8 @@ impl Adversary {
         Self { sight, recorded: Vec::new() }
     }
 
-    /// Whether it is between nodes, if it likes: it can send on a question and its answer, and its own address has then returned
-    /// the nonce.
+    /// Whether it is between nodes, if it likes: it can send on a question and its answer, and its own address has
+    /// then returned the nonce.
     pub(super) fn is_between(&self) -> bool {
         self.sight == Sight::All
     }

@@ -82,8 +82,8 @@ impl Bus {
         }
     }
 
-    /// A datagram is sent: every road gets a copy, unless it is lost on the way. What is left to the script does not come back to
-    /// its sender.
+    /// A datagram is sent: every road gets a copy, unless it is lost on the way. What is left to the script does not
+    /// come back to its sender.
     pub(super) fn send(&mut self, tick: u64, from: u64, bytes: &Rc<[u8]>, roads: &[Road]) {
         self.sent_count += 1;
         let unicast = roads.iter().filter(|road| road.way == Way::Unicast).count();

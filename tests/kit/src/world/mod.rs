@@ -5,8 +5,8 @@
 //! invented nodes. Its bytes are a fuzz input, and a seed makes them by chance ([`script_of`], [`ending_of`]). Datagrams go
 //! through their real encoding over a bus that loses, doubles, delays and reorders them, or leaves that to the script.
 //!
-//! After each step of a node the observer compares the meter with a book that is kept the slow way (`observer`); at the end, when
-//! nothing happens any more, all nodes have to agree with it (`settle`).
+//! After each step of a node the observer compares the meter with a book that is kept the slow way (`observer`); at
+//! the end, when nothing happens any more, all nodes have to agree with it (`settle`).
 //!
 //! A test may do by hand what a script does: [`World::step`], [`World::receive_from_stranger`], [`World::wake`] and
 //! [`World::pass`]; the observer looks on all the same. It reads what a node's meter wanted done from [`Node::next_output`].
@@ -73,8 +73,8 @@ pub use versions::{LATER, with_more};
 /// How many operations of a script are carried out: a seed makes about 1,400.
 const OPERATIONS_MAX: usize = 2_000;
 
-/// With a clean delay up to this, a node may forget an event in the very tick in which it receives that there was one: the event
-/// was left so long ago elsewhere.
+/// With a clean delay up to this, a node may forget an event in the very tick in which it receives that there was one:
+/// the event was left so long ago elsewhere.
 const SOON_FORGOTTEN: Duration = Duration::from_mins(1);
 
 /// Some nodes, a network between them, and an observer.
@@ -289,8 +289,8 @@ impl World {
         self.check_acquaintance();
     }
 
-    /// No adversary makes nodes believe in one that is not there, or send to where none is, or keeps them from knowing those that
-    /// are.
+    /// No adversary makes nodes believe in one that is not there, or send to where none is, or keeps them from knowing
+    /// those that are.
     fn check_acquaintance(&mut self) {
         let observer = &mut self.observer;
         let Some(adversary) = self.adversary.as_ref().filter(|_| !observer.has_strangers) else { return };

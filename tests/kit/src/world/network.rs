@@ -11,7 +11,8 @@ use audience_meter::meter::news::{Address, Origin, To};
 use super::node::Node;
 use crate::Chance;
 
-/// How many hosts there are: each of eight nodes has a sibling, and hosts that list each other one way have a third beside them.
+/// How many hosts there are: each of eight nodes has a sibling, and hosts that list each other one way have a third
+/// beside them.
 const HOSTS: u64 = 3;
 
 /// Where all audiences listen.

@@ -1,7 +1,7 @@
 //! What becomes of a datagram at the node that it reaches.
 //!
-//! Owns the way from bytes to the meter: passing on to siblings, decoding by the versions that the node reads, and the accounts of
-//! what came of it. It does not know who has sent the bytes but for their carrier.
+//! Owns the way from bytes to the meter: passing on to siblings, decoding by the versions that the node reads, and the
+//! accounts of what came of it. It does not know who has sent the bytes but for their carrier.
 //!
 //! Invariant: nodes that are not there have a node send no more bytes than they have sent, but for its first acquaintances.
 

@@ -1,7 +1,7 @@
 //! How worlds end: nothing happens any more, and in the end all nodes have to agree with the observer.
 //!
-//! Owns the times of quiet, and what may be claimed after each, by what has happened in the world before. Where a claim does not
-//! hold, the reason stands beside it.
+//! Owns the times of quiet, and what may be claimed after each, by what has happened in the world before. Where a
+//! claim does not hold, the reason stands beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::Chance;
 /// The node timeout.
 const TIMEOUT_TICKS: u64 = 500;
 
-/// How long all is quiet before nodes agree. Those that died just now have the node timeout to be missed, and the others half as
-/// long for what was lost on the way; where the script has delivered the datagrams, much more was lost.
+/// How long all is quiet before nodes agree. Those that died just now have the node timeout to be missed, and the
+/// others half as long for what was lost on the way; where the script has delivered the datagrams, much more was lost.
 const QUIET_TICKS: u64 = TIMEOUT_TICKS + TIMEOUT_TICKS / 2;
 const LONG_QUIET_TICKS: u64 = 2 * TIMEOUT_TICKS + 100;
 
@@ -41,8 +41,8 @@ const UNKNOWN_TICKS_MAX: u64 = 300;
 /// What is forgotten is so within the clean delay, with some time for what was lost.
 const FORGETTING_TICKS: u64 = 1_000;
 
-/// A node that departs so long after the last change has announced it, and is missed in time to leave its reports to the others:
-/// the node timeout, and as long again, before the first event is forgotten.
+/// A node that departs so long after the last change has announced it, and is missed in time to leave its reports to
+/// the others: the node timeout, and as long again, before the first event is forgotten.
 const KNOWN_TICKS: std::ops::RangeInclusive<u64> = 250..=1_000;
 
 /// The shortest clean delay for which it is claimed which node reports an event.

@@ -1,8 +1,8 @@
 //! A later version of the program, as far as its datagrams go.
 //!
-//! Owns what such a program adds to the format: bytes after the known fields, entries of unknown kinds, unknown flags, news of an
-//! unknown kind in the place of its figures, and a version number of its own where all nodes read that. What it adds has no
-//! meaning, so the nodes of both versions are one audience.
+//! Owns what such a program adds to the format: bytes after the known fields, entries of unknown kinds, unknown flags,
+//! news of an unknown kind in the place of its figures, and a version number of its own where all nodes read that. What
+//! it adds has no meaning, so the nodes of both versions are one audience.
 //!
 //! Invariant: what is added stands where this version skips it.
 
