@@ -13,7 +13,7 @@ const TIMEOUT: [&str; 2] = ["--peer-timeout", "2"];
 const TIMEOUT_S: Duration = ms(2000);
 
 /// What a busy machine takes to notice and to be asked.
-const SLACK: Duration = ms(2500);
+const SLACK: Duration = ms(10_000);
 
 /// How many stay, and how many vanish.
 const NEAR: u64 = 3;
