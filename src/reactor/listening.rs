@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::sys::{bind, set_filter, set_option, start_listening, stream_socket};
+use super::sys::{bind, set_filter, set_option, socket, start_listening};
 
 /// How many finished handshakes may wait to be accepted: a crowd that arrives within one turn. The kernel lowers it to
 /// `net.core.somaxconn`.
@@ -93,7 +93,7 @@ pub fn listen_with(address: SocketAddr, inherited: Inherited) -> io::Result<TcpL
 /// # Errors
 /// As [`listen`].
 pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = stream_socket(if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 })?;
+    let socket = socket(if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }, libc::SOCK_STREAM)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
     set_option(&socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)?;

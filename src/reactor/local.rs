@@ -42,7 +42,7 @@ pub fn connect(name: &str) -> io::Result<UnixStream> {
     for (place, byte) in path.iter_mut().zip(name.bytes()) {
         *place = byte.cast_signed() as libc::c_char;
     }
-    let socket = sys::stream_socket(libc::AF_UNIX)?;
+    let socket = sys::socket(libc::AF_UNIX, libc::SOCK_STREAM)?;
     sys::connect_name(&socket, &address, size_of_val(&FAMILY) + 1 + name.len())?;
     Ok(socket.into())
 }

@@ -9,6 +9,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `clock` | the only readings of the clock |
+//! | `datagrams` | sockets that datagrams go to other nodes by, and come in by |
 //! | `listening` | sockets that connections come in by, and the options of each connection |
 //! | `local` | sockets between processes of this host, by abstract names |
 //! | `proc` | what the kernel says in `/proc` |
@@ -19,6 +20,7 @@
 //! it was.
 
 mod clock;
+pub mod datagrams;
 pub mod listening;
 pub mod local;
 pub mod proc;

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
 use crate::config::{ClusterConfig, Config, Peer};
 use crate::meter::news::Address;
-use crate::reactor::{Interest, Reactor, Registered, Token, sys};
+use crate::reactor::{Interest, Reactor, Registered, Token, datagrams};
 
 /// The group on loopback; its port is the audience's.
 const LOOPBACK_GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 13, 37);
@@ -85,14 +85,14 @@ impl Ways {
 
     /// Datagrams that did not fit into the receive buffers.
     pub(super) fn overflowed(&self) -> u64 {
-        let of = |socket: &UdpSocket| sys::overflowed_datagrams(socket).unwrap_or(0);
+        let of = |socket: &UdpSocket| datagrams::overflowed(socket).unwrap_or(0);
         Way::ALL.into_iter().filter_map(|way| self.socket(way)).map(|socket| u64::from(of(socket))).sum()
     }
 }
 
 impl Multicast {
     fn open(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8, reactor: &Reactor, token: Token) -> io::Result<Self> {
-        let socket = sys::multicast(group, interface, ttl)?;
+        let socket = datagrams::multicast(group, interface, ttl)?;
         Ok(Self { socket: Registered::new(reactor, socket, token, Interest::Read)?, group })
     }
 
@@ -107,7 +107,8 @@ impl Unicast {
         let mut refusal = String::new();
         for ip in unicast_ips(config.host, &config.cluster.peers) {
             let bound = SocketAddr::new(ip, audience_port);
-            let socket = sys::unicast(bound).and_then(|socket| Registered::new(reactor, socket, token, Interest::Read));
+            let socket =
+                datagrams::unicast(bound).and_then(|socket| Registered::new(reactor, socket, token, Interest::Read));
             match socket {
                 Ok(socket) => return Ok(Self { socket, bound }),
                 Err(error) => refusal = format!("--cluster-peers: cannot receive on UDP {bound}: {error}"),
