@@ -1,14 +1,15 @@
 //! What this node announces to the others, and when.
 //!
-//! Owns the numbers of its datagrams and messages, and the order of urgency: fresh news, copies, signs of life, then what a
+//! Owns the numbers of its datagrams, and the order of urgency: fresh news, copies, signs of life, then what a
 //! peer has missed. Owns the budget of a turn, too. It does not know what is asked or received.
 //!
 //! Invariant: a datagram stays within its size, whatever the names.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::copies::Copies;
+use super::messages::Messages;
 use super::peers::{PeerId, Peers};
 use super::proofs::promise_of;
 use super::rules::ClusterRules;
@@ -18,16 +19,9 @@ use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::{ItemId, NamespaceId};
 use crate::meter::news::{
-    Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Formats, MessagePart, News, NodeId,
-    Origin, To,
+    Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Formats, News, NodeId, Origin, To,
 };
 use crate::meter::output::{Output, Outputs};
-
-/// When messages and claims are sent again.
-const COPIES_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
-
-/// How many copies may wait; beyond, there are none: the news was sent once.
-const COPIES_MAX: usize = 4096;
 
 /// The first sign of life after an announcement comes after this, the next ones after twice the time each, until they are
 /// heartbeats: a peer that has missed the last news finds out soon.
@@ -40,9 +34,6 @@ const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 const ITEMS_WEIGHT_MAX: usize = 1_100;
 
-/// The part of a message that goes into one datagram, in bytes; a name of the longest kind fits beside it.
-const TEXT_PART_MAX: usize = 700;
-
 /// How many datagrams one turn sends at most. With a turn per tick while there is more, that is 4,800 a second: a newcomer
 /// learns 100,000 namespaces, some 2,100 datagrams, in 0.5 s, and no receive buffer runs over.
 ///
@@ -54,13 +45,6 @@ const DEPARTED_LOOKS_PER_DATAGRAM: usize = 256;
 
 /// After how long this node's counters are announced again: often enough for a scrape every 15 s, at some 40 bytes a second.
 const COUNTERS_GAP: Duration = Duration::from_secs(5);
-
-/// The place of a copy in the order of sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct CopyKey {
-    at: Tick,
-    serial: u64,
-}
 
 /// Where the announcement of departed shares goes on.
 #[derive(Clone, Copy, Debug)]
@@ -78,15 +62,14 @@ pub(super) struct Announcer {
     farewell: Farewell,
     /// The number of the last datagram.
     number: u64,
-    message_number: u64,
+    messages: Messages,
     /// Since when fresh news may be announced.
     fresh_at: Tick,
     alive_at: Tick,
     alive_gap: Duration,
     /// The tick in which a datagram was sent last: what is left waits for the next one.
     sent_at: Option<Tick>,
-    copies: BTreeMap<CopyKey, News<Rc<str>>>,
-    copy_serial: u64,
+    copies: Copies,
     departed: Option<DepartedCursor>,
     /// When this node's counters may be announced again.
     counters_at: Tick,
@@ -102,13 +85,12 @@ impl Announcer {
             format: formats.newest,
             farewell,
             number: 0,
-            message_number: 0,
+            messages: Messages::default(),
             fresh_at: Tick(0),
             alive_at: Tick(0),
             alive_gap: ALIVE_GAP_MIN,
             sent_at: None,
-            copies: BTreeMap::new(),
-            copy_serial: 0,
+            copies: Copies::default(),
             departed: None,
             counters_at: Tick(0),
             has_departed: false,
@@ -147,7 +129,7 @@ impl Announcer {
         let has_fresh = journal.has(Stretch::Fresh) && !peers.is_alone();
         let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
         let rest = (journal.has(Stretch::Repair) || self.departed.is_some()).then_some(not_before);
-        let copy = self.copies.keys().next().map(|copy| copy.at.max(not_before));
+        let copy = self.copies.next_deadline().map(|at| at.max(not_before));
         let alive = Some(self.alive_at.max(not_before));
         [alive, fresh, rest, copy].into_iter().flatten().min()
     }
@@ -174,22 +156,8 @@ impl Announcer {
 
     /// Announces a message for the members of a namespace at the other nodes.
     pub(super) fn announce_message(&mut self, name: &str, text: &str, outputs: &mut Outputs, now: Now) {
-        let namespace: Rc<str> = name.into();
-        let mut rest = text;
-        let mut begins = true;
-        loop {
-            // A request target is ASCII, so every byte is a place to cut; other text is cut at the last whole character.
-            let cut = rest.floor_char_boundary(TEXT_PART_MAX);
-            let (part, after) = rest.split_at(cut);
-            self.message_number += 1;
-            let number = self.message_number;
-            let continues = !after.is_empty();
-            let part = MessagePart { number, namespace: namespace.clone(), text: part.into(), begins, continues };
+        for part in self.messages.cut(name, text) {
             self.announce_thrice(News::Message(part), outputs, now);
-            if !continues {
-                break;
-            }
-            (rest, begins) = (after, false);
         }
     }
 
@@ -262,7 +230,7 @@ impl Announcer {
         Alive {
             version,
             horizon: book.journal.horizon(),
-            message: self.message_number,
+            message: self.messages.last(),
             claim_order: book.claims.latest(),
             departed_digest: peers.departed_digest(),
             unix_ms: now.unix_ms,
@@ -273,13 +241,7 @@ impl Announcer {
 
     /// Sends news at once, and twice more.
     pub(super) fn announce_thrice(&mut self, news: News<Rc<str>>, outputs: &mut Outputs, now: Now) {
-        for after in COPIES_AFTER {
-            if self.copies.len() < COPIES_MAX {
-                self.copy_serial += 1;
-                let key = CopyKey { at: now.tick.after(after), serial: self.copy_serial };
-                self.copies.insert(key, news.clone());
-            }
-        }
+        self.copies.add(&news, now.tick);
         self.send(news, outputs, now);
     }
 
@@ -311,8 +273,7 @@ impl Announcer {
             self.pace_after_news(gathering_time(peers, rules), book, peers, now);
             return true;
         }
-        if let Some(copy) = self.copies.first_entry().filter(|copy| copy.key().at <= now.tick) {
-            let news = copy.remove();
+        if let Some(news) = self.copies.pop_due(now.tick) {
             self.send(news, outputs, now);
             return true;
         }

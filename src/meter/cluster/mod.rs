@@ -19,9 +19,11 @@
 //! |---|---|
 //! | `addresses` | the addresses of other nodes that are not listed |
 //! | `announce` | this node's announcements: their order of urgency and their budget |
+//! | `copies` | what is sent again |
 //! | `figures` | what another node looks like from here |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the message parts of one peer that came too early |
+//! | `messages` | messages of this node and to its members |
 //! | `pairs` | what one peer has counted in each namespace |
 //! | `peers` | the table of the other nodes |
 //! | `proofs` | what only this process can know: nonces, and its goodbye |
@@ -35,9 +37,11 @@
 
 mod addresses;
 mod announce;
+mod copies;
 pub(super) mod figures;
 mod held;
 mod inbox;
+mod messages;
 mod pairs;
 mod peers;
 pub(super) mod proofs;
@@ -65,7 +69,7 @@ use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
 use held::HeldQuestions;
-use inbox::Message;
+use messages::deliver;
 use pairs::Place;
 use peers::{Peer, PeerId, Peers};
 use questions::{ANSWER_TIME, Questions};
@@ -316,7 +320,7 @@ impl Cluster {
         }
         if is_gap_over {
             let complete = self.peers.at_mut(id).inbox.skip(now.tick);
-            deliver(complete, call);
+            deliver(complete, call.book, call.outputs);
         }
         self.ask_if_due(id, call);
         self.watch_again(id);
@@ -362,7 +366,7 @@ impl Cluster {
     fn depart(&mut self, id: PeerId, call: &mut Call<'_>) {
         // Messages that were held back were said all the same.
         let complete = self.peers.at_mut(id).inbox.finish(call.now.tick);
-        deliver(complete, call);
+        deliver(complete, call.book, call.outputs);
         self.peers.depart(id);
         self.questions.proofs.renew();
         self.agree_on_format();
@@ -385,14 +389,5 @@ impl Cluster {
     fn forget_peer(&mut self, id: PeerId) {
         self.alarms.cancel(id);
         self.peers.remove(id);
-    }
-}
-
-/// Has messages of another node pushed to the members here.
-fn deliver(messages: Vec<Message>, call: &mut Call<'_>) {
-    for message in messages {
-        if call.book.find(&message.namespace).is_some() {
-            call.outputs.push_back(Output::Message { namespace: message.namespace, text: message.text.into() });
-        }
     }
 }

@@ -7,12 +7,13 @@
 
 use std::time::Duration;
 
+use super::messages::deliver;
 use super::pairs::{Place, Stamp};
 use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
-use super::{Call, Cluster, deliver};
+use super::{Call, Cluster};
 use crate::collections::tick::Moment;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Present, Whole};
@@ -202,7 +203,7 @@ impl Reception<'_, '_> {
             }
             News::Message(part) => {
                 let complete = self.cluster.peers.at_mut(self.id).inbox.receive(part, self.call.now.tick);
-                deliver(complete, self.call);
+                deliver(complete, self.call.book, self.call.outputs);
             }
             News::Claimed(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
             News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX)),
