@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
 //! | `exchange` | one connection's part of a turn: bytes in, an answer out |
+//! | `outputs` | carrying out what the meter wants done |
 //! | `overview` | what the rooms show to the figures |
 //! | `bus` | datagrams to and from the other nodes |
 //! | `keyring` | the keys that seal datagrams, and when they change |
@@ -18,8 +19,9 @@
 //! Inside the floor, too, imports run one way:
 //!
 //! ```text
-//! turn -> exchange, overview, ports, conns, audience, answers, bus, keyring, shutdown, figures
+//! turn -> exchange, outputs, overview, ports, conns, audience, answers, bus, keyring, shutdown, figures
 //! exchange -> overview, conns, audience, answers, bus, figures
+//! outputs -> audience, bus, shutdown
 //! overview -> conns, audience, bus, figures, troubles
 //! shutdown -> conns, bus
 //! keyring -> ports, bus
@@ -45,6 +47,7 @@ mod conns;
 mod exchange;
 mod figures;
 mod keyring;
+mod outputs;
 mod overview;
 mod ports;
 mod shutdown;

@@ -34,17 +34,16 @@ use super::figures::announced::Announced;
 use super::figures::tally::PushKind;
 use super::figures::view::Facts;
 use super::keyring::Keyring;
+use super::outputs::{CarriedOut, Outputs};
 use super::overview::Rooms;
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
 use super::shutdown::drain::Drain;
-use super::shutdown::ending;
 use super::shutdown::heartbeat::Heartbeat;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::log;
 use crate::meter::watches::Piece;
-use crate::meter::{MemberId, Output};
 use crate::reactor::sys::Signals;
 use crate::reactor::{Reactor, Ready, Registered, Token};
 use crate::reports::ReportFile;
@@ -57,21 +56,6 @@ const DEADLINES_PER_TURN: usize = 24;
 /// kernel takes up to 100 us for some: 1.6 ms. The number is that of events: with fewer, and the kernel would report
 /// those that are closed already again and again.
 const REAPS_PER_TURN: usize = 16;
-
-/// What the meter's outputs of one turn may cost, in microseconds.
-const OUTPUT_US_PER_TURN: usize = 400;
-
-/// What a frame costs, in microseconds, and to begin its way along the members.
-const COUNT_US: usize = 1;
-
-/// What a last word costs, in microseconds, and to shut the socket.
-const FAREWELL_US: usize = 14;
-
-/// What a datagram costs, in microseconds, for each way that it goes.
-const SEND_US: usize = 8;
-
-/// What a line of the log costs, in microseconds.
-const REPORT_US: usize = 12;
 
 /// Most updates of watchers in one turn: at up to 20 us each for looking, writing and the kernel, 0.16 ms.
 const UPDATES_PER_TURN: usize = 8;
@@ -205,22 +189,9 @@ impl Loop {
 
     /// Does what the meter wants done, as much as fits into a turn.
     fn push(&mut self, now: Now) {
-        let mut farewells = Vec::new();
-        let mut left_us = OUTPUT_US_PER_TURN;
-        self.has_outputs = loop {
-            if left_us == 0 {
-                break true;
-            }
-            let Some(output) = self.audience.poll_output() else { break false };
-            let cost_us = match output {
-                Output::Count { .. } | Output::Message { .. } => COUNT_US,
-                Output::Farewell(_) => FAREWELL_US,
-                Output::Send(to, _) => SEND_US * self.bus.way_count(to, self.audience.meter.learned_addresses()),
-                Output::Ended(_) => REPORT_US,
-            };
-            left_us = left_us.saturating_sub(cost_us);
-            farewells.extend(self.carry_out(output, now));
-        };
+        let Self { audience, bus, reports, .. } = self;
+        let CarriedOut { farewells, has_more } = Outputs { audience, bus, reports: reports.as_mut() }.carry_out(now);
+        self.has_outputs = has_more;
         let Self { audience, conns, reactor, .. } = self;
         audience.fan_out(|member, kind, frame| {
             let Some((conn, books)) = conns.open(member.into()) else { return false };
@@ -287,24 +258,6 @@ impl Loop {
             exchange.on_accepted();
         }
         false
-    }
-
-    /// Begins what an output asks for; returns a member to send away once others have got their pushes.
-    fn carry_out(&mut self, output: Output, now: Now) -> Option<MemberId> {
-        match output {
-            Output::Count { namespace, total, skip_newest } => {
-                self.audience.push_count(namespace, total, skip_newest);
-            }
-            Output::Message { namespace, text } => {
-                if self.audience.push_message(&namespace, &text).is_err() {
-                    log::warn(format_args!("event=message_dropped reason=busy"));
-                }
-            }
-            Output::Farewell(member) => return Some(member),
-            Output::Send(to, datagram) => self.bus.send(to, &datagram, self.audience.meter.learned_addresses(), now),
-            Output::Ended(ending) => ending::write_down(&ending, self.reports.as_mut()),
-        }
-        None
     }
 
     /// Goes on with the updates of watchers, as much as fits into a turn.

@@ -24,12 +24,13 @@ const ROOMS: [(&str, Rooms); 2] = [
             (
                 "turn",
                 &[
-                    "exchange", "overview", "ports", "conns", "audience", "answers", "figures", "bus", "keyring",
-                    "shutdown",
+                    "exchange", "outputs", "overview", "ports", "conns", "audience", "answers", "figures", "bus",
+                    "keyring", "shutdown",
                 ],
             ),
             ("keyring", &["bus", "ports"]),
             ("exchange", &["overview", "conns", "audience", "answers", "figures", "bus"]),
+            ("outputs", &["audience", "bus", "shutdown"]),
             ("overview", &["conns", "audience", "figures", "bus", "troubles", "ports/port"]),
             ("shutdown", &["conns", "bus"]),
             ("bus", &["figures", "troubles", "conns/torture"]),
