@@ -99,7 +99,7 @@
 //! datagrams of a dead node stay without effect. Nothing is kept of a node until then. The number is a keyed hash of
 //! the node, its address and the time, so it can be checked without having been kept; and no answer is longer than its
 //! question. A number of a datagram that is out of all order takes a proof, too, and a goodbye takes the secret whose
-//! hash the node's signs of life have promised. A host that is not listed is sent to once its address has returned such a
+//! hash the node has promised in its answers. A host that is not listed is sent to once its address has returned such a
 //! number.
 //!
 //! The scope of a datagram names the audience, and a seal covers it: on loopback the address and port, on the network

@@ -145,8 +145,8 @@ pub struct HeldQuestion<N> {
     pub uuid: N,
 }
 
-/// The proof of a goodbye. Only the node itself knows it until then: its signs of life carry a one-way hash of it, so the
-/// nodes that believe in it can check its last word.
+/// The proof of a goodbye. Only the node itself knows it until then: its answers carry a one-way hash of it, so the nodes that
+/// believe in it can check its last word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Farewell(pub [u64; 2]);
 
@@ -170,7 +170,7 @@ pub struct Alive {
     pub departed_digest: u64,
     /// Its wall clock, in milliseconds since 1970. Nothing is decided by it: a clock that is wrong is reported.
     pub unix_ms: u64,
-    /// What its goodbye has to fit.
+    /// What its goodbye has to fit; 0 in a sign of life that is no answer.
     pub promise: Promise,
     /// The question that this answers.
     pub echo: Option<Echo>,

@@ -3,7 +3,7 @@
 //! Owns the format and its seal. A datagram is at most [`DATAGRAM_MAX`] bytes long, so that no network cuts it in two:
 //!
 //! ```text
-//! "AM" version:u8 newest:u8 flags:u8 scope:u64  sender:u64 number clock kind:u8 fields...  [HMAC-SHA-256: 32 bytes]
+//! "AM" version:u8 newest:u8 flags:u8 scope:u64  sender:u64 number clock kind:u8 fields...  [HMAC-SHA-256: 16 bytes]
 //! ```
 //!
 //! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its

@@ -19,7 +19,8 @@ use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::{ItemId, NamespaceId};
 use crate::meter::news::{
-    Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Formats, News, NodeId, Origin, To,
+    Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Formats, News, NodeId, Origin,
+    Promise, To,
 };
 use crate::meter::output::{Output, Outputs};
 
@@ -234,7 +235,7 @@ impl Announcer {
             claim_order: book.claims.latest(),
             departed_digest: peers.departed_digest(),
             unix_ms: now.unix_ms,
-            promise: promise_of(self.farewell),
+            promise: echo.map_or_else(Promise::default, |_| promise_of(self.farewell)),
             echo,
         }
     }

@@ -54,8 +54,8 @@ struct Credit {
 }
 
 impl Credit {
-    /// A question with its seal of 32 bytes.
-    const QUESTION: u64 = ASK_BYTES as u64 + 32;
+    /// A question with its seal of 16 bytes.
+    const QUESTION: u64 = ASK_BYTES as u64 + 16;
     const MAX: u64 = 64 * Self::QUESTION;
     const FREE_GAP_MS: u64 = 100;
 
@@ -79,11 +79,11 @@ impl Credit {
 }
 
 /// The least that a datagram of an unknown node has brought in, in bytes, when it is answered: a question's length less that
-/// of its answer, the 46 of the shortest sign of life, or the 24 that every datagram has.
+/// of its answer, the 38 of the shortest sign of life, or the 24 that every datagram has.
 pub(super) fn earned_by<N>(news: &News<N>) -> u64 {
     match news {
         News::Ask(_) => (ASK_BYTES - ANSWER_BYTES_MAX) as u64,
-        News::Alive(_) => 46,
+        News::Alive(_) => 38,
         _ => 24,
     }
 }
@@ -184,9 +184,9 @@ mod tests {
     fn invented_names_are_asked_no_more_than_they_send() {
         let mut questions = questions();
         let asked = (0..10_000)
-            .filter(|&node| questions.nonce_for_stranger(NodeId(node), Origin::Group, 46, Tick(9)).is_some())
+            .filter(|&node| questions.nonce_for_stranger(NodeId(node), Origin::Group, 38, Tick(9)).is_some())
             .count();
-        assert_eq!(asked, 64 + 46 * 9_999 / 192, "a purse of 64, and four signs of life or so for a question");
+        assert_eq!(asked, 64 + 38 * 9_999 / 176, "a purse of 64, and five signs of life or so for a question");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! on to its siblings, with the address that they came from:
 //!
 //! ```text
-//! "AP" version:u8 flags:u8 scope:u64 length:u8 passer:u64 ip:u128 port:u16 [more] datagram  [HMAC-SHA-256: 32 bytes]
+//! "AP" version:u8 flags:u8 scope:u64 length:u8 passer:u64 ip:u128 port:u16 [more] datagram  [HMAC-SHA-256: 16 bytes]
 //! ```
 //!
 //! The first bit of `flags` says that there is a seal, over all bytes before it. `length` is the number of bytes from there to

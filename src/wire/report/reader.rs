@@ -83,9 +83,13 @@ impl<'a> Reader<'a> {
             kind::ALIVE => {
                 let (version, horizon) = (self.number()?, self.number()?);
                 let (message, claim_order, departed_digest) = (self.number()?, self.number()?, self.fixed()?);
-                let (unix_ms, promise) = (self.number()?, Promise(self.fixed()?));
-                let echo = self.flag()?.then(|| Ok(Echo { asker: NodeId(self.fixed()?), nonce: self.fixed()? }));
-                let echo = echo.transpose()?;
+                let unix_ms = self.number()?;
+                let (echo, promise) = if self.flag()? {
+                    let echo = Echo { asker: NodeId(self.fixed()?), nonce: self.fixed()? };
+                    (Some(echo), Promise(self.fixed()?))
+                } else {
+                    (None, Promise::default())
+                };
                 News::Alive(Alive { version, horizon, message, claim_order, departed_digest, unix_ms, promise, echo })
             }
             kind::ASK => {

@@ -71,11 +71,11 @@ impl Writer {
         self.number(alive.claim_order);
         self.fixed(alive.departed_digest);
         self.number(alive.unix_ms);
-        self.fixed(alive.promise.0);
         self.byte(u8::from(alive.echo.is_some()));
         if let Some(Echo { asker, nonce }) = alive.echo {
             self.fixed(asker.0);
             self.fixed(nonce);
+            self.fixed(alive.promise.0);
         }
     }
 

@@ -42,14 +42,15 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
         claim_order: 6,
         departed_digest: 0x0102_0304_0506_0708,
         unix_ms: 1_790_000_000_456,
-        promise: Promise(0x1122_3344_5566_7788),
+        promise: Promise::default(),
         echo: None,
     };
+    let promise = Promise(0x1122_3344_5566_7788);
     let echo = Some(Echo { asker: NodeId(9), nonce: 0xaabb_ccdd_eeff_0011 });
     let part = MessagePart { number: 128, namespace: "event", text: "%7Bhello", begins: true, continues: false };
     vec![
         ("alive", News::Alive(alive)),
-        ("answer", News::Alive(Alive { echo, ..alive })),
+        ("answer", News::Alive(Alive { promise, echo, ..alive })),
         ("ask-for-items", News::Ask(Ask { of: Some(NodeId(9)), wanted: Wanted::Items { since: 300 }, nonce: 5 })),
         ("ask-for-departed-shares", News::Ask(Ask { of: None, wanted: Wanted::DepartedShares, nonce: 5 })),
         (
