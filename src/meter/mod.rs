@@ -124,7 +124,7 @@ impl Meter {
     pub fn leave(&mut self, member: MemberId, now: Now) {
         if let Some(id) = self.book.leave(member, now) {
             let (cluster, call) = &mut self.parts(now);
-            cluster.forget(id, call);
+            cluster::ends::forget(id, cluster, call);
         }
         self.check_invariants();
     }
@@ -145,7 +145,7 @@ impl Meter {
         let found = self.find(name).filter(|&id| self.book.claims.holder(id, uuid).is_some());
         let (cluster, call) = &mut self.parts(now);
         match found {
-            Some(id) => cluster.end_claim(id, uuid, call),
+            Some(id) => cluster::ends::end_claim(id, uuid, cluster, call),
             None => cluster.end_claim_elsewhere(name, uuid, call),
         }
         self.check_invariants();
@@ -178,7 +178,7 @@ impl Meter {
             let Some(id) = call.book.schedule.pop_due() else { break };
             budget -= 1;
             if call.book.at(id).is_vacant() {
-                cluster.forget(id, call);
+                cluster::ends::forget(id, cluster, call);
                 budget = budget.saturating_sub(cluster.peer_count() / PEERS_PER_TIMEOUT);
             } else {
                 call.book.mark_ready(id);
@@ -192,7 +192,7 @@ impl Meter {
                     total: push.total,
                     skip_newest: push.skip_newest,
                 }),
-                Some(Due::Forget) => cluster.forget(id, call),
+                Some(Due::Forget) => cluster::ends::forget(id, cluster, call),
                 None => {}
             }
         }

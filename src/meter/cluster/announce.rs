@@ -9,18 +9,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::copies::Copies;
+use super::departed::DepartedShares;
 use super::messages::Messages;
-use super::peers::{PeerId, Peers};
+use super::peers::Peers;
 use super::proofs::promise_of;
 use super::rules::ClusterRules;
-use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
-use crate::meter::book::keys::{ItemId, NamespaceId};
+use crate::meter::book::keys::ItemId;
 use crate::meter::news::{
-    Alive, COUNTERS_MAX, Counter, Datagram, DepartedShare, Echo, Farewell, Format, Formats, News, NodeId, Origin,
-    Promise, To,
+    Alive, COUNTERS_MAX, Counter, Datagram, Echo, Farewell, Format, Formats, News, NodeId, Origin, Promise, To,
 };
 use crate::meter::output::{Output, Outputs};
 
@@ -41,18 +40,8 @@ const ITEMS_WEIGHT_MAX: usize = 1_100;
 /// One datagram takes 8 us to put together, so a turn is at it for 0.4 ms.
 const DATAGRAMS_PER_TURN: usize = 48;
 
-/// How many namespaces are looked at for a datagram of departed shares, at 0.04 us each.
-const DEPARTED_LOOKS_PER_DATAGRAM: usize = 256;
-
 /// After how long this node's counters are announced again: often enough for a scrape every 15 s, at some 40 bytes a second.
 const COUNTERS_GAP: Duration = Duration::from_secs(5);
-
-/// Where the announcement of departed shares goes on.
-#[derive(Clone, Copy, Debug)]
-struct DepartedCursor {
-    peer: PeerId,
-    namespace: NamespaceId,
-}
 
 /// What this node announces.
 pub(super) struct Announcer {
@@ -71,7 +60,7 @@ pub(super) struct Announcer {
     /// The tick in which a datagram was sent last: what is left waits for the next one.
     sent_at: Option<Tick>,
     copies: Copies,
-    departed: Option<DepartedCursor>,
+    departed: DepartedShares,
     /// When this node's counters may be announced again.
     counters_at: Tick,
     has_departed: bool,
@@ -92,7 +81,7 @@ impl Announcer {
             alive_gap: ALIVE_GAP_MIN,
             sent_at: None,
             copies: Copies::default(),
-            departed: None,
+            departed: DepartedShares::default(),
             counters_at: Tick(0),
             has_departed: false,
         }
@@ -129,7 +118,7 @@ impl Announcer {
         let not_before = self.sent_at.map_or(Tick(0), |sent_at| Tick(sent_at.0 + 1));
         let has_fresh = journal.has(Stretch::Fresh) && !peers.is_alone();
         let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
-        let rest = (journal.has(Stretch::Repair) || self.departed.is_some()).then_some(not_before);
+        let rest = (journal.has(Stretch::Repair) || self.departed.is_under_way()).then_some(not_before);
         let copy = self.copies.next_deadline().map(|at| at.max(not_before));
         let alive = Some(self.alive_at.max(not_before));
         [alive, fresh, rest, copy].into_iter().flatten().min()
@@ -204,7 +193,7 @@ impl Announcer {
 
     /// Announces the shares of departed nodes, from the beginning; one announcement that is under way goes on instead.
     pub(super) fn begin_departed_shares(&mut self) {
-        self.departed.get_or_insert(DepartedCursor { peer: PeerId::FIRST, namespace: NamespaceId::FIRST });
+        self.departed.begin();
     }
 
     /// Sends a sign of life to all.
@@ -318,40 +307,11 @@ impl Announcer {
 
     /// Sends one datagram of departed shares, or at least looks for them; returns whether there was something left to do.
     fn announce_departed(&mut self, peers: &Peers, book: &Book, outputs: &mut Outputs, now: Now) -> bool {
-        let Some(mut cursor) = self.departed else { return false };
-        let mut shares = Vec::new();
-        let mut room = ITEMS_WEIGHT_MAX;
-        self.departed = None;
-        for _ in 0..DEPARTED_LOOKS_PER_DATAGRAM {
-            if cursor.namespace.index() >= book.namespaces().place_count() {
-                cursor = DepartedCursor { peer: cursor.peer.next(), namespace: NamespaceId::FIRST };
-            }
-            let Some((found, peer)) = peers.next_remembered(cursor.peer) else {
-                self.send_departed(shares, outputs, now);
-                return true;
-            };
-            if found != cursor.peer {
-                cursor = DepartedCursor { peer: found, namespace: NamespaceId::FIRST };
-            }
-            if let Some(sums) = peers.sums_of(peer, cursor.namespace) {
-                let namespace = book.at(cursor.namespace);
-                let (node, age, peak) = (peer.node, namespace.age(now), namespace.peak(now));
-                let share = DepartedShare { node, namespace: namespace.shared_name(), sums, age, peak };
-                let Some(left) = room.checked_sub(share.weight()) else { break };
-                room = left;
-                shares.push(share);
-            }
-            cursor.namespace = cursor.namespace.next();
-        }
-        self.departed = Some(cursor);
-        self.send_departed(shares, outputs, now);
-        true
-    }
-
-    fn send_departed(&mut self, shares: Vec<DepartedShare<Rc<str>>>, outputs: &mut Outputs, now: Now) {
+        let Some(shares) = self.departed.next_shares(ITEMS_WEIGHT_MAX, peers, book, now) else { return false };
         if !shares.is_empty() {
             self.send(News::DepartedShares(shares), outputs, now);
         }
+        true
     }
 }
 

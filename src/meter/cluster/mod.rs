@@ -20,11 +20,14 @@
 //! | `addresses` | the addresses of other nodes that are not listed |
 //! | `announce` | this node's announcements: their order of urgency and their budget |
 //! | `copies` | what is sent again |
+//! | `departed` | the announcement of what departed nodes had counted |
+//! | `ends` | how claims end, and how a namespace leaves all tables |
 //! | `figures` | what another node looks like from here |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the message parts of one peer that came too early |
 //! | `messages` | messages of this node and to its members |
 //! | `pairs` | what one peer has counted in each namespace |
+//! | `peer` | what is known of one other node |
 //! | `peers` | the table of the other nodes |
 //! | `proofs` | what only this process can know: nonces, and its goodbye |
 //! | `questions` | the first question, which nodes are asked, and the pace of questions |
@@ -38,11 +41,14 @@
 mod addresses;
 mod announce;
 mod copies;
+mod departed;
+pub(super) mod ends;
 pub(super) mod figures;
 mod held;
 mod inbox;
 mod messages;
 mod pairs;
+mod peer;
 mod peers;
 pub(super) mod proofs;
 mod questions;
@@ -54,15 +60,14 @@ mod window;
 #[cfg(any(test, debug_assertions))]
 use std::collections::HashMap;
 
-use super::accounts::ending::{Candidate, is_reporter};
 use super::book::Book;
 #[cfg(any(test, debug_assertions))]
 use super::book::invariants::Elsewhere;
-use super::book::keys::{ItemId, NamespaceId};
-use super::book::namespace::{Namespace, Whole};
+use super::book::keys::NamespaceId;
+use super::book::namespace::Whole;
 use super::digest::name_digest;
 use super::news::{Address, Ask, Counter, News, NodeId, To, Wanted};
-use super::output::{Output, Outputs};
+use super::output::Outputs;
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use addresses::Addresses;
@@ -70,8 +75,8 @@ use announce::Announcer;
 use figures::NodeFigures;
 use held::HeldQuestions;
 use messages::deliver;
-use pairs::Place;
-use peers::{Peer, PeerId, Peers};
+use peer::Peer;
+use peers::{PeerId, Peers};
 use questions::{ANSWER_TIME, Questions};
 use rules::{ClusterRules, Membership};
 
@@ -236,38 +241,6 @@ impl Cluster {
         self.announcer.announce_due(&self.peers, &self.rules, call.book, call.outputs, call.now);
     }
 
-    /// Forgets a vacant namespace, unless something of it is on its way, and then tries again soon: a walk along its former
-    /// members, or the announcement that it is vacant. (Its key would be used again, and the walk would reach other members.)
-    pub(super) fn forget(&mut self, id: NamespaceId, call: &mut Call<'_>) {
-        let now = call.now;
-        let Some(namespace) = call.book.get(id) else { return };
-        let until = if namespace.is_walked() {
-            Some(now.tick)
-        } else {
-            namespace.share.and_then(|share| self.unannounced_until(share, call.book))
-        };
-        if let Some(until) = until {
-            return call.book.schedule.set(id, until.max(Tick(now.tick.0 + 1)));
-        }
-        if namespace.connections() > 0 && self.is_reporter(id, namespace) {
-            call.outputs.push_back(Output::Ended(Box::new(namespace.ending(&call.book.stays, now))));
-        }
-        let Some(name) = call.book.forget(id) else { return };
-        for peer in self.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
-            self.forget_peer(peer);
-        }
-    }
-
-    /// Ends the claim of a uuid in a namespace: its member here is owed a farewell, and leaves.
-    pub(super) fn end_claim(&mut self, id: NamespaceId, uuid: &str, call: &mut Call<'_>) {
-        let Some(member) = call.book.claims.holder(id, uuid) else { return };
-        // It leaves now and not when its stream ends: the first count of the member that takes its place has to be true.
-        call.outputs.push_back(Output::Farewell(member));
-        if let Some(id) = call.book.leave(member, call.now) {
-            self.forget(id, call);
-        }
-    }
-
     /// Ends the claim of a uuid that no member here holds, if another node has one that does.
     pub(super) fn end_claim_elsewhere(&mut self, name: &str, uuid: &str, call: &mut Call<'_>) {
         if !self.peers.is_alone() {
@@ -280,21 +253,6 @@ impl Cluster {
     #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self, book: &Book) -> HashMap<NamespaceId, Elsewhere> {
         self.peers.check(|id| name_digest(book.at(id).name()))
-    }
-
-    /// When the last change of this share is announced; `None` if that is not to be waited for.
-    fn unannounced_until(&self, share: ItemId, book: &Book) -> Option<Tick> {
-        if !self.is_reachable {
-            return None;
-        }
-        self.announcer.unannounced_until(share, &book.journal, &self.peers)
-    }
-
-    /// Whether this node reports the end of the namespace.
-    fn is_reporter(&self, id: NamespaceId, namespace: &Namespace) -> bool {
-        let own = Candidate { node: self.node(), had_members: namespace.share.is_some() };
-        let candidate = |peer: &Peer| Candidate { node: peer.node, had_members: peer.pairs.get(id).is_some() };
-        is_reporter(namespace.name(), namespace.is_hearsay, own, self.peers.living().map(candidate))
     }
 
     /// Asks all nodes for everything.

@@ -1,7 +1,7 @@
 //! The other nodes: which of them are living, and how much of each is known.
 //!
-//! Owns a record per node; what each node has counted is in its [`Pairs`]. It does not decide when a node is asked:
-//! [`Cluster`](super::Cluster) does. The sums over all nodes lie in the namespaces, so a total costs nothing.
+//! Owns the table of their records ([`Peer`]), and the sums over all of them. It does not decide when a node is asked:
+//! [`Cluster`](super::Cluster) does. The totals lie in the namespaces, so a total costs nothing.
 //!
 //! A departed node leaves its sums behind, `connections` and how long its members stayed, because they happened. Its members
 //! are gone with it. It may have had members in 100,000 namespaces. They are taken off the counts in the order of the
@@ -12,10 +12,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::inbox::Inbox;
-use super::pairs::{Pairs, Place, Stamp};
-use super::transit::Transit;
-use super::window::Window;
+use super::pairs::{Place, Stamp};
+use super::peer::{Peer, Presence};
 use crate::collections::key::Key as _;
 use crate::collections::key::key_type;
 use crate::collections::slab::Slab;
@@ -25,144 +23,11 @@ use crate::meter::accounts::stays::StaysTable;
 use crate::meter::book::invariants::Elsewhere;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Change, Present};
-use crate::meter::news::{Counter, NodeId, Origin, Promise, Sums};
+use crate::meter::news::{NodeId, Sums};
 
 key_type! {
     /// A peer's key.
     pub(super) PeerId
-}
-
-/// Whether a peer is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Presence {
-    /// It is there.
-    Living,
-    /// It is not: it has said goodbye, was silent for too long, or is known from others only.
-    Departed,
-}
-
-/// Another node.
-#[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) node: NodeId,
-    presence: Presence,
-    /// By which way its latest datagram came.
-    pub(super) origin: Origin,
-    /// The newest version of the format that it reads.
-    pub(super) newest_format: u8,
-    /// What its goodbye has to fit.
-    pub(super) promise: Promise,
-    /// The nonce that it has to repeat before a number that is out of all order counts.
-    pub(super) question: Option<u64>,
-    /// When its latest datagram came.
-    pub(super) seen_at: Tick,
-    /// Up to which version all of its items are known.
-    pub(super) known: u64,
-    /// The number of the datagram by which it was found to be living.
-    pub(super) proof: u64,
-    /// Up to which version all is known that it has announced since then; of older items only later announcements have
-    /// come. While a newcomer is still sent what there is, this is ahead of `known`.
-    pub(super) base: u64,
-    /// The version that it is at, as far as is known.
-    pub(super) version: u64,
-    /// When it may be asked again.
-    pub(super) ask_at: Tick,
-    pub(super) pairs: Pairs,
-    /// While its members are being removed: the first namespace in which they may still be counted. It is living again
-    /// after that at the earliest.
-    removal: Option<NamespaceId>,
-    pub(super) inbox: Inbox,
-    /// Its latest figures of itself.
-    pub(super) counters: Box<[Counter]>,
-    /// When its datagrams were sent.
-    pub(super) transit: Transit,
-    window: Window,
-}
-
-impl Peer {
-    fn new(node: NodeId, now: Tick) -> Self {
-        Self {
-            node,
-            presence: Presence::Departed,
-            origin: Origin::Loopback,
-            newest_format: u8::MAX,
-            promise: Promise::default(),
-            question: None,
-            seen_at: now,
-            known: 0,
-            proof: 0,
-            base: 0,
-            version: 0,
-            ask_at: now,
-            pairs: Pairs::new(node),
-            removal: None,
-            inbox: Inbox::default(),
-            counters: Box::default(),
-            transit: Transit::default(),
-            window: Window::default(),
-        }
-    }
-
-    /// Whether the datagram of this number is new: not one that was received, nor one too old for the window.
-    pub(super) fn is_new(&mut self, number: u64) -> bool {
-        self.window.admit(number)
-    }
-
-    /// Whether this number is so far ahead that the peer has to prove it.
-    pub(super) fn is_jump(&self, number: u64) -> bool {
-        self.window.is_jump(number)
-    }
-
-    /// The peer has proved that this is its number now.
-    pub(super) fn restart(&mut self, number: u64) {
-        self.question = None;
-        self.window.restart(number);
-    }
-
-    /// Whether no later datagram than the one of this number has come. Only such a one is a sign of life: others may have
-    /// been recorded, and kept for this.
-    pub(super) fn is_latest(&self, number: u64) -> bool {
-        self.window.is_highest(number)
-    }
-
-    /// Whether it is living.
-    pub(super) fn is_living(&self) -> bool {
-        self.presence == Presence::Living
-    }
-
-    /// Whether nothing is left of it but what it had counted.
-    fn is_remembered(&self) -> bool {
-        !self.is_living() && !self.pairs.is_empty()
-    }
-
-    /// Whether its members are still being taken off the counts.
-    pub(super) fn is_being_removed(&self) -> bool {
-        self.removal.is_some()
-    }
-
-    /// Takes its figures of itself from the datagram of this number, unless a later one has come. Those that this program
-    /// does not know are among them; the length of a datagram bounds them all.
-    pub(super) fn set_counters(&mut self, number: u64, counters: &[Counter]) {
-        if self.is_latest(number) {
-            self.counters = counters.into();
-        }
-    }
-
-    /// Whether a report in the datagram of this number, up to this version, may have news. A report from before the peer was
-    /// found to be living may say what the peer has taken back since, unseen.
-    pub(super) fn wants(&self, number: u64, to: u64) -> bool {
-        number > self.proof && to > self.known
-    }
-
-    /// Whether nothing was missed of what it has announced up to this version.
-    pub(super) fn has_received(&self, version: u64) -> bool {
-        version <= self.base.max(self.known)
-    }
-
-    /// Whether it is at a later version than is known.
-    pub(super) fn is_ahead(&self) -> bool {
-        self.is_living() && self.known < self.version
-    }
 }
 
 /// All other nodes.

@@ -13,7 +13,7 @@ use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
-use super::{Call, Cluster};
+use super::{Call, Cluster, ends};
 use crate::collections::tick::Moment;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Present, Whole};
@@ -368,7 +368,7 @@ impl Reception<'_, '_> {
         let Some(namespace) = self.call.book.find(claim.namespace) else { return };
         let Some(order) = self.call.book.claims.order_of(namespace, claim.uuid) else { return };
         if (claim.order, node) > (order, self.cluster.node()) {
-            self.cluster.end_claim(namespace, claim.uuid, self.call);
+            ends::end_claim(namespace, claim.uuid, self.cluster, self.call);
         }
     }
 }

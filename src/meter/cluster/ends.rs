@@ -1,0 +1,64 @@
+//! How claims of members here end, and how a vacant namespace is forgotten.
+//!
+//! Owns what has to be over before: walks, and the announcement that the namespace is vacant. Decides which node reports what
+//! the event came to. It does not know when a namespace has been vacant for long enough, or which claim is the later one.
+//!
+//! Invariant: no key of a namespace is free for another while something of it is on its way.
+
+use super::pairs::Place;
+use super::peer::Peer;
+use super::{Call, Cluster};
+use crate::collections::tick::Tick;
+use crate::meter::accounts::ending::{self, Candidate};
+use crate::meter::book::Book;
+use crate::meter::book::keys::{ItemId, NamespaceId};
+use crate::meter::book::namespace::Namespace;
+use crate::meter::digest::name_digest;
+use crate::meter::output::Output;
+
+/// Forgets a vacant namespace, unless something of it is on its way, and then tries again soon: a walk along its former
+/// members, or the announcement that it is vacant. (Its key would be used again, and the walk would reach other members.)
+pub(in crate::meter) fn forget(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let now = call.now;
+    let Some(namespace) = call.book.get(id) else { return };
+    let until = if namespace.is_walked() {
+        Some(now.tick)
+    } else {
+        namespace.share.and_then(|share| unannounced_until(share, cluster, call.book))
+    };
+    if let Some(until) = until {
+        return call.book.schedule.set(id, until.max(Tick(now.tick.0 + 1)));
+    }
+    if namespace.connections() > 0 && is_reporter(id, namespace, cluster) {
+        call.outputs.push_back(Output::Ended(Box::new(namespace.ending(&call.book.stays, now))));
+    }
+    let Some(name) = call.book.forget(id) else { return };
+    for peer in cluster.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
+        cluster.forget_peer(peer);
+    }
+}
+
+/// Ends the claim of a uuid in a namespace: its member here is owed a farewell, and leaves.
+pub(in crate::meter) fn end_claim(id: NamespaceId, uuid: &str, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let Some(member) = call.book.claims.holder(id, uuid) else { return };
+    // It leaves now and not when its stream ends: the first count of the member that takes its place has to be true.
+    call.outputs.push_back(Output::Farewell(member));
+    if let Some(id) = call.book.leave(member, call.now) {
+        forget(id, cluster, call);
+    }
+}
+
+/// When the last change of this share is announced; `None` if that is not to be waited for.
+fn unannounced_until(share: ItemId, cluster: &Cluster, book: &Book) -> Option<Tick> {
+    if !cluster.is_reachable {
+        return None;
+    }
+    cluster.announcer.unannounced_until(share, &book.journal, &cluster.peers)
+}
+
+/// Whether this node reports the end of the namespace.
+fn is_reporter(id: NamespaceId, namespace: &Namespace, cluster: &Cluster) -> bool {
+    let own = Candidate { node: cluster.node(), had_members: namespace.share.is_some() };
+    let candidate = |peer: &Peer| Candidate { node: peer.node, had_members: peer.pairs.get(id).is_some() };
+    ending::is_reporter(namespace.name(), namespace.is_hearsay, own, cluster.peers.living().map(candidate))
+}
