@@ -59,7 +59,7 @@ pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
 pub use daemon::Daemon;
 pub use exchange::{ACCEPT, Reply, connect, contains, exchange, get, join_request, lossy, read_to_end, request};
 pub use faketime::Time;
-pub use network::{Crowd, Network, Node, Relay, address, command_in};
+pub use network::{Crowd, LaterNode, Network, Node, Relay, address, command_in};
 pub use pages::{cluster_page, figure, nodes, open_connections, process_page};
 pub use ports::{free_port, has_ipv6};
 pub use proc::{

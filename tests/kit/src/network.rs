@@ -7,9 +7,13 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `inside` | a thread of the test within a host |
+//! | `later` | a process of a later version of the program |
 //! | `node` | processes and members within the hosts of a network |
 //! | `relay` | what carries datagrams from group to group |
 
+mod inside;
+mod later;
 mod node;
 mod relay;
 
@@ -20,6 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{output, run, skip, wait_until};
 
+pub use later::LaterNode;
 pub use node::{Crowd, Node};
 pub use relay::Relay;
 
@@ -60,15 +65,20 @@ impl Network {
     }
 
     fn add_host(&self, host: usize) {
-        let (name, switch, cable) = (&*self.hosts[host], &*self.switch, &*cable(host));
+        let name = &*self.hosts[host];
         run("ip", &["netns", "add", name]);
+        run("ip", &["-n", name, "link", "set", "lo", "up"]);
+        self.add_interface(host);
+    }
+
+    /// Gives a host its interface, with its address and a cable to the switch.
+    pub fn add_interface(&self, host: usize) {
+        let (name, switch, cable) = (&*self.hosts[host], &*self.switch, &*cable(host));
         let interface = ["link", "add", "eth0", "netns", name, "type", "veth"];
         run("ip", &[&["-n", switch], &interface[..], &["peer", "name", cable]].concat());
         run("ip", &["-n", switch, "link", "set", cable, "master", "bridge", "up"]);
-        run("ip", &["-n", name, "address", "add", &format!("{}/24", address(host)), "dev", "eth0"]);
-        for interface in ["lo", "eth0"] {
-            run("ip", &["-n", name, "link", "set", interface, "up"]);
-        }
+        self.set_address(host, "add", &address(host));
+        self.set_interface(host, "up");
         // A cable takes a moment to carry.
         wait_until("the network", || {
             let shown = run("ip", &["-n", switch, "link", "show", cable]);
@@ -79,6 +89,42 @@ impl Network {
     /// Pulls the cable of a host, or puts it in again.
     pub fn set_cable(&self, host: usize, state: &str) {
         run("ip", &["-n", &self.switch, "link", "set", &cable(host), state]);
+    }
+
+    /// Does something within a host, in a thread of its own, and returns what came of it. A socket that is opened there stays
+    /// in the host's network.
+    pub fn within<T: Send>(&self, host: usize, act: impl FnOnce() -> T + Send) -> T {
+        inside::inside(&self.hosts[host], act)
+    }
+
+    /// Takes the interface of a host away, and its cable with it.
+    pub fn delete_interface(&self, host: usize) {
+        run("ip", &["-n", &self.hosts[host], "link", "delete", "eth0"]);
+    }
+
+    /// Sets the interface of a host down, or up again.
+    pub fn set_interface(&self, host: usize, state: &str) {
+        run("ip", &["-n", &self.hosts[host], "link", "set", "eth0", state]);
+    }
+
+    /// Gives the interface of a host an address (`add`), or takes it away (`delete`).
+    pub fn set_address(&self, host: usize, act: &str, address: &str) {
+        run("ip", &["-n", &self.hosts[host], "address", act, &format!("{address}/24"), "dev", "eth0"]);
+    }
+
+    /// A host drops what matches a rule of nftables as it comes in, until [`filter_nothing`](Self::filter_nothing).
+    pub fn filter(&self, host: usize, rule: &str) {
+        let rules = format!(
+            "add table inet filter; \
+             add chain inet filter input {{ type filter hook input priority 0; }}; \
+             add rule inet filter input {rule} drop"
+        );
+        run("ip", &["netns", "exec", &self.hosts[host], "nft", &rules]);
+    }
+
+    /// A host drops nothing any more.
+    pub fn filter_nothing(&self, host: usize) {
+        run("ip", &["netns", "exec", &self.hosts[host], "nft", "delete", "table", "inet", "filter"]);
     }
 
     /// From now on programs that start at a host find these lines in their `/etc/hosts`.

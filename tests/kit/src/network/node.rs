@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::inside::inside;
 use super::{Network, command_in};
-use crate::{Daemon, ms, program, run};
+use crate::{Daemon, ms, program};
 
 /// Silence is noticed soon, but not taken from a machine that is merely busy.
 const BRISK: [&str; 4] = ["--cluster-notify-interval", "0.2", "--cluster-node-timeout", "2"];
@@ -61,10 +62,14 @@ impl Node {
     /// What this process answers on its stats port.
     #[track_caller]
     pub fn ask(&self, path: &str) -> Value {
-        let url = format!("http://{}{path}", self.daemon.stats_port());
-        let curl = ["netns", "exec", &self.host, "curl", "--silent", "--show-error", "--fail", "--max-time", "5", &url];
-        let text = run("ip", &curl);
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
+        let reply = self.within(|| self.daemon.stats_page(path));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        serde_json::from_str(&reply.body).unwrap_or_else(|error| panic!("{error} in {reply:?}"))
+    }
+
+    /// Does something within its host, in a thread of its own.
+    pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        inside(&self.host, act)
     }
 
     /// One number of the namespace, 0 if there is none.

@@ -68,7 +68,7 @@ pub use seeds::{Scene, ending_of, script_of};
 pub use setting::{End, Setting, Weather};
 pub use settle::Outcome;
 use strangers::{STRANGERS, Stranger};
-pub use versions::{LATER, with_more};
+pub use versions::{LATER, encode, with_more};
 
 /// How many operations of a script are carried out: a seed makes about 1,400.
 const OPERATIONS_MAX: usize = 2_000;

@@ -26,7 +26,7 @@ const UNKNOWN_KIND: u8 = 0xee;
 const TAIL: [u8; 3] = [0xff, 0, 0x2f];
 
 /// The bytes of a datagram of a program that reads up to this version.
-pub(super) fn encode<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
+pub fn encode<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     if datagram.format.newest <= FORMATS.newest {
         return report::encode(datagram, scope);
     }
