@@ -1,15 +1,10 @@
 //! Many hosts, one audience: three hosts with two processes each tell the same truth, while the network loses datagrams,
-//! a host is cut off, processes die and all are replaced.
-
-use std::time::Duration;
+//! processes die and all are replaced.
 
 use audience_kit::*;
 
 /// How many processes each has.
 const PROCESSES: usize = 2;
-
-/// What asking all processes may take on a busy machine.
-const SLACK: Duration = ms(3000);
 
 /// So many members of the namespace at a host, at whichever of its processes.
 #[track_caller]
@@ -27,6 +22,7 @@ pub(super) fn wait_all<'a>(nodes: impl IntoIterator<Item = &'a Node>, key: &str,
             let answers: Vec<String> = nodes.iter().map(|node| node.answers()).collect();
             panic!("{key} is not {value} within {SOON:?}:\n{}", answers.join("\n"));
         }
+        pass(ms(5));
     }
 }
 
@@ -112,47 +108,6 @@ fn totals_agree_over_multicast() {
 fn totals_agree_between_peers() {
     let Some(network) = Network::build() else { return };
     totals_agree(&network, Way::Peers);
-}
-
-/// A host that is cut off is forgotten on both sides, counts on, and comes back right.
-fn cut_and_healed(network: &Network, way: Way) {
-    let nodes = way.start_all(network);
-    let (rest, cut) = nodes.split_at((Network::HOSTS - 1) * PROCESSES);
-    let mut crowds: Vec<Crowd> = (0..Network::HOSTS).map(|host| crowd(network, host, 4)).collect();
-    wait_all(&nodes, "members", 12);
-
-    network.set_cable(Network::HOSTS - 1, "down");
-    let begun = now();
-    wait_all(rest, "members", 8);
-    wait_all(cut, "members", 4);
-    let taken = now() - begun;
-    assert!(taken < Node::TIMEOUT + SLACK, "forgotten after {taken:?}");
-    wait_nodes(rest, rest.len() as u64);
-    wait_nodes(cut, cut.len() as u64);
-
-    // Life goes on, on both sides, and neither hears of the other.
-    crowds.push(crowd(network, 0, 3));
-    crowds.push(crowd(network, Network::HOSTS - 1, 2));
-    crowds.remove(1);
-    wait_all(rest, "members", 7);
-    wait_all(cut, "members", 6);
-
-    network.set_cable(Network::HOSTS - 1, "up");
-    wait_nodes(&nodes, nodes.len() as u64);
-    wait_all(&nodes, "members", 13);
-    wait_all(&nodes, "connections", 17);
-}
-
-#[test]
-fn a_host_that_is_cut_off_comes_back_over_multicast() {
-    let Some(network) = Network::build() else { return };
-    cut_and_healed(&network, Way::Multicast);
-}
-
-#[test]
-fn a_host_that_is_cut_off_comes_back_between_peers() {
-    let Some(network) = Network::build() else { return };
-    cut_and_healed(&network, Way::Peers);
 }
 
 /// With a quarter of all datagrams lost, totals agree soon after each change, a killed process among them.

@@ -7,6 +7,7 @@
 //! | `clocks` | hosts whose wall clocks are wrong |
 //! | `departures` | what a process counted leaves with it |
 //! | `golden` | datagrams of each version, as they were written when it was new |
+//! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
@@ -26,6 +27,7 @@ mod attacks;
 mod clocks;
 mod departures;
 mod golden;
+mod healing;
 mod hosts;
 mod meters;
 mod page;

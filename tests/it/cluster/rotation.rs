@@ -6,16 +6,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::siblings::*;
 use audience_kit::*;
 
-const OLD: &str = "the old key of this audience";
+pub(super) const OLD: &str = "the old key of this audience";
 const NEW: &str = "the new key of this audience";
 
 /// The contents of a key file from the old key to the new one.
-fn steps() -> [String; 3] {
+pub(super) fn steps() -> [String; 3] {
     [format!("{OLD}\n{NEW}\n"), format!("{NEW}\n{OLD}\n"), format!("{NEW}\n")]
 }
 
 /// Puts another key file in the place of this one, as an operator's tool does.
-fn replace(file: &ScratchFile, content: &str) {
+pub(super) fn replace(file: &ScratchFile, content: &str) {
     let next = format!("{}.next", file.path());
     fs::write(&next, content).unwrap();
     fs::set_permissions(&next, Permissions::from_mode(0o600)).unwrap();

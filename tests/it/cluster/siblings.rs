@@ -105,7 +105,8 @@ pub(super) fn connect_to(daemon: &Daemon) -> TcpStream {
 /// The numbers of the sockets at the other ends, once processes have them all.
 pub(super) fn accepted_as(sockets: &[TcpStream]) -> Option<Vec<String>> {
     // A server that listens on all addresses has its ends in the first table, which is short: those of clients are in the second.
-    ["/proc/net/tcp6", "/proc/net/tcp"].iter().find_map(|path| {
+    // The tables are those of the network that this thread is in.
+    ["/proc/thread-self/net/tcp6", "/proc/thread-self/net/tcp"].iter().find_map(|path| {
         let table = fs::read_to_string(path).unwrap_or_default();
         sockets.iter().map(|socket| other_end(&table, socket)).collect()
     })

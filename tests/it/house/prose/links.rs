@@ -10,7 +10,7 @@ use super::super::{File, root, tree};
 use super::{manual, without_blocks};
 
 /// Options of other programs that the manual names: cargo, docker, systemctl, ip, and rrdtool.
-const FOREIGN: [&str; 19] = [
+const FOREIGN: [&str; 22] = [
     "--bin",
     "--cpus",
     "--from",
@@ -18,6 +18,7 @@ const FOREIGN: [&str; 19] = [
     "--lower-limit",
     "--name",
     "--network",
+    "--nocapture",
     "--now",
     "--open",
     "--path",
@@ -28,8 +29,10 @@ const FOREIGN: [&str; 19] = [
     "--start",
     "--step",
     "--target",
+    "--test",
     "--title",
     "--ulimit",
+    "--workspace",
 ];
 
 /// Every `--option` of a text.
