@@ -1,8 +1,9 @@
 //! What names the audience that a process belongs to.
 //!
-//! Owns the one rule, for each of the two places where datagrams go. On loopback the audience is the address and port that
-//! it listens on. On the network it is the kind of bus, the multicast group where there is one, and `--cluster-name`; the
-//! addresses, ports and lists of peers may differ, so none of them is in it.
+//! Owns the one rule, for each of the two places where datagrams go. On the network the audience is the kind of bus, the
+//! multicast group where there is one, and `--cluster-name`; the addresses, ports and lists of peers may differ, so none of
+//! them is in it. On loopback it is the address and port that it listens on; where there is a multicast group, it is that of
+//! the network there, too.
 //!
 //! Invariant: processes with one identity have one name and the same scopes.
 
@@ -48,7 +49,10 @@ impl<'a> Identity<'a> {
     /// The number in every datagram on loopback.
     #[must_use]
     pub fn loopback_scope(self) -> u64 {
-        name_digest(&format!("{} {}", Host(self.host), self.port))
+        match self.network {
+            Some(Network { group: Some(group), name }) => name_digest(&format!("loopback of group {group} {name}")),
+            _ => name_digest(&format!("{} {}", Host(self.host), self.port)),
+        }
     }
 
     /// The number in every datagram on the network; `None` without a network.
@@ -67,9 +71,7 @@ impl<'a> Identity<'a> {
 /// The processes that share it may share their side ports. In a multicast group, they need not listen on one address.
 impl fmt::Display for Identity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let loopback =
-            Some(self.loopback_scope()).filter(|_| self.network.is_none_or(|network| network.group.is_none()));
-        write!(f, "{:016x}", name_digest(&format!("{loopback:x?} {:x?}", self.network_scope())))
+        write!(f, "{:016x}", name_digest(&format!("{:x} {:x?}", self.loopback_scope(), self.network_scope())))
     }
 }
 
@@ -111,12 +113,13 @@ mod tests {
         scopes("", "* 80", None);
         scopes("--host 127.0.0.1 --cluster-name a", "127.0.0.1 80", None);
         scopes("--host ::1", "::1 80", None);
-        scopes("-m 239.255.13.37:314 --host 127.0.0.1", "127.0.0.1 80", Some("group 239.255.13.37:314 "));
-        scopes("-m 239.255.13.37:314 --cluster-name a", "* 80", Some("group 239.255.13.37:314 a"));
+        let group = "239.255.13.37:314";
+        let (loopback, network) = (format!("loopback of group {group} "), format!("group {group} "));
+        scopes(&format!("-m {group} --host 127.0.0.1"), &loopback, Some(&network));
+        scopes(&format!("-m {group} --cluster-peers 10.0.0.2:81"), &loopback, Some(&network));
+        scopes(&format!("-m {group} --cluster-name a"), &format!("{loopback}a"), Some(&format!("{network}a")));
         scopes("--cluster-peers 10.0.0.2:81", "* 80", Some("peers "));
         scopes("--cluster-peers 10.0.0.3:80,10.0.0.2:81 --cluster-name a", "* 80", Some("peers a"));
-        let both = "-m 239.255.13.37:314 --cluster-peers 10.0.0.2:81";
-        scopes(both, "* 80", Some("group 239.255.13.37:314 "));
     }
 
     #[track_caller]

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `addresses` | the addresses of other nodes that are not listed |
 //! | `announce` | this node's announcements: their order of urgency and their budget |
+//! | `arrivals` | by which ways the datagrams of a peer come, and which have come before |
 //! | `copies` | what is sent again |
 //! | `departed` | the announcement of what departed nodes had counted |
 //! | `ends` | how claims end, and how a namespace leaves all tables |
@@ -34,12 +35,12 @@
 //! | `receive` | what a datagram changes |
 //! | `rules` | what the operator decided about the cluster |
 //! | `transit` | when a datagram of a peer was sent |
-//! | `window` | which datagrams of a peer have come before |
 //!
 //! Invariant: names that are known only from others are never announced as this node's own.
 
 mod addresses;
 mod announce;
+mod arrivals;
 mod copies;
 mod departed;
 pub(super) mod ends;
@@ -55,7 +56,6 @@ mod questions;
 pub(super) mod receive;
 pub(super) mod rules;
 mod transit;
-mod window;
 
 #[cfg(any(test, debug_assertions))]
 use std::collections::HashMap;

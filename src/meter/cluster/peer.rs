@@ -5,10 +5,10 @@
 //!
 //! Invariant: a datagram is new once.
 
+use super::arrivals::{Arrival, Arrivals};
 use super::inbox::Inbox;
 use super::pairs::Pairs;
 use super::transit::Transit;
-use super::window::Window;
 use crate::collections::tick::Tick;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::news::{Counter, NodeId, Origin, Promise};
@@ -27,7 +27,7 @@ pub(super) enum Presence {
 pub(super) struct Peer {
     pub(super) node: NodeId,
     pub(super) presence: Presence,
-    /// By which way its latest datagram came.
+    /// By which way it is answered.
     pub(super) origin: Origin,
     /// The newest version of the format that it reads.
     pub(super) newest_format: u8,
@@ -57,7 +57,7 @@ pub(super) struct Peer {
     pub(super) counters: Box<[Counter]>,
     /// When its datagrams were sent.
     pub(super) transit: Transit,
-    window: Window,
+    pub(super) arrivals: Arrivals,
 }
 
 impl Peer {
@@ -80,30 +80,30 @@ impl Peer {
             inbox: Inbox::default(),
             counters: Box::default(),
             transit: Transit::default(),
-            window: Window::default(),
+            arrivals: Arrivals::default(),
         }
     }
 
-    /// Whether the datagram of this number is new: not one that was received, nor one too old for the window.
-    pub(super) fn is_new(&mut self, number: u64) -> bool {
-        self.window.admit(number)
+    /// What the datagram of this number is: one that was received, or is too old for the window, is not new.
+    pub(super) fn admit(&mut self, number: u64, origin: Origin, now: Tick) -> Arrival {
+        self.arrivals.admit(number, origin, now)
     }
 
     /// Whether this number is so far ahead that the peer has to prove it.
     pub(super) fn is_jump(&self, number: u64) -> bool {
-        self.window.is_jump(number)
+        self.arrivals.is_jump(number)
     }
 
     /// The peer has proved that this is its number now.
-    pub(super) fn restart(&mut self, number: u64) {
+    pub(super) fn restart(&mut self, number: u64, origin: Origin, now: Tick) {
         self.question = None;
-        self.window.restart(number);
+        self.arrivals.restart(number, origin, now);
     }
 
     /// Whether no later datagram than the one of this number has come. Only such a one is a sign of life: others may have
     /// been recorded, and kept for this.
     pub(super) fn is_latest(&self, number: u64) -> bool {
-        self.window.is_highest(number)
+        self.arrivals.is_latest(number)
     }
 
     /// Whether it is living.

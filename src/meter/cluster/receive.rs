@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::arrivals::Arrival;
 use super::messages::deliver;
 use super::pairs::{Place, Stamp};
 use super::peers::PeerId;
@@ -38,6 +39,8 @@ pub enum Rejection {
     Own,
     /// It was received before, or is too old for the window.
     Replayed,
+    /// It was received before, by another way.
+    Copied,
     /// It was sent before its sender proved that it is there. It was overtaken, or is a recording.
     BeforeProof,
     /// It is the goodbye of a node that was not there.
@@ -67,14 +70,15 @@ pub(in crate::meter) fn receive(
     let known = cluster.peers.find(datagram.sender);
     let id = match known.filter(|&id| cluster.peers.at(id).is_living()) {
         Some(id) => {
-            admit(id, datagram, cluster, call)?;
+            admit(id, datagram, origin, cluster, call)?;
             id
         }
         None => meet(known, datagram, origin, cluster, call)?,
     };
     let peer = cluster.peers.at_mut(id);
     if peer.is_latest(datagram.number) {
-        (peer.seen_at, peer.origin) = (call.now.tick, origin);
+        peer.seen_at = call.now.tick;
+        peer.origin = peer.arrivals.nearest(origin, cluster.rules.node_timeout, call.now.tick);
     }
     peer.pairs.move_clock(datagram.clock);
     let sent_at = peer.transit.sent_at(datagram.clock, call.now.tick);
@@ -89,7 +93,13 @@ pub(in crate::meter) fn receive(
 }
 
 /// Whether a living peer may be at this number, and has not sent it before.
-fn admit(id: PeerId, datagram: &Datagram<&str>, cluster: &mut Cluster, call: &mut Call<'_>) -> Result<(), Rejection> {
+fn admit(
+    id: PeerId,
+    datagram: &Datagram<&str>,
+    origin: Origin,
+    cluster: &mut Cluster,
+    call: &mut Call<'_>,
+) -> Result<(), Rejection> {
     let node = cluster.node();
     let peer = cluster.peers.at_mut(id);
     if let News::Bye(farewell) = datagram.news {
@@ -99,17 +109,21 @@ fn admit(id: PeerId, datagram: &Datagram<&str>, cluster: &mut Cluster, call: &mu
         && asker == node
         && peer.question == Some(nonce)
     {
-        peer.restart(datagram.number);
+        peer.restart(datagram.number, origin, call.now.tick);
         peer.proof = datagram.number;
         return Ok(());
     }
-    if peer.is_new(datagram.number) {
+    let arrival = peer.admit(datagram.number, origin, call.now.tick);
+    if arrival == Arrival::New {
         return Ok(());
     }
     let is_in_disorder = peer.seen_at.after(DISORDER_TIME) <= call.now.tick;
     if !peer.is_jump(datagram.number) && !is_in_disorder {
-        let is_before_proof = datagram.number < peer.proof;
-        return Err(if is_before_proof { Rejection::BeforeProof } else { Rejection::Replayed });
+        return Err(match arrival {
+            _ if datagram.number < peer.proof => Rejection::BeforeProof,
+            Arrival::Copied => Rejection::Copied,
+            Arrival::New | Arrival::Known => Rejection::Replayed,
+        });
     }
     if peer.question.is_none() {
         peer.question = Some(cluster.questions.proofs.draw_question());
@@ -147,7 +161,7 @@ fn meet(
     let id = known.unwrap_or_else(|| cluster.peers.insert(datagram.sender, now));
     cluster.peers.revive(id);
     let peer = cluster.peers.at_mut(id);
-    peer.restart(datagram.number);
+    peer.restart(datagram.number, origin, now);
     (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
     peer.newest_format = datagram.format.newest;
     peer.pairs.set_clock(datagram.clock, now);

@@ -89,7 +89,7 @@ impl DropReason {
 impl Outcome {
     pub(super) fn of_rejected(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Own | Rejection::BeforeProof | Rejection::NeverThere => Self::NoNews,
+            Rejection::Own | Rejection::Copied | Rejection::BeforeProof | Rejection::NeverThere => Self::NoNews,
             Rejection::Unproven => Self::Unproven,
             Rejection::Forged => Self::Dropped(DropReason::Forged),
             Rejection::Replayed => Self::Dropped(DropReason::Replayed),
@@ -129,6 +129,7 @@ mod tests {
             assert_eq!(DropReason::NAMES[reason as usize], name);
         }
         assert!(DropReason::NAMES.is_sorted(), "pages have them in this order");
-        assert_eq!(Outcome::of_rejected(Rejection::Own), Outcome::NoNews);
+        let quiet = [Rejection::Own, Rejection::Copied, Rejection::BeforeProof, Rejection::NeverThere];
+        assert!(quiet.iter().all(|&rejection| Outcome::of_rejected(rejection) == Outcome::NoNews));
     }
 }

@@ -8,13 +8,13 @@
 //! | `peers` | the addresses that the operator has listed |
 //! | `ways` | the sockets |
 //!
-//! By default datagrams go over the loopback interface, which never leaves the host. `--cluster-addr` is a multicast group on
-//! the network instead, its copies to this host included. `--cluster-peers` is unicast to other hosts beside loopback. Of a
+//! Datagrams for all go over the loopback interface, which never leaves the host: siblings need no network. `--cluster-addr` is
+//! a multicast group on the network beside it. The group's copies come back to this host, for an audience may have two ports
+//! there, and siblings drop what they have had over loopback. `--cluster-peers` is unicast to other hosts. Of a
 //! host's processes only one receives such a datagram, so it passes it on to its siblings over loopback, in an envelope with
 //! the address that it came from. What comes over loopback is never passed on, so nothing goes round.
 //!
-//! A datagram on loopback has the scope of the listening address, on the network that of the network. So a process has two
-//! scopes, and encodes a datagram once for each of the two that it goes out under.
+//! A datagram on loopback has the scope of the host, on the network that of the network. So a process has two scopes, and encodes a datagram once for each of the two that it goes out under.
 //!
 //! Invariant: a datagram that is malformed, of another audience, or a replay has no effect but to be counted.
 
@@ -161,9 +161,8 @@ impl Bus {
             (None, None) => "loopback",
             (None, Some(_)) => "unicast",
         };
-        let multicast = self.ways.group.as_ref().or(self.ways.loopback.as_ref());
+        let group = self.ways.group.as_ref().unwrap_or(&self.ways.loopback).group;
         let (node, is_keyed) = (self.node, !self.scopes.loopback.keys.is_empty());
-        let group = multicast.map(|multicast| multicast.group.to_string()).unwrap_or_default();
         log::info(format_args!("event=cluster node={node} way={way} group={group} keyed={is_keyed}"));
     }
 
@@ -195,13 +194,8 @@ impl Bus {
         now: Now,
     ) {
         let Self { ways, peers, scopes, counters, troubles, .. } = self;
-        let loopback = ways.loopback.as_ref().filter(|_| match to {
-            // In a multicast group, its copies reach the processes of this host.
-            To::All => ways.group.is_none(),
-            To::Origin(origin) => origin == Origin::Loopback,
-        });
-        if let Some(loopback) = loopback {
-            counters.record_sent(&loopback.send(&report::encode(datagram, &scopes.loopback)));
+        if matches!(to, To::All | To::Origin(Origin::Loopback)) {
+            counters.record_sent(&ways.loopback.send(&report::encode(datagram, &scopes.loopback)));
         }
         let Some(network) = scopes.network.as_ref().filter(|_| to != To::Origin(Origin::Loopback)) else { return };
         let bytes = report::encode(datagram, network);
@@ -229,7 +223,7 @@ impl Bus {
     /// Datagrams that go out for one that is sent.
     pub(super) fn way_count(&self, to: To, learned: impl Iterator<Item = Address>) -> usize {
         match to {
-            To::All => 1 + self.peers.all(learned).count(),
+            To::All => 1 + usize::from(self.ways.group.is_some()) + self.peers.all(learned).count(),
             To::Origin(_) => 1,
         }
     }
@@ -257,7 +251,7 @@ impl Bus {
 
     /// Ends troubles that are over. `is_empty` says that no datagram was left waiting.
     pub(super) fn handle_timeout(&mut self, is_empty: bool, now: Now) {
-        if self.ways.loopback.is_some() && self.scopes.loopback.keys.is_empty() {
+        if self.scopes.loopback.keys.is_empty() {
             self.troubles.renew(Kind::UnsealedLoopback, "loopback", now);
         }
         self.troubles.handle_timeout(now, is_empty);
@@ -316,8 +310,8 @@ impl Bus {
             News::Alive(alive) if origin != Origin::Loopback => Some(alive.unix_ms),
             _ => None,
         };
-        // Of a replay, siblings have the first copy.
-        let is_known = matches!(received, Err(Rejection::Own | Rejection::Replayed));
+        // Of what has come before, siblings have the first copy.
+        let is_known = matches!(received, Err(Rejection::Own | Rejection::Replayed | Rejection::Copied));
         let standing = if is_known { Standing::Known } else { Standing::Fresh };
         let outcome = received.map_or_else(Outcome::of_rejected, |()| Outcome::Used);
         Judged { outcome, standing, address, node: Some(datagram.sender), trouble: None, unix_ms }
@@ -363,8 +357,6 @@ impl Bus {
                 let Envelope { address, datagram: bytes, .. } = envelope;
                 return Ok(Placed { scope: network?, origin: self.peers.origin_of(address), address, bytes });
             }
-            // In a multicast group nothing but envelopes goes over loopback.
-            Way::Loopback if self.ways.group.is_some() => return Err(Outcome::Dropped(DropReason::ForeignAudience)),
             Way::Loopback => (loopback, Origin::Loopback),
             Way::Group => (network?, Origin::Group),
             Way::Unicast => (network?, self.peers.origin_of(from)),
@@ -374,9 +366,8 @@ impl Bus {
 
     /// Sends a datagram of another host to the siblings: each of them believes on its own proof.
     fn pass_on(&mut self, address: Address, datagram: &[u8]) {
-        let Some(loopback) = &self.ways.loopback else { return };
         let envelope = Envelope { passer: self.node, address, datagram };
-        let sent = loopback.send(&report::enclose(&envelope, &self.scopes.loopback));
+        let sent = self.ways.loopback.send(&report::enclose(&envelope, &self.scopes.loopback));
         self.counters.record_sent(&sent);
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! | way | when | to |
 //! |---|---|---|
-//! | loopback | without a multicast group, and with peers | the processes of this host |
-//! | group | `--cluster-addr` | all hosts, its copies to this host included |
+//! | loopback | always | the processes of this host |
+//! | group | `--cluster-addr` | all hosts, this one included |
 //! | unicast | `--cluster-peers` | one address |
 //!
 //! Invariant: there is a way to the processes of this host.
@@ -35,7 +35,7 @@ impl Way {
 
 /// The ways of a process.
 pub(super) struct Ways {
-    pub(super) loopback: Option<Multicast>,
+    pub(super) loopback: Multicast,
     pub(super) group: Option<Multicast>,
     pub(super) unicast: Option<Unicast>,
 }
@@ -63,9 +63,8 @@ impl Ways {
             let multicast = Multicast::open(group, interface, ttl, reactor, Token(first.0 + token));
             multicast.map_err(|error| explain_multicast(cluster, group, &error))
         };
-        let is_loopback = cluster.group.is_none() || !cluster.peers.is_empty();
         let loopback = SocketAddrV4::new(LOOPBACK_GROUP, audience_port);
-        let loopback = is_loopback.then(|| open(loopback, Ipv4Addr::LOCALHOST, 0, 0)).transpose()?;
+        let loopback = open(loopback, Ipv4Addr::LOCALHOST, 0, 0)?;
         let interface = cluster.interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let group = cluster.group.map(|group| open(group, interface, cluster.ttl, 1)).transpose()?;
         let has_peers = !cluster.peers.is_empty();
@@ -77,7 +76,7 @@ impl Ways {
     /// The socket of a way, if the way is there.
     pub(super) fn socket(&self, way: Way) -> Option<&UdpSocket> {
         Some(match way {
-            Way::Loopback => self.loopback.as_ref()?.socket.source(),
+            Way::Loopback => self.loopback.socket.source(),
             Way::Group => self.group.as_ref()?.socket.source(),
             Way::Unicast => self.unicast.as_ref()?.socket.source(),
         })

@@ -50,10 +50,9 @@ impl Keyring {
     ) -> Result<(Self, BusKeys), Box<dyn Error>> {
         let (cluster, file) = config.cluster.key.as_ref().map(KeyFile::open).transpose()?.unwrap_or_default();
         let watch = file.map(|file| KeyWatch::begin(file, reactor.now()));
-        let has_loopback = config.cluster.group.is_none() || !config.cluster.peers.is_empty();
-        if !has_loopback || !cluster.is_empty() || cfg!(not(feature = "keyed")) {
+        if !cluster.is_empty() || cfg!(not(feature = "keyed")) {
             listeners.meet_neighbours(config, audience_port, false)?;
-            if has_loopback && cluster.is_empty() {
+            if cluster.is_empty() {
                 log_unsealed("this build has no seals");
             }
             return Ok((Self { watch, shared: None }, BusKeys { loopback: cluster.clone(), network: cluster }));

@@ -9,6 +9,7 @@
 //! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
+//! | `interfaces` | interfaces that go down, lose their address or are made anew |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
 //! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
@@ -29,6 +30,7 @@ mod departures;
 mod golden;
 mod healing;
 mod hosts;
+mod interfaces;
 mod meters;
 mod page;
 mod peers;

@@ -1,6 +1,6 @@
-//! Which datagrams of a peer were received before.
+//! Which numbers were seen before.
 //!
-//! Owns the numbers of the last ones. It does not know their content.
+//! Owns the last ones. It does not know what they are the numbers of.
 //!
 //! Invariant: a number is admitted once.
 
@@ -29,6 +29,13 @@ impl Default for Window {
 }
 
 impl Window {
+    /// Of a sender whose first number was this one.
+    pub(super) fn starting_at(number: u64) -> Self {
+        let mut window = Self { highest: number, seen: [0; WINDOW_WORDS] };
+        window.admit(number);
+        window
+    }
+
     /// Whether no later number was admitted.
     pub(super) fn is_highest(&self, number: u64) -> bool {
         number == self.highest
