@@ -24,6 +24,7 @@
 //! | `departed` | the announcement of what departed nodes had counted |
 //! | `ends` | how claims end, and how a namespace leaves all tables |
 //! | `figures` | what another node looks like from here |
+//! | `goodbye` | which of the nodes that end together ends last |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the message parts of one peer that came too early |
 //! | `messages` | messages of this node and to its members |
@@ -45,6 +46,7 @@ mod copies;
 mod departed;
 pub(super) mod ends;
 pub(super) mod figures;
+mod goodbye;
 mod held;
 mod inbox;
 mod messages;
@@ -73,6 +75,7 @@ use crate::collections::wheel::TimerWheel;
 use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
+use goodbye::Goodbye;
 use held::HeldQuestions;
 use messages::deliver;
 use peer::Peer;
@@ -108,8 +111,7 @@ pub(super) struct Cluster {
     alarms: TimerWheel<PeerId>,
     /// The number of nodes that were taken for gone because they fell silent.
     lost_count: u64,
-    /// Whether this node's own goodbye has come back: a node that says so after that ends after this one.
-    is_over: bool,
+    goodbye: Goodbye,
 }
 
 impl Cluster {
@@ -127,7 +129,7 @@ impl Cluster {
             held: HeldQuestions::default(),
             alarms: TimerWheel::default(),
             lost_count: 0,
-            is_over: false,
+            goodbye: Goodbye::default(),
         }
     }
 

@@ -64,7 +64,8 @@ pub(in crate::meter) fn receive(
     call: &mut Call<'_>,
 ) -> Result<(), Rejection> {
     if datagram.sender == cluster.node() {
-        cluster.is_over |= cluster.announcer.has_departed() && matches!(datagram.news, News::Bye(_));
+        let is_goodbye = cluster.announcer.has_departed() && matches!(datagram.news, News::Bye(_));
+        cluster.goodbye.come_back(origin, is_goodbye, cluster.rules.node_timeout, call.now.tick);
         return Err(Rejection::Own);
     }
     let known = cluster.peers.find(datagram.sender);
@@ -203,9 +204,7 @@ impl Reception<'_, '_> {
         match news {
             News::Alive(alive) => self.on_alive(*alive),
             News::Ask(ask) => self.on_ask(*ask),
-            // A node that says goodbye after this one has is there still, as far as this node goes.
-            News::Bye(_) if self.cluster.is_over => {}
-            News::Bye(_) => self.cluster.depart(self.id, self.call),
+            News::Bye(_) => self.on_goodbye(),
             News::Report { to, .. } if !self.cluster.peers.at(self.id).wants(self.stamp.number, *to) => {}
             News::Report { from, to, horizon, items } => {
                 self.on_items(items);
@@ -224,6 +223,13 @@ impl Reception<'_, '_> {
             News::AskHeld(question) => self.on_ask_held(question),
             News::Held { asker, number } if *asker == self.cluster.node() => self.on_held(*number),
             News::Held { .. } | News::Unknown => {}
+        }
+    }
+
+    fn on_goodbye(&mut self) {
+        let Cluster { goodbye, announcer, rules, .. } = &*self.cluster;
+        if goodbye.ends_other(self.origin, announcer.has_departed(), rules.node_timeout, self.call.now.tick) {
+            self.cluster.depart(self.id, self.call);
         }
     }
 
