@@ -41,6 +41,14 @@ fn make_deaf(scene: &mut Scene) {
 }
 
 #[test]
+fn nothing_reaches_a_host() {
+    let Some(mut scene) = Scene::build(Way::Group) else { return };
+    make_deaf(&mut scene);
+    scene.end_fault(|scene| scene.network.filter_nothing(HERE));
+    scene.finish("a host receives nothing; what it sends arrives", None);
+}
+
+#[test]
 fn nothing_reaches_a_host_of_peers() {
     let Some(mut scene) = Scene::build(Way::Peers) else { return };
     make_deaf(&mut scene);

@@ -12,6 +12,18 @@ fn a_process_is_killed() {
 }
 
 #[test]
+fn members_of_a_killed_process_come_back() {
+    let Some(mut scene) = Scene::build(Way::Group) else { return };
+    scene.begin_fault(|scene| {
+        scene.kill(1);
+        scene.come_back(2, 0);
+    });
+    scene.wait_gone(1);
+    scene.settle([ALL, ALL]);
+    scene.finish("a process is killed, and its members come back to another", None);
+}
+
+#[test]
 fn a_process_hangs() {
     let Some(mut scene) = Scene::build(Way::Group) else { return };
     scene.begin_fault(|scene| scene.stop(1));

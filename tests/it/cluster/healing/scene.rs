@@ -76,6 +76,8 @@ pub(super) struct Scene<'a> {
     options: Box<Options<'a>>,
     /// The least that members of each host may be shown.
     least: [u64; 2],
+    /// The most that members may be shown.
+    most: u64,
     fault: Instant,
     /// What the members are shown while the fault lasts.
     settled: Option<Settled>,
@@ -103,6 +105,7 @@ impl<'a> Scene<'a> {
             way,
             options: Box::new(options),
             least: [ALL, ALL],
+            most: ALL,
             fault: now(),
             settled: None,
             end: None,
@@ -154,6 +157,22 @@ impl<'a> Scene<'a> {
         self.members[process].clear();
     }
 
+    /// Some members come back to another process before it is known that theirs is gone. Until then they are counted twice.
+    #[track_caller]
+    pub(super) fn come_back(&mut self, count: u64, process: usize) {
+        self.most = ALL + count;
+        (0..count).for_each(|_| self.join_one(process));
+    }
+
+    /// Waits until one process less is known at all others.
+    #[track_caller]
+    pub(super) fn wait_gone(&self, process: usize) {
+        let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != process);
+        for (_, node) in others {
+            wait_until("that the process is gone", || node.nodes() == PROCESSES.len() as u64 - 1);
+        }
+    }
+
     /// Another process takes the place of one that has ended, and its members come back.
     #[track_caller]
     pub(super) fn replace(&mut self, process: usize) {
@@ -191,6 +210,7 @@ impl<'a> Scene<'a> {
     pub(super) fn settle(&mut self, counts: [u64; 2]) {
         self.wait_counts(counts);
         self.least = [HERE, THERE].map(|host| self.least[host].min(counts[host]));
+        self.most = counts.into_iter().fold(self.most, u64::max);
         let wrong = self.last_change(self.fault, |host| counts[host]);
         self.settled.get_or_insert(Settled { counts, wrong });
     }
@@ -257,11 +277,11 @@ impl<'a> Scene<'a> {
         let Settled { counts, wrong } = self.settled.unwrap();
         for (host, observer) in self.observed() {
             let shown = observer.shown(self.fault);
-            let may_be = self.least[host]..=counts[host].max(ALL);
+            let may_be = self.least[host]..=self.most;
             assert!(shown.iter().all(|(_, count)| may_be.contains(count)), "{fault}, host {host}: {shown:?}");
         }
         let healed = self.end.and_then(|end| self.last_change(end, |_| ALL));
-        print_row(&Measured { fault, way: self.way, counts, wrong, healed, report });
+        print_row(&Measured { fault, way: self.way, counts, most: self.most, wrong, healed, report });
     }
 
     /// How long after a moment all members were shown these counts; nothing if they were shown no other.

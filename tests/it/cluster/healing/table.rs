@@ -7,6 +7,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::scene::ALL;
 use super::scene::Way::{self, Group, Peers};
 use audience_kit::*;
 
@@ -18,11 +19,13 @@ const HEAD: &str = "\
 |---|---|---|---|---|---|---|";
 
 /// What happens, and how the hosts find each other; in the order of the table.
-const FAULTS: [(&str, Way); 11] = [
+const FAULTS: [(&str, Way); 13] = [
     ("a process is killed, and another takes its place", Group),
+    ("a process is killed, and its members come back to another", Group),
     ("a process hangs, and goes on", Group),
     ("a cable is pulled, and plugged in", Group),
     ("a cable is pulled, and plugged in", Peers),
+    ("a host receives nothing; what it sends arrives", Group),
     ("a host receives nothing; what it sends arrives", Peers),
     ("an address changes, without `--cluster-interface`", Group),
     ("an address changes", Peers),
@@ -40,6 +43,8 @@ pub(super) struct Measured {
     pub(super) way: Way,
     /// What the members of the host with the fault, and of the other one, were shown while it lasted.
     pub(super) counts: [u64; 2],
+    /// The most that they may be shown, where they are counted twice for a while.
+    pub(super) most: u64,
     /// How long they were shown something else after it began, if they were.
     pub(super) wrong: Option<Duration>,
     /// How long they were shown something else than the total after it was over, if they were.
@@ -52,7 +57,10 @@ pub(super) struct Measured {
 #[track_caller]
 pub(super) fn print_row(measured: &Measured) {
     static ROWS: Mutex<BTreeMap<usize, String>> = Mutex::new(BTreeMap::new());
-    let Measured { fault, way, counts: [here, there], wrong, healed, report } = *measured;
+    let Measured { fault, way, counts, most, wrong, healed, report } = *measured;
+    let is_exceeded = most > ALL && !counts.contains(&most);
+    let [here, there] =
+        counts.map(|count| if is_exceeded { format!("up to {most}, then {count}") } else { count.to_string() });
     let report = report.map_or_else(String::new, |kind| format!("`{kind}`"));
     let (begins, ends) = (format!("| {fault} | `{}` | {here} | {there} | ", way.option()), format!(" | {report} |"));
     let row = format!("{begins}{} | {}{ends}", words(wrong, "0 s"), words(healed, "-"));
