@@ -27,6 +27,7 @@
 //! | `goodbye` | which of the nodes that end together ends last |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the message parts of one peer that came too early |
+//! | `lookout` | when a peer is looked at, and what it is asked then |
 //! | `messages` | messages of this node and to its members |
 //! | `pairs` | what one peer has counted in each namespace |
 //! | `peer` | what is known of one other node |
@@ -35,6 +36,7 @@
 //! | `questions` | the first question, which nodes are asked, and the pace of questions |
 //! | `receive` | what a datagram changes |
 //! | `rules` | what the operator decided about the cluster |
+//! | `silence` | for how long a peer has been silent, and what that means |
 //! | `transit` | when a datagram of a peer was sent |
 //!
 //! Invariant: names that are known only from others are never announced as this node's own.
@@ -49,6 +51,7 @@ pub(super) mod figures;
 mod goodbye;
 mod held;
 mod inbox;
+mod lookout;
 mod messages;
 mod pairs;
 mod peer;
@@ -57,6 +60,7 @@ pub(super) mod proofs;
 mod questions;
 pub(super) mod receive;
 pub(super) mod rules;
+mod silence;
 mod transit;
 
 #[cfg(any(test, debug_assertions))]
@@ -68,20 +72,20 @@ use super::book::invariants::Elsewhere;
 use super::book::keys::NamespaceId;
 use super::book::namespace::Whole;
 use super::digest::name_digest;
-use super::news::{Address, Ask, Counter, News, NodeId, To, Wanted};
+use super::news::{Address, Ask, Counter, News, NodeId, Wanted};
 use super::output::Outputs;
 use crate::collections::tick::{Now, Tick};
-use crate::collections::wheel::TimerWheel;
 use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
 use goodbye::Goodbye;
 use held::HeldQuestions;
+use lookout::Lookout;
 use messages::deliver;
-use peer::Peer;
 use peers::{PeerId, Peers};
-use questions::{ANSWER_TIME, Questions};
+use questions::Questions;
 use rules::{ClusterRules, Membership};
+use silence::Wakefulness;
 
 /// How many peers one turn looks at that may be silent or have to be asked. The dearest is one that has gone with 256
 /// messages held back, which are pushed: 40 us, 0.6 ms in all.
@@ -107,8 +111,8 @@ pub(super) struct Cluster {
     peers: Peers,
     addresses: Addresses,
     held: HeldQuestions,
-    /// When to look at a peer: it may be silent, or has to be asked, or holds messages back.
-    alarms: TimerWheel<PeerId>,
+    lookout: Lookout,
+    wakefulness: Wakefulness,
     /// The number of nodes that were taken for gone because they fell silent.
     lost_count: u64,
     goodbye: Goodbye,
@@ -127,7 +131,8 @@ impl Cluster {
             peers: Peers::default(),
             addresses: Addresses::default(),
             held: HeldQuestions::default(),
-            alarms: TimerWheel::default(),
+            lookout: Lookout::default(),
+            wakefulness: Wakefulness::default(),
             lost_count: 0,
             goodbye: Goodbye::default(),
         }
@@ -188,7 +193,7 @@ impl Cluster {
         self.peers.living().map(move |peer| NodeFigures {
             node: peer.node,
             members: peer.pairs.member_count(),
-            silent_ms: now.tick.ms_since(peer.seen_at),
+            silent_ms: now.tick.ms_since(peer.silence.since),
         })
     }
 
@@ -223,18 +228,19 @@ impl Cluster {
             return Some(Tick(0));
         }
         let announcer = self.announcer.poll_timeout(&book.journal, &self.peers);
-        [announcer, self.alarms.next_deadline(), self.held.poll_timeout()].into_iter().flatten().min()
+        [announcer, self.lookout.next_deadline(), self.held.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what is due towards the others. `is_bus_drained` says that no datagram was left waiting: only then is silence
     /// taken for absence.
     pub(super) fn handle_timeout(&mut self, is_bus_drained: bool, call: &mut Call<'_>) {
+        self.wake(call.now);
         if !self.questions.has_greeted() {
             self.greet(call);
         }
-        self.alarms.expire(call.now.tick);
+        self.lookout.expire(call.now.tick);
         for _ in 0..LOOKS_PER_TURN {
-            let Some(id) = self.alarms.pop_due() else { break };
+            let Some(id) = self.lookout.pop_due() else { break };
             self.watch(id, is_bus_drained, call);
         }
         held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
@@ -269,10 +275,12 @@ impl Cluster {
     fn watch(&mut self, id: PeerId, is_bus_drained: bool, call: &mut Call<'_>) {
         let now = call.now;
         let Some(peer) = self.peers.get(id).filter(|peer| peer.is_living()) else { return };
-        let is_silent = peer.seen_at.after(self.rules.node_timeout) <= now.tick;
-        let is_gap_over = peer.inbox.skip_at().is_some_and(|at| at <= now.tick);
-        if (is_silent || is_gap_over) && !is_bus_drained {
-            return self.watch_at(id, Tick(now.tick.0 + 1));
+        let is_due = |at: Option<Tick>| at.is_some_and(|at| at <= now.tick);
+        let is_silent = is_due(Some(peer.silence.over_at(self.rules.node_timeout)));
+        let is_called = is_due(peer.call_at(self.rules.node_timeout));
+        let is_gap_over = is_due(peer.inbox.skip_at());
+        if (is_silent || is_called || is_gap_over) && !is_bus_drained {
+            return self.lookout.look_at(id, Tick(now.tick.0 + 1));
         }
         if is_silent {
             self.lost_count += 1;
@@ -282,39 +290,20 @@ impl Cluster {
             let complete = self.peers.at_mut(id).inbox.skip(now.tick);
             deliver(complete, call.book, call.outputs);
         }
-        self.ask_if_due(id, call);
-        self.watch_again(id);
+        self.attend(id, call);
     }
 
-    /// Looks at a peer at this time at the latest.
-    fn watch_at(&mut self, id: PeerId, at: Tick) {
-        if self.alarms.deadline(id).is_none_or(|set| set > at) {
-            self.alarms.set(id, at);
-        }
+    /// Asks a peer if that is due, and looks at it again when there is something to see.
+    fn attend(&mut self, id: PeerId, call: &mut Call<'_>) {
+        let Self { lookout, peers, rules, announcer, .. } = self;
+        lookout::ask_if_due(id, peers, rules, announcer, call.outputs, call.now);
+        lookout.look_again(id, peers, rules);
     }
 
-    /// Looks at a peer when there is something to see.
-    fn watch_again(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(id).filter(|peer| peer.is_living()) else { return };
-        let silent = peer.seen_at.after(self.rules.node_timeout);
-        let ask = (peer.is_ahead() || peer.question.is_some()).then_some(peer.ask_at);
-        let deadlines = [Some(silent), ask, peer.inbox.skip_at()];
-        if let Some(at) = deadlines.into_iter().flatten().min() {
-            self.watch_at(id, at);
-        }
-    }
-
-    /// Asks a peer for what is missing, or to prove its number.
-    fn ask_if_due(&mut self, id: PeerId, call: &mut Call<'_>) {
-        let now = call.now;
-        let Some(peer) = self.peers.get(id).filter(|peer| peer.is_living() && peer.ask_at <= now.tick) else { return };
-        if !peer.is_ahead() && peer.question.is_none() {
-            return;
-        }
-        let &Peer { node, known, origin, question, .. } = peer;
-        self.peers.at_mut(id).ask_at = now.tick.after(ANSWER_TIME);
-        let ask = Ask { of: Some(node), wanted: Wanted::Items { since: known }, nonce: question.unwrap_or(0) };
-        self.announcer.send_to(To::Origin(origin), News::Ask(ask), call.outputs, now);
+    /// This process is awake.
+    fn wake(&mut self, now: Now) {
+        let silences = self.peers.living_mut().map(|peer| &mut peer.silence);
+        self.wakefulness.wake(self.rules.heartbeat(), silences, now.tick);
     }
 
     /// Writes in the newest version that all living nodes read.
@@ -347,7 +336,7 @@ impl Cluster {
     }
 
     fn forget_peer(&mut self, id: PeerId) {
-        self.alarms.cancel(id);
+        self.lookout.forget(id);
         self.peers.remove(id);
     }
 }

@@ -5,11 +5,14 @@
 //!
 //! Invariant: a datagram is new once.
 
+use std::time::Duration;
+
 use super::arrivals::{Arrival, Arrivals};
 use super::inbox::Inbox;
 use super::pairs::Pairs;
+use super::silence::Silence;
 use super::transit::Transit;
-use crate::collections::tick::Tick;
+use crate::collections::tick::{Moment, Tick};
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::news::{Counter, NodeId, Origin, Promise};
 
@@ -35,8 +38,7 @@ pub(super) struct Peer {
     pub(super) promise: Promise,
     /// The nonce that it has to repeat before a number that is out of all order counts.
     pub(super) question: Option<u64>,
-    /// When its latest datagram came.
-    pub(super) seen_at: Tick,
+    pub(super) silence: Silence,
     /// Up to which version all of its items are known.
     pub(super) known: u64,
     /// The number of the datagram by which it was found to be living.
@@ -69,7 +71,7 @@ impl Peer {
             newest_format: u8::MAX,
             promise: Promise::default(),
             question: None,
-            seen_at: now,
+            silence: Silence::begin(now),
             known: 0,
             proof: 0,
             base: 0,
@@ -106,6 +108,28 @@ impl Peer {
         self.arrivals.is_latest(number)
     }
 
+    /// Takes the datagram of this number for a sign of life, unless one that was sent later has come. Returns whether there is
+    /// no doubt: one that was on its way for longer than a node may be silent says nothing of now. It may be a recording of a
+    /// node that is dead. Or this process was stopped, or the peer's clock; the answer to a question sets that right.
+    pub(super) fn show_life(
+        &mut self,
+        number: u64,
+        sent_at: Moment,
+        origin: Origin,
+        node_timeout: Duration,
+        now: Tick,
+    ) -> bool {
+        if !self.is_latest(number) {
+            return true;
+        }
+        let is_recent = Duration::from_millis(sent_at.age_ms(now)) <= node_timeout;
+        if is_recent {
+            self.silence = Silence::begin(now);
+            self.origin = self.arrivals.nearest(origin, node_timeout, now);
+        }
+        is_recent
+    }
+
     /// Whether it is living.
     pub(super) fn is_living(&self) -> bool {
         self.presence == Presence::Living
@@ -138,6 +162,17 @@ impl Peer {
     /// Whether nothing was missed of what it has announced up to this version.
     pub(super) fn has_received(&self, version: u64) -> bool {
         version <= self.base.max(self.known)
+    }
+
+    /// When it is asked again for what is missing, or to prove its number.
+    pub(super) fn repeat_at(&self) -> Option<Tick> {
+        (self.is_ahead() || self.question.is_some()).then_some(self.ask_at)
+    }
+
+    /// When it is asked whether it is there. One whose datagrams reach all processes of this host is not.
+    pub(super) fn call_at(&self, node_timeout: Duration) -> Option<Tick> {
+        let is_by_unicast = matches!(self.origin, Origin::Listed(_) | Origin::Unlisted(_));
+        if is_by_unicast { self.silence.call_at(node_timeout) } else { None }
     }
 
     /// Whether it is at a later version than is known.

@@ -76,6 +76,11 @@ impl Peers {
         self.iter().filter(|peer| peer.is_living())
     }
 
+    /// All peers that are living, to change.
+    pub(super) fn living_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.table.iter_mut().map(|(_, peer)| peer).filter(|peer| peer.is_living())
+    }
+
     /// The number of peers, remembered ones included.
     pub(super) fn len(&self) -> usize {
         self.table.len()

@@ -63,6 +63,7 @@ pub(in crate::meter) fn receive(
     cluster: &mut Cluster,
     call: &mut Call<'_>,
 ) -> Result<(), Rejection> {
+    cluster.wake(call.now);
     if datagram.sender == cluster.node() {
         let is_goodbye = cluster.announcer.has_departed() && matches!(datagram.news, News::Bye(_));
         cluster.goodbye.come_back(origin, is_goodbye, cluster.rules.node_timeout, call.now.tick);
@@ -77,19 +78,17 @@ pub(in crate::meter) fn receive(
         None => meet(known, datagram, origin, cluster, call)?,
     };
     let peer = cluster.peers.at_mut(id);
-    if peer.is_latest(datagram.number) {
-        peer.seen_at = call.now.tick;
-        peer.origin = peer.arrivals.nearest(origin, cluster.rules.node_timeout, call.now.tick);
-    }
     peer.pairs.move_clock(datagram.clock);
     let sent_at = peer.transit.sent_at(datagram.clock, call.now.tick);
+    if !peer.show_life(datagram.number, sent_at, origin, cluster.rules.node_timeout, call.now.tick) {
+        peer.question.get_or_insert_with(|| cluster.questions.proofs.draw_question());
+    }
     if std::mem::replace(&mut peer.newest_format, datagram.format.newest) != datagram.format.newest {
         cluster.agree_on_format();
     }
     let stamp = Stamp { number: datagram.number, clock: datagram.clock };
     Reception { cluster, call, id, origin, stamp, sent_at }.apply(&datagram.news);
-    cluster.ask_if_due(id, call);
-    cluster.watch_again(id);
+    cluster.attend(id, call);
     Ok(())
 }
 
@@ -112,13 +111,14 @@ fn admit(
     {
         peer.restart(datagram.number, origin, call.now.tick);
         peer.proof = datagram.number;
+        peer.transit = Transit::new(datagram.clock, call.now.tick);
         return Ok(());
     }
     let arrival = peer.admit(datagram.number, origin, call.now.tick);
     if arrival == Arrival::New {
         return Ok(());
     }
-    let is_in_disorder = peer.seen_at.after(DISORDER_TIME) <= call.now.tick;
+    let is_in_disorder = peer.silence.since.after(DISORDER_TIME) <= call.now.tick;
     if !peer.is_jump(datagram.number) && !is_in_disorder {
         return Err(match arrival {
             _ if datagram.number < peer.proof => Rejection::BeforeProof,
@@ -129,8 +129,7 @@ fn admit(
     if peer.question.is_none() {
         peer.question = Some(cluster.questions.proofs.draw_question());
     }
-    cluster.ask_if_due(id, call);
-    cluster.watch_again(id);
+    cluster.attend(id, call);
     Err(Rejection::Unproven)
 }
 

@@ -10,11 +10,14 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use audience_kit::world::{Outcome, Scene, ending_of, run, script_of};
+use audience_kit::world::{Outcome, Scene, ending_of, hung_ear_of, run, script_of};
 
 /// How many seeds plain `cargo test` runs, and how many for each way in which events end.
 const SEEDS: u64 = 600;
 const ENDING_SEEDS: u64 = 150;
+
+/// How many seeds have a process that hangs.
+const HUNG_SEEDS: u64 = 60;
 
 /// The seeds that are asked for, or as many as there are by default.
 fn seeds(default: u64) -> Range<u64> {
@@ -34,18 +37,16 @@ fn run_all(default: u64, script_of: impl Fn(u64) -> Vec<u8> + Sync) -> Outcome {
         let seeds = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|&seed| seed < end);
         for seed in seeds {
             let outcome = run_seed(seed, &script_of(seed));
-            sum.events += outcome.events;
-            sum.reported += outcome.reported;
+            sum = sum.and(outcome);
         }
         sum
     };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(run_some)).collect();
-        workers.into_iter().fold(Outcome::default(), |sum, worker| {
-            let some = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
-            Outcome { events: sum.events + some.events, reported: sum.reported + some.reported }
-        })
+        workers
+            .into_iter()
+            .fold(Outcome::default(), |sum, worker| sum.and(worker.join().unwrap_or_else(|panic| resume_unwind(panic))))
     })
 }
 
@@ -68,20 +69,26 @@ fn every_node_knows_the_true_total_whatever_the_network_does() {
 }
 
 #[test]
+fn a_process_that_hangs_takes_no_node_but_itself_from_the_others() {
+    let Outcome { lost, .. } = run_all(HUNG_SEEDS, hung_ear_of);
+    assert_eq!(lost, 1, "the process that hangs is missed once, and misses none");
+}
+
+#[test]
 fn each_event_is_reported_by_one_node_and_truly() {
-    let Outcome { events, reported } = run_endings(Scene::AllThere);
+    let Outcome { events, reported, .. } = run_endings(Scene::AllThere);
     assert!(events > 0 && reported == events, "{reported} of {events}");
 }
 
 #[test]
 fn a_node_that_departs_before_leaves_the_report_to_the_others() {
-    let Outcome { events, reported } = run_endings(Scene::OneGone);
+    let Outcome { events, reported, .. } = run_endings(Scene::OneGone);
     assert!(events > 0 && reported == events, "{reported} of {events}");
 }
 
 #[test]
 fn a_report_is_at_most_one_though_a_node_dies_at_any_time() {
-    let Outcome { events, reported } = run_endings(Scene::OneDies);
+    let Outcome { events, reported, .. } = run_endings(Scene::OneDies);
     let lost = events - reported;
     // One of three nodes or so has the report, and five of 30 seconds are those in which it is not missed yet.
     assert!(lost * 5 < events || events < 100, "{lost} of {events} are lost");
@@ -89,6 +96,6 @@ fn a_report_is_at_most_one_though_a_node_dies_at_any_time() {
 
 #[test]
 fn nodes_that_end_together_report_once() {
-    let Outcome { events, reported } = run_endings(Scene::Together);
+    let Outcome { events, reported, .. } = run_endings(Scene::Together);
     assert!(events > 0 && reported == events, "{reported} of {events}");
 }

@@ -11,6 +11,7 @@
 //! | `forgetting` | when an empty namespace is forgotten |
 //! | `missed` | what a meter asks for after it has missed something |
 //! | `presence` | which nodes are believed to be there |
+//! | `silence` | when a silent node is taken for gone |
 
 mod accounting;
 mod announcing;
@@ -18,6 +19,7 @@ mod departures;
 mod forgetting;
 mod missed;
 mod presence;
+mod silence;
 
 use std::time::Duration;
 
@@ -138,11 +140,23 @@ impl Scene {
 
     /// A datagram of this node comes.
     fn receive_from(&mut self, sender: NodeId, number: u64, news: News<&str>) -> Result<(), Rejection> {
+        let now = self.now().tick;
+        self.receive_sent_by(sender, number, now, news)
+    }
+
+    /// The same, of a datagram that was sent at this time of the sender's clock.
+    fn receive_sent_by(
+        &mut self,
+        sender: NodeId,
+        number: u64,
+        sent_at: Tick,
+        news: News<&str>,
+    ) -> Result<(), Rejection> {
         // Each sign of life promises the one goodbye.
         let promise = promise_of(Farewell([0; 2]));
         let news = if let News::Alive(alive) = news { News::Alive(Alive { promise, ..alive }) } else { news };
         let format = Format { written: FORMATS.oldest, newest: FORMATS.newest };
-        self.world.receive_from_stranger(0, &Datagram { sender, number, clock: number, format, news })
+        self.world.receive_from_stranger(0, &Datagram { sender, number, clock: sent_at.0, format, news })
     }
 
     /// A datagram of the peer comes, and is taken.

@@ -64,7 +64,7 @@ use network::Network;
 pub use node::{Done, Node};
 use observer::Observer;
 use script::Script;
-pub use seeds::{Scene, ending_of, script_of};
+pub use seeds::{Scene, ending_of, hung_ear_of, script_of};
 pub use setting::{End, Setting, Weather};
 pub use settle::Outcome;
 use strangers::{STRANGERS, Stranger};
@@ -225,7 +225,7 @@ impl World {
         let node = &self.nodes[index];
         let readers = node.meter.nodes(node.now(self.clock)).map(|other| other.node);
         self.observer.acquaintance.check_all_read(datagram.format.written, readers);
-        let mut roads = self.network.roads(&self.nodes, node, to);
+        let mut roads = self.network.roads(&self.nodes, node, to, self.bus.sent_count);
         for road in &mut roads {
             road.is_cut &= self.is_cut;
         }
@@ -357,6 +357,14 @@ impl World {
             let done = node.wake(node.now(self.clock), has_heard_all);
             self.post(index, done);
         }
+    }
+
+    /// A node is stopped for this number of ticks, and goes on. Datagrams wait for it.
+    pub fn stop(&mut self, index: usize, ticks: u64) {
+        self.observer.has_paused = true;
+        self.nodes[index].is_paused = true;
+        self.pass(ticks);
+        self.nodes[index].is_paused = false;
     }
 
     /// A process is there no more, and nor are its members.

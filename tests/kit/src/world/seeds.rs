@@ -31,6 +31,13 @@ const NETWORK: u64 = 1;
 const ADVERSARY: u64 = 2;
 const VERSIONS: u64 = 3;
 
+/// When a process hangs, and for how long: twelve node timeouts.
+const MET_TICKS: u64 = 300;
+const HUNG_TICKS: u64 = 6_000;
+
+/// In how many of a hundred ticks something happens meanwhile.
+const HUNG_ACTS_PERCENT: u64 = 5;
+
 /// In how many of a hundred worlds some nodes run a later version.
 const TWO_VERSIONS_PERCENT: u64 = 25;
 
@@ -57,6 +64,8 @@ struct Company {
     network: u8,
     has_adversary: bool,
     has_later_nodes: bool,
+    /// Whether no datagram is lost on the network itself.
+    is_calm: bool,
 }
 
 /// A script that is being written.
@@ -75,7 +84,7 @@ pub fn script_of(seed: u64) -> Vec<u8> {
     let mut attacks = Chance::at(seed, &[ADVERSARY]);
     let has_adversary = attacks.is_hit(ADVERSARIES_PERCENT);
     let has_later_nodes = Chance::at(seed, &[VERSIONS]).is_hit(TWO_VERSIONS_PERCENT);
-    writer.head(b"440", 7, 1, Company { network, has_adversary, has_later_nodes });
+    writer.head(b"440", 7, 1, Company { network, has_adversary, has_later_nodes, is_calm: false });
     for _ in 0..PLAY_TICKS {
         if writer.chance.is_hit(ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -98,7 +107,7 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     // Where hosts end together, the goodbyes take several ways, and the last one is not the same for all.
     let networks: &[u8] = if scene == Scene::Together { &[0, 0, 1] } else { &[0, 0, 1, 2, 3] };
     let network = network_of(seed, networks);
-    writer.head(b"450", 4, end, Company { network, has_adversary: false, has_later_nodes: false });
+    writer.head(b"450", 4, end, Company { network, has_adversary: false, has_later_nodes: false, is_calm: false });
     for _ in 0..ENDING_TICKS {
         if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -116,6 +125,30 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     if let Some(manners) = departs {
         writer.operation(b'z', &[manners]);
     }
+    writer.bytes
+}
+
+/// The script of this seed for a host with a hung ear: one of its processes takes its part of all datagrams that come to the
+/// host, and keeps it to itself. Members come and go everywhere, and messages are sent. In the end the process goes on.
+pub fn hung_ear_of(seed: u64) -> Vec<u8> {
+    let mut writer = Writer::new(seed);
+    let network = network_of(seed, &[2, 3]);
+    writer.head(b"440", 7, 1, Company { network, has_adversary: false, has_later_nodes: false, is_calm: true });
+    writer.gap += MET_TICKS;
+    writer.operation(b'o', &[8]);
+    writer.operation(b'~', &[]);
+    for _ in 0..HUNG_TICKS {
+        if writer.chance.is_hit(HUNG_ACTS_PERCENT) {
+            writer.operation(b'o', &[8]);
+            match writer.chance.below(10) {
+                0..5 => writer.join(),
+                5..9 => writer.operation(b'l', &[200]),
+                _ => writer.say(),
+            }
+        }
+        writer.gap += 1;
+    }
+    writer.pass();
     writer.bytes
 }
 
@@ -137,7 +170,7 @@ impl Writer {
         self.argument(nodes);
         self.argument(end.into());
         let loss = [1, 1, 2, 3, 4][self.below(5)];
-        self.argument(loss);
+        self.argument(if company.is_calm { 1 } else { loss });
         self.drawn(3);
         self.drawn(4);
         self.drawn(3);

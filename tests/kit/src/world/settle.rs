@@ -62,6 +62,20 @@ pub struct Outcome {
     pub events: usize,
     /// How many of them were reported.
     pub reported: usize,
+    /// How many nodes one of the nodes has taken for gone because they fell silent, at most.
+    pub lost: u64,
+}
+
+impl Outcome {
+    /// What two worlds came to.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            reported: self.reported + other.reported,
+            lost: self.lost.max(other.lost),
+        }
+    }
 }
 
 /// Ends a world as its setting says.
@@ -73,7 +87,9 @@ pub(super) fn settle(world: &mut World) -> Outcome {
         End::Together => end_together(world),
     }
     let reports = reports(world);
-    Outcome { events: reports.len(), reported: reports.values().filter(|&&count| count > 0).count() }
+    let reported = reports.values().filter(|&&count| count > 0).count();
+    let lost = world.nodes.iter().map(|node| node.meter.lost_node_count()).max().unwrap_or(0);
+    Outcome { events: reports.len(), reported, lost }
 }
 
 /// Nodes that were stopped or cut off are back, and datagrams arrive by themselves.
