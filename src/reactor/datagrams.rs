@@ -6,10 +6,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::num::NonZeroU32;
 
 use libc::c_int;
 
-use super::sys::{bind, numbers, set_option, socket};
+use super::sys::{bind, numbers, set_option, set_program, socket};
 
 /// What a datagram socket may hold that has not been read, in bytes: a whole table of 100,000 names on its way to a
 /// newcomer. By default it would be 92 datagrams.
@@ -44,6 +45,28 @@ pub fn unicast(address: SocketAddr) -> io::Result<UdpSocket> {
     }
     bind(&socket, address)?;
     Ok(socket)
+}
+
+/// Has each datagram that comes to the address of a [`unicast`] socket go to one of this number of sockets there, by chance, in
+/// the order in which they were bound; by default, all of one sender go to one socket.
+///
+/// It holds for all sockets of the address, and until it is said anew. If there are fewer, the kernel picks as by default for
+/// those that are missing. If there are more, the youngest get none.
+///
+/// # Errors
+/// What the kernel says: it is older than Linux 4.5, or a filter of system calls forbids it.
+pub fn spread(socket: &UdpSocket, over: NonZeroU32) -> io::Result<()> {
+    set_program(socket, libc::SO_ATTACH_REUSEPORT_CBPF, &mut pick_by_chance(over))
+}
+
+/// A program of classic BPF that loads a random number, divides it, and returns the remainder (`linux/bpf_common.h`). The
+/// random number is read where no packet has a byte.
+fn pick_by_chance(of: NonZeroU32) -> [libc::sock_filter; 3] {
+    const LOAD: u16 = 0x20;
+    const REMAINDER: u16 = 0x94;
+    const RETURN_IT: u16 = 0x16;
+    const RANDOM: u32 = 0xffff_f000 + 56;
+    [(LOAD, RANDOM), (REMAINDER, of.get()), (RETURN_IT, 0)].map(|(code, k)| libc::sock_filter { code, jt: 0, jf: 0, k })
 }
 
 /// How many datagrams did not fit into the buffer of a socket since it was opened.
@@ -85,5 +108,45 @@ mod tests {
             assert_eq!(socket.recv(&mut buffer).unwrap(), 5);
             assert_eq!(overflowed(socket).unwrap(), 0);
         }
+    }
+
+    #[test]
+    fn the_program_is_what_the_kernel_knows() {
+        // BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_RANDOM; BPF_ALU | BPF_MOD | BPF_K; BPF_RET | BPF_A.
+        let program = pick_by_chance(NonZeroU32::new(5).unwrap()).map(|step| (step.code, step.jt, step.jf, step.k));
+        let random = libc::SKF_AD_OFF + libc::SKF_AD_RANDOM;
+        let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+        let remainder = libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K;
+        let codes = [load, remainder, libc::BPF_RET | 0x10].map(|code| u16::try_from(code).unwrap());
+        assert_eq!(program, [(codes[0], 0, 0, random.cast_unsigned()), (codes[1], 0, 0, 5), (codes[2], 0, 0, 0)]);
+        assert_eq!(program.map(|(code, ..)| code), [0x20, 0x94, 0x16]);
+        assert_eq!(program[0].3, 0xffff_f038);
+    }
+
+    /// How many of 400 datagrams of one sender each socket of an address gets.
+    fn received(sockets: &[UdpSocket]) -> Vec<usize> {
+        let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        (0..400).for_each(|_| assert_eq!(sender.send_to(b"x", sockets[0].local_addr().unwrap()).unwrap(), 1));
+        let count = |socket: &UdpSocket| std::iter::from_fn(|| socket.recv(&mut [0]).ok()).count();
+        sockets.iter().map(count).collect()
+    }
+
+    #[test]
+    fn datagrams_of_one_sender_are_spread_over_the_sockets_of_an_address() {
+        let first = unicast((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = first.local_addr().unwrap();
+        let mut sockets = vec![first];
+        sockets.extend((0..3).map(|_| unicast(address).unwrap()));
+        assert_eq!(received(&sockets).iter().filter(|&&count| count > 0).count(), 1, "by default");
+        let spread_over = |over| spread(&sockets[1], NonZeroU32::new(over).unwrap()).unwrap();
+        spread_over(4);
+        let counts = received(&sockets);
+        // 100 each, and 9 is the deviation.
+        assert!(counts.iter().all(|count| (50..150).contains(count)), "{counts:?}");
+        spread_over(3);
+        let counts = received(&sockets);
+        assert!(counts[..3].iter().all(|&count| count > 80) && counts[3] == 0, "{counts:?}");
+        spread_over(400);
+        assert_eq!(received(&sockets).iter().sum::<usize>(), 400, "none is lost");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
-use super::sys::{bind, set_filter, set_option, socket, start_listening};
+use super::sys::{bind, set_option, set_program, socket, start_listening};
 
 /// How many finished handshakes may wait to be accepted: a crowd that arrives within one turn. The kernel lowers it to
 /// `net.core.somaxconn`.
@@ -124,7 +124,7 @@ pub fn deafen(listener: &TcpListener) -> io::Result<()> {
     let step = |code: u16, jump_else: u8, k: u32| libc::sock_filter { code, jt: 0, jf: jump_else, k };
     let mut steps =
         [step(LOAD_BYTE, 0, FLAGS), step(SKIP_UNLESS_SET, 1, SYN), step(RETURN, 0, 0), step(RETURN, 0, u32::MAX)];
-    set_filter(listener, &mut steps)
+    set_program(listener, libc::SO_ATTACH_FILTER, &mut steps)
 }
 
 /// Has the kernel hand over a connection when its first bytes are there (`TCP_DEFER_ACCEPT`), not when its handshake is

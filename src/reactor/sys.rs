@@ -321,12 +321,12 @@ pub(super) fn set_option<T: Copy>(socket: &impl AsRawFd, level: c_int, option: c
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) })
 }
 
-/// Has a socket take only what a program of classic BPF says of each packet.
-pub(super) fn set_filter(socket: &impl AsRawFd, steps: &mut [libc::sock_filter]) -> io::Result<()> {
+/// Has a program of classic BPF look at each packet of a socket, for what the option says.
+pub(super) fn set_program(socket: &impl AsRawFd, option: c_int, steps: &mut [libc::sock_filter]) -> io::Result<()> {
     let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     let (pointer, size) = ((&raw const filter).cast(), size_of_val(&filter) as socklen_t);
     // SAFETY: the pointer is to a value of this size, which has a pointer to as many steps as it says.
-    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, pointer, size) })
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, pointer, size) })
 }
 
 fn own(descriptor: RawFd) -> io::Result<OwnedFd> {

@@ -5,6 +5,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `drops` | what is counted, and why a datagram has no effect |
+//! | `ears` | which process of this host receives what comes by unicast |
 //! | `peers` | the addresses that the operator has listed |
 //! | `ways` | the sockets |
 //!
@@ -19,6 +20,7 @@
 //! Invariant: a datagram that is malformed, of another audience, or a replay has no effect but to be counted.
 
 mod drops;
+mod ears;
 mod peers;
 mod ways;
 
@@ -235,6 +237,13 @@ impl Bus {
         // None is left out for what another one has left.
         let emptied = Way::ALL.map(|way| self.receive_by(way, budget, meter, now));
         emptied.iter().all(|is_empty| *is_empty)
+    }
+
+    /// Has what comes by unicast spread over the processes of this host. Their number is read when it may have changed.
+    pub(super) fn spread(&mut self, group_size: impl FnOnce() -> Option<usize>, meter: &Meter, now: Now) {
+        if let Some(unicast) = &mut self.ways.unicast {
+            unicast.spread(|| meter.nodes(now).count(), group_size, now.tick);
+        }
     }
 
     /// What figures may read.

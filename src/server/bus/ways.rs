@@ -13,6 +13,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
 
+use super::ears::Ears;
+use crate::collections::tick::Tick;
 use crate::config::{ClusterConfig, Config, Peer};
 use crate::meter::news::Address;
 use crate::reactor::{Interest, Reactor, Registered, Token, datagrams};
@@ -50,6 +52,7 @@ pub(super) struct Multicast {
 pub(super) struct Unicast {
     socket: Registered<UdpSocket>,
     bound: SocketAddr,
+    ears: Ears,
 }
 
 impl Ways {
@@ -109,7 +112,7 @@ impl Unicast {
             let socket =
                 datagrams::unicast(bound).and_then(|socket| Registered::new(reactor, socket, token, Interest::Read));
             match socket {
-                Ok(socket) => return Ok(Self { socket, bound }),
+                Ok(socket) => return Ok(Self { socket, bound, ears: Ears::default() }),
                 Err(error) => refusal = format!("--cluster-peers: cannot receive on UDP {bound}: {error}"),
             }
         }
@@ -123,6 +126,16 @@ impl Unicast {
             _ => to,
         };
         self.socket.source().send_to(bytes, to)
+    }
+
+    /// Has what comes here spread over the processes of this host.
+    pub(super) fn spread(
+        &mut self,
+        node_count: impl FnOnce() -> usize,
+        group_size: impl FnOnce() -> Option<usize>,
+        now: Tick,
+    ) {
+        self.ears.spread(self.socket.source(), node_count, group_size, now);
     }
 
     /// Whether it sends to addresses of this family.

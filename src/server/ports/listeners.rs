@@ -157,6 +157,12 @@ impl Listeners {
         Ok(door)
     }
 
+    /// The number of processes of the audience that listen where this one does, itself included; `None` when they cannot be
+    /// seen from here.
+    pub(in crate::server) fn group_size(&self) -> Option<usize> {
+        self.neighbours.as_ref().and_then(Neighbours::group_size)
+    }
+
     /// The doors of the other processes of the audience; `None` when they cannot be seen from here.
     pub(in crate::server) fn sibling_doors(&self) -> Option<Vec<String>> {
         self.neighbours.as_ref().and_then(Neighbours::sibling_doors)

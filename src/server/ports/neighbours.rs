@@ -122,6 +122,20 @@ impl Neighbours {
         is_seen.then(|| names.into_iter().take(DOORS_MAX).map(str::to_owned).collect())
     }
 
+    /// The number of processes of the audience that listen where this one does, itself included; `None` when they cannot be
+    /// seen from here. Another user may put up names that make it larger.
+    pub(super) fn group_size(&self) -> Option<usize> {
+        let list = proc::unix_socket_names();
+        let own = Claim::parse(&self.claims.first()?.0)?;
+        let is_of_group =
+            |claim: &Claim<'_>| (claim.number, claim.host) == (own.number, own.host) && self.is_door(claim);
+        let mut tokens: Vec<&str> =
+            claims_in(&list).map(|(_, claim)| claim).filter(is_of_group).map(|claim| claim.token).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        tokens.contains(&own.token).then_some(tokens.len())
+    }
+
     fn is_door(&self, claim: &Claim<'_>) -> bool {
         claim.audience == self.audience && claim.port == Port::Audience.to_string()
     }
@@ -212,8 +226,10 @@ mod tests {
             up("strangers", "siblings", 4, true),
         );
         assert_eq!([&one, &two, &three].map(|each| each.look().sibling_count), [Some(2); 3]);
+        assert_eq!([&one, &two, &three].map(Neighbours::group_size), [Some(3); 3]);
         three.claims.clear();
-        assert_eq!(one.look().sibling_count, Some(1));
+        assert_eq!((one.look().sibling_count, one.group_size()), (Some(1), Some(2)));
+        assert_eq!(three.group_size(), None);
         assert_eq!(three.look().sibling_count, None, "a process that is not up may not see the others either");
         assert_eq!(
             up("elsewhere", "siblings", 5, false).look().sibling_count,

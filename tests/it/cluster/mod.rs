@@ -6,6 +6,7 @@
 //! | `attacks` | what another user or another host may send without a key |
 //! | `clocks` | hosts whose wall clocks are wrong |
 //! | `departures` | what a process counted leaves with it |
+//! | `ears` | each process is an ear of its host, and one that hangs deafens none of the others |
 //! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
@@ -27,6 +28,7 @@ mod apart;
 mod attacks;
 mod clocks;
 mod departures;
+mod ears;
 mod golden;
 mod healing;
 mod hosts;
