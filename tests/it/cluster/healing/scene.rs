@@ -196,6 +196,7 @@ impl<'a> Scene<'a> {
     /// The fault begins, by this act.
     pub(super) fn begin_fault(&mut self, act: impl FnOnce(&mut Self)) {
         self.fault = now();
+        self.settled = None;
         act(self);
     }
 

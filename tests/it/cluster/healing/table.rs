@@ -19,10 +19,11 @@ const HEAD: &str = "\
 |---|---|---|---|---|---|---|";
 
 /// What happens, and how the hosts find each other; in the order of the table.
-const FAULTS: [(&str, Way); 13] = [
+const FAULTS: [(&str, Way); 14] = [
     ("a process is killed, and another takes its place", Group),
     ("a process is killed, and its members come back to another", Group),
     ("a process hangs, and goes on", Group),
+    ("a process hangs, and goes on", Peers),
     ("a cable is pulled, and plugged in", Group),
     ("a cable is pulled, and plugged in", Peers),
     ("a host receives nothing; what it sends arrives", Group),
