@@ -53,6 +53,7 @@ pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
 pub use cluster::figures::NodeFigures;
+pub use cluster::mail::Mail;
 pub use cluster::proofs::promise_of;
 pub use cluster::receive::Rejection;
 pub use cluster::rules::{ClusterRules, Membership};
@@ -211,12 +212,10 @@ impl Meter {
         self.outputs.pop_front()
     }
 
-    /// Announces a message, which the other nodes push to their members of a namespace.
-    pub fn announce_message(&mut self, name: &str, text: &str, now: Now) {
-        if self.cluster.is_reachable() && name.len() <= NAME_MAX {
-            let (cluster, call) = &mut self.parts(now);
-            cluster.announce_message(name, text, call);
-        }
+    /// The messages to and from other nodes.
+    pub fn mail(&mut self, now: Now) -> Mail<'_> {
+        let (cluster, call) = self.parts(now);
+        Mail { cluster, call }
     }
 
     /// Whether an announcement of this node's counters is due. They go with its signs of life, and need no turn of their own.

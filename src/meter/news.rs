@@ -4,12 +4,19 @@
 //! what the news changes (`meter::cluster` does). Names are generic: a node announces names that it owns, and receives names
 //! that lie in the datagram.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `receipts` | what a node confirms of messages |
+//!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
+
+mod receipts;
 
 use std::fmt;
 
 use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};
+pub use receipts::{Fate, MessageId, Receipt};
 
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
@@ -110,6 +117,13 @@ pub enum News<N> {
         /// The number of its question.
         number: u64,
     },
+    /// What the sender has received of messages.
+    Received {
+        /// [`Alive::is_behind`].
+        is_behind: bool,
+        /// One for each node that messages have come from since its last one.
+        receipts: Vec<Receipt>,
+    },
     /// The sender is about to end.
     Bye(Farewell),
     /// News of a later version, which says nothing here but that the sender is there.
@@ -170,6 +184,8 @@ pub struct Alive {
     pub departed_digest: u64,
     /// Its wall clock, in milliseconds since 1970. Nothing is decided by it: a clock that is wrong is reported.
     pub unix_ms: u64,
+    /// Whether the members there lag so far behind that no more messages shall be announced.
+    pub is_behind: bool,
     /// What its goodbye has to fit; 0 in a sign of life that is no answer.
     pub promise: Promise,
     /// The question that this answers.

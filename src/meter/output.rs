@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::accounts::ending::Ending;
 use super::book::keys::{MemberId, NamespaceId};
-use super::news::{Datagram, To};
+use super::news::{Datagram, MessageId, To};
 
 /// What the caller has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +23,21 @@ pub enum Output {
     },
     /// End this member's stream with the farewell: its uuid was claimed anew or given up. It no longer counts.
     Farewell(MemberId),
-    /// Push this message of another node to every member of the namespace.
+    /// Push this message of another node to every member of the namespace, if there are any, and confirm that.
     Message {
+        /// What it is confirmed by.
+        id: MessageId,
         /// The namespace by its name: until the push it may be forgotten, and its key may be another's.
         namespace: Rc<str>,
         /// The message.
         text: Rc<str>,
+    },
+    /// The message of this number is waited for no longer.
+    Settled {
+        /// The number that it was announced under.
+        number: u64,
+        /// The number of living nodes that have not confirmed it.
+        unconfirmed: usize,
     },
     /// Send this to other nodes.
     Send(To, Datagram<Rc<str>>),

@@ -3,11 +3,13 @@
 //! Owns the way of a request: the connection is read, its origin is taken off, the session finds the request, the answers
 //! call the audience, and the reply decides what becomes of the connection. What each room does with it is the room's.
 //!
-//! Invariant: a connection is looked up once for all of this; and a request is answered in the turn in which it is whole.
+//! Invariant: a connection is looked up once for all of this; and a request is answered in the turn in which it is whole, but for
+//! messages, which the other nodes confirm first.
 
-use super::answers::answer::{AfterReply, Answer, Asker, Sources};
+use super::answers::answer::{AfterReply, Answer, Asker, Confirmation, Sources};
 use super::answers::{self, Answers};
 use super::audience::Audience;
+use super::awaiting::Awaiting;
 use super::bus::Bus;
 use super::conns::books::{Books, HeadState};
 use super::conns::close_reason::CloseReason;
@@ -31,6 +33,7 @@ pub(super) struct Exchange<'a> {
     pub(super) books: &'a mut Books,
     pub(super) audience: &'a mut Audience,
     pub(super) answers: &'a Answers,
+    pub(super) awaiting: &'a mut Awaiting,
     pub(super) announced: &'a mut Announced,
     pub(super) bus: &'a Bus,
     pub(super) reactor: &'a Reactor,
@@ -120,6 +123,13 @@ impl Exchange<'_> {
         self.after_reply(written, 0);
     }
 
+    /// The message of this connection is settled: it gets its answer.
+    pub(super) fn confirm(&mut self, confirmation: Confirmation, unconfirmed: usize) {
+        let answer = answers::confirm(confirmation, unconfirmed, self.buffer);
+        let written = write(self.conn, self.books, answer);
+        self.after_reply(written, 0);
+    }
+
     /// Makes of the connection what its answer says.
     fn after_reply(&mut self, written: Result<AfterReply, CloseReason>, surplus: u32) {
         match written {
@@ -129,6 +139,10 @@ impl Exchange<'_> {
                 }
             }
             Ok(AfterReply::Drain) => self.finish(None),
+            Ok(AfterReply::Await(confirmation)) => {
+                lifecycle::await_answer(self.conn, self.books, surplus);
+                self.awaiting.add(self.conn.id(), confirmation);
+            }
             Ok(AfterReply::DrainPieces(cursor)) => {
                 self.conn.set_rest(Some(cursor));
                 self.finish(None);

@@ -3,6 +3,7 @@
 //! | room | owns |
 //! |---|---|
 //! | `turn` | the order of things: wait, dispatch, expire, push, reap |
+//! | `awaiting` | the connections whose message is on its way |
 //! | `exchange` | one connection's part of a turn: bytes in, an answer out |
 //! | `outputs` | carrying out what the meter wants done |
 //! | `overview` | what the rooms show to the figures |
@@ -19,8 +20,9 @@
 //! Inside the floor, too, imports run one way:
 //!
 //! ```text
-//! turn -> exchange, outputs, overview, ports, conns, audience, answers, bus, keyring, shutdown, figures
-//! exchange -> overview, conns, audience, answers, bus, figures
+//! turn -> exchange, awaiting, outputs, overview, ports, conns, audience, answers, bus, keyring, shutdown, figures
+//! exchange -> awaiting, overview, conns, audience, answers, bus, figures
+//! awaiting -> conns, answers
 //! outputs -> audience, bus, shutdown
 //! overview -> conns, audience, bus, figures, troubles
 //! shutdown -> conns, bus
@@ -42,6 +44,7 @@
 
 mod answers;
 mod audience;
+mod awaiting;
 mod bus;
 mod conns;
 mod exchange;
@@ -68,6 +71,7 @@ use crate::reactor::{Interest, Reactor, Registered};
 use crate::reports::ReportFile;
 use answers::Answers;
 use audience::Audience;
+use awaiting::Awaiting;
 use bus::Bus;
 use conns::{Conns, torture};
 use figures::announced::Announced;
@@ -133,6 +137,7 @@ impl Server {
             conns: Conns::new(config, capacity),
             audience: Audience::new(config, node, secret),
             answers,
+            awaiting: Awaiting::default(),
             bus,
             keyring,
             reports,

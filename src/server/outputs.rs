@@ -22,6 +22,9 @@ const COUNT_US: usize = 1;
 /// What a last word costs, in microseconds, and to shut the socket.
 const FAREWELL_US: usize = 14;
 
+/// What the answer to a sender costs, in microseconds, and to shut the socket.
+const ANSWER_US: usize = 16;
+
 /// What a datagram costs, in microseconds, for each way that it goes.
 const SEND_US: usize = 8;
 
@@ -40,6 +43,8 @@ pub(super) struct Outputs<'a> {
 pub(super) struct CarriedOut {
     /// Members to send away once others have got their pushes.
     pub(super) farewells: Vec<MemberId>,
+    /// Messages that are waited for no longer: their numbers, and of how many nodes each is not confirmed.
+    pub(super) settled: Vec<(u64, usize)>,
     /// Whether some outputs were left for the next turn.
     pub(super) has_more: bool,
 }
@@ -64,6 +69,7 @@ impl Outputs<'_> {
         match output {
             Output::Count { .. } | Output::Message { .. } => COUNT_US,
             Output::Farewell(_) => FAREWELL_US,
+            Output::Settled { .. } => ANSWER_US,
             Output::Send(to, _) => SEND_US * self.bus.way_count(*to, self.audience.meter.learned_addresses()),
             Output::Ended(_) => REPORT_US,
         }
@@ -75,11 +81,14 @@ impl Outputs<'_> {
             Output::Count { namespace, total, skip_newest } => {
                 self.audience.push_count(namespace, total, skip_newest);
             }
-            Output::Message { namespace, text } => {
-                if self.audience.push_message(&namespace, &text).is_err() {
+            Output::Message { id, namespace, text } => {
+                let is_pushed = self.audience.push_message(&namespace, &text).is_ok();
+                if !is_pushed {
                     log::warn(format_args!("event=message_dropped reason=busy"));
                 }
+                self.audience.meter.mail(now).confirm(id, is_pushed);
             }
+            Output::Settled { number, unconfirmed } => carried_out.settled.push((number, unconfirmed)),
             Output::Farewell(member) => carried_out.farewells.push(member),
             Output::Send(to, datagram) => self.bus.send(to, &datagram, self.audience.meter.learned_addresses(), now),
             Output::Ended(ending) => ending::write_down(&ending, self.reports.as_deref_mut()),

@@ -24,10 +24,11 @@ use std::time::Duration;
 
 use super::answers::Answers;
 use super::audience::Audience;
+use super::awaiting::Awaiting;
 use super::bus::Bus;
 use super::conns::Conns;
 use super::conns::close_reason::CloseReason;
-use super::conns::conn::ConnId;
+use super::conns::conn::{ConnId, Stage};
 use super::conns::lifecycle;
 use super::exchange::Exchange;
 use super::figures::announced::Announced;
@@ -79,6 +80,7 @@ pub(super) struct Loop {
     pub(super) conns: Conns,
     pub(super) audience: Audience,
     pub(super) answers: Answers,
+    pub(super) awaiting: Awaiting,
     pub(super) bus: Bus,
     pub(super) keyring: Keyring,
     /// The file of what events came to.
@@ -191,10 +193,12 @@ impl Loop {
     /// Does what the meter wants done, as much as fits into a turn.
     fn push(&mut self, now: Now) {
         let Self { audience, bus, reports, .. } = self;
-        let CarriedOut { farewells, has_more } = Outputs { audience, bus, reports: reports.as_mut() }.carry_out(now);
+        let carried_out = Outputs { audience, bus, reports: reports.as_mut() }.carry_out(now);
+        let CarriedOut { farewells, settled, has_more } = carried_out;
         self.has_outputs = has_more;
+        self.confirm(settled, now);
         let Self { audience, conns, reactor, .. } = self;
-        audience.fan_out(|member, kind, frame| {
+        audience.fan_out(now, |member, kind, frame| {
             let Some((conn, books)) = conns.open(member.into()) else { return false };
             match kind {
                 PushKind::Count => lifecycle::push_count(conn, books, reactor, frame),
@@ -210,12 +214,26 @@ impl Loop {
         }
     }
 
+    /// Answers the senders of messages that are settled, unless they have gone.
+    fn confirm(&mut self, settled: Vec<(u64, usize)>, now: Now) {
+        for (number, unconfirmed) in settled {
+            log::debug(format_args!("event=message_settled number={number} unconfirmed={unconfirmed}"));
+            let Some((id, confirmation)) = self.awaiting.take(number) else { continue };
+            if let Some(mut exchange) = self.exchange(id, now) {
+                exchange.confirm(confirmation, unconfirmed);
+            }
+        }
+    }
+
     /// Frees what was closed, and takes it off the count.
     fn reap(&mut self, now: Now) {
         for _ in 0..REAPS_PER_TURN {
             let Some(conn) = self.conns.pop_closing() else { break };
             self.audience.leave(conn.id().into(), now);
             self.audience.stop_watching(conn.id().into());
+            if conn.stage() == Stage::Await {
+                self.awaiting.forget(conn.id());
+            }
             if let Some(reason) = conn.closing() {
                 log::debug(format_args!("event=close port={} conn={} reason={reason:?}", conn.port(), conn.id()));
             }
@@ -226,7 +244,8 @@ impl Loop {
             self.resume_listeners(now);
         }
         let listeners = self.listeners.len();
-        self.is_stopped |= self.drain.as_ref().is_some_and(|drain| drain.is_over(listeners, &self.conns, now));
+        let is_over = self.drain.as_ref().is_some_and(|drain| drain.is_over(listeners, &self.conns, now));
+        self.is_stopped |= is_over && self.awaiting.is_empty();
     }
 
     /// Takes paused listeners up again for which there is room.
@@ -331,7 +350,7 @@ impl Loop {
 
     /// An open connection, with all that it takes to answer it.
     fn exchange(&mut self, id: ConnId, now: Now) -> Option<Exchange<'_>> {
-        let Self { conns, audience, answers, announced, bus, reactor, facts, scratch, buffer, .. } = self;
+        let Self { conns, audience, answers, awaiting, announced, bus, reactor, facts, scratch, buffer, .. } = self;
         let (conn, books) = conns.open(id)?;
         let is_draining = self.drain.is_some();
         Some(Exchange {
@@ -339,6 +358,7 @@ impl Loop {
             books,
             audience,
             answers,
+            awaiting,
             announced,
             bus,
             reactor,

@@ -1,4 +1,4 @@
-//! The life of a connection on the reading side: `Head -> Stream -> Drain`.
+//! The life of a connection on the reading side: `Head -> Stream -> Drain`, or `Head -> Await -> Drain`.
 //!
 //! Owns what has arrived of a head that is not whole yet, and how much a peer may still send once its bytes are dropped. It
 //! does not know what a request means: it hands the request up, and the caller says what the connection becomes.
@@ -19,6 +19,11 @@ pub enum Session {
     Head(Option<Box<Partial>>),
     /// The peer is a member: it listens, and whatever it says is dropped.
     Stream {
+        /// Bytes dropped so far.
+        surplus: u32,
+    },
+    /// The peer has asked, and its answer comes later; whatever it says is dropped.
+    Await {
         /// Bytes dropped so far.
         surplus: u32,
     },
@@ -50,7 +55,7 @@ impl Partial {
 pub enum Step<'a> {
     /// Nothing that needs doing.
     Wait,
-    /// A whole request. Only [`Session::stream`] or [`Session::drain`] may follow.
+    /// A whole request. Only [`Session::stream`], [`Session::await_answer`] or [`Session::drain`] may follow.
     Request {
         /// The request.
         request: Request<'a>,
@@ -79,7 +84,7 @@ impl Session {
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Step<'a> {
         match self {
             Self::Head(partial) => feed_head(partial, bytes),
-            Self::Stream { surplus } | Self::Drain { surplus } => {
+            Self::Stream { surplus } | Self::Await { surplus } | Self::Drain { surplus } => {
                 *surplus = surplus.saturating_add(length(bytes));
                 if *surplus > SURPLUS_MAX { Step::TooMuch } else { Step::Wait }
             }
@@ -92,11 +97,17 @@ impl Session {
         *self = Self::Stream { surplus };
     }
 
+    /// The request is answered later.
+    pub fn await_answer(&mut self, surplus: u32) {
+        debug_assert!(matches!(self, Self::Head(_)), "an answer follows a head");
+        *self = Self::Await { surplus };
+    }
+
     /// The connection has been given its last bytes.
     pub fn drain(&mut self) {
         let surplus = match *self {
             Self::Head(_) => 0,
-            Self::Stream { surplus } | Self::Drain { surplus } => surplus,
+            Self::Stream { surplus } | Self::Await { surplus } | Self::Drain { surplus } => surplus,
         };
         *self = Self::Drain { surplus };
     }
@@ -232,10 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stream_has_dropped_counts_on_while_it_drains() {
-        let mut session = Session::Stream { surplus: SURPLUS_MAX - 1 };
-        session.drain();
-        assert_eq!(session.feed(b"a"), Step::Wait);
-        assert_eq!(session.feed(b"b"), Step::TooMuch);
+    fn what_is_dropped_counts_on_while_a_connection_drains() {
+        let mut awaiting = Session::default();
+        awaiting.await_answer(SURPLUS_MAX - 2);
+        assert_eq!(awaiting.feed(b"a"), Step::Wait);
+        for mut session in [Session::Stream { surplus: SURPLUS_MAX - 1 }, awaiting] {
+            session.drain();
+            assert_eq!(session.feed(b"a"), Step::Wait);
+            assert_eq!(session.feed(b"b"), Step::TooMuch);
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::ItemId;
 use crate::meter::news::{
-    Alive, COUNTERS_MAX, Counter, Datagram, Echo, Farewell, Format, Formats, News, NodeId, Origin, Promise, To,
+    Alive, COUNTERS_MAX, Counter, Datagram, Echo, Farewell, Format, Formats, News, NodeId, Origin, Promise, Receipt, To,
 };
 use crate::meter::output::{Output, Outputs};
 
@@ -32,7 +32,7 @@ pub(super) const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
 const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
-const ITEMS_WEIGHT_MAX: usize = 1_100;
+pub(super) const ITEMS_WEIGHT_MAX: usize = 1_100;
 
 /// How many datagrams one turn sends at most. With a turn per tick while there is more, that is 4,800 a second: a newcomer
 /// learns 100,000 namespaces, some 2,100 datagrams, in 0.5 s, and no receive buffer runs over.
@@ -52,7 +52,9 @@ pub(super) struct Announcer {
     farewell: Farewell,
     /// The number of the last datagram.
     number: u64,
-    messages: Messages,
+    pub(super) messages: Messages,
+    /// Whether the members here lag far behind.
+    is_behind: bool,
     /// Since when fresh news may be announced.
     fresh_at: Tick,
     alive_at: Tick,
@@ -76,6 +78,7 @@ impl Announcer {
             farewell,
             number: 0,
             messages: Messages::default(),
+            is_behind: false,
             fresh_at: Tick(0),
             alive_at: Tick(0),
             alive_gap: ALIVE_GAP_MIN,
@@ -121,7 +124,7 @@ impl Announcer {
         let rest = (journal.has(Stretch::Repair) || self.departed.is_under_way()).then_some(not_before);
         let copy = self.copies.next_deadline().map(|at| at.max(not_before));
         let alive = Some(self.alive_at.max(not_before));
-        [alive, fresh, rest, copy].into_iter().flatten().min()
+        [alive, fresh, rest, copy, self.messages.next_deadline()].into_iter().flatten().min()
     }
 
     /// Announces what is due, as much as fits into a turn.
@@ -144,10 +147,47 @@ impl Announcer {
         }
     }
 
-    /// Announces a message for the members of a namespace at the other nodes.
-    pub(super) fn announce_message(&mut self, name: &str, text: &str, outputs: &mut Outputs, now: Now) {
-        for part in self.messages.cut(name, text) {
-            self.announce_thrice(News::Message(part), outputs, now);
+    /// Announces a message for the members of a namespace at the other nodes. Returns its number, if any has to confirm it.
+    pub(super) fn announce_message(
+        &mut self,
+        name: &str,
+        text: &str,
+        peers: &Peers,
+        outputs: &mut Outputs,
+        now: Now,
+    ) -> Option<u64> {
+        let readers: Vec<NodeId> = peers.living().map(|peer| peer.node).collect();
+        let is_awaited = !readers.is_empty();
+        for part in self.messages.announce(name, text, readers, now.tick) {
+            self.send(News::Message(part), outputs, now);
+        }
+        is_awaited.then(|| self.messages.last())
+    }
+
+    /// Sends again what is not confirmed, and gives up what was waited for long enough.
+    pub(super) fn repeat_messages(&mut self, outputs: &mut Outputs, now: Now) {
+        for part in self.messages.handle_timeout(outputs, now.tick) {
+            self.send(News::Message(part), outputs, now);
+        }
+    }
+
+    /// A node has confirmed messages, those of this node among them.
+    pub(super) fn take_receipts(&mut self, by: NodeId, receipts: &[Receipt], outputs: &mut Outputs) {
+        for receipt in receipts.iter().filter(|receipt| receipt.sender == self.node) {
+            self.messages.confirm(by, receipt, outputs);
+        }
+    }
+
+    /// Confirms what was received of messages, the way that they came.
+    pub(super) fn confirm(&mut self, origin: Origin, receipts: Vec<Receipt>, outputs: &mut Outputs, now: Now) {
+        let received = News::Received { is_behind: self.is_behind, receipts };
+        self.send_to(To::Origin(origin), received, outputs, now);
+    }
+
+    /// The members here lag far behind, or no longer. A change is announced at once, and again soon.
+    pub(super) fn set_behind(&mut self, is_behind: bool, now: Now) {
+        if std::mem::replace(&mut self.is_behind, is_behind) != is_behind {
+            self.call_out(now);
         }
     }
 
@@ -224,6 +264,7 @@ impl Announcer {
             claim_order: book.claims.latest(),
             departed_digest: peers.departed_digest(),
             unix_ms: now.unix_ms,
+            is_behind: self.is_behind,
             promise: echo.map_or_else(Promise::default, |_| promise_of(self.farewell)),
             echo,
         }

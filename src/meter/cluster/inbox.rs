@@ -1,20 +1,21 @@
 //! The messages of one node, put in order.
 //!
-//! Owns the parts that came too early. A sender numbers its parts and sends each three times within 200 ms. So a gap either
-//! fills by itself, because its part was overtaken, or its part is lost: then the gap is skipped, and the parts behind it go
-//! on.
+//! Owns the parts that came too early, and what is confirmed of all parts. A sender numbers its parts, and sends each again for
+//! a second while it is not confirmed. So a gap either fills, or its part is lost: then the gap is skipped, and the parts
+//! behind it go on. A message that is delivered is confirmed once the caller has handed it on.
 //!
-//! Invariant: a part is delivered at most once, and never after one with a larger number.
+//! Invariant: a part is delivered at most once, and never after one with a larger number. What is confirmed stays true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::collections::tick::Tick;
-use crate::meter::news::MessagePart;
+use crate::meter::news::{MessagePart, NodeId, Receipt};
 
-/// How long a missing part is waited for: the last copy leaves after 200 ms, and the path may take as long again.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a missing part is waited for: its sender gives it up after a second, and the path may take some time.
+const PATIENCE: Duration = Duration::from_millis(1_200);
 
 /// How many parts are held back; beyond, the gap is skipped at once.
 const HELD_MAX: usize = 256;
@@ -22,9 +23,14 @@ const HELD_MAX: usize = 256;
 /// The longest message that is put together from parts, in bytes: more than a request target can carry.
 const TEXT_MAX: usize = 16 * 1024;
 
+/// How many lost parts are remembered: more than are on their way from one sender at a time, unless all is lost.
+const LOST_MAX: usize = 16;
+
 /// A message for the members of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
+    /// The number of its last part so far.
+    pub(super) number: u64,
     pub(super) namespace: Rc<str>,
     pub(super) text: String,
 }
@@ -49,20 +55,32 @@ pub(super) struct Inbox {
     gap: Option<Gap>,
     /// The parts of a message that goes on.
     begun: Option<Message>,
+    /// Nothing is confirmed of parts up to this number.
+    unconfirmed: u64,
+    /// The lost parts after that.
+    lost: BTreeSet<u64>,
+    /// The messages that are delivered, and that the caller has not handed on yet.
+    delivered_count: usize,
+    /// While there are some: the number up to which all was handed on.
+    handed_on: u64,
+    /// Whether the sender waits for a receipt.
+    is_receipt_due: bool,
 }
 
 impl Inbox {
     /// The sender is known to have sent parts up to this number. At the first contact they are not for this node.
     pub(super) fn expect_up_to(&mut self, sent: u64, now: Tick) {
-        self.next.get_or_insert(sent + 1);
+        self.begin_after(sent);
         self.sent = self.sent.max(sent);
         self.watch_gap(now);
     }
 
     /// Receives a part; returns the messages that are complete, in order.
     pub(super) fn receive(&mut self, part: &MessagePart<&str>, now: Tick) -> Vec<Message> {
-        let next = *self.next.get_or_insert(part.number);
+        let next = self.begin_after(part.number.saturating_sub(1));
         if part.number < next {
+            // The sender has missed the receipt.
+            self.is_receipt_due |= part.number <= self.handed_on_up_to();
             return Vec::new();
         }
         self.sent = self.sent.max(part.number);
@@ -83,6 +101,58 @@ impl Inbox {
         complete
     }
 
+    /// The caller has handed a delivered message on, or had no room for it. Messages are handed on in order.
+    pub(super) fn hand_on(&mut self, number: u64, is_pushed: bool) {
+        // The peer may have been forgotten meanwhile, and be new.
+        let Some(left) = self.delivered_count.checked_sub(1) else { return };
+        (self.delivered_count, self.handed_on) = (left, number);
+        if !is_pushed {
+            self.lose(number..number + 1);
+        }
+        self.is_receipt_due = true;
+    }
+
+    /// Whether the sender waits for a receipt, which it gets now.
+    pub(super) fn takes_receipt(&mut self) -> bool {
+        std::mem::take(&mut self.is_receipt_due)
+    }
+
+    /// What is confirmed to the sender, if anything is known of it.
+    pub(super) fn receipt(&self, sender: NodeId) -> Option<Receipt> {
+        self.next?;
+        let (from, up_to) = (self.unconfirmed, self.handed_on_up_to().max(self.unconfirmed));
+        let lost = self.lost.iter().copied().filter(|&number| number <= up_to).collect();
+        Some(Receipt { sender, from, up_to, lost })
+    }
+
+    fn handed_on_up_to(&self) -> u64 {
+        let delivered = self.next.map_or(0, |next| next - 1);
+        if self.delivered_count == 0 { delivered } else { self.handed_on }
+    }
+
+    /// What the sender sent up to this number is not for this node, if nothing else is known of it. Returns what is next.
+    fn begin_after(&mut self, sent: u64) -> u64 {
+        if self.next.is_none() {
+            self.unconfirmed = sent;
+        }
+        *self.next.get_or_insert(sent + 1)
+    }
+
+    /// These parts are lost, and confirmed as such. Only the last of all are remembered; nothing is confirmed of those before.
+    fn lose(&mut self, numbers: Range<u64>) {
+        let first = numbers.start.max(numbers.end.saturating_sub(LOST_MAX as u64));
+        self.lost.extend(first..numbers.end);
+        let mut forgotten = (first > numbers.start).then(|| first - 1);
+        while self.lost.len() > LOST_MAX {
+            forgotten = forgotten.max(self.lost.pop_first());
+        }
+        if let Some(forgotten) = forgotten.filter(|&forgotten| forgotten > self.unconfirmed) {
+            self.unconfirmed = forgotten;
+            self.lost = self.lost.split_off(&(forgotten + 1));
+        }
+        self.is_receipt_due = true;
+    }
+
     /// When the gap is given up.
     pub(super) fn skip_at(&self) -> Option<Tick> {
         self.gap.map(|gap| gap.skip_at)
@@ -94,7 +164,9 @@ impl Inbox {
         let last = self.gap.take().map_or(0, |gap| gap.last);
         while let Some(next) = self.next.filter(|&next| next <= last) {
             let first_held = self.held.keys().next().copied();
-            self.next = Some(first_held.unwrap_or(last + 1).clamp(next, last + 1));
+            let after = first_held.unwrap_or(last + 1).clamp(next, last + 1);
+            self.lose(next..after);
+            self.next = Some(after);
             self.begun = None;
             complete.extend(self.deliver(now));
         }
@@ -113,7 +185,18 @@ impl Inbox {
         let mut complete = Vec::new();
         while let Some(part) = self.next.and_then(|next| self.held.remove(&next)) {
             self.next = Some(part.number + 1);
-            complete.extend(self.put_together(&part));
+            match self.put_together(&part) {
+                Some(message) => {
+                    if self.delivered_count == 0 {
+                        self.handed_on = part.number - 1;
+                    }
+                    self.delivered_count += 1;
+                    complete.push(message);
+                }
+                None if part.continues => {}
+                // Its beginning is lost, or it is too long.
+                None => self.lose(part.number..part.number + 1),
+            }
         }
         self.watch_gap(now);
         complete
@@ -129,10 +212,11 @@ impl Inbox {
     }
 
     fn put_together(&mut self, part: &MessagePart<Rc<str>>) -> Option<Message> {
-        let fresh = part.begins.then(|| Message { namespace: part.namespace.clone(), text: String::new() });
+        let fresh = part.begins.then(|| Message { number: 0, namespace: part.namespace.clone(), text: String::new() });
         let begun = self.begun.take().filter(|begun| begun.namespace == part.namespace);
         // A part that continues a lost one is lost with it.
         let mut message = fresh.or(begun)?;
+        message.number = part.number;
         message.text.push_str(&part.text);
         if message.text.len() > TEXT_MAX {
             return None;
@@ -148,6 +232,55 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is confirmed: after which number, up to which, and what is lost.
+    fn confirmed(inbox: &Inbox) -> (u64, u64, Vec<u64>) {
+        let receipt = inbox.receipt(NodeId(1)).unwrap();
+        (receipt.from, receipt.up_to, receipt.lost)
+    }
+
+    #[test]
+    fn a_message_is_confirmed_when_it_was_handed_on() {
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.receipt(NodeId(1)), None);
+        inbox.expect_up_to(2, Tick(0));
+        assert_eq!(receive(&mut inbox, &[3, 4]), ["3", "4"]);
+        assert_eq!((confirmed(&inbox), inbox.takes_receipt()), ((2, 2, vec![]), false));
+        receive(&mut inbox, &[3]);
+        assert!(!inbox.takes_receipt(), "it is not handed on yet");
+        inbox.hand_on(3, true);
+        assert_eq!((confirmed(&inbox), inbox.takes_receipt()), ((2, 3, vec![]), true));
+        inbox.hand_on(4, false);
+        assert_eq!((confirmed(&inbox), inbox.takes_receipt()), ((2, 4, vec![4]), true));
+        receive(&mut inbox, &[1]);
+        assert!(inbox.takes_receipt(), "the sender has to know that it was not for this node");
+        inbox.hand_on(5, true);
+        assert_eq!(confirmed(&inbox), (2, 4, vec![4]), "nothing was delivered");
+    }
+
+    #[test]
+    fn what_is_skipped_or_torn_is_confirmed_as_lost() {
+        let mut inbox = Inbox::default();
+        receive(&mut inbox, &[1, 4]);
+        inbox.hand_on(1, true);
+        assert_eq!(inbox.skip(Tick(50)).len(), 1);
+        assert_eq!(confirmed(&inbox), (0, 3, vec![2, 3]));
+        inbox.hand_on(4, true);
+        inbox.receive(&part(5, "end", false, false), Tick(60));
+        assert_eq!(confirmed(&inbox), (0, 5, vec![2, 3, 5]));
+        inbox.expect_up_to(9, Tick(60));
+        inbox.skip(Tick(200));
+        assert_eq!(confirmed(&inbox), (0, 9, vec![2, 3, 5, 6, 7, 8, 9]));
+        inbox.expect_up_to(18, Tick(200));
+        inbox.skip(Tick(400));
+        assert_eq!(
+            confirmed(&inbox),
+            (2, 18, [3].into_iter().chain(5..=9).chain(10..=18).collect::<Vec<_>>()[..].to_vec())
+        );
+        inbox.expect_up_to(1_000, Tick(400));
+        inbox.skip(Tick(600));
+        assert_eq!(confirmed(&inbox), (984, 1_000, (985..=1_000).collect()));
+    }
 
     fn part(number: u64, text: &'static str, begins: bool, continues: bool) -> MessagePart<&'static str> {
         MessagePart { number, namespace: "a", text, begins, continues }

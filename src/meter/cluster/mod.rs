@@ -13,7 +13,8 @@
 //!   too, and counts once its answer repeats the nonce: recordings stay dead. Until then nothing is kept of it.
 //! - What departed nodes had counted is kept and announced in their name. Signs of life carry a digest of it, and a node
 //!   whose digest differs asks.
-//! - Messages and claims are sent at once, and again after 50 and 200 ms. Claims are journalled too: they are never lost.
+//! - Claims are sent at once, and again after 50 and 200 ms. They are journalled too: they are never lost.
+//! - Messages are sent at once, and again for a second while a living node has not confirmed that it handed them on.
 //!
 //! | file | owns |
 //! |---|---|
@@ -26,14 +27,16 @@
 //! | `figures` | what another node looks like from here |
 //! | `goodbye` | which of the nodes that end together ends last |
 //! | `held` | the questions whether a uuid is held at another node |
-//! | `inbox` | the message parts of one peer that came too early |
+//! | `inbox` | the messages of one peer: their order, and what is confirmed of them |
 //! | `lookout` | when a peer is looked at, and what it is asked then |
-//! | `messages` | messages of this node and to its members |
+//! | `mail` | messages, as the caller deals with them |
+//! | `messages` | the messages of this node, until they are confirmed |
 //! | `pairs` | what one peer has counted in each namespace |
 //! | `peer` | what is known of one other node |
 //! | `peers` | the table of the other nodes |
 //! | `proofs` | what only this process can know: nonces, and its goodbye |
 //! | `questions` | the first question, which nodes are asked, and the pace of questions |
+//! | `receipts` | when this node confirms the messages of others |
 //! | `receive` | what a datagram changes |
 //! | `rules` | what the operator decided about the cluster |
 //! | `silence` | for how long a peer has been silent, and what that means |
@@ -52,12 +55,14 @@ mod goodbye;
 mod held;
 mod inbox;
 mod lookout;
+pub(super) mod mail;
 mod messages;
 mod pairs;
 mod peer;
 mod peers;
 pub(super) mod proofs;
 mod questions;
+mod receipts;
 pub(super) mod receive;
 pub(super) mod rules;
 mod silence;
@@ -81,9 +86,9 @@ use figures::NodeFigures;
 use goodbye::Goodbye;
 use held::HeldQuestions;
 use lookout::Lookout;
-use messages::deliver;
 use peers::{PeerId, Peers};
 use questions::Questions;
+use receipts::Receipts;
 use rules::{ClusterRules, Membership};
 use silence::Wakefulness;
 
@@ -107,6 +112,7 @@ pub(super) struct Cluster {
     /// Whether there is a way to other nodes.
     is_reachable: bool,
     announcer: Announcer,
+    receipts: Receipts,
     questions: Questions,
     peers: Peers,
     addresses: Addresses,
@@ -127,6 +133,7 @@ impl Cluster {
             is_reachable: membership.is_some(),
             rules,
             announcer: Announcer::new(node, formats, questions.proofs.farewell()),
+            receipts: Receipts::default(),
             questions,
             peers: Peers::default(),
             addresses: Addresses::default(),
@@ -202,11 +209,6 @@ impl Cluster {
         self.announcer.announce_thrice(news, call.outputs, call.now);
     }
 
-    /// Announces a message for the members of a namespace at the other nodes.
-    pub(super) fn announce_message(&mut self, name: &str, text: &str, call: &mut Call<'_>) {
-        self.announcer.announce_message(name, text, call.outputs, call.now);
-    }
-
     /// Whether this node's counters are due, and there are nodes to receive them.
     pub(super) fn are_counters_due(&self, now: Now) -> bool {
         self.announcer.are_counters_due(now) && self.peers.living_count() > 0
@@ -228,7 +230,8 @@ impl Cluster {
             return Some(Tick(0));
         }
         let announcer = self.announcer.poll_timeout(&book.journal, &self.peers);
-        [announcer, self.lookout.next_deadline(), self.held.poll_timeout()].into_iter().flatten().min()
+        let receipts = self.receipts.next_deadline();
+        [announcer, self.lookout.next_deadline(), self.held.poll_timeout(), receipts].into_iter().flatten().min()
     }
 
     /// Does what is due towards the others. `is_bus_drained` says that no datagram was left waiting: only then is silence
@@ -246,6 +249,8 @@ impl Cluster {
         held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
         self.addresses.forget_silent(self.rules.node_timeout, call.now.tick);
         self.remove_departed(call);
+        self.announcer.repeat_messages(call.outputs, call.now);
+        self.receipts.announce(&self.peers, &mut self.announcer, call.outputs, call.now);
         self.announcer.announce_due(&self.peers, &self.rules, call.book, call.outputs, call.now);
     }
 
@@ -288,7 +293,7 @@ impl Cluster {
         }
         if is_gap_over {
             let complete = self.peers.at_mut(id).inbox.skip(now.tick);
-            deliver(complete, call.book, call.outputs);
+            self.receipts.deliver(complete, id, &mut self.peers, call.outputs);
         }
         self.attend(id, call);
     }
@@ -315,7 +320,8 @@ impl Cluster {
     fn depart(&mut self, id: PeerId, call: &mut Call<'_>) {
         // Messages that were held back were said all the same.
         let complete = self.peers.at_mut(id).inbox.finish(call.now.tick);
-        deliver(complete, call.book, call.outputs);
+        self.receipts.deliver(complete, id, &mut self.peers, call.outputs);
+        self.announcer.messages.depart(self.peers.at(id).node, call.outputs);
         self.peers.depart(id);
         self.questions.proofs.renew();
         self.agree_on_format();

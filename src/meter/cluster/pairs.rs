@@ -21,7 +21,7 @@ use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
 use crate::meter::book::invariants::Elsewhere;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Change, Present};
-use crate::meter::digest::mix;
+use crate::meter::digest::{mix, name_digest};
 use crate::meter::news::{MEMBER_TICKS_MAX, NodeId, Sums};
 
 /// In how many parts the pairs of a node are looked up: with 1,000,000 of them, one part takes 0.7 ms to grow.
@@ -39,6 +39,13 @@ pub(super) struct Stamp {
 pub(super) struct Place {
     pub(super) namespace: NamespaceId,
     pub(super) name_digest: u64,
+}
+
+impl Place {
+    /// The namespace of this name.
+    pub(super) fn of(namespace: NamespaceId, name: &str) -> Self {
+        Self { namespace, name_digest: name_digest(name) }
+    }
 }
 
 /// What a node has counted in a namespace.

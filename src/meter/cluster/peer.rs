@@ -55,6 +55,8 @@ pub(super) struct Peer {
     /// after that at the earliest.
     pub(super) removal: Option<NamespaceId>,
     pub(super) inbox: Inbox,
+    /// Whether its members lag so far behind that no more messages shall be announced.
+    pub(super) is_behind: bool,
     /// Its latest figures of itself.
     pub(super) counters: Box<[Counter]>,
     /// When its datagrams were sent.
@@ -80,6 +82,7 @@ impl Peer {
             pairs: Pairs::new(node),
             removal: None,
             inbox: Inbox::default(),
+            is_behind: false,
             counters: Box::default(),
             transit: Transit::default(),
             arrivals: Arrivals::default(),
@@ -150,6 +153,13 @@ impl Peer {
     pub(super) fn set_counters(&mut self, number: u64, counters: &[Counter]) {
         if self.is_latest(number) {
             self.counters = counters.into();
+        }
+    }
+
+    /// Takes from the datagram of this number whether its members lag behind, unless a later one has come.
+    pub(super) fn set_behind(&mut self, number: u64, is_behind: bool) {
+        if self.is_latest(number) {
+            self.is_behind = is_behind;
         }
     }
 

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use super::arrivals::Arrival;
-use super::messages::deliver;
 use super::pairs::{Place, Stamp};
 use super::peers::PeerId;
 use super::proofs::promise_of;
@@ -18,7 +17,6 @@ use super::{Call, Cluster, ends};
 use crate::collections::tick::Moment;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Present, Whole};
-use crate::meter::digest::name_digest;
 use crate::meter::news::{
     Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, HeldQuestion, Item, News, NodeId, Origin, To, Wanted,
 };
@@ -214,12 +212,18 @@ impl Reception<'_, '_> {
                 self.cluster.peers.at_mut(self.id).set_counters(self.stamp.number, counters);
             }
             News::Message(part) => {
-                let complete = self.cluster.peers.at_mut(self.id).inbox.receive(part, self.call.now.tick);
-                deliver(complete, self.call.book, self.call.outputs);
+                let Cluster { receipts, peers, .. } = &mut *self.cluster;
+                let complete = peers.at_mut(self.id).inbox.receive(part, self.call.now.tick);
+                receipts.deliver(complete, self.id, peers, self.call.outputs);
             }
             News::Claimed(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
             News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX)),
             News::AskHeld(question) => self.on_ask_held(question),
+            News::Received { is_behind, receipts } => {
+                let peer = self.cluster.peers.at_mut(self.id);
+                peer.set_behind(self.stamp.number, *is_behind);
+                self.cluster.announcer.take_receipts(peer.node, receipts, self.call.outputs);
+            }
             News::Held { asker, number } if *asker == self.cluster.node() => self.on_held(*number),
             News::Held { .. } | News::Unknown => {}
         }
@@ -245,6 +249,7 @@ impl Reception<'_, '_> {
             peer.version = peer.version.max(alive.version);
         }
         peer.inbox.expect_up_to(alive.message, now.tick);
+        peer.set_behind(self.stamp.number, alive.is_behind);
         let node = peer.node;
         self.call.book.claims.see(alive.claim_order);
         self.learn_address(node, echoed);
@@ -351,7 +356,7 @@ impl Reception<'_, '_> {
         let whole = Whole { age: count.age, peak: count.peak, at: self.sent_at };
         let found = self.call.book.find_or_learn(count.namespace, has_members, whole, now);
         let Some(namespace) = found else { return };
-        let place = place(namespace, count.namespace);
+        let place = Place::of(namespace, count.namespace);
         let change = self.cluster.peers.apply(self.id, place, self.stamp, present, &count.sums);
         if has_members {
             self.call.book.set_hearsay(namespace, false);
@@ -377,7 +382,7 @@ impl Reception<'_, '_> {
             None if peers.len() > rules.nodes_max * DEPARTED_PER_NODE => return,
             None => peers.insert(share.node, now.tick),
         };
-        let change = peers.raise(id, place(namespace, share.namespace), &share.sums);
+        let change = peers.raise(id, Place::of(namespace, share.namespace), &share.sums);
         self.call.book.apply(namespace, &change, whole, now);
     }
 
@@ -390,8 +395,4 @@ impl Reception<'_, '_> {
             ends::end_claim(namespace, claim.uuid, self.cluster, self.call);
         }
     }
-}
-
-fn place(namespace: NamespaceId, name: &str) -> Place {
-    Place { namespace, name_digest: name_digest(name) }
 }

@@ -1,7 +1,7 @@
 //! What an answer is, and what it is made from.
 //!
 //! Owns the words between a request and a connection. An answer is bytes, which the caller writes, and what becomes of the
-//! connection after that; it is made and consumed in one turn.
+//! connection after that; it is made and consumed in one turn. (The answer to a message is made in a later one.)
 
 use std::net::IpAddr;
 
@@ -30,6 +30,19 @@ pub(in crate::server) enum AfterReply {
     Drain,
     /// The reply goes on from here.
     DrainPieces(Box<Cursor>),
+    /// There is no reply yet: it comes when the message is settled.
+    Await(Confirmation),
+}
+
+/// What is known of the answer to a message before the other nodes have confirmed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) struct Confirmation {
+    /// The number of the message with the meter.
+    pub(in crate::server) number: u64,
+    /// The members that it was for, at all nodes.
+    pub(in crate::server) members: u64,
+    /// Whether the request was one for a head alone.
+    pub(in crate::server) is_head: bool,
 }
 
 /// The connection that a request came on.

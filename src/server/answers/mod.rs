@@ -38,7 +38,7 @@ use crate::config::Config;
 use crate::server::figures::metrics::Metrics;
 use crate::server::ports::port::Port;
 use crate::wire::http::{Refusal, Request};
-use answer::{AfterReply, Answer, Asker, Sources};
+use answer::{AfterReply, Answer, Asker, Confirmation, Sources};
 use audience_port::AudiencePort;
 use cursor::Cursor;
 use demo_port::DemoPort;
@@ -95,6 +95,14 @@ impl Answers {
 pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Vec<u8>) -> Answer<'_> {
     buffer.clear();
     replies::push_text(buffer, refusal.status(), refusal, is_head);
+    Answer { bytes: buffer, after: AfterReply::Drain }
+}
+
+/// Answers a message that is settled, of which this number of living nodes has confirmed nothing.
+pub(in crate::server) fn confirm(confirmation: Confirmation, unconfirmed: usize, buffer: &mut Vec<u8>) -> Answer<'_> {
+    let Confirmation { members, is_head, .. } = confirmation;
+    buffer.clear();
+    notification_port::push_confirmed(buffer, members, unconfirmed, is_head);
     Answer { bytes: buffer, after: AfterReply::Drain }
 }
 

@@ -3,14 +3,15 @@
 //! Owns its path. Whose requests are answered is in `access`.
 
 use super::access::Access;
-use super::answer::AfterReply;
-use super::replies::{NOT_FROM_ELSEWHERE, push_text};
+use super::answer::{AfterReply, Confirmation};
+use super::replies::{NOT_FROM_ELSEWHERE, push_json, push_text};
 use crate::collections::tick::Now;
 use crate::config::Config;
-use crate::server::audience::Audience;
 use crate::server::audience::fan_out::Busy;
+use crate::server::audience::{Audience, Sent};
 use crate::server::ports::port::Port;
 use crate::wire::http::{Method, Request};
+use crate::wire::json::Value;
 use crate::wire::reply::Reply;
 
 /// What was decided at start about the notification port.
@@ -26,8 +27,8 @@ impl NotificationPort {
         Ok(Self { token: config.notification.read_token()? })
     }
 
-    /// Pushes the message to the members here, and announces it to the other nodes; or neither, if those here lag too far
-    /// behind.
+    /// Pushes the message to the members here, and announces it to the other nodes; or neither, if members anywhere lag too far
+    /// behind. The answer waits until the other nodes have confirmed the message.
     pub(super) fn answer(
         &self,
         request: &Request<'_>,
@@ -37,7 +38,7 @@ impl NotificationPort {
     ) -> AfterReply {
         let is_head = request.method == Method::Head;
         match Access::of(request, Port::Notification, self.token.as_deref()) {
-            Access::Granted => message(request, audience, now).write(out, false),
+            Access::Granted => return message(request, audience, out, now),
             Access::TokenMissing => {
                 Reply { fields: "WWW-Authenticate: Bearer\r\n", ..Reply::empty(401) }.write(out, is_head);
             }
@@ -47,14 +48,29 @@ impl NotificationPort {
     }
 }
 
-fn message(request: &Request<'_>, audience: &mut Audience, now: Now) -> Reply<'static> {
+fn message(request: &Request<'_>, audience: &mut Audience, out: &mut Vec<u8>, now: Now) -> AfterReply {
+    let is_head = request.method == Method::Head;
     let Some(Notification { namespace, service, text }) = Notification::of(request.path) else {
-        return Reply::empty(200);
+        Reply::empty(200).write(out, is_head);
+        return AfterReply::Drain;
     };
     match audience.message(namespace, &format!("{service}={text}"), now) {
-        Ok(()) => Reply::empty(200),
-        Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) },
+        Ok(Sent { members, number: Some(number) }) => {
+            return AfterReply::Await(Confirmation { number, members, is_head });
+        }
+        Ok(Sent { members, number: None }) => push_confirmed(out, members, 0, is_head),
+        Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) }.write(out, is_head),
     }
+    AfterReply::Drain
+}
+
+/// Appends the answer to a message that is settled.
+pub(super) fn push_confirmed(out: &mut Vec<u8>, members: u64, unconfirmed: usize, is_head: bool) {
+    let unconfirmed = (unconfirmed > 0).then_some(("unconfirmed", unconfirmed as u64));
+    let mut body = Vec::new();
+    Value::numbers([("members", members)].into_iter().chain(unconfirmed)).push(&mut body);
+    body.push(b'\n');
+    push_json(out, &body, is_head);
 }
 
 /// What a request on the notification port asks for.

@@ -7,7 +7,11 @@
 //! A newer count takes the place of an older one that is being pushed; a message never replaces another, and those of one
 //! namespace go out in the order in which they came.
 //!
-//! Invariant: a namespace is in `order` exactly once while it has something to push.
+//! A namespace whose messages fill half of their room is behind, until they fill a quarter: senders have to wait, at this node
+//! and at all others. The other half is for what is on its way by then.
+//!
+//! Invariant: a namespace is in `order` exactly once while it has something to push. `behind_count` is the number of
+//! namespaces that are behind.
 
 use std::collections::VecDeque;
 
@@ -27,6 +31,10 @@ const PUSHES_PER_SLICE: usize = 24;
 /// Most messages of one namespace on their way. A sender that is faster than the network has to wait.
 const MESSAGES_PENDING_MAX: usize = 64;
 
+/// With this number of messages on their way a namespace is behind, and with this number no longer.
+const BEHIND_AT: usize = MESSAGES_PENDING_MAX / 2;
+const CAUGHT_UP_AT: usize = MESSAGES_PENDING_MAX / 4;
+
 /// All that is on its way to members.
 #[derive(Default)]
 pub(super) struct FanOut {
@@ -34,6 +42,7 @@ pub(super) struct FanOut {
     /// By a namespace's key: where it is in `pending`.
     places: Dense<NamespaceId, Option<PendingId>>,
     order: VecDeque<NamespaceId>,
+    behind_count: usize,
 }
 
 key_type! {
@@ -46,6 +55,7 @@ key_type! {
 struct Pending {
     count: Option<Round>,
     messages: VecDeque<Round>,
+    is_behind: bool,
 }
 
 /// A frame on its way along the members.
@@ -77,7 +87,21 @@ impl FanOut {
             return Err(Busy);
         }
         pending.messages.push_back(Round { frame, walk: meter.begin_walk(namespace, false) });
+        if pending.messages.len() >= BEHIND_AT && !std::mem::replace(&mut pending.is_behind, true) {
+            self.behind_count += 1;
+        }
         Ok(())
+    }
+
+    /// Whether the messages of this namespace have to wait.
+    pub(super) fn is_behind_in(&self, namespace: NamespaceId) -> bool {
+        let place = self.places.get(namespace).copied().flatten();
+        place.and_then(|id| self.pending.get(id)).is_some_and(|pending| pending.is_behind)
+    }
+
+    /// Whether those of any namespace have to.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind_count > 0
     }
 
     /// Whether there is nothing left to push.
@@ -95,6 +119,10 @@ impl FanOut {
             let pending = self.pending.at_mut(id);
             // A slice that finds no member costs one push all the same, or 10,000 empty ones would be free.
             budget = budget.saturating_sub(pending.slice(meter, budget.min(PUSHES_PER_SLICE), &mut push).max(1));
+            if pending.is_behind && pending.messages.len() <= CAUGHT_UP_AT {
+                pending.is_behind = false;
+                self.behind_count -= 1;
+            }
             if pending.is_done() {
                 *place = None;
                 self.pending.remove(id);
@@ -224,14 +252,21 @@ mod tests {
         let mut meter = meter([(0, "a"), (1, "a")]);
         let mut fan_out = FanOut::default();
         for number in 0..MESSAGES_PENDING_MAX {
+            assert_eq!(fan_out.is_behind(), number >= BEHIND_AT);
             fan_out.push_message(&mut meter, NamespaceId::FIRST, sse::message(&format!("s={number}"))).unwrap();
         }
+        assert!(fan_out.is_behind_in(NamespaceId::FIRST) && !fan_out.is_behind_in(NamespaceId::new(9)));
         assert!(fan_out.push_message(&mut meter, NamespaceId::FIRST, sse::message("s=too-many")).is_err());
         meter.join(MemberId::new(2), "a", None, Now::default());
         let made = turn(&mut fan_out, &mut meter);
         let pushed: Vec<String> = made.into_iter().filter(|&(member, _)| member == 0).map(|(_, text)| text).collect();
         let expected: Vec<String> = (0..PUSHES_PER_SLICE / 2).map(|number| format!("s={number}")).collect();
         assert_eq!(pushed[..expected.len()], expected);
+        let mut left = MESSAGES_PENDING_MAX * 2 - PUSHES_PER_TURN;
+        while fan_out.is_behind() {
+            left -= turn(&mut fan_out, &mut meter).len();
+        }
+        assert!(left <= CAUGHT_UP_AT * 2 && left > CAUGHT_UP_AT * 2 - PUSHES_PER_TURN, "{left}");
         let mut fan_out = FanOut::default();
         fan_out.push_message(&mut meter, NamespaceId::FIRST, sse::message("s=x")).unwrap();
         assert_eq!(turn(&mut fan_out, &mut meter).len(), 3);

@@ -77,6 +77,15 @@ pub(in crate::server) struct Watching<'a> {
     pub(in crate::server) has_slot: bool,
 }
 
+/// A message that is on its way.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Sent {
+    /// The members of its namespace, at all nodes.
+    pub(in crate::server) members: u64,
+    /// The number under which the meter settles it, if other nodes have to confirm it.
+    pub(in crate::server) number: Option<u64>,
+}
+
 /// The other nodes were asked too often for an address.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct AskedTooOften;
@@ -188,11 +197,15 @@ impl Audience {
     /// Pushes a message to the members here, and announces it to the other nodes.
     ///
     /// # Errors
-    /// When the members here lag too far behind; then the message goes nowhere.
-    pub(in crate::server) fn message(&mut self, namespace: &str, text: &str, now: Now) -> Result<(), Busy> {
+    /// When the members here or at another node lag too far behind; then the message goes nowhere.
+    pub(in crate::server) fn message(&mut self, namespace: &str, text: &str, now: Now) -> Result<Sent, Busy> {
+        let id = self.meter.find(namespace);
+        if id.is_some_and(|id| self.fan_out.is_behind_in(id)) || !self.meter.mail(now).has_room() {
+            return Err(Busy);
+        }
+        let members = id.and_then(|id| self.meter.namespaces_from(id).next()).map_or(0, |(_, of)| of.total());
         self.push_message(namespace, text)?;
-        self.meter.announce_message(namespace, text, now);
-        Ok(())
+        Ok(Sent { members, number: self.meter.mail(now).announce(namespace, text) })
     }
 
     /// Pushes a message to the members here, if there are any.
@@ -211,14 +224,16 @@ impl Audience {
         self.fan_out.push_count(&mut self.meter, namespace, sse::count(total), skip_newest);
     }
 
-    /// Makes this turn's pushes. `push` says whether there was still a connection for one.
-    pub(in crate::server) fn fan_out(&mut self, mut push: impl FnMut(MemberId, PushKind, &Frame) -> bool) {
+    /// Makes this turn's pushes, and lets the other nodes know whether messages have to wait for them. `push` says whether
+    /// there was still a connection for one.
+    pub(in crate::server) fn fan_out(&mut self, now: Now, mut push: impl FnMut(MemberId, PushKind, &Frame) -> bool) {
         let Self { fan_out, meter, tally, .. } = self;
         fan_out.advance(meter, |member, kind, frame| {
             if push(member, kind, frame) {
                 tally.record_push(kind);
             }
         });
+        meter.mail(now).set_behind(fan_out.is_behind());
     }
 
     /// A connection begins to watch; it is not counted.

@@ -162,6 +162,12 @@ impl Books {
         self.streams[conn.port()] += 1;
     }
 
+    /// Has an open connection wait for its answer; `surplus` bytes have followed its head.
+    pub(super) fn await_answer(&mut self, conn: &mut Conn, surplus: u32) {
+        self.heads[conn.port()].end(conn.session());
+        conn.await_answer(surplus);
+    }
+
     /// Ends the part that an open connection takes: it is only sent its last words.
     pub(super) fn drain(&mut self, conn: &mut Conn) {
         self.leave_stage(conn);

@@ -58,6 +58,8 @@ pub(in crate::server) enum Stage {
     Head,
     /// It is a stream: a member's or a watcher's.
     Stream,
+    /// It has asked, and its answer comes later.
+    Await,
     /// Its last bytes are on their way, or it is waited for to close.
     Drain,
 }
@@ -124,6 +126,7 @@ impl Conn {
         match self.session {
             Session::Head(_) => Stage::Head,
             Session::Stream { .. } => Stage::Stream,
+            Session::Await { .. } => Stage::Await,
             Session::Drain { .. } => Stage::Drain,
         }
     }
@@ -143,6 +146,11 @@ impl Conn {
         self.session.stream(surplus);
     }
 
+    /// Has it wait for its answer; `surplus` bytes have followed its head.
+    pub(super) fn await_answer(&mut self, surplus: u32) {
+        self.session.await_answer(surplus);
+    }
+
     /// Ends its part: only its last words are still written.
     pub(super) fn drain(&mut self) {
         self.session.drain();
@@ -155,6 +163,10 @@ impl Conn {
 
     /// Reads once. Level mode brings back what is left, so that one peer cannot hold the turn.
     pub(in crate::server) fn read(&mut self, scratch: &mut [u8]) -> Result<ReadOutcome, CloseReason> {
+        if self.is_peer_finished && self.stage() == Stage::Await {
+            // It is watched for nothing, so this is a hang-up.
+            return Err(CloseReason::PeerReset);
+        }
         if self.is_peer_finished {
             // There is nothing to read. If the peer has hung up, writing will show it.
             return Ok(ReadOutcome::Nothing);
@@ -263,6 +275,7 @@ impl Conn {
         let interest = match (self.is_peer_finished, self.is_behind()) {
             (false, false) => Interest::Read,
             (false, true) => Interest::ReadWrite,
+            (true, _) if self.stage() == Stage::Await => Interest::Nothing,
             (true, _) => Interest::Write,
         };
         self.socket.set_interest(reactor, Self::token(self.id), interest).map_err(|_| CloseReason::NoMemory)

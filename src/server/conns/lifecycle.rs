@@ -2,7 +2,8 @@
 //!
 //! Owns the transitions. What an answer says is the caller's, and how bytes get out is the connection's.
 //!
-//! Invariant: every connection but a stream has a deadline, and a stream lasts no longer than it may.
+//! Invariant: every connection has a deadline, but a stream, and one that waits for its answer. A stream lasts no longer than it
+//! may.
 
 use std::time::Duration;
 
@@ -56,6 +57,13 @@ pub(in crate::server) fn begin_stream(
     books.set_deadline(conn, until);
     go_on_watching(conn, books, reactor, Ok(()));
     conn.is_behind()
+}
+
+/// Keeps a connection whose answer comes later; `surplus` bytes have followed its head. The answer sets the deadline: it comes
+/// within about a second.
+pub(in crate::server) fn await_answer(conn: &mut Conn, books: &mut Books, surplus: u32) {
+    books.await_answer(conn, surplus);
+    books.set_deadline(conn, None);
 }
 
 /// Ends a connection politely: the rest of its answer, or its last words, if any; then our side is shut and the peer is
@@ -144,6 +152,10 @@ pub(in crate::server) fn on_peer_finished(conn: &mut Conn, books: &mut Books, re
             return Unasked::RawStats;
         }
         // The peer may well read on.
+        Stage::Await => {
+            conn.finish_peer();
+            go_on_watching(conn, books, reactor, Ok(()));
+        }
         Stage::Drain if conn.is_behind() => {
             conn.finish_peer();
             go_on_watching(conn, books, reactor, Ok(()));
@@ -159,7 +171,7 @@ pub(in crate::server) fn on_deadline(conn: &mut Conn, books: &mut Books) -> Unas
         Stage::Head if answers_silence(conn) => return Unasked::RawStats,
         Stage::Head => return Unasked::Timeout { is_head: conn.session().is_head() },
         Stage::Stream => books.close(conn, CloseReason::MaxDuration),
-        Stage::Drain => books.close(conn, CloseReason::Lingered),
+        Stage::Await | Stage::Drain => books.close(conn, CloseReason::Lingered),
     }
     Unasked::Nothing
 }

@@ -149,7 +149,7 @@ impl Drain {
         match stage {
             Stage::Stream => true,
             Stage::Head => self.phase == Phase::Sweep,
-            Stage::Drain => false,
+            Stage::Await | Stage::Drain => false,
         }
     }
 

@@ -17,5 +17,6 @@ pub(super) const BYE: u8 = 8;
 pub(super) const COUNTERS: u8 = 9;
 pub(super) const ASK_HELD: u8 = 10;
 pub(super) const HELD: u8 = 11;
+pub(super) const RECEIVED: u8 = 14;
 pub(super) const ITEM_COUNT: u8 = 1;
 pub(super) const ITEM_CLAIM: u8 = 2;

@@ -10,7 +10,7 @@ use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item, MEMBER_TICKS_MAX,
-    MessagePart, News, NodeId, Peak, Promise, Sums, Wanted,
+    MessagePart, News, NodeId, Peak, Promise, Receipt, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
 
@@ -30,6 +30,11 @@ impl<'a> Reader<'a> {
             1 => Ok(true),
             _ => Err(Dropped::Malformed),
         }
+    }
+
+    /// A byte of flags, up to this one.
+    fn flags(&mut self, all: u8) -> Result<u8, Dropped> {
+        self.byte().and_then(|flags| if flags <= all { Ok(flags) } else { Err(Dropped::Malformed) })
     }
 
     pub(super) fn fixed(&mut self) -> Result<u64, Dropped> {
@@ -83,14 +88,25 @@ impl<'a> Reader<'a> {
             kind::ALIVE => {
                 let (version, horizon) = (self.number()?, self.number()?);
                 let (message, claim_order, departed_digest) = (self.number()?, self.number()?, self.fixed()?);
-                let unix_ms = self.number()?;
-                let (echo, promise) = if self.flag()? {
+                let (unix_ms, flags) = (self.number()?, self.flags(3)?);
+                let (echo, promise) = if flags & 1 != 0 {
                     let echo = Echo { asker: NodeId(self.fixed()?), nonce: self.fixed()? };
                     (Some(echo), Promise(self.fixed()?))
                 } else {
                     (None, Promise::default())
                 };
-                News::Alive(Alive { version, horizon, message, claim_order, departed_digest, unix_ms, promise, echo })
+                let is_behind = flags & 2 != 0;
+                News::Alive(Alive {
+                    version,
+                    horizon,
+                    message,
+                    claim_order,
+                    departed_digest,
+                    unix_ms,
+                    is_behind,
+                    promise,
+                    echo,
+                })
             }
             kind::ASK => {
                 let of = self.flag()?.then(|| self.fixed().map(NodeId)).transpose()?;
@@ -117,6 +133,10 @@ impl<'a> Reader<'a> {
                 News::AskHeld(HeldQuestion { number, namespace, uuid })
             }
             kind::HELD => News::Held { asker: NodeId(self.fixed()?), number: self.number()? },
+            kind::RECEIVED => {
+                let is_behind = self.flag()?;
+                News::Received { is_behind, receipts: self.list(|list| list.entry()?.receipt().map(Some))? }
+            }
             kind::BYE => News::Bye(Farewell([self.fixed()?, self.fixed()?])),
             _ => News::Unknown,
         })
@@ -185,6 +205,19 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Every lost part lies behind the one before it, and within what is confirmed.
+    fn receipt(&mut self) -> Result<Receipt, Dropped> {
+        let (sender, from) = (NodeId(self.fixed()?), self.number()?);
+        let up_to = from + self.number()?;
+        let mut last = from;
+        let lost = self.list(|list| {
+            let step = list.number()?;
+            last += step;
+            if step == 0 || last > up_to { Err(Dropped::Malformed) } else { Ok(Some(last)) }
+        })?;
+        Ok(Receipt { sender, from, up_to, lost })
+    }
+
     /// A number of which thousands can be added up.
     fn summand(&mut self) -> Result<u64, Dropped> {
         self.number().and_then(|number| if number >> 48 == 0 { Ok(number) } else { Err(Dropped::Malformed) })
@@ -210,10 +243,7 @@ impl<'a> Reader<'a> {
     }
 
     fn message_part(&mut self) -> Result<MessagePart<&'a str>, Dropped> {
-        let flags = self.byte()?;
-        if flags > 3 {
-            return Err(Dropped::Malformed);
-        }
+        let flags = self.flags(3)?;
         let (number, namespace, text) = (self.number()?, self.name()?, self.text(TEXT_MAX)?);
         Ok(MessagePart { number, namespace, text, begins: flags & 1 != 0, continues: flags & 2 != 0 })
     }

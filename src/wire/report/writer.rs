@@ -6,7 +6,8 @@
 
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item, News, Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item, News, Peak, Receipt,
+    Sums, Wanted,
 };
 
 /// The bytes of a datagram so far.
@@ -71,7 +72,7 @@ impl Writer {
         self.number(alive.claim_order);
         self.fixed(alive.departed_digest);
         self.number(alive.unix_ms);
-        self.byte(u8::from(alive.echo.is_some()));
+        self.byte(u8::from(alive.echo.is_some()) | u8::from(alive.is_behind) << 1);
         if let Some(Echo { asker, nonce }) = alive.echo {
             self.fixed(asker.0);
             self.fixed(nonce);
@@ -141,6 +142,11 @@ impl Writer {
                 self.fixed(asker.0);
                 self.number(*number);
             }
+            News::Received { is_behind, receipts } => {
+                self.byte(kind::RECEIVED);
+                self.byte(u8::from(*is_behind));
+                self.entry(|list| receipts.iter().for_each(|receipt| list.entry(|entry| entry.receipt(receipt))));
+            }
             News::Bye(Farewell([first, second])) => {
                 self.byte(kind::BYE);
                 self.fixed(*first);
@@ -191,6 +197,13 @@ impl Writer {
         self.sums(&share.sums);
         self.age(share.age);
         self.peak(share.peak);
+    }
+
+    fn receipt(&mut self, receipt: &Receipt) {
+        self.fixed(receipt.sender.0);
+        self.number(receipt.from);
+        self.number(receipt.up_to - receipt.from);
+        self.entry(|list| receipt.lost_steps().for_each(|step| list.number(step)));
     }
 
     fn claim<N: AsRef<str>>(&mut self, claim: &Claim<N>) {

@@ -19,17 +19,21 @@ const ROOMS: [(&str, Rooms); 2] = [
         &[
             (
                 "mod",
-                &["turn", "overview", "ports", "conns", "audience", "answers", "figures", "bus", "keyring", "shutdown"],
+                &[
+                    "turn", "awaiting", "overview", "ports", "conns", "audience", "answers", "figures", "bus",
+                    "keyring", "shutdown",
+                ],
             ),
             (
                 "turn",
                 &[
-                    "exchange", "outputs", "overview", "ports", "conns", "audience", "answers", "figures", "bus",
-                    "keyring", "shutdown",
+                    "exchange", "awaiting", "outputs", "overview", "ports", "conns", "audience", "answers", "figures",
+                    "bus", "keyring", "shutdown",
                 ],
             ),
             ("keyring", &["bus", "ports"]),
-            ("exchange", &["overview", "conns", "audience", "answers", "figures", "bus"]),
+            ("exchange", &["awaiting", "overview", "conns", "audience", "answers", "figures", "bus"]),
+            ("awaiting", &["conns", "answers"]),
             ("outputs", &["audience", "bus", "shutdown"]),
             ("overview", &["conns", "audience", "figures", "bus", "troubles", "ports/port"]),
             ("shutdown", &["conns", "bus"]),

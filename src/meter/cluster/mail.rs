@@ -1,0 +1,48 @@
+//! Messages, as the caller of the meter deals with them.
+//!
+//! Owns what the caller says of messages: it announces those of its own senders, and hands those of other nodes on to the
+//! members here, or has no room for them. Numbers and copies of the ones are in `messages`, the order of the others in
+//! `inbox`.
+//!
+//! Invariant: a message of another node is confirmed after it was handed on, never before.
+
+use super::{Call, Cluster};
+use crate::meter::news::{MessageId, NAME_MAX};
+
+/// The messages of a meter, for one call.
+pub struct Mail<'a> {
+    pub(in crate::meter) cluster: &'a mut Cluster,
+    pub(in crate::meter) call: Call<'a>,
+}
+
+impl Mail<'_> {
+    /// Whether a message may be announced now: each node has room for it, as far as is known.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.cluster.announcer.messages.has_room() && !self.cluster.peers.living().any(|peer| peer.is_behind)
+    }
+
+    /// Announces a message, which the other nodes push to their members of a namespace. Returns its number, under which
+    /// [`Output::Settled`](crate::meter::Output::Settled) comes within about a second; `None` if no other node has to
+    /// confirm it.
+    pub fn announce(&mut self, name: &str, text: &str) -> Option<u64> {
+        let Cluster { is_reachable, announcer, peers, .. } = &mut *self.cluster;
+        if !*is_reachable || name.len() > NAME_MAX {
+            return None;
+        }
+        announcer.announce_message(name, text, peers, self.call.outputs, self.call.now)
+    }
+
+    /// A message of another node was handed on to the members here, or (`is_pushed` is false) there was no room for it.
+    pub fn confirm(&mut self, id: MessageId, is_pushed: bool) {
+        if let Some(peer) = self.cluster.peers.find(id.sender) {
+            self.cluster.peers.at_mut(peer).inbox.hand_on(id.number, is_pushed);
+            self.cluster.receipts.add_due(peer, &mut self.cluster.peers);
+        }
+    }
+
+    /// The members here lag far behind, or no longer: the other nodes learn of it at once.
+    pub fn set_behind(&mut self, is_behind: bool) {
+        self.cluster.announcer.set_behind(is_behind, self.call.now);
+    }
+}
