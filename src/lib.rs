@@ -126,7 +126,11 @@
 //! What happened long ago or elsewhere travels as an age, and no date does: the wall clock of a host decides what its own pages
 //! show, and nothing else. Claims of uuids are numbered, each with one more than the largest number that its node knows of;
 //! the larger number stands, and of two equal ones that of the larger node. Claims are journalled.
-//! Messages are numbered by their sender, sent three times within 200 ms, and put in order by the receiver.
+//!
+//! Messages are numbered by their sender and put in order by the receiver. Each node confirms a message when it has handed it to
+//! the fan-out of its members; the sender sends it again until all living nodes have, for a second at most, and only then is
+//! the request answered. That gives the order, too: a program that waits for its answer says its next message at a node
+//! that has handed on the one before, and so have all others.
 //!
 //! # The end of a process
 //!

@@ -6,17 +6,19 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `atoms` | the names of nodes and messages, and what numbers and names weigh |
 //! | `receipts` | what a node confirms of messages |
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
 
+mod atoms;
 mod receipts;
-
-use std::fmt;
 
 use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};
-pub use receipts::{Fate, MessageId, Receipt};
+pub use atoms::{MessageId, NodeId};
+use atoms::{entry_weight, name_weight, number_weight};
+pub use receipts::{Fate, Receipt};
 
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
@@ -30,16 +32,6 @@ pub const ASK_BYTES: usize = 160;
 
 /// The most bytes of its answer, a sign of life without its seal. Later versions may add to it, up to [`ASK_BYTES`].
 pub const ANSWER_BYTES_MAX: usize = 112;
-
-/// A node's name: drawn at random at each start, so that a restarted process is never taken for the one that died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub u64);
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 /// What a process draws at its start and shows to no other: no other process can foresee what follows from it.
 #[derive(Clone, Copy)]
@@ -335,16 +327,6 @@ pub struct MessagePart<N> {
     pub continues: bool,
 }
 
-/// The bytes of a number in a datagram: 7 bits in each.
-fn number_weight(number: u64) -> usize {
-    (number | 1).ilog2() as usize / 7 + 1
-}
-
-/// The bytes of a name in a datagram.
-fn name_weight(name: &str) -> usize {
-    number_weight(name.len() as u64) + name.len()
-}
-
 impl Age {
     fn weight(self) -> usize {
         number_weight(self.existed_ms) + number_weight(self.empty_ms)
@@ -363,11 +345,6 @@ impl Sums {
         let numbers = [self.connections, self.member_ticks, self.buckets()].map(number_weight);
         stays.chain(numbers).sum()
     }
-}
-
-/// The bytes of an entry of a list, whose length is written before it.
-fn entry_weight(length: usize) -> usize {
-    number_weight(length as u64) + length
 }
 
 impl<N: AsRef<str>> Item<N> {

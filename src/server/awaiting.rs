@@ -27,7 +27,7 @@ impl Awaiting {
         self.by_number.remove(&number)
     }
 
-    /// A connection that waited is freed: its client has gone. There are at most as many as messages that are not settled.
+    /// A connection that waited is freed: its client has gone. No more wait than there are messages that are not settled.
     pub(super) fn forget(&mut self, id: ConnId) {
         self.by_number.retain(|_, (of, _)| *of != id);
     }

@@ -23,19 +23,14 @@ use crate::meter::output::{Output, Outputs};
 /// The part of a message that goes into one datagram, in bytes; a name of the longest kind fits beside it.
 const TEXT_PART_MAX: usize = 700;
 
-/// When the parts of a message are sent again that is not settled. With a quarter of the datagrams lost in both directions,
-/// one of 9,000 messages is not confirmed after all of them.
-const COPIES_AFTER: [Duration; 10] = {
-    let (mut times, mut copy) = ([Duration::from_millis(50); 10], 1);
-    while copy < times.len() {
-        times[copy] = Duration::from_millis(100 * copy as u64);
-        copy += 1;
-    }
-    times
-};
+/// When a message is sent again that is not settled: after this, and then at each multiple of [`COPY_GAP`].
+const FIRST_COPY: Duration = Duration::from_millis(50);
 
-/// For how long a message is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+const COPY_GAP: Duration = Duration::from_millis(100);
+
+/// How often it is sent again; then it is waited for no longer, a second after it was announced. With a quarter of the
+/// datagrams lost in both directions, one of 9,000 messages is not confirmed by a node after all of them.
+const COPIES: u32 = 10;
 
 /// The most parts that are waited for; beyond, no message is announced. The receiver of a gap holds the others back, and has
 /// room for twice that.
@@ -49,7 +44,7 @@ struct Waiting {
     parts: Vec<MessagePart<Rc<str>>>,
     since: Tick,
     /// How often it was sent again.
-    copy_count: usize,
+    copy_count: u32,
     /// The nodes of which nothing is known.
     open: Vec<NodeId>,
     /// The nodes at which it is lost.
@@ -59,7 +54,7 @@ struct Waiting {
 impl Waiting {
     /// When it is sent again, or given up.
     fn next_deadline(&self) -> Tick {
-        self.since.after(COPIES_AFTER.get(self.copy_count).copied().unwrap_or(PATIENCE))
+        self.since.after(if self.copy_count == 0 { FIRST_COPY } else { COPY_GAP * self.copy_count })
     }
 }
 
@@ -147,7 +142,7 @@ impl Messages {
         self.settle(outputs);
     }
 
-    /// When something is to be sent again, or given up.
+    /// When something is sent again, or given up.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
         self.waiting.iter().map(Waiting::next_deadline).min()
     }
@@ -156,14 +151,14 @@ impl Messages {
     pub(super) fn handle_timeout(&mut self, outputs: &mut Outputs, now: Tick) -> Vec<MessagePart<Rc<str>>> {
         let mut again = Vec::new();
         for message in self.waiting.iter_mut().filter(|message| message.next_deadline() <= now) {
-            if message.copy_count == COPIES_AFTER.len() {
-                message.lost.append(&mut message.open);
-                continue;
-            }
-            again.extend(message.parts.iter().cloned());
-            // After a pause, the copies that would have been sent in it are none.
-            while message.copy_count < COPIES_AFTER.len() && message.next_deadline() <= now {
+            // The copies that would have been sent while this process was stopped are none.
+            while message.copy_count < COPIES && message.next_deadline() <= now {
                 message.copy_count += 1;
+            }
+            if message.next_deadline() <= now {
+                message.lost.append(&mut message.open);
+            } else {
+                again.extend(message.parts.iter().cloned());
             }
         }
         self.settle(outputs);
@@ -236,7 +231,8 @@ mod tests {
         assert_eq!(settled(&mut outputs), [(1, 1)]);
         // This process was stopped.
         announce(&mut messages, 2_000);
-        assert_eq!(messages.handle_timeout(&mut outputs, Tick(9_000)).len(), 1);
+        assert_eq!(messages.handle_timeout(&mut outputs, Tick(2_060)).len(), 1);
+        assert_eq!(messages.next_deadline(), Some(Tick(2_061)), "not five at once");
         assert!(messages.handle_timeout(&mut outputs, Tick(9_000)).is_empty());
         assert_eq!(settled(&mut outputs), [(2, 2)]);
     }

@@ -15,7 +15,6 @@ use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
 use super::{Call, Cluster, ends};
 use crate::collections::tick::Moment;
-use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::namespace::{Present, Whole};
 use crate::meter::news::{
     Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, HeldQuestion, Item, News, NodeId, Origin, To, Wanted,

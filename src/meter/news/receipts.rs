@@ -4,16 +4,7 @@
 //!
 //! Invariant: a receipt stays true. A part that it confirms was handed on, whatever is confirmed later.
 
-use super::{NodeId, entry_weight, number_weight};
-
-/// A message of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageId {
-    /// The node that announces it.
-    pub sender: NodeId,
-    /// The number of its last part.
-    pub number: u64,
-}
+use super::atoms::{NodeId, entry_weight, number_weight};
 
 /// What has become of the parts of one sender at the node that confirms them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -210,12 +210,12 @@ impl<'a> Reader<'a> {
         let (sender, from) = (NodeId(self.fixed()?), self.number()?);
         let up_to = from + self.number()?;
         let mut last = from;
-        let lost = self.list(|list| {
+        let next = |list: &mut Self| {
             let step = list.number()?;
             last += step;
             if step == 0 || last > up_to { Err(Dropped::Malformed) } else { Ok(Some(last)) }
-        })?;
-        Ok(Receipt { sender, from, up_to, lost })
+        };
+        Ok(Receipt { sender, from, up_to, lost: self.list(next)? })
     }
 
     /// A number of which thousands can be added up.

@@ -4,7 +4,7 @@ use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
     AGE_MS_MAX, ANSWER_BYTES_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion,
-    Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Promise, Sums, Wanted,
+    Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Promise, Receipt, Sums, Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
@@ -27,6 +27,18 @@ fn datagram(news: News<Rc<str>>) -> Datagram<Rc<str>> {
 fn most_counters() -> Vec<Counter> {
     let numbers = (1..).map(|index| index * 128 + 20_000);
     numbers.take(COUNTERS_MAX).map(|number| Counter { number, value: LARGEST }).collect()
+}
+
+/// Receipts with few and with many lost parts, and as large as can be.
+fn receipts() -> Vec<Receipt> {
+    let receipt = |from, up_to, lost: &[u64]| Receipt { sender: NodeId(u64::MAX), from, up_to, lost: lost.to_vec() };
+    let half = LARGEST / 2;
+    vec![
+        receipt(0, 0, &[]),
+        receipt(7, 300, &[8, 9, 300]),
+        receipt(half, 2 * half, &(1..=16).map(|step| half + step * (half / 16)).collect::<Vec<_>>()),
+        receipt(LARGEST, LARGEST, &[]),
+    ]
 }
 
 /// One of each kind, with small and with large numbers.
@@ -58,6 +70,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
             claim_order: LARGEST,
             departed_digest: 128,
             unix_ms: LARGEST,
+            is_behind: true,
             promise: Promise(u64::MAX),
             echo,
         }),
@@ -90,6 +103,8 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::GivenUp(claim),
         News::AskHeld(HeldQuestion { number: LARGEST, namespace: long.clone(), uuid: long }),
         News::Held { asker: NodeId(u64::MAX), number: LARGEST },
+        News::Received { is_behind: false, receipts: vec![] },
+        News::Received { is_behind: true, receipts: receipts() },
         News::Bye(Farewell([1, u64::MAX])),
     ]
 }
@@ -291,9 +306,42 @@ fn weights_are_the_bytes_that_are_written() {
                 out.news(&News::DepartedShares(shares));
                 assert_eq!(out.0.len(), 1 + 2 + weight, "with the kind, and the length of the list");
             }
+            News::Received { receipts, .. } => {
+                let weight: usize = receipts.iter().map(Receipt::weight).sum();
+                let is_behind = true;
+                let mut out = Writer(Vec::new());
+                out.news(&News::<Rc<str>>::Received { is_behind, receipts });
+                let length = if weight < 128 { 1 } else { 2 };
+                assert_eq!(out.0.len(), 2 + length + weight, "with the kind, the flag and the length of the list");
+            }
             _ => {}
         }
     }
+}
+
+#[test]
+fn lost_parts_are_in_order_and_within_what_is_confirmed() {
+    let received = |receipt: &[u8]| {
+        let entry = [&NodeId(7).0.to_le_bytes()[..], receipt].concat();
+        let length = u8::try_from(entry.len()).unwrap();
+        let bytes = [&[kind::RECEIVED, 0, length + 1, length][..], &entry].concat();
+        Reader(&bytes).news().map(|news| format!("{news:?}"))
+    };
+    let receipts = |receipt| Ok(format!("{:?}", News::<&str>::Received { is_behind: false, receipts: vec![receipt] }));
+    let receipt = Receipt { sender: NodeId(7), from: 5, up_to: 9, lost: vec![6, 9] };
+    assert_eq!(received(&[5, 4, 2, 1, 3]), receipts(receipt.clone()));
+    assert_eq!(received(&[5, 4, 0, 1, 3]), receipts(Receipt { lost: vec![], ..receipt }), "what follows is not known");
+    for (bad, why) in [
+        (&[5, 4, 2, 0, 1][..], "a step of 0"),
+        (&[5, 4, 2, 1, 4], "a step past the end"),
+        (&[5, 0, 1, 1], "a loss where nothing is confirmed"),
+        (&[5, 4, 3, 1, 3], "a list that ends after its entry"),
+        (&[5, 4], "no list"),
+    ] {
+        assert_eq!(received(bad), Err(Dropped::Malformed), "{why}");
+    }
+    let behind = Reader(&[kind::RECEIVED, 2, 0]).news();
+    assert_eq!(behind, Err(Dropped::Malformed), "a flag is 0 or 1");
 }
 
 #[test]

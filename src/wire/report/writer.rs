@@ -80,26 +80,30 @@ impl Writer {
         }
     }
 
+    fn ask(&mut self, ask: &Ask) {
+        self.byte(u8::from(ask.of.is_some()));
+        if let Some(node) = ask.of {
+            self.fixed(node.0);
+        }
+        self.fixed(ask.nonce);
+        match ask.wanted {
+            Wanted::DepartedShares => self.byte(0),
+            Wanted::Items { since } => {
+                self.byte(1);
+                self.number(since);
+            }
+        }
+    }
+
     pub(super) fn news<N: AsRef<str>>(&mut self, news: &News<N>) {
         match news {
             News::Alive(alive) => {
                 self.byte(kind::ALIVE);
                 self.alive(alive);
             }
-            News::Ask(Ask { of, wanted, nonce }) => {
+            News::Ask(ask) => {
                 self.byte(kind::ASK);
-                self.byte(u8::from(of.is_some()));
-                if let Some(node) = of {
-                    self.fixed(node.0);
-                }
-                self.fixed(*nonce);
-                match wanted {
-                    Wanted::DepartedShares => self.byte(0),
-                    Wanted::Items { since } => {
-                        self.byte(1);
-                        self.number(*since);
-                    }
-                }
+                self.ask(ask);
             }
             News::Report { from, to, horizon, items } => {
                 self.byte(kind::REPORT);

@@ -129,7 +129,7 @@ fn past_the_limit_of_an_address_a_member_is_served_and_not_counted() {
     for stream in &mut here {
         stream.wait_count(3);
     }
-    daemon.notify("/ns/news/on").expect_empty();
+    daemon.notify("/ns/news/on").expect_confirmed();
     for stream in here.iter_mut().chain([&mut there]) {
         wait_for("the message", || (stream.next(SOON)? == Event::Message("news=on".to_owned())).then_some(()));
     }
@@ -166,7 +166,7 @@ fn who_claims_a_uuid_again_takes_the_place_that_it_had() {
     get(daemon.audience(), "/ns/me").expect_empty();
     is_sent_away(&mut first);
     wait_present(&daemon, "ns", (2, 0));
-    daemon.notify("/ns/all/told").expect_empty();
+    daemon.notify("/ns/all/told").expect_confirmed();
     loop {
         match other.next(SOON) {
             Some(Event::Count(total)) => assert_eq!(total, 2, "nobody has left"),

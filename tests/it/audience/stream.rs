@@ -81,7 +81,7 @@ fn a_message_reaches_each_member_of_its_namespace_at_once_and_no_later_one() {
     let daemon = Daemon::start(&["--notify-min-delay", "600"]);
     let mut streams = members(&daemon, "/talk", 3);
     let (mut elsewhere, _) = member(&daemon, "/elsewhere");
-    daemon.notify("/talk/news/hello").expect_empty();
+    daemon.notify("/talk/news/hello").expect_confirmed();
     for stream in &mut streams {
         stream.expect(&Event::Message("news=hello".to_owned()));
     }
@@ -96,7 +96,7 @@ fn messages_arrive_in_order_and_all_of_them() {
     let daemon = Daemon::start(&["--notify-min-delay", "600"]);
     let (mut stream, _) = member(&daemon, "/order");
     for number in 0..20 {
-        daemon.notify(&format!("/order/n/{number}")).expect_empty();
+        daemon.notify(&format!("/order/n/{number}")).expect_confirmed();
     }
     for number in 0..20 {
         stream.expect(&Event::Message(format!("n={number}")));

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use audience_kit::world::{LATER, with_more};
 use audience_meter::meter::news::{
     Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, Farewell, Format, HeldQuestion, Item,
-    MessagePart, News, NodeId, Peak, Promise, Sums, Wanted,
+    MessagePart, News, NodeId, Peak, Promise, Receipt, Sums, Wanted,
 };
 use audience_meter::wire::report::{self, Dropped, FORMATS, Keys, Scope, decode, decode_up_to, encode};
 
@@ -42,14 +42,18 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
         claim_order: 6,
         departed_digest: 0x0102_0304_0506_0708,
         unix_ms: 1_790_000_000_456,
+        is_behind: false,
         promise: Promise::default(),
         echo: None,
     };
     let promise = Promise(0x1122_3344_5566_7788);
     let echo = Some(Echo { asker: NodeId(9), nonce: 0xaabb_ccdd_eeff_0011 });
     let part = MessagePart { number: 128, namespace: "event", text: "%7Bhello", begins: true, continues: false };
+    let receipt = Receipt { sender: NodeId(9), from: 100, up_to: 300, lost: vec![101, 280] };
+    let all = Receipt { sender: NodeId(10), from: 0, up_to: 1, lost: vec![] };
     vec![
         ("alive", News::Alive(alive)),
+        ("behind", News::Alive(Alive { is_behind: true, ..alive })),
         ("answer", News::Alive(Alive { promise, echo, ..alive })),
         ("ask-for-items", News::Ask(Ask { of: Some(NodeId(9)), wanted: Wanted::Items { since: 300 }, nonce: 5 })),
         ("ask-for-departed-shares", News::Ask(Ask { of: None, wanted: Wanted::DepartedShares, nonce: 5 })),
@@ -76,6 +80,8 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
         ("given-up", News::GivenUp(claim)),
         ("ask-held", News::AskHeld(HeldQuestion { number: 300, namespace: "event", uuid: "5f2b" })),
         ("held", News::Held { asker: NodeId(9), number: 300 }),
+        ("received", News::Received { is_behind: false, receipts: vec![receipt.clone()] }),
+        ("received-by-one-behind", News::Received { is_behind: true, receipts: vec![all, receipt] }),
         ("bye", News::Bye(Farewell([1, 0xffff_0000_ffff_0000]))),
     ]
 }

@@ -11,6 +11,7 @@
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
 //! | `interfaces` | interfaces that go down, lose their address or are made anew |
+//! | `messages` | messages are received by all, in order, and their answers say so |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
 //! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
@@ -33,6 +34,7 @@ mod golden;
 mod healing;
 mod hosts;
 mod interfaces;
+mod messages;
 mod meters;
 mod page;
 mod peers;

@@ -119,20 +119,27 @@ fn receive_count(network: &Network, host: usize) -> u64 {
 }
 
 /// What a member of the namespace `ns` at a host receives, in a file of its own.
-struct Listener {
+pub(super) struct Listener {
     stream: Child,
     received: ScratchFile,
 }
 
 impl Listener {
     #[track_caller]
-    fn join(network: &Network, host: usize) -> Self {
+    pub(super) fn join(network: &Network, host: usize) -> Self {
         let received = ScratchFile::none("received");
         let mut command = command_in(&network.hosts[host], "curl");
         command.args(["--silent", "--no-buffer", "--header", "Accept: text/event-stream", "--output", received.path()]);
         command.arg(format!("http://127.0.0.1:{}/ns", Node::PORT));
         let stream = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { stream, received }
+    }
+
+    /// The messages that have come, in order.
+    pub(super) fn messages(&self) -> Vec<String> {
+        let received = fs::read_to_string(self.received.path()).unwrap_or_default();
+        let texts = received.lines().filter_map(|line| line.strip_prefix("data: "));
+        texts.filter(|text| text.contains('=')).map(str::to_owned).collect()
     }
 
     fn has(&self, text: &str) -> bool {

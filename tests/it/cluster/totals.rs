@@ -77,7 +77,7 @@ fn whichever_process_answers_does_so_for_all() {
     }
     wait_until("ten answers in a row with the total", || (0..10).all(|_| daemons[0].stat("ns", "members") == Some(2)));
     for number in 0..10 {
-        daemons[0].notify(&format!("/ns/chat/{number}")).expect_empty();
+        daemons[0].notify(&format!("/ns/chat/{number}")).expect_confirmed();
     }
     for stream in &mut open {
         let mut heard = messages(stream, 10);
@@ -131,7 +131,7 @@ fn a_message_reaches_the_members_of_all_processes_once_and_in_order() {
     wait_totals(&daemons, "ns", 6);
     let sent: Vec<String> = (0..50).map(|number| format!("chat={number}")).collect();
     for text in &sent {
-        daemons[0].notify(&format!("/ns/{}", text.replace('=', "/"))).expect_empty();
+        daemons[0].notify(&format!("/ns/{}", text.replace('=', "/"))).expect_confirmed();
     }
     for stream in &mut open {
         assert_eq!(messages(stream, sent.len()), sent);
@@ -148,7 +148,7 @@ fn the_order_of_each_sender_is_kept() {
         for (sender, daemon) in daemons.iter().enumerate() {
             scope.spawn(move || {
                 for number in 0..25 {
-                    daemon.notify(&format!("/ns/from{sender}/{number}")).expect_empty();
+                    daemon.notify(&format!("/ns/from{sender}/{number}")).expect_confirmed();
                 }
             });
         }
@@ -170,8 +170,8 @@ fn a_message_longer_than_a_datagram_arrives_whole() {
     let mut open = one_at_each(&daemons, "/ns");
     wait_totals(&daemons, "ns", 2);
     let text = (0..1_000).map(|number| format!("{number:04}")).collect::<Vec<_>>().concat();
-    daemons[0].notify(&format!("/ns/long/{text}")).expect_empty();
-    daemons[0].notify("/ns/after/").expect_empty();
+    daemons[0].notify(&format!("/ns/long/{text}")).expect_confirmed();
+    daemons[0].notify("/ns/after/").expect_confirmed();
     for stream in &mut open {
         assert_eq!(messages(stream, 2), [format!("long={text}"), "after=".to_owned()]);
     }

@@ -35,7 +35,7 @@ fn long_message(number: usize) -> String {
 #[track_caller]
 fn send_and_read(daemon: &Daemon, reads: &mut Stream, number: usize) {
     let text = long_message(number);
-    daemon.notify(&format!("/slow/n/{text}")).expect_empty();
+    daemon.notify(&format!("/slow/n/{text}")).expect_confirmed();
     let told = Event::Message(format!("n={text}"));
     while reads.next_event(SOON).expect("the message") != told {}
 }
@@ -127,7 +127,7 @@ fn a_member_that_never_reads_is_closed_and_holds_nobody_up() {
     while daemon.stat("slow", "members") == Some(2) {
         assert!(sent < 300, "kept after {sent} messages");
         for _ in 0..50 {
-            daemon.notify(&format!("/slow/n/{sent}-{text}")).expect_empty();
+            daemon.notify(&format!("/slow/n/{sent}-{text}")).expect_confirmed();
             reads.expect(&Event::Message(format!("n={sent}-{text}")));
             sent += 1;
         }

@@ -64,7 +64,7 @@ pub(super) fn churn(daemon: &Daemon) -> Vec<Guest> {
 /// In peace: the members are those guests who still hear, neither more nor less. Says how many these are.
 #[track_caller]
 pub(super) fn count_open(daemon: &Daemon, guests: &mut [Guest]) -> usize {
-    daemon.notify("/ns/are/there").expect_empty();
+    daemon.notify("/ns/are/there").expect_confirmed();
     let open = guests.iter_mut().map(|guest| guest.hears("data: are=there")).filter(|hears| *hears).count();
     let count = u64::try_from(open).unwrap();
     daemon.wait_members("ns", count);

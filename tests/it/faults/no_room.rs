@@ -47,7 +47,7 @@ fn joins_past_the_room_are_told_to_come_back_later_and_are_not_counted() {
     let count = u64::try_from(inside.len()).unwrap();
     assert_eq!(daemon.stat("full", "members"), Some(count));
     assert_eq!(daemon.stat("full", "connections"), Some(count));
-    daemon.notify("/full/news/on").expect_empty();
+    daemon.notify("/full/news/on").expect_confirmed();
     for stream in &mut inside {
         stream.expect(&Event::Message("news=on".to_owned()));
     }
@@ -102,7 +102,7 @@ fn a_full_daemon_serves_on_and_does_not_spin() {
     // A hundred ticks are one second of one processor.
     assert!(spent < 20, "{spent} ticks in 800 ms");
 
-    daemon.notify("/busy/news/on").expect_empty();
+    daemon.notify("/busy/news/on").expect_confirmed();
     for stream in &mut inside {
         stream.expect(&Event::Message("news=on".to_owned()));
     }
@@ -117,7 +117,7 @@ fn silent_clients_of_the_public_ports_do_not_keep_the_operator_out() {
     let mut stream = member(&daemon, "/ns").0;
     let silent = [daemon.demo(), daemon.audience()].map(|port| [(); 50].map(|()| connect(port)));
     assert_eq!(daemon.stat("ns", "members"), Some(1));
-    daemon.notify("/ns/news/on").expect_empty();
+    daemon.notify("/ns/news/on").expect_confirmed();
     stream.expect(&Event::Message("news=on".to_owned()));
     drop(silent);
 }

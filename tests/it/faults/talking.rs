@@ -59,7 +59,7 @@ fn members_that_talk_all_the_time_hold_nobody_up() {
         while figure(&daemon, "closed", "too_much") < 4 * TALKING as u64 {
             join_undisturbed(&daemon);
             let begun = now();
-            daemon.notify("/calm/n/on").expect_empty();
+            daemon.notify("/calm/n/on").expect_confirmed();
             hears.expect(&Event::Message("n=on".to_owned()));
             assert!(now() - begun < UNDISTURBED, "a message took {:?}", now() - begun);
         }

@@ -50,7 +50,7 @@ fn a_crowd_is_counted_exactly_and_hears_everything_whole_and_in_order() {
         crowd.iter_mut().take(CROWD - 1).for_each(|stream| stream.wait_count(CROWD as u64));
         for number in 0..MESSAGES {
             let text = "x".repeat(number * 50);
-            daemon.notify(&format!("/ns/{number}/{text}")).expect_empty();
+            daemon.notify(&format!("/ns/{number}/{text}")).expect_confirmed();
         }
         for stream in &mut crowd {
             for number in 0..MESSAGES {

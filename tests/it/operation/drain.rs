@@ -38,7 +38,7 @@ fn a_member_that_is_behind_gets_what_it_is_owed_before_it_goes() {
     let (mut slow, _) = member(&daemon, "/ns");
     let text = "x".repeat(7_000);
     for number in 0..MESSAGES {
-        daemon.notify(&format!("/ns/{number}/{text}")).expect_empty();
+        daemon.notify(&format!("/ns/{number}/{text}")).expect_confirmed();
     }
     daemon.signal("TERM");
     daemon.wait_log("that it ends", |line| line.contains("event=signal"));
@@ -87,7 +87,7 @@ fn a_message_reaches_those_who_are_left() {
     goes.signal("TERM");
     // Some have gone, and some have not.
     wait_until("that two are gone", || stays.stat("ns", "members").unwrap() <= 4);
-    stays.notify("/ns/news/late").expect_empty();
+    stays.notify("/ns/news/late").expect_confirmed();
     let heard = |stream: &mut Stream| match stream.next_event(SOON) {
         Some(Event::Closed) => 0,
         Some(Event::Message(text)) => {

@@ -64,7 +64,7 @@ fn what_happens_is_counted() {
     let mut late = Stream::join(daemon.audience(), "/ns");
     assert!(matches!(late.next(SOON), Some(Event::Retry(30_000..=60_000))));
     inside[0].wait_count(3);
-    daemon.notify("/ns/news/on").expect_empty();
+    daemon.notify("/ns/news/on").expect_confirmed();
     for stream in &mut inside {
         wait_for("the message", || (stream.next(SOON)? == Event::Message("news=on".to_owned())).then_some(()));
     }
@@ -225,8 +225,8 @@ fn what_changes_all_the_time_makes_nobody_unready() {
 fn a_message_for_nobody_is_none() {
     let daemon = Daemon::start(&BRISK);
     let _member = member(&daemon, "/ns");
-    daemon.notify("/ns/news/on").expect_empty();
-    daemon.notify("/nobody/news/on").expect_empty();
+    daemon.notify("/ns/news/on").expect_confirmed();
+    daemon.notify("/nobody/news/on").expect_confirmed();
     assert_eq!(total(&daemon, "messages_total{}").to_string(), "1");
 }
 

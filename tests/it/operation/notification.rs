@@ -25,7 +25,7 @@ fn a_notification_is_sent_raw_by_any_method_and_without_its_query() {
         ("GET", "http://localhost/ns/chat/absolute", "chat=absolute"),
     ];
     for (method, target, expected) in cases {
-        exchange(address, request(method, target, &host)).expect_empty();
+        assert_eq!(exchange(address, request(method, target, &host)).expect_confirmed(), 1, "{method} {target}");
         stream.expect(&Event::Message(expected.to_owned()));
     }
 }
@@ -34,7 +34,7 @@ fn a_notification_is_sent_raw_by_any_method_and_without_its_query() {
 fn a_notification_to_an_unknown_namespace_is_200_and_creates_nothing() {
     let daemon = Daemon::start(&[]);
     for target in ["/nobody/chat/hello", "/constructor/chat/hello", "/__proto__/chat/"] {
-        daemon.notify(target).expect_empty();
+        assert_eq!(daemon.notify(target).body, "{\"members\":0}\n");
     }
     assert_eq!(daemon.namespaces(), Vec::<String>::new());
     assert_eq!(member(&daemon, "/nobody").1, 1);
@@ -99,7 +99,7 @@ fn nothing_that_a_stranger_sends_makes_an_event_a_field_or_a_line_of_its_own() {
     let daemon = Daemon::start(&["-d", "--notify-min-delay", "600", "--allow-origin", "https://a.example"]);
     let name = "/a%0Adata:%207\"level=warn;event=forged";
     let (mut stream, _) = member(&daemon, name);
-    daemon.notify(&format!("{name}/s%0A%0Adata:/1%0Ddata:2")).expect_empty();
+    daemon.notify(&format!("{name}/s%0A%0Adata:/1%0Ddata:2")).expect_confirmed();
     stream.expect(&Event::Message("s%0A%0Adata:=1%0Ddata:2".to_owned()));
     // A message or a name with a line end is none.
     for target in ["/ns/s/a\rdata: 9", "/ns/s/a\ndata: 9", "/ns/s\u{85}/a", "/ns/s/\u{2028}"] {
@@ -126,7 +126,7 @@ fn a_notification_from_a_page_elsewhere_is_refused_and_reaches_nobody() {
         assert_eq!(reply.status, 403, "{headers:?}: {reply:?}");
     }
     for headers in local(address) {
-        exchange(address, request("GET", "/ns/chat/local", &headers)).expect_empty();
+        exchange(address, request("GET", "/ns/chat/local", &headers)).expect_confirmed();
         stream.expect(&Event::Message("chat=local".to_owned()));
     }
 }

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::{Deadline, SOON, ms, now};
 
 /// What a join says of what it wants.
@@ -89,6 +91,30 @@ impl Reply {
         assert_eq!(self.header("Content-Length"), Some("0"), "{self:?}");
         assert_eq!(self.header("Connection"), Some("close"), "{self:?}");
         assert_eq!(self.body, "", "{self:?}");
+    }
+
+    /// Fails unless the reply says that a message was sent and that all nodes have confirmed it. Returns its members.
+    #[track_caller]
+    pub fn expect_confirmed(&self) -> u64 {
+        let (members, unconfirmed) = self.expect_sent();
+        assert_eq!(unconfirmed, 0, "{self:?}");
+        members
+    }
+
+    /// Fails unless the reply says that a message was sent. Returns its members, and how many nodes have not confirmed it.
+    #[track_caller]
+    pub fn expect_sent(&self) -> (u64, u64) {
+        assert_eq!(self.status, 200, "{self:?}");
+        for (name, value) in
+            [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Connection", "close")]
+        {
+            assert_eq!(self.header(name), Some(value), "{self:?}");
+        }
+        assert!(self.body.ends_with("}\n"), "{self:?}");
+        let body: Value = serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"));
+        let number = |name| body.get(name).map(|value| value.as_u64().unwrap_or_else(|| panic!("{self:?}")));
+        let members = number("members").unwrap_or_else(|| panic!("{self:?}"));
+        (members, number("unconfirmed").unwrap_or(0))
     }
 }
 

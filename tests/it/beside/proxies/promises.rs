@@ -25,7 +25,7 @@ fn counts_and_messages_are_told_at_once_and_who_leaves_is_counted_out() {
             let told = first.stream.next_count(PROMISED);
             assert_eq!(told, 2, "{kind:?}, {workers} processes, {version}");
 
-            daemon.notify("/ns/score/2:1").expect_empty();
+            daemon.notify("/ns/score/2:1").expect_confirmed();
             for member in [&mut first, &mut second] {
                 assert_eq!(member.stream.next_event(PROMISED), Some(Event::Message("score=2:1".to_owned())));
             }

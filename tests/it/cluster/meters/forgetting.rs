@@ -1,7 +1,7 @@
 //! When an empty namespace is forgotten, here and at other nodes.
 
 use super::*;
-use audience_meter::meter::news::{MessagePart, Origin};
+use audience_meter::meter::news::{MessageId, MessagePart, Origin};
 
 #[test]
 fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
@@ -27,7 +27,10 @@ fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
     assert_eq!(meter.find("a"), None);
     let outputs = std::iter::from_fn(|| meter.poll_output());
     let messages: Vec<_> = outputs.filter(|output| matches!(output, Output::Message { .. })).collect();
-    assert_eq!(messages, [Output::Message { namespace: "a".into(), text: "s=x".into() }]);
+    assert_eq!(
+        messages,
+        [Output::Message { id: MessageId { sender: PEER, number: 1 }, namespace: "a".into(), text: "s=x".into() }]
+    );
 }
 
 #[test]

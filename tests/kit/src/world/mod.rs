@@ -25,6 +25,7 @@
 //! | `bus` | datagrams on their way |
 //! | `node` | one process: a meter and its book |
 //! | `reception` | what becomes of a datagram at the node that it reaches |
+//! | `answers` | what the senders of messages are answered |
 //! | `strangers` | invented nodes |
 //! | `adversary` | somebody who knows everything but keys and secrets |
 //! | `versions` | what a later version of the program adds to datagrams |
@@ -32,6 +33,7 @@
 //! | `settle` | the ends of worlds, and what must hold there |
 
 mod adversary;
+mod answers;
 mod bus;
 mod clock;
 mod network;
@@ -61,6 +63,7 @@ use bus::{Bus, Flight};
 use clock::{Clock, Offset};
 pub use network::Kind;
 use network::Network;
+use node::Passed;
 pub use node::{Done, Node};
 use observer::Observer;
 use script::Script;
@@ -206,10 +209,13 @@ impl World {
         if done.has_changed {
             self.observer.changed_at = self.clock.tick;
         }
-        for (namespace, text) in &done.messages {
-            node.ledger.deliver(namespace, text, &self.observer.sayings);
-        }
         let (id, address) = (node.meter.node(), node.address);
+        for Passed { namespace, text, is_pushed } in &done.messages {
+            node.ledger.deliver(id, (namespace, text), *is_pushed, &self.observer.sayings);
+        }
+        for (number, unconfirmed) in done.settled {
+            answers::settle(self, index, number, unconfirmed == 0);
+        }
         self.observer.endings.extend(done.endings.into_iter().map(|ending| (id, ending)));
         for (to, datagram) in done.datagrams {
             if let News::Ask(ask) = &datagram.news {
@@ -287,6 +293,9 @@ impl World {
             node.check_nothing_is_due(now);
         }
         self.check_acquaintance();
+        if !self.observer.has_paused {
+            answers::check(self, self.clock.tick);
+        }
     }
 
     /// No adversary makes nodes believe in one that is not there, or send to where none is, or keeps them from knowing

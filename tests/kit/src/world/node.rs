@@ -26,6 +26,9 @@ const WALKS_MAX: usize = 4;
 /// once, and each has been in a few namespaces.
 const BUSY_TURNS_MAX: usize = 50;
 
+/// For which message parts a node has no room: those whose number, and its address, add up to a multiple of this.
+const FULL_AT: u64 = 7;
+
 /// How many datagrams a turn receives; what is left keeps others from being taken for silent.
 const DATAGRAMS_PER_TURN: usize = 50;
 
@@ -45,6 +48,8 @@ pub struct Node {
     /// Which side of a cut it is on.
     pub(super) side: bool,
     pub(super) is_paused: bool,
+    /// Whether its members lag behind.
+    pub(super) is_behind: bool,
     pub(super) offset: Offset,
     /// Datagrams that wait in its receive buffer, and since when.
     pub(super) buffer: VecDeque<Arrival>,
@@ -54,6 +59,13 @@ pub struct Node {
     busy_turns_max: usize,
     /// What its meter wanted done so far, if the setting keeps it.
     kept: Option<VecDeque<Output>>,
+}
+
+/// A message of another node that came to the members of this one.
+pub(super) struct Passed {
+    pub(super) namespace: Rc<str>,
+    pub(super) text: Rc<str>,
+    pub(super) is_pushed: bool,
 }
 
 /// What a node did in one step, and what it leaves to the world.
@@ -70,8 +82,10 @@ pub struct Done {
     pub(super) has_changed: bool,
     /// What it sends, and where.
     pub(super) datagrams: Vec<(To, Datagram<Rc<str>>)>,
-    /// Messages for its members: namespace and text.
-    pub(super) messages: Vec<(Rc<str>, Rc<str>)>,
+    /// Messages for its members, and whether there was room for each.
+    pub(super) messages: Vec<Passed>,
+    /// Messages of its own that are waited for no longer: their numbers, and the nodes that have not confirmed each.
+    pub(super) settled: Vec<(u64, usize)>,
     pub(super) endings: Vec<Ending>,
 }
 
@@ -92,6 +106,7 @@ impl Node {
             formats,
             side: false,
             is_paused: false,
+            is_behind: false,
             offset,
             buffer: VecDeque::new(),
             drawn_out: (0, 0),
@@ -183,8 +198,17 @@ impl Node {
 
     /// Announces a message to the others.
     pub fn say(&mut self, name: &str, text: &str, now: Now) -> Done {
-        self.meter.announce_message(name, text, now);
-        self.quiet_outputs(now)
+        let others = self.meter.nodes(now).count();
+        let number = self.meter.mail(now).announce(name, text);
+        let done = self.quiet_outputs(now);
+        let is_awaited = others > 0 && !done.parts.is_empty();
+        assert_eq!(number, done.parts.last().copied().filter(|_| is_awaited), "the others have to confirm it");
+        done
+    }
+
+    /// Whether a message may be announced, as far as the node knows.
+    pub(super) fn has_room(&mut self, now: Now) -> bool {
+        self.meter.mail(now).has_room()
     }
 
     /// Announces figures of this node.
@@ -306,7 +330,15 @@ impl Node {
             }
             match output {
                 Output::Farewell(member) => done.farewells.push(member),
-                Output::Message { namespace, text } => done.messages.push((namespace, text)),
+                Output::Message { id, namespace, text } => {
+                    // Now and then there is no room, and the members lag behind until the next one.
+                    let is_pushed = !(id.number + self.address).is_multiple_of(FULL_AT);
+                    self.is_behind = !is_pushed;
+                    self.meter.mail(now).set_behind(self.is_behind);
+                    self.meter.mail(now).confirm(id, is_pushed);
+                    done.messages.push(Passed { namespace, text, is_pushed });
+                }
+                Output::Settled { number, unconfirmed } => done.settled.push((number, unconfirmed)),
                 Output::Ended(ending) => {
                     self.book.end(&ending, now.tick);
                     done.endings.push(*ending);

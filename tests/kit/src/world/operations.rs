@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use audience_meter::meter::news::NodeId;
 
-use super::World;
 use super::adversary::{Attack, TRICKS};
 use super::bus::{Carrier, Flight};
 use super::node::Node;
 use super::script::Script;
 use super::setting::UUIDS;
 use super::strangers::STRANGERS;
+use super::{World, answers};
 use crate::Chance;
 
 /// How many nodes there are at most.
@@ -125,10 +125,11 @@ fn claim_everywhere(world: &mut World, script: &mut Script) {
 
 fn say(world: &mut World, script: &mut Script) {
     let (name, filling) = (script.pick(&world.setting.names), script.below(16) * FILLING);
-    let (sender, is_paused) = (world.here().meter.node(), world.here().is_paused);
-    if is_paused {
+    let (now, sender) = (world.now(world.at), world.here().meter.node());
+    if world.here().is_paused || !world.here().has_room(now) {
         return;
     }
+    let readers = answers::known_to(world, world.at);
     let text = world.observer.sayings.next_text(filling);
     let mut parts = Vec::new();
     world.step(world.at, |node, now| {
@@ -136,7 +137,7 @@ fn say(world: &mut World, script: &mut Script) {
         parts.clone_from(&done.parts);
         done
     });
-    world.observer.sayings.add(sender, name, text, parts, world.clock.tick);
+    world.observer.sayings.add((sender, readers), (name, text), parts, world.clock.tick);
 }
 
 fn begin_walk(world: &mut World, script: &mut Script) {

@@ -47,15 +47,13 @@ fn take_in_from_node(
         Err(Dropped::ForeignVersion) if newest < LATER.newest => return None,
         decoded => decoded.expect("what a node sends is understood"),
     };
-    let part = if let News::Message(part) = &datagram.news { Some(part) } else { None };
-    let has_namespace = part.is_some_and(|part| world.nodes[index].meter.find(part.namespace).is_some());
-    let number = part.map(|part| part.number);
+    let number = if let News::Message(part) = &datagram.news { Some(part.number) } else { None };
     let received = world.receive(index, &datagram, flight.origin);
     let node = &mut world.nodes[index];
     let now = node.now(world.clock);
     node.ledger.meet(node.meter.nodes(now).map(|other| other.node), world.clock.tick);
     if let (Ok(()), Some(number)) = (received, number) {
-        node.ledger.take_part((datagram.sender, number), &world.observer.sayings, arrived_at, has_namespace);
+        node.ledger.take_part((datagram.sender, number), &world.observer.sayings, arrived_at);
     }
     Some(received)
 }

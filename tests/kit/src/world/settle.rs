@@ -13,7 +13,7 @@ use audience_meter::wire::report;
 use super::adversary::SMALL_TRICKS;
 use super::observer::Recorded;
 use super::setting::{End, Weather};
-use super::{World, operations};
+use super::{World, answers, operations};
 use crate::Chance;
 
 /// The node timeout.
@@ -108,6 +108,7 @@ fn agree(world: &mut World) {
     pass_under_attack(world, quiet_ticks);
     check_truth(world);
     world.nodes.iter().for_each(|node| node.ledger.check(&world.observer.sayings));
+    check_room(world);
     let sent = world.bus.sent_count;
     world.pass(LATER_TICKS);
     check_traffic(world, world.bus.sent_count - sent);
@@ -191,6 +192,17 @@ fn check_truth(world: &World) {
         let told = namespaces.map(|namespace| (namespace.name(), (namespace.total(), namespace.uncounted())));
         let told: BTreeMap<&str, (u64, u64)> = told.filter(|&(_, told)| told != (0, 0)).collect();
         assert_eq!(told, truth, "node {index} of {}", world.nodes.len());
+    }
+}
+
+/// Every message is settled, and every node knows whether another is behind.
+fn check_room(world: &mut World) {
+    answers::check(world, u64::MAX);
+    let behind: Vec<bool> = world.nodes.iter().map(|node| node.is_behind).collect();
+    for index in 0..world.nodes.len() {
+        let now = world.now(index);
+        let others_have_room = behind.iter().enumerate().all(|(other, is_behind)| other == index || !is_behind);
+        assert_eq!(world.nodes[index].has_room(now), others_have_room, "node {index}, behind are {behind:?}");
     }
 }
 

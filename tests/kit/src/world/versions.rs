@@ -6,7 +6,7 @@
 //!
 //! Invariant: what is added stands where this version skips it.
 
-use audience_meter::meter::news::{Counter, Datagram, DepartedShare, Formats, Item, News};
+use audience_meter::meter::news::{Counter, Datagram, DepartedShare, Formats, Item, News, Receipt};
 use audience_meter::wire::report::{self, DATAGRAM_MAX, FORMATS, Scope};
 
 /// The versions of the later program.
@@ -48,6 +48,14 @@ pub fn with_more<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -
         News::DepartedShares(shares) => {
             let entries = shares.iter().map(|share| share_with_more(share, datagram, scope));
             with_list(datagram, scope, News::DepartedShares(Vec::new()), entries)
+        }
+        News::Received { is_behind, receipts } => {
+            let received = |receipts| News::Received { is_behind: *is_behind, receipts };
+            let one = |receipt: &Receipt| {
+                let list = list_of(&received(vec![receipt.clone()]), &received(Vec::new()), datagram, scope);
+                entry_with_more(&list)
+            };
+            with_list(datagram, scope, received(Vec::new()), receipts.iter().map(one))
         }
         News::Counters(_) if is_later => {
             let mut bytes = report::unsealed(&Datagram { news: News::<N>::Unknown, ..datagram.clone() }, scope);
