@@ -6,6 +6,8 @@ use std::io::Write as _;
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
+use serde_json::Value;
+
 use super::peers::Listener;
 use super::siblings::*;
 use super::totals::messages;
@@ -28,6 +30,12 @@ fn ask(daemon: &Daemon, head: &str) -> TcpStream {
     let mut socket = connect(daemon.notification());
     socket.write_all(head.as_bytes()).unwrap();
     socket
+}
+
+/// What a process says of itself.
+#[track_caller]
+fn process_page(daemon: &Daemon) -> Value {
+    serde_json::from_str(&daemon.stats_page("/process").body).unwrap()
 }
 
 /// Two processes with a member each, of which the second is stopped.
@@ -138,10 +146,8 @@ fn an_answer_that_is_waited_for_reaches_clients_of_all_kinds() {
     assert_eq!(reply.header("Content-Length"), Some("30"), "{reply:?}");
     daemons[1].signal("CONT");
     assert_eq!(messages(&mut open[1], 6).len(), 6);
-    wait_until("that no connection is left", || {
-        let page: serde_json::Value = serde_json::from_str(&daemons[0].stats_page("/process").body).unwrap();
-        page["connections"]["notification"] == 0
-    });
+    // The member, and the client that asks for this.
+    wait_until("that no other connection is left", || process_page(&daemons[0])["open"] == 2);
 }
 
 #[test]
@@ -150,10 +156,7 @@ fn a_client_that_says_too_much_while_it_waits_is_closed() {
     let mut socket = ask(&daemons[0], "POST /ns/chat/0 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     // The end of the connection may come as a reset.
     let _ = socket.write_all(&vec![b'x'; 1 << 20]);
-    wait_until("that it is closed", || {
-        let page: serde_json::Value = serde_json::from_str(&daemons[0].stats_page("/process").body).unwrap();
-        page["closed"]["too_much"] == 1
-    });
+    wait_until("that it is closed", || process_page(&daemons[0])["closed"]["too_much"] == 1);
 }
 
 #[test]
