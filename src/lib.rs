@@ -82,7 +82,9 @@
 //!
 //! A node is a process. The kernel spreads connections over the processes of a host (`SO_REUSEPORT`), so each node counts its
 //! own members and announces absolute counts. Every total is the own count plus the last announced counts of the living
-//! peers. `server::bus` carries the datagrams: multicast on loopback, multicast on the network, or unicast to named hosts.
+//! peers. `server::bus` carries the datagrams: multicast on loopback always, and multicast on the network or unicast to named
+//! hosts beside it. Where a filter drops multicast on loopback, `server::siblings` finds the processes of the host by the names
+//! of their sockets, and streams carry the same bytes.
 //! `server::keyring` has the keys that seal them. [`wire::report`] is their bytes, [`meter::news`] their values, and
 //! `meter::cluster` the conversation, which is pure.
 //!

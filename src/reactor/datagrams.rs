@@ -27,11 +27,25 @@ pub fn multicast(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8) -> io::Resul
     let socket = datagram_socket(libc::AF_INET)?;
     set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, c_int::from(ttl))?;
     set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 1)?;
-    let address_of_interface = libc::in_addr { s_addr: u32::from(interface).to_be() };
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, address_of_interface)?;
     bind(&socket, group.into())?;
-    socket.join_multicast_v4(group.ip(), &interface)?;
+    join(&socket, *group.ip(), interface)?;
     Ok(socket)
+}
+
+/// Has a socket send to a group by the interface that has this address, and receive what comes there; for the unspecified
+/// address, the routes say which that is. Both end with the interface, and another one may be made in its place, so callers
+/// repeat this. Where nothing has changed it changes nothing.
+///
+/// # Errors
+/// What the kernel says: there is no such interface. `ENOBUFS`: the socket has no room for a membership, for those of
+/// interfaces that are gone take some.
+pub fn join(socket: &UdpSocket, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+    let address_of_interface = libc::in_addr { s_addr: u32::from(interface).to_be() };
+    set_option(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, address_of_interface)?;
+    match socket.join_multicast_v4(&group, &interface) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
+        joined => joined,
+    }
 }
 
 /// Opens a socket for datagrams to and from single hosts, shared by processes of one user: each datagram goes to one.
@@ -97,9 +111,12 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn every_socket_of_a_group_gets_every_datagram() {
+    fn every_socket_of_a_group_gets_every_datagram_once() {
         let group = SocketAddrV4::new(Ipv4Addr::new(239, 255, 13, 99), 31_499);
         let sockets = [(); 3].map(|()| multicast(group, Ipv4Addr::LOCALHOST, 0).unwrap());
+        for _ in 0..100 {
+            join(&sockets[0], *group.ip(), Ipv4Addr::LOCALHOST).unwrap();
+        }
         sockets[0].send_to(b"hello", group).unwrap();
         for socket in &sockets {
             socket.set_nonblocking(false).unwrap();
@@ -107,6 +124,8 @@ mod tests {
             let mut buffer = [0; 16];
             assert_eq!(socket.recv(&mut buffer).unwrap(), 5);
             assert_eq!(overflowed(socket).unwrap(), 0);
+            socket.set_nonblocking(true).unwrap();
+            assert_eq!(socket.recv(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
     }
 

@@ -58,6 +58,14 @@ impl<S: AsFd + AsRawFd> Registered<S> {
 }
 
 impl<S: AsFd> Registered<S> {
+    /// Has the source called by another name from now on.
+    ///
+    /// # Errors
+    /// As [`set_interest`](Self::set_interest).
+    pub fn rename(&mut self, reactor: &Reactor, token: Token) -> io::Result<()> {
+        reactor.poller.modify_with_mode(&self.source, self.interest.event(token), PollMode::Level)
+    }
+
     /// Changes what the source is watched for; free if that is no change.
     ///
     /// # Errors

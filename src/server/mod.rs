@@ -9,6 +9,7 @@
 //! | `overview` | what the rooms show to the figures |
 //! | `bus` | datagrams to and from the other nodes |
 //! | `keyring` | the keys that seal datagrams, and when they change |
+//! | `siblings` | the other processes of this host: their doors, and links to them |
 //! | `ports` | the listeners, their policies, and how many connections fit |
 //! | `conns` | the connections, from `accept` to the end |
 //! | `audience` | members, claims and watchers, and what is pushed to them |
@@ -26,7 +27,8 @@
 //! outputs -> audience, bus, shutdown
 //! overview -> conns, audience, bus, figures, troubles
 //! shutdown -> conns, bus
-//! keyring -> ports, bus
+//! keyring -> ports, bus, siblings
+//! siblings -> ports::neighbours, bus
 //! conns -> answers::cursor
 //! answers -> audience, figures
 //! audience -> figures
@@ -54,6 +56,7 @@ mod outputs;
 mod overview;
 mod ports;
 mod shutdown;
+mod siblings;
 mod troubles;
 mod turn;
 
@@ -114,7 +117,8 @@ impl Server {
         torture::begin(config.torture);
         let capacity = Capacity::new(descriptors, &config.limits)?;
         let (mut listeners, audience_port) = Listeners::bind(config, &reactor)?;
-        let (keyring, keys) = Keyring::open(config, audience_port, &mut listeners, &reactor, turn::KEYRING_TOKEN)?;
+        let (keyring, keys) =
+            Keyring::open(config, audience_port, node, &mut listeners, &reactor, turn::KEYRING_TOKEN)?;
         let bus = Bus::open(config, audience_port, node, keys, &reactor, turn::BUS_TOKEN)?;
         let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
         let answers = Answers::new(config, audience_port, &overview::METRICS)?;
@@ -197,7 +201,9 @@ impl Server {
 
     /// Whether startup may end: there is no other node, all their state has arrived, or it takes too long. The processes of
     /// the audience on this host are known from the start; those on the network never are.
-    fn has_caught_up(&self, patience: Tick, latest: Tick, now: Now) -> bool {
+    fn has_caught_up(&mut self, patience: Tick, latest: Tick, now: Now) -> bool {
+        let Loop { keyring, bus, audience, .. } = &mut self.turns;
+        let is_seeking = keyring.is_seeking(bus, &audience.meter, now);
         let meter = &self.turns.audience.meter;
         let sibling_count = self.turns.listeners.sibling_count();
         let have_answered = match sibling_count {
@@ -206,7 +212,7 @@ impl Server {
         };
         let is_alone = sibling_count == Some(0);
         is_alone
-            || (meter.knows_all() && (have_answered || now.tick >= patience))
+            || (meter.knows_all() && (have_answered || (now.tick >= patience && !is_seeking)))
             || now.tick >= latest
             || self.turns.drain.is_some()
     }

@@ -180,7 +180,7 @@ impl Loop {
         let Self { keyring, listeners, bus, audience, reactor, .. } = self;
         keyring.refresh(listeners, bus, &mut audience.meter, reactor, now);
         bus.spread(|| listeners.group_size(), &audience.meter, now);
-        self.bus.handle_timeout(self.is_bus_empty, now);
+        self.bus.handle_timeout(&self.reactor, self.is_bus_empty, now);
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);
         }

@@ -76,6 +76,9 @@ impl StatsPort {
             "/readyz" if !audience.meter.has_met_all() => {
                 push_text(out, 503, "receiving the counts of the other nodes", is_head);
             }
+            "/readyz" if process.troubles.is_deaf() => {
+                push_text(out, 503, "a process of this host is there, and its counts do not come", is_head);
+            }
             "/readyz" => push_text(out, 200, "ready", is_head),
             "/grafana.json" => push_asset(out, &assets::GRAFANA, is_head),
             _ => return answer_about_one(request, &mut audience.meter, out, now),

@@ -33,6 +33,12 @@ impl Counters {
         }
     }
 
+    /// A datagram of this length has gone by this number of links.
+    pub(super) fn record_sent_by_links(&mut self, count: usize, length: usize) {
+        self.sent += count as u64;
+        self.bytes_sent += (count * length) as u64;
+    }
+
     pub(super) fn record_received(&mut self, length: usize) {
         self.received += 1;
         self.bytes_received += length as u64;

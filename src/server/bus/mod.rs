@@ -6,7 +6,13 @@
 //! |---|---|
 //! | `drops` | what is counted, and why a datagram has no effect |
 //! | `ears` | which process of this host receives what comes by unicast |
+//! | `frames` | datagrams in a stream |
+//! | `health` | whether what is sent by a way leaves this process |
+//! | `judge` | what a datagram comes to |
+//! | `links` | streams to siblings, which no filter of packets touches |
+//! | `near` | which siblings are received over loopback, and the links to others |
 //! | `peers` | the addresses that the operator has listed |
+//! | `sightings` | which siblings are received by the group on loopback |
 //! | `ways` | the sockets |
 //!
 //! Datagrams for all go over the loopback interface, which never leaves the host: siblings need no network. `--cluster-addr` is
@@ -15,13 +21,22 @@
 //! host's processes only one receives such a datagram, so it passes it on to its siblings over loopback, in an envelope with
 //! the address that it came from. What comes over loopback is never passed on, so nothing goes round.
 //!
+//! Where a filter of packets keeps siblings apart, links take the place of loopback (`server::siblings` opens them): they
+//! carry the same bytes, and what comes by them is as if it had come over loopback.
+//!
 //! A datagram on loopback has the scope of the host, on the network that of the network. So a process has two scopes, and encodes a datagram once for each of the two that it goes out under.
 //!
 //! Invariant: a datagram that is malformed, of another audience, or a replay has no effect but to be counted.
 
 mod drops;
 mod ears;
+mod frames;
+mod health;
+mod judge;
+mod links;
+mod near;
 mod peers;
+mod sightings;
 mod ways;
 
 use std::io;
@@ -31,16 +46,22 @@ use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::config::identity::Identity;
 use crate::log;
-use crate::meter::news::{Address, Datagram, News, NodeId, Origin, To};
-use crate::meter::{Meter, Rejection};
+use crate::meter::Meter;
+use crate::meter::news::{Address, Datagram, NodeId, Origin, To};
 use crate::reactor::{Reactor, Token};
 use crate::server::conns::torture;
 use crate::server::figures::view::{Datagrams, Named};
-use crate::server::troubles::{Kind, Source, Troubles};
-use crate::wire::report::{self, Dropped, ENVELOPE_MAX, Envelope, Keys, Scope};
+use crate::server::troubles::{Kind, Place, Source, Troubles};
+use crate::wire::report::{self, ENVELOPE_MAX, Envelope, Keys, Scope};
 use drops::{Counters, DropReason, Outcome};
+use health::Condition;
+use judge::{Judge, Judged, Scopes, Standing};
+pub(super) use links::Link;
+use links::Received;
+use near::Near;
+pub(super) use near::{Linked, OnLoopback, Reception};
 use peers::Peers;
-use ways::{Way, Ways, address_of, socket_address};
+use ways::{LINK_ADDRESS, Way, Ways, address_of, socket_address};
 
 /// Most weight of the datagrams that one turn takes from all sockets; each weighs its bytes and [`DATAGRAM_WEIGHT`]. A full one
 /// brings 50 counts and takes some 25 us, which is 0.02 us a byte: 0.4 ms.
@@ -49,12 +70,16 @@ const WEIGHT_PER_TURN: usize = 16_000;
 /// What a datagram weighs besides its bytes.
 const DATAGRAM_WEIGHT: usize = 64;
 
-/// What a datagram weighs besides that came by unicast: it may be passed on, which takes 8 us, at 0.02 us a byte.
+/// What a datagram weighs besides that came by unicast: it may be passed on, which takes 8 us by each way, at 0.02 us a byte.
 const PASSED_ON_WEIGHT: usize = 400;
+
+/// The place of the links among the tokens of the bus.
+const LINKS: usize = 3;
 
 /// The ways to other nodes.
 pub(super) struct Bus {
     ways: Ways,
+    near: Near,
     peers: Peers,
     scopes: Scopes,
     node: NodeId,
@@ -64,64 +89,6 @@ pub(super) struct Bus {
     troubles: Troubles,
     /// Whether a datagram of this host has failed the seal since the last [`take_forged`](Bus::take_forged).
     has_forged: bool,
-}
-
-/// What came by a way.
-struct Placed<'a> {
-    /// Under which it is judged.
-    scope: &'a Scope,
-    origin: Origin,
-    /// Where it came from, whichever process received it.
-    address: Address,
-    /// The datagram itself.
-    bytes: &'a [u8],
-}
-
-/// What the nodes of an audience share, in each of the two places where they are.
-struct Scopes {
-    loopback: Scope,
-    network: Option<Scope>,
-}
-
-/// What the meter made of a datagram.
-struct Judged {
-    outcome: Outcome,
-    standing: Standing,
-    address: Address,
-    /// Its sender, if it is of the audience, or may be once it has the key of its siblings.
-    node: Option<NodeId>,
-    /// The trouble that it shows, if it is not of the audience.
-    trouble: Option<Kind>,
-    /// The sender's wall clock, if the datagram is a sign of life from another host.
-    unix_ms: Option<u64>,
-}
-
-/// What a datagram is to this host.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// Not of the audience.
-    Foreign,
-    /// This node's own, or one that came before.
-    Known,
-    /// One that may be news to siblings.
-    Fresh,
-}
-
-impl Judged {
-    /// Where siblings share a key that no operator has given, one that has just started may have another for a moment: the
-    /// trouble is that of the node that the datagram names, and lasts until that has proved itself.
-    fn foreign_sibling(dropped: Dropped, bytes: &[u8], address: Address, scope: &Scope) -> Self {
-        let node = report::sender_of(bytes).filter(|_| matches!(dropped, Dropped::Forged | Dropped::Unkeyed));
-        Self { node, ..Self::foreign(Outcome::of_dropped(dropped), address, scope) }
-    }
-
-    fn foreign(outcome: Outcome, address: Address, scope: &Scope) -> Self {
-        let trouble = match outcome {
-            Outcome::Dropped(reason) => reason.trouble(!scope.keys.is_empty()),
-            Outcome::Used | Outcome::NoNews | Outcome::Unproven => None,
-        };
-        Self { outcome, standing: Standing::Foreign, address, node: None, trouble, unix_ms: None }
-    }
 }
 
 /// The keys of the scopes.
@@ -151,9 +118,17 @@ impl Bus {
         for peer in &config.cluster.peers {
             troubles.expect_peer(peer.name.as_str().into(), peer.addresses.clone(), reactor.now());
         }
-        let (peers, counters) = (Peers::new(&config.cluster), Counters::default());
-        let has_cluster_key = config.cluster.key.is_some();
-        Ok(Self { ways, peers, scopes, node, has_cluster_key, counters, troubles, has_forged: false })
+        Ok(Self {
+            ways,
+            near: Near::new(node, Token(first_token.0 + LINKS), config.cluster.rules.node_timeout),
+            peers: Peers::new(&config.cluster),
+            scopes,
+            node,
+            has_cluster_key: config.cluster.key.is_some(),
+            counters: Counters::default(),
+            troubles,
+            has_forged: false,
+        })
     }
 
     /// Says by which ways other nodes are reached.
@@ -195,16 +170,18 @@ impl Bus {
         learned: impl Iterator<Item = Address>,
         now: Now,
     ) {
-        let Self { ways, peers, scopes, counters, troubles, .. } = self;
+        let Self { ways, near, peers, scopes, counters, troubles, .. } = self;
         if matches!(to, To::All | To::Origin(Origin::Loopback)) {
-            counters.record_sent(&ways.loopback.send(&report::encode(datagram, &scopes.loopback)));
+            let bytes = report::encode(datagram, &scopes.loopback);
+            counters.record_sent(&ways.loopback.send(&bytes));
+            counters.record_sent_by_links(near.links.send(&bytes), bytes.len());
         }
         let Some(network) = scopes.network.as_ref().filter(|_| to != To::Origin(Origin::Loopback)) else { return };
         let bytes = report::encode(datagram, network);
-        if let Some(group) = ways.group.as_ref().filter(|_| matches!(to, To::All | To::Origin(Origin::Group))) {
+        if let Some(group) = ways.group.as_mut().filter(|_| matches!(to, To::All | To::Origin(Origin::Group))) {
             counters.record_sent(&group.send(&bytes));
         }
-        let Some(unicast) = &ways.unicast else { return };
+        let Some(unicast) = &mut ways.unicast else { return };
         if peers.look(unicast, now.tick) {
             // Nothing is sent there, and this host is not silent.
             peers.own().for_each(|address| troubles.received_from(address, now));
@@ -225,18 +202,22 @@ impl Bus {
     /// Datagrams that go out for one that is sent.
     pub(super) fn way_count(&self, to: To, learned: impl Iterator<Item = Address>) -> usize {
         match to {
-            To::All => 1 + usize::from(self.ways.group.is_some()) + self.peers.all(learned).count(),
+            To::All => {
+                1 + self.near.links.len() + usize::from(self.ways.group.is_some()) + self.peers.all(learned).count()
+            }
+            To::Origin(Origin::Loopback) => 1 + self.near.links.len(),
             To::Origin(_) => 1,
         }
     }
 
     /// Takes in what has arrived, as much as fits into a turn; returns whether that was all.
     pub(super) fn receive(&mut self, meter: &mut Meter, now: Now) -> bool {
-        let way_count = Way::ALL.into_iter().filter(|&way| self.ways.socket(way).is_some()).count();
-        let budget = WEIGHT_PER_TURN / way_count.max(1);
+        let way_count = Way::SOCKETS.into_iter().filter(|&way| self.ways.socket(way).is_some()).count();
+        let budget = WEIGHT_PER_TURN / (way_count + usize::from(self.near.links.len() > 0)).max(1);
         // None is left out for what another one has left.
-        let emptied = Way::ALL.map(|way| self.receive_by(way, budget, meter, now));
-        emptied.iter().all(|is_empty| *is_empty)
+        let emptied = Way::SOCKETS.map(|way| self.receive_by(way, budget, meter, now));
+        let are_links_empty = self.receive_by_links(budget, meter, now);
+        emptied.iter().all(|is_empty| *is_empty) && are_links_empty
     }
 
     /// Has what comes by unicast spread over the processes of this host. Their number is read when it may have changed.
@@ -253,28 +234,67 @@ impl Bus {
         Datagrams { sent, bytes_sent, send_errors, received, bytes_received, dropped, overflowed }
     }
 
+    /// The siblings.
+    pub(super) fn near(&mut self) -> &mut Near {
+        &mut self.near
+    }
+
+    /// Multicast over loopback is filtered for this sibling, or no longer.
+    pub(super) fn set_filtered(&mut self, node: NodeId, is_filtered: bool, now: Now) {
+        if is_filtered {
+            let source = Source { node: Some(node), ..Source::at(Place::Name(Way::Loopback.name().into())) };
+            self.troubles.renew(Kind::FilteredLoopback, &source, now);
+        } else {
+            self.troubles.end(Kind::FilteredLoopback, |source| source.node == Some(node), now);
+        }
+    }
+
+    /// Says whether a sibling is there that is received by no way.
+    pub(super) fn set_deaf(&mut self, is_deaf: bool) {
+        self.troubles.set_deaf(is_deaf);
+    }
+
     /// What makes the total wrong or doubtful.
     pub(super) fn troubles(&self) -> &Troubles {
         &self.troubles
     }
 
     /// Ends troubles that are over. `is_empty` says that no datagram was left waiting.
-    pub(super) fn handle_timeout(&mut self, is_empty: bool, now: Now) {
+    pub(super) fn handle_timeout(&mut self, reactor: &Reactor, is_empty: bool, now: Now) {
+        self.near.links.flush();
+        if self.ways.renew(reactor, now.tick) {
+            for (way, condition) in self.ways.look() {
+                self.report(way, condition, now);
+            }
+        }
         if self.scopes.loopback.keys.is_empty() {
-            self.troubles.renew(Kind::UnsealedLoopback, "loopback", now);
+            self.troubles.renew(Kind::UnsealedLoopback, &Source::at(Place::Name(Way::Loopback.name().into())), now);
         }
         self.troubles.handle_timeout(now, is_empty);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        self.troubles.next_deadline()
+        [self.ways.next_deadline(), self.troubles.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Says whether what is sent by a way leaves this process.
+    fn report(&mut self, way: Way, condition: Condition, now: Now) {
+        match condition {
+            Condition::Fails(error) => {
+                let place = Place::Name(format!("{}:{error}", way.name()).into());
+                self.troubles.raise(Kind::Unsent, &Source::at(place), now);
+            }
+            Condition::Works => self.troubles.end(Kind::Unsent, |source| source.place.begins_with(way.name()), now),
+            Condition::Unknown => {}
+        }
     }
 
     fn receive_by(&mut self, way: Way, mut budget: usize, meter: &mut Meter, now: Now) -> bool {
         // One byte more than there may be, to separate the longest from those that are cut.
         let mut buffer = [0; ENVELOPE_MAX + 1];
-        let weight = DATAGRAM_WEIGHT + if way == Way::Unicast { PASSED_ON_WEIGHT } else { 0 };
+        let copy_count = if way == Way::Unicast { 1 + self.near.links.len() } else { 0 };
+        let weight = DATAGRAM_WEIGHT + copy_count * PASSED_ON_WEIGHT;
         while budget > 0 {
             let Some(socket) = self.ways.socket(way) else { return true };
             budget = budget.saturating_sub(weight);
@@ -287,8 +307,9 @@ impl Bus {
             budget = budget.saturating_sub(length);
             let bytes = buffer.get(..length).unwrap_or_default();
             let judged = self.judge(way, bytes, address_of(from), meter, now);
-            self.has_forged |= way == Way::Loopback && judged.outcome == Outcome::Dropped(DropReason::Forged);
-            self.record(&judged, length, now);
+            if way == Way::Loopback {
+                self.see(&judged, bytes, now);
+            }
             if way == Way::Unicast && judged.standing == Standing::Fresh {
                 self.pass_on(judged.address, bytes);
             }
@@ -296,34 +317,47 @@ impl Bus {
         false
     }
 
-    /// Has the meter receive what came by a way.
-    fn judge(&self, way: Way, bytes: &[u8], from: Address, meter: &mut Meter, now: Now) -> Judged {
-        let Placed { scope, origin, address, bytes } = match self.place(way, bytes, from) {
-            Ok(placed) => placed,
-            Err(outcome) => {
-                let judged = Judged::foreign(outcome, from, &self.scopes.loopback);
-                // The datagrams of the passer itself say whether it only has another key for a moment.
-                let trouble = judged.trouble.filter(|_| self.has_cluster_key);
-                return Judged { trouble, ..judged };
+    /// The same for links, one after another.
+    fn receive_by_links(&mut self, mut budget: usize, meter: &mut Meter, now: Now) -> bool {
+        let mut buffer = [0; ENVELOPE_MAX];
+        let mut place = 0;
+        self.near.links.rotate();
+        while place < self.near.links.len() {
+            if budget == 0 {
+                return false;
             }
-        };
-        let datagram = match report::decode(bytes, scope) {
-            Ok(datagram) => datagram,
-            Err(dropped) if origin == Origin::Loopback && !self.has_cluster_key => {
-                return Judged::foreign_sibling(dropped, bytes, address, scope);
+            match self.near.receive(place, &mut buffer, now) {
+                Some(Received::Datagram(length)) => {
+                    budget = budget.saturating_sub(DATAGRAM_WEIGHT + length);
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    if self.judge(Way::Link, bytes, LINK_ADDRESS, meter, now).standing == Standing::Foreign {
+                        self.near.refuse_link(place, now);
+                    }
+                }
+                Some(Received::Copy) => budget = budget.saturating_sub(DATAGRAM_WEIGHT),
+                Some(Received::Nothing) => place += 1,
+                None => {}
             }
-            Err(dropped) => return Judged::foreign(Outcome::of_dropped(dropped), address, scope),
-        };
-        let received = meter.receive(&datagram, origin, now);
-        let unix_ms = match datagram.news {
-            News::Alive(alive) if origin != Origin::Loopback => Some(alive.unix_ms),
-            _ => None,
-        };
-        // Of what has come before, siblings have the first copy.
-        let is_known = matches!(received, Err(Rejection::Own | Rejection::Replayed | Rejection::Copied));
-        let standing = if is_known { Standing::Known } else { Standing::Fresh };
-        let outcome = received.map_or_else(Outcome::of_rejected, |()| Outcome::Used);
-        Judged { outcome, standing, address, node: Some(datagram.sender), trouble: None, unix_ms }
+        }
+        true
+    }
+
+    /// Has the meter receive what came by a way, and counts what it has come to.
+    fn judge(&mut self, way: Way, bytes: &[u8], from: Address, meter: &mut Meter, now: Now) -> Judged {
+        let Self { scopes, peers, node, has_cluster_key, .. } = self;
+        let judge = Judge { scopes, peers, node: *node, has_cluster_key: *has_cluster_key };
+        let judged = judge.judge(way, bytes, from, meter, now);
+        let is_of_host = matches!(way, Way::Loopback | Way::Link);
+        self.has_forged |= is_of_host && judged.outcome == Outcome::Dropped(DropReason::Forged);
+        self.record(&judged, bytes.len(), now);
+        judged
+    }
+
+    /// Takes down whose datagrams come over loopback.
+    fn see(&mut self, judged: &Judged, bytes: &[u8], now: Now) {
+        if let Some(sender) = report::sender_of(bytes).filter(|&sender| sender != self.node) {
+            self.near.sightings.see(sender, judged.standing != Standing::Foreign, now.tick);
+        }
     }
 
     /// Counts what a datagram of this length has come to, and looks for trouble.
@@ -335,7 +369,8 @@ impl Bus {
         }
         let (from, troubles) = (socket_address(judged.address), &mut self.troubles);
         let source = Source { node: judged.node, ..Source::at(from.into()) };
-        if let Some(kind) = judged.trouble {
+        // A sibling with another key has a trouble by its own address.
+        if let Some(kind) = judged.trouble.filter(|_| judged.address != LINK_ADDRESS) {
             troubles.raise_from_stranger(kind, &source, now);
         }
         match judged.outcome {
@@ -353,30 +388,11 @@ impl Bus {
         }
     }
 
-    /// The scope and the origin of what came by a way, and the bytes of the datagram itself.
-    fn place<'a>(&'a self, way: Way, bytes: &'a [u8], from: Address) -> Result<Placed<'a>, Outcome> {
-        let Scopes { loopback, network } = &self.scopes;
-        let network = network.as_ref().ok_or(Outcome::Dropped(DropReason::ForeignAudience));
-        let (scope, origin) = match way {
-            Way::Loopback if report::is_envelope(bytes) => {
-                let envelope = report::open(bytes, loopback).map_err(Outcome::of_dropped)?;
-                if envelope.passer == self.node {
-                    return Err(Outcome::NoNews);
-                }
-                let Envelope { address, datagram: bytes, .. } = envelope;
-                return Ok(Placed { scope: network?, origin: self.peers.origin_of(address), address, bytes });
-            }
-            Way::Loopback => (loopback, Origin::Loopback),
-            Way::Group => (network?, Origin::Group),
-            Way::Unicast => (network?, self.peers.origin_of(from)),
-        };
-        Ok(Placed { scope, origin, address: from, bytes })
-    }
-
     /// Sends a datagram of another host to the siblings: each of them believes on its own proof.
     fn pass_on(&mut self, address: Address, datagram: &[u8]) {
         let envelope = Envelope { passer: self.node, address, datagram };
-        let sent = self.ways.loopback.send(&report::enclose(&envelope, &self.scopes.loopback));
-        self.counters.record_sent(&sent);
+        let bytes = report::enclose(&envelope, &self.scopes.loopback);
+        self.counters.record_sent(&self.ways.loopback.send(&bytes));
+        self.counters.record_sent_by_links(self.near.links.send(&bytes), bytes.len());
     }
 }

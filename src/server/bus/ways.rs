@@ -1,19 +1,22 @@
 //! The ways to other nodes: the sockets, and which of them the settings ask for.
 //!
-//! Owns the sockets. It does not know what it carries.
+//! Owns the sockets and their memberships, which end with an interface and are renewed. It does not know what it carries.
 //!
 //! | way | when | to |
 //! |---|---|---|
 //! | loopback | always | the processes of this host |
 //! | group | `--cluster-addr` | all hosts, this one included |
 //! | unicast | `--cluster-peers` | one address |
+//! | link | a filter keeps siblings apart | one process of this host; `links` has the streams |
 //!
 //! Invariant: there is a way to the processes of this host.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::time::Duration;
 
 use super::ears::Ears;
+use super::health::{Condition, Health};
 use crate::collections::tick::Tick;
 use crate::config::{ClusterConfig, Config, Peer};
 use crate::meter::news::Address;
@@ -22,17 +25,34 @@ use crate::reactor::{Interest, Reactor, Registered, Token, datagrams};
 /// The group on loopback; its port is the audience's.
 const LOOPBACK_GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 13, 37);
 
+/// How long an interface that was made anew may be without this process, at 4 us for each renewal.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What stands for the address of a datagram that came by a link, the unspecified port of 127.0.0.1.
+pub(super) const LINK_ADDRESS: Address = Address { ip: 0xffff_7f00_0001, port: 0 };
+
 /// By which way a datagram comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Loopback,
     Group,
     Unicast,
+    Link,
 }
 
 impl Way {
-    /// In the order in which they are read: what a sibling has sent comes over loopback first.
-    pub(super) const ALL: [Self; 3] = [Self::Loopback, Self::Group, Self::Unicast];
+    /// Those that have a socket, in the order in which they are read: what a sibling has sent comes over loopback first.
+    pub(super) const SOCKETS: [Self; 3] = [Self::Loopback, Self::Group, Self::Unicast];
+
+    /// What troubles call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Group => "group",
+            Self::Unicast => "unicast",
+            Self::Link => "link",
+        }
+    }
 }
 
 /// The ways of a process.
@@ -40,12 +60,17 @@ pub(super) struct Ways {
     pub(super) loopback: Multicast,
     pub(super) group: Option<Multicast>,
     pub(super) unicast: Option<Unicast>,
+    next_renewal: Tick,
 }
 
 /// A socket of a multicast group.
 pub(super) struct Multicast {
     socket: Registered<UdpSocket>,
     pub(super) group: SocketAddrV4,
+    interface: Ipv4Addr,
+    ttl: u8,
+    token: Token,
+    health: Health,
 }
 
 /// A socket for single hosts.
@@ -53,6 +78,7 @@ pub(super) struct Unicast {
     socket: Registered<UdpSocket>,
     bound: SocketAddr,
     ears: Ears,
+    health: Health,
 }
 
 impl Ways {
@@ -73,7 +99,7 @@ impl Ways {
         let has_peers = !cluster.peers.is_empty();
         let unicast =
             has_peers.then(|| Unicast::open(config, audience_port, reactor, Token(first.0 + 2))).transpose()?;
-        Ok(Self { loopback, group, unicast })
+        Ok(Self { loopback, group, unicast, next_renewal: reactor.now().tick.after(RENEWAL_INTERVAL) })
     }
 
     /// The socket of a way, if the way is there.
@@ -82,24 +108,63 @@ impl Ways {
             Way::Loopback => self.loopback.socket.source(),
             Way::Group => self.group.as_ref()?.socket.source(),
             Way::Unicast => self.unicast.as_ref()?.socket.source(),
+            Way::Link => return None,
         })
+    }
+
+    /// When the next renewal of memberships is due. Loopback has the same interface for ever, and alone wakes no process for it.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        self.group.as_ref().map(|_| self.next_renewal)
+    }
+
+    /// Renews the memberships, if it is time; returns whether it was.
+    pub(super) fn renew(&mut self, reactor: &Reactor, now: Tick) -> bool {
+        if now < self.next_renewal {
+            return false;
+        }
+        self.next_renewal = now.after(RENEWAL_INTERVAL);
+        self.group.iter_mut().chain([&mut self.loopback]).for_each(|multicast| multicast.renew(reactor));
+        true
+    }
+
+    /// How each way did since the last look. Of unicast, one address that is reached says that the way is well: a host that
+    /// is down is silent, and that is a trouble of its own.
+    pub(super) fn look(&mut self) -> Vec<(Way, Condition)> {
+        let loopback = (Way::Loopback, self.loopback.health.look(false));
+        let group = self.group.as_mut().map(|group| (Way::Group, group.health.look(false)));
+        let unicast = self.unicast.as_mut().map(|unicast| (Way::Unicast, unicast.health.look(true)));
+        [Some(loopback), group, unicast].into_iter().flatten().collect()
     }
 
     /// Datagrams that did not fit into the receive buffers.
     pub(super) fn overflowed(&self) -> u64 {
         let of = |socket: &UdpSocket| datagrams::overflowed(socket).unwrap_or(0);
-        Way::ALL.into_iter().filter_map(|way| self.socket(way)).map(|socket| u64::from(of(socket))).sum()
+        Way::SOCKETS.into_iter().filter_map(|way| self.socket(way)).map(|socket| u64::from(of(socket))).sum()
     }
 }
 
 impl Multicast {
     fn open(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8, reactor: &Reactor, token: Token) -> io::Result<Self> {
         let socket = datagrams::multicast(group, interface, ttl)?;
-        Ok(Self { socket: Registered::new(reactor, socket, token, Interest::Read)?, group })
+        let socket = Registered::new(reactor, socket, token, Interest::Read)?;
+        Ok(Self { socket, group, interface, ttl, token, health: Health::default() })
     }
 
-    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.source().send_to(bytes, self.group)
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.socket.source().send_to(bytes, self.group);
+        self.health.record_sent(&sent);
+        sent
+    }
+
+    /// Joins the group once more: the interface may have been made anew, and another one may lead there.
+    fn renew(&mut self, reactor: &Reactor) {
+        let mut renewed = datagrams::join(self.socket.source(), *self.group.ip(), self.interface);
+        if renewed.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOBUFS)) {
+            // Memberships of interfaces that are gone end with the socket alone.
+            let opened = Self::open(self.group, self.interface, self.ttl, reactor, self.token);
+            renewed = opened.map(|opened| self.socket = opened.socket);
+        }
+        self.health.record_renewed(&renewed);
     }
 }
 
@@ -112,7 +177,9 @@ impl Unicast {
             let socket =
                 datagrams::unicast(bound).and_then(|socket| Registered::new(reactor, socket, token, Interest::Read));
             match socket {
-                Ok(socket) => return Ok(Self { socket, bound, ears: Ears::default() }),
+                Ok(socket) => {
+                    return Ok(Self { socket, bound, ears: Ears::default(), health: Health::default() });
+                }
                 Err(error) => refusal = format!("--cluster-peers: cannot receive on UDP {bound}: {error}"),
             }
         }
@@ -120,12 +187,14 @@ impl Unicast {
     }
 
     /// Sends to an address, in the form of the socket's family.
-    pub(super) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+    pub(super) fn send(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
         let to = match (to, self.bound) {
             (SocketAddr::V4(v4), SocketAddr::V6(_)) => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
             _ => to,
         };
-        self.socket.source().send_to(bytes, to)
+        let sent = self.socket.source().send_to(bytes, to);
+        self.health.record_sent(&sent);
+        sent
     }
 
     /// Has what comes here spread over the processes of this host.

@@ -13,7 +13,7 @@ use std::os::unix::net::UnixListener;
 
 use super::capacity::Capacity;
 use super::crowd::Crowd;
-use super::neighbours::Neighbours;
+use super::neighbours::{Neighbours, SiblingDoor};
 use super::port::Port;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
@@ -126,7 +126,7 @@ impl Listeners {
     }
 
     /// Names the ports as this audience's, and reads what other processes have named. The name of the audience port is a socket
-    /// that siblings connect to, if `has_door`; it is returned, and `None` where the kernel has no such sockets.
+    /// that siblings connect to; it is returned, and `None` where the kernel has no such sockets.
     ///
     /// # Errors
     /// A port that is another audience's, by its option.
@@ -134,14 +134,13 @@ impl Listeners {
         &mut self,
         config: &Config,
         audience_port: u16,
-        has_door: bool,
     ) -> Result<Option<UnixListener>, Box<dyn std::error::Error>> {
         let mut neighbours = Neighbours::new(config, audience_port)?;
         let mut door = None;
         for Listener { socket, port, .. } in &self.sockets {
             let address = socket.source().local_addr()?;
             let host = if address.ip().is_unspecified() { "*".to_owned() } else { address.ip().to_string() };
-            if has_door && *port == Port::Audience {
+            if *port == Port::Audience {
                 door = neighbours.open_door(address.port(), &host);
             } else {
                 neighbours.claim(*port, address.port(), &host);
@@ -164,7 +163,7 @@ impl Listeners {
     }
 
     /// The doors of the other processes of the audience; `None` when they cannot be seen from here.
-    pub(in crate::server) fn sibling_doors(&self) -> Option<Vec<String>> {
+    pub(in crate::server) fn sibling_doors(&self) -> Option<Vec<SiblingDoor>> {
         self.neighbours.as_ref().and_then(Neighbours::sibling_doors)
     }
 

@@ -14,5 +14,5 @@
 pub(in crate::server) mod capacity;
 mod crowd;
 pub(in crate::server) mod listeners;
-mod neighbours;
+pub(in crate::server) mod neighbours;
 pub(in crate::server) mod port;

@@ -6,7 +6,7 @@
 //! ports in the abstract socket namespace, which says whose port it is; the kernel takes it down when the process ends.
 //! Loopback, which carries the audience's datagrams, and these names are of one extent: the network namespace.
 //!
-//! The name of the audience port is the door of the process: where siblings share a key, it is a socket that they connect to.
+//! The name of the audience port is the door of the process, a socket that siblings connect to.
 //! A name ends with a random number of its process. It is not the name by which the node is known in datagrams, which no
 //! other user need know.
 //!
@@ -34,6 +34,8 @@ pub(super) struct Neighbours {
     token: String,
     /// Whether all processes of the audience are on this host.
     is_local: bool,
+    /// The number of the audience port.
+    audience_port: u16,
     /// The names, in the order in which they were put up, each with its socket, if that is held here.
     claims: Vec<(String, Option<UnixDatagram>)>,
 }
@@ -50,6 +52,14 @@ struct Claim<'a> {
     port: &'a str,
     /// The process that says so.
     token: &'a str,
+}
+
+/// The door of another process of the audience.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::server) struct SiblingDoor {
+    pub(in crate::server) name: String,
+    /// Whether the two have one audience port, and so one group on loopback.
+    pub(in crate::server) is_near: bool,
 }
 
 /// What the names that are up say.
@@ -69,7 +79,7 @@ impl Neighbours {
         let identity = Identity::of(config, audience_port);
         let (audience, is_local) = (identity.to_string(), identity.is_local());
         let token = format!("{:016x}", u64::from_ne_bytes(sys::random()?));
-        Ok(Self { audience, token, is_local, claims: Vec::new() })
+        Ok(Self { audience, token, is_local, audience_port, claims: Vec::new() })
     }
 
     /// Puts up the name of the audience port as a socket that siblings connect to; `None` where there are no such sockets.
@@ -108,18 +118,20 @@ impl Neighbours {
     }
 
     /// The doors of the other processes of the audience, [`DOORS_MAX`] at most; `None` when they cannot be seen from here.
-    pub(super) fn sibling_doors(&self) -> Option<Vec<String>> {
+    pub(super) fn sibling_doors(&self) -> Option<Vec<SiblingDoor>> {
         let list = proc::unix_socket_names();
         let is_seen = claims_in(&list).any(|(_, claim)| self.is_door(&claim) && claim.token == self.token);
         let others = claims_in(&list).filter(|(_, claim)| self.is_door(claim) && claim.token != self.token);
         // A guest has the name of its door, too.
-        let mut names: Vec<&str> = others.map(|(name, _)| name).collect();
-        names.sort_unstable();
-        names.dedup();
+        let own_number = self.audience_port.to_string();
+        let mut doors: Vec<(&str, bool)> = others.map(|(name, claim)| (name, claim.number == own_number)).collect();
+        doors.sort_unstable();
+        doors.dedup();
         // From anywhere on, so that no stranger can foresee which are left out.
-        let first = usize::from_ne_bytes(sys::random().unwrap_or_default()) % names.len().max(1);
-        names.rotate_left(first);
-        is_seen.then(|| names.into_iter().take(DOORS_MAX).map(str::to_owned).collect())
+        let first = usize::from_ne_bytes(sys::random().unwrap_or_default()) % doors.len().max(1);
+        doors.rotate_left(first);
+        let door = |(name, is_near): (&str, bool)| SiblingDoor { name: name.to_owned(), is_near };
+        is_seen.then(|| doors.into_iter().take(DOORS_MAX).map(door).collect())
     }
 
     /// The number of processes of the audience that listen where this one does, itself included; `None` when they cannot be
@@ -202,7 +214,8 @@ mod tests {
     /// A process of this audience that has put up the names of its ports. The address of the stats port is this test's own.
     fn up(audience: &str, address: &str, token: u64, is_local: bool) -> Neighbours {
         let audience = format!("{audience}{}", std::process::id());
-        let mut up = Neighbours { audience, token: token.to_string(), is_local, claims: Vec::new() };
+        let (token, claims) = (token.to_string(), Vec::new());
+        let mut up = Neighbours { audience, token, is_local, audience_port: 8, claims };
         up.claim(Port::Audience, 8, &format!("{}.test", up.audience));
         up.claim(Port::Stats, 9, &format!("{}.{address}", std::process::id()));
         up
@@ -243,11 +256,14 @@ mod tests {
         let audience = format!("doors{}", std::process::id());
         let mut one = up("doors", "doors", 1, true);
         assert_eq!(one.sibling_doors(), Some(Vec::new()));
-        let mut two = Neighbours { audience, token: "2".to_owned(), is_local: true, claims: Vec::new() };
+        let (token, claims) = ("2".to_owned(), Vec::new());
+        let mut two = Neighbours { audience, token, is_local: true, audience_port: 8, claims };
         let door = two.open_door(8, &format!("{}.test", one.audience)).unwrap();
         let doors = one.sibling_doors().unwrap();
-        assert_eq!(doors.len(), 1);
-        let _guests = [(); 3].map(|()| local::connect(&doors[0]).unwrap());
+        assert!(doors.len() == 1 && doors[0].is_near, "{doors:?}");
+        let _guests = [(); 3].map(|()| local::connect(&doors[0].name).unwrap());
+        one.audience_port = 9;
+        assert!(!one.sibling_doors().unwrap()[0].is_near, "it has another port");
         assert_eq!((one.look().sibling_count, two.look().sibling_count), (Some(1), Some(1)));
         two.withdraw_ports();
         assert_eq!(one.look().sibling_count, Some(1), "the name is up as long as its door");

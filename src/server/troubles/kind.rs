@@ -26,10 +26,14 @@ pub(in crate::server) enum Kind {
     ClockSkew,
     /// A loopback bus that other users can write to.
     UnsealedLoopback,
+    /// A way of the bus that takes nothing.
+    Unsent,
+    /// A process of this host whose multicast over loopback does not come.
+    FilteredLoopback,
 }
 
 /// Kind, name, remedy; in the order of the kinds.
-const TABLE: [(Kind, &str, &str); 9] = [
+const TABLE: [(Kind, &str, &str); 11] = [
     (
         Kind::DifferentKey,
         "different_key",
@@ -75,6 +79,17 @@ const TABLE: [(Kind, &str, &str); 9] = [
         "unsealed_loopback",
         "other users of this host can change the counts; run all processes of the audience as one user, or give them a \
          --cluster-key-file",
+    ),
+    (
+        Kind::Unsent,
+        "unsent",
+        "datagrams for other nodes do not leave this process; bring the interface up, give it its address and a route, and \
+         let UDP out",
+    ),
+    (
+        Kind::FilteredLoopback,
+        "filtered_loopback",
+        "multicast of a process of this host does not come over loopback; let UDP to 239.255.13.37 in and out on lo",
     ),
 ];
 

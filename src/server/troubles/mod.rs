@@ -59,6 +59,7 @@ pub(in crate::server) struct Troubles {
     skewed: Suspects,
     /// Nodes that may not have the key of their siblings yet.
     strangers: Suspects,
+    is_deaf: bool,
 }
 
 /// A trouble of one kind; it lasts while it has examples.
@@ -103,6 +104,7 @@ impl Troubles {
             unproven: Suspects::new(node_timeout),
             skewed: Suspects::new(node_timeout),
             strangers: Suspects::new(node_timeout),
+            is_deaf: false,
         }
     }
 
@@ -112,11 +114,31 @@ impl Troubles {
     }
 
     /// A condition that no datagram shows is still there. It is raised no more than once in a node timeout.
-    pub(in crate::server) fn renew(&mut self, kind: Kind, place: &str, now: Now) {
-        let examples = &self.by_kind[kind as usize].examples;
-        if examples.iter().all(|example| now.tick >= example.last.after(self.node_timeout)) {
-            self.raise(kind, &Source::at(Place::Name(place.into())), now);
+    pub(in crate::server) fn renew(&mut self, kind: Kind, source: &Source, now: Now) {
+        let mut examples = self.by_kind[kind as usize].examples.iter();
+        let is_fresh = |example: &Example| {
+            let is_same = example.source.as_ref().is_none_or(|known| known.is_same(source));
+            is_same && now.tick < example.last.after(self.node_timeout)
+        };
+        if !examples.any(is_fresh) {
+            self.raise(kind, source, now);
         }
+    }
+
+    /// Whether a process of this host is there whose counts do not come by any way.
+    pub(in crate::server) fn is_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
+    pub(in crate::server) fn set_deaf(&mut self, is_deaf: bool) {
+        self.is_deaf = is_deaf;
+    }
+
+    /// A condition is over at all places that are such.
+    pub(in crate::server) fn end(&mut self, kind: Kind, is_over: impl Fn(&Source) -> bool, now: Now) {
+        let trouble = &mut self.by_kind[kind as usize];
+        trouble.examples.retain(|example| !example.source.as_ref().is_some_and(&is_over));
+        trouble.log_end_if_over(kind, now.tick);
     }
 
     /// A datagram that is not of the audience shows a condition. A node that may be of it, and only has another key for a

@@ -39,6 +39,13 @@ impl Source {
     }
 }
 
+impl Place {
+    /// Whether it is a name that begins so.
+    pub(in crate::server) fn begins_with(&self, part: &str) -> bool {
+        matches!(self, Self::Name(name) if name.starts_with(part))
+    }
+}
+
 /// An IPv4 address that a socket of both families shows as IPv6 is shown as IPv4.
 impl From<SocketAddr> for Place {
     fn from(address: SocketAddr) -> Self {

@@ -243,16 +243,35 @@ fn another_key_of_a_sibling_is_a_trouble_when_it_lasts() {
 #[test]
 fn a_state_is_renewed_once_in_a_node_timeout_and_lasts_for_as_long_as_it_is() {
     let mut troubles = Troubles::new(NODE_TIMEOUT);
+    let loopback = Source::at(Place::Name("loopback".into()));
     for second in 0..100 {
-        troubles.renew(Kind::UnsealedLoopback, "loopback", at(second));
+        troubles.renew(Kind::UnsealedLoopback, &loopback, at(second));
         troubles.handle_timeout(at(second), true);
     }
     assert_eq!(addresses(&troubles), [(Kind::UnsealedLoopback, Some("loopback".to_owned()), 17)]);
     // A quiet process wakes for nothing but the end, and renews before that is looked for.
     let end = Now { tick: troubles.next_deadline().unwrap(), ..at(0) };
-    troubles.renew(Kind::UnsealedLoopback, "loopback", end);
+    troubles.renew(Kind::UnsealedLoopback, &loopback, end);
     troubles.handle_timeout(end, true);
     assert_eq!(kinds(&troubles), ["unsealed_loopback"]);
     troubles.handle_timeout(Now { tick: Tick(end.tick.0 + 6_002), ..at(0) }, true);
+    assert!(kinds(&troubles).is_empty());
+}
+
+#[test]
+fn a_condition_that_ends_at_a_place_is_over_there_at_once() {
+    let mut troubles = Troubles::new(NODE_TIMEOUT);
+    let places = ["loopback:Invalid-argument", "group:No-such-device"].map(|name| Source::at(Place::Name(name.into())));
+    let node = Source { node: Some(NodeId(7)), ..Source::at(Place::Name("loopback".into())) };
+    for place in &places {
+        troubles.raise(Kind::Unsent, place, at(0));
+    }
+    troubles.raise(Kind::FilteredLoopback, &node, at(0));
+    troubles.end(Kind::Unsent, |source| source.place.begins_with("loopback"), at(1));
+    troubles.end(Kind::FilteredLoopback, |source| source.node == Some(NodeId(8)), at(1));
+    assert_eq!(kinds(&troubles), ["unsent", "filtered_loopback"]);
+    assert_eq!(addresses(&troubles).len(), 2);
+    troubles.end(Kind::Unsent, |source| source.place.begins_with("group"), at(1));
+    troubles.end(Kind::FilteredLoopback, |source| source.node == Some(NodeId(7)), at(1));
     assert!(kinds(&troubles).is_empty());
 }

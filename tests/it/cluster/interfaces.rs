@@ -1,5 +1,7 @@
 //! Interfaces that go down, lose their address or are made anew: the processes of a host count together whatever its network
-//! does, and all hosts count together again when the network is back.
+//! does, say that they cannot send, and all hosts count together again when the network is back.
+
+use std::fs;
 
 use super::hosts::*;
 use audience_kit::*;
@@ -17,17 +19,18 @@ const HERE: u64 = 8;
 const ALL: u64 = 11;
 
 impl Scene {
-    /// By a multicast group.
+    /// By a multicast group, and the interface of an address.
     fn set_up() -> Option<Self> {
-        let network = Network::build()?;
-        let here = [0, 0].map(|host| Way::Multicast.start(&network, host));
-        let there = Way::Multicast.start(&network, 1);
+        Some(Self::on(Network::build()?, |network, host| Way::Multicast.start(network, host)))
+    }
+
+    fn on(network: Network, start: impl Fn(&Network, usize) -> Node) -> Self {
+        let here = [0, 0].map(|host| start(&network, host));
+        let there = start(&network, 1);
         let crowds = [crowd(&network, 0, HERE), crowd(&network, 1, ALL - HERE)];
         let scene = Self { network, here, there, _crowds: crowds };
         scene.is_one();
-        let own = scene.here.each_ref().map(Node::own_members);
-        assert!(own.iter().all(|&members| members > 0), "both have some, or the test shows nothing: {own:?}");
-        Some(scene)
+        scene
     }
 
     /// All count together.
@@ -35,17 +38,101 @@ impl Scene {
     fn is_one(&self) {
         wait_all(self.here.iter().chain([&self.there]), "members", ALL);
     }
+
+    /// The hosts count apart, and the processes of host 0 together; these say that they cannot send.
+    #[track_caller]
+    fn is_apart(&self) {
+        wait_all(&self.here, "members", HERE);
+        wait_all([&self.there], "members", ALL - HERE);
+        for node in &self.here {
+            assert_eq!(node.nodes(), 2, "{}", node.answers());
+            wait_until("that it says so", || troubles(node).iter().any(|place| place.starts_with("group:")));
+        }
+    }
+
+    /// All count together, and no trouble is left.
+    #[track_caller]
+    fn is_whole(&self) {
+        self.is_one();
+        for node in self.here.iter().chain([&self.there]) {
+            wait_until("that all is well", || troubles(node).is_empty());
+            let dropped = &node.ask("/cluster")["datagrams"]["dropped"];
+            assert_eq!(*dropped, serde_json::json!({}), "a copy is no drop");
+        }
+    }
+}
+
+/// What does not leave a process: by which way, and why.
+fn troubles(node: &Node) -> Vec<String> {
+    let page = node.ask("/cluster");
+    let unsent = page["troubles"].as_array().unwrap().iter().filter(|trouble| trouble["kind"] == "unsent");
+    unsent.map(|trouble| trouble["address"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn siblings_count_together_while_their_interface_is_down() {
     let Some(scene) = Scene::set_up() else { return };
     scene.network.set_interface(0, "down");
-    wait_all(&scene.here, "members", HERE);
+    scene.is_apart();
+    scene.network.set_interface(0, "up");
+    scene.is_whole();
+}
+
+#[test]
+fn an_interface_that_is_made_anew_joins_the_hosts_again() {
+    let Some(scene) = Scene::set_up() else { return };
+    scene.network.delete_interface(0);
+    scene.is_apart();
+    scene.network.add_interface(0);
+    scene.is_whole();
+}
+
+#[test]
+fn an_address_that_is_lost_and_given_again_joins_the_hosts_again() {
+    let Some(scene) = Scene::set_up() else { return };
+    scene.network.set_address(0, "delete", &address(0));
+    // What the other host sends still comes, so its members count here.
     wait_all([&scene.there], "members", ALL - HERE);
     for node in &scene.here {
-        assert_eq!(node.nodes(), 2, "{}", node.answers());
+        wait_until("that it says so", || troubles(node).iter().any(|place| place.starts_with("group:")));
+        assert!([HERE, ALL].contains(&node.stat("members")), "{}", node.answers());
     }
-    scene.network.set_interface(0, "up");
+    scene.network.set_address(0, "add", &address(0));
+    scene.is_whole();
+}
+
+#[test]
+fn an_interface_by_the_routes_may_be_made_anew_more_often_than_a_socket_may_join() {
+    let Some(network) = Network::build() else { return };
+    let add_route = |network: &Network, host: usize| {
+        run("ip", &["-n", &network.hosts[host], "route", "add", "224.0.0.0/4", "dev", "eth0"]);
+    };
+    for host in [0, 1] {
+        network.within(host, || fs::write("/proc/sys/net/ipv4/igmp_max_memberships", "2").unwrap());
+        add_route(&network, host);
+    }
+    let scene = Scene::on(network, |network, host| Node::start(network, host, &["-m", "239.255.13.37:3140"]));
+    for _ in 0..4 {
+        scene.network.delete_interface(0);
+        scene.is_apart();
+        scene.network.add_interface(0);
+        add_route(&scene.network, 0);
+        scene.is_whole();
+    }
+}
+
+#[test]
+fn peers_say_that_nothing_leaves_while_their_interface_is_away() {
+    let Some(network) = Network::build() else { return };
+    let scene = Scene::on(network, |network, host| Way::Peers.start(network, host));
+    scene.network.delete_interface(0);
+    wait_all(&scene.here, "members", HERE);
+    for node in &scene.here {
+        wait_until("that it says so", || troubles(node).iter().any(|place| place.starts_with("unicast:")));
+    }
+    scene.network.add_interface(0);
     scene.is_one();
+    for node in &scene.here {
+        wait_until("that all is well", || troubles(node).is_empty());
+    }
 }

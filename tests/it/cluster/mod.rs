@@ -7,6 +7,7 @@
 //! | `clocks` | hosts whose wall clocks are wrong |
 //! | `departures` | what a process counted leaves with it |
 //! | `ears` | each process is an ear of its host, and one that hangs deafens none of the others |
+//! | `filtered` | a filter of packets that drops multicast over loopback |
 //! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
@@ -30,6 +31,7 @@ mod attacks;
 mod clocks;
 mod departures;
 mod ears;
+mod filtered;
 mod golden;
 mod healing;
 mod hosts;

@@ -50,7 +50,7 @@ impl Drop for Script {
 }
 
 /// The names that processes have put up for this port: `audience-meter/<port>/<host>/<audience>/<which>/<token>`.
-fn names(port: u16) -> Vec<String> {
+pub(super) fn names(port: u16) -> Vec<String> {
     let list = fs::read("/proc/net/unix").unwrap();
     let prefix = format!("audience-meter/{port}/");
     let list = String::from_utf8_lossy(&list).into_owned();
@@ -114,9 +114,9 @@ print(got)";
     for daemon in &daemons {
         daemon.wait_log("the stranger", |line| line.contains("event=loopback_key_refused uid=65534 count=1"));
     }
-    // The same user gets it: a version, a length and the key.
+    // The same user gets it: a version, a length, the key and the name of the node.
     let own = Script::start(&mut Command::new(PYTHON), script, &doors).unwrap();
-    assert_eq!(own.line, (2 * (2 + 32)).to_string());
+    assert_eq!(own.line, (2 * (2 + 32 + 8)).to_string());
 }
 
 #[test]

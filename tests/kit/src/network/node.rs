@@ -53,8 +53,13 @@ impl Node {
     /// Starts one at a host, on its own port and with a cluster that notices silence soon.
     #[track_caller]
     pub fn start(network: &Network, host: usize, options: &[&str]) -> Self {
-        let name = &network.hosts[host];
-        let port = Self::PORT.to_string();
+        Self::start_on(network, host, Self::PORT, options)
+    }
+
+    /// The same, on another port.
+    #[track_caller]
+    pub fn start_on(network: &Network, host: usize, port: u16, options: &[&str]) -> Self {
+        let (name, port) = (&network.hosts[host], port.to_string());
         let args = [&["-w", "1", "--port", &port, "--drain-delay", "0.2"], &BRISK[..], options].concat();
         Node { daemon: Daemon::start_with(|| command_in(name, program()), &args), host: name.clone() }
     }
