@@ -156,7 +156,7 @@
 //! - No peer can make a loop run longer than its budget, and none can make the process panic. Asserts guard our own books;
 //!   what comes from outside is judged and answered.
 //! - No wake-up without a reason: a quiet audience costs a wait that does not return. (A worker beats for its supervisor
-//!   once a second.)
+//!   once a second, and a process in a group on the network renews its membership every two seconds.)
 //! - No worker outlives its supervisor, not if either is killed or hangs.
 //! - `unsafe` is in `reactor/sys.rs` and `reactor/registered.rs` alone, a promise above each block.
 //! - No count is announced as a difference, and no node announces a received count as its own.

@@ -77,6 +77,8 @@ fn siblings_count_together_while_multicast_is_filtered_and_say_so() {
         let page = node.ask("/cluster");
         assert_eq!(page["datagrams"]["dropped"], serde_json::json!({}), "each datagram comes once: {page}");
     }
+    let answer = nodes[0].within(|| nodes[0].daemon.notify("/ns/chat/hello"));
+    assert!(answer.status == 200 && !answer.body.contains("unconfirmed"), "messages go by links, too: {answer:?}");
     network.filter_nothing(0);
     for node in &nodes {
         wait_until("that it is over", || filtered(node) == 0);
