@@ -1,5 +1,5 @@
-//! Interfaces that go down, lose their address or are made anew: the processes of a host count together whatever its network
-//! does, say that they cannot send, and all hosts count together again when the network is back.
+//! Interfaces that are made anew again and again: the processes of a host count together meanwhile, say that they cannot send,
+//! and all hosts count together again when the network is back. (`healing` has what happens once.)
 
 use std::fs;
 
@@ -19,11 +19,6 @@ const HERE: u64 = 8;
 const ALL: u64 = 11;
 
 impl Scene {
-    /// By a multicast group, and the interface of an address.
-    fn set_up() -> Option<Self> {
-        Some(Self::on(Network::build()?, |network, host| Way::Multicast.start(network, host)))
-    }
-
     fn on(network: Network, start: impl Fn(&Network, usize) -> Node) -> Self {
         let here = [0, 0].map(|host| start(&network, host));
         let there = start(&network, 1);
@@ -70,38 +65,6 @@ fn troubles(node: &Node) -> Vec<String> {
 }
 
 #[test]
-fn siblings_count_together_while_their_interface_is_down() {
-    let Some(scene) = Scene::set_up() else { return };
-    scene.network.set_interface(0, "down");
-    scene.is_apart();
-    scene.network.set_interface(0, "up");
-    scene.is_whole();
-}
-
-#[test]
-fn an_interface_that_is_made_anew_joins_the_hosts_again() {
-    let Some(scene) = Scene::set_up() else { return };
-    scene.network.delete_interface(0);
-    scene.is_apart();
-    scene.network.add_interface(0);
-    scene.is_whole();
-}
-
-#[test]
-fn an_address_that_is_lost_and_given_again_joins_the_hosts_again() {
-    let Some(scene) = Scene::set_up() else { return };
-    scene.network.set_address(0, "delete", &address(0));
-    // What the other host sends still comes, so its members count here.
-    wait_all([&scene.there], "members", ALL - HERE);
-    for node in &scene.here {
-        wait_until("that it says so", || troubles(node).iter().any(|place| place.starts_with("group:")));
-        assert!([HERE, ALL].contains(&node.stat("members")), "{}", node.answers());
-    }
-    scene.network.set_address(0, "add", &address(0));
-    scene.is_whole();
-}
-
-#[test]
 fn an_interface_by_the_routes_may_be_made_anew_more_often_than_a_socket_may_join() {
     let Some(network) = Network::build() else { return };
     let add_route = |network: &Network, host: usize| {
@@ -118,21 +81,5 @@ fn an_interface_by_the_routes_may_be_made_anew_more_often_than_a_socket_may_join
         scene.network.add_interface(0);
         add_route(&scene.network, 0);
         scene.is_whole();
-    }
-}
-
-#[test]
-fn peers_say_that_nothing_leaves_while_their_interface_is_away() {
-    let Some(network) = Network::build() else { return };
-    let scene = Scene::on(network, |network, host| Way::Peers.start(network, host));
-    scene.network.delete_interface(0);
-    wait_all(&scene.here, "members", HERE);
-    for node in &scene.here {
-        wait_until("that it says so", || troubles(node).iter().any(|place| place.starts_with("unicast:")));
-    }
-    scene.network.add_interface(0);
-    scene.is_one();
-    for node in &scene.here {
-        wait_until("that all is well", || troubles(node).is_empty());
     }
 }

@@ -11,7 +11,7 @@
 //! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
-//! | `interfaces` | interfaces that go down, lose their address or are made anew |
+//! | `interfaces` | interfaces that are made anew again and again |
 //! | `messages` | messages are received by all, in order, and their answers say so |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |

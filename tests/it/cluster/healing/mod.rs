@@ -9,7 +9,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `cables` | cables that are pulled, and directions in which nothing goes through |
-//! | `interfaces` | addresses that change |
+//! | `interfaces` | interfaces that come and go, addresses that change, and filters |
 //! | `keys` | keys that are replaced while all hosts run |
 //! | `observer` | one member that writes down what it is pushed, and when |
 //! | `processes` | processes that end or hang |

@@ -236,6 +236,22 @@ impl<'a> Scene<'a> {
         wait_until(kind, || self.of_host(host).any(reports));
     }
 
+    /// Waits until both processes of a host say that what they send does not leave by this way.
+    #[track_caller]
+    pub(super) fn wait_unsent(&self, host: usize, way: &str) {
+        let is_at = |place: &String| place.starts_with(way);
+        wait_until("that it says so", || self.of_host(host).all(|node| unsent(node).iter().any(is_at)));
+    }
+
+    /// Waits until all that is sent leaves all processes. None of them has dropped a datagram.
+    #[track_caller]
+    pub(super) fn wait_sent(&self) {
+        wait_until("that all is well", || self.nodes.iter().all(|node| unsent(node).is_empty()));
+        for node in &self.nodes {
+            assert_eq!(node.ask("/cluster")["datagrams"]["dropped"], serde_json::json!({}), "a copy is no drop");
+        }
+    }
+
     /// Waits until both processes of a host have logged an event that often.
     #[track_caller]
     pub(super) fn wait_log(&self, host: usize, event: &str, times: usize) {
@@ -294,6 +310,13 @@ impl<'a> Scene<'a> {
         };
         self.observed().filter_map(change).max()
     }
+}
+
+/// What does not leave a process: by which way, and why.
+fn unsent(node: &Node) -> Vec<String> {
+    let page = node.ask("/cluster");
+    let troubles = page["troubles"].as_array().unwrap().iter().filter(|trouble| trouble["kind"] == "unsent");
+    troubles.map(|trouble| trouble["address"].as_str().unwrap().to_owned()).collect()
 }
 
 #[track_caller]

@@ -19,7 +19,7 @@ const HEAD: &str = "\
 |---|---|---|---|---|---|---|";
 
 /// What happens, and how the hosts find each other; in the order of the table.
-const FAULTS: [(&str, Way); 14] = [
+const FAULTS: [(&str, Way); 19] = [
     ("a process is killed, and another takes its place", Group),
     ("a process is killed, and its members come back to another", Group),
     ("a process hangs, and goes on", Group),
@@ -28,8 +28,13 @@ const FAULTS: [(&str, Way); 14] = [
     ("a cable is pulled, and plugged in", Peers),
     ("a host receives nothing; what it sends arrives", Group),
     ("a host receives nothing; what it sends arrives", Peers),
+    ("an interface is deleted, and made anew", Group),
+    ("an interface is deleted, and made anew", Peers),
+    ("an interface is set down, and up again", Group),
+    ("an address is taken away, and given back", Group),
     ("an address changes, without `--cluster-interface`", Group),
     ("an address changes", Peers),
+    ("a host drops multicast, on loopback too", Peers),
     ("another program floods the port", Group),
     ("a process of a later version joins with 16 members, and is killed", Group),
     ("a process of a version sends that this one cannot read", Group),
