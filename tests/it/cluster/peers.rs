@@ -1,4 +1,4 @@
-//! Hosts that list each other: all addresses of a name are used, and of a host's processes one receives for all.
+//! Hosts that list each other: all addresses of a name are used, and of a host's processes one receives each datagram, for all.
 
 use std::fs;
 use std::process::{Child, Stdio};
