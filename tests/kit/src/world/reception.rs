@@ -26,7 +26,8 @@ pub(super) fn take_in(world: &mut World, index: usize, flight: &Flight, arrived_
         return take_in_attack(world, index, flight);
     }
     let received = take_in_from_node(world, index, flight, arrived_at);
-    let is_fresh = received.is_some_and(|received| !matches!(received, Err(Rejection::Own | Rejection::Replayed)));
+    let is_known = |received| matches!(received, Err(Rejection::Own | Rejection::Replayed | Rejection::Copied));
+    let is_fresh = received.is_some_and(|received| !is_known(received));
     if flight.carrier == Carrier::Sender && is_fresh {
         let node = &world.nodes[index];
         let roads = world.network.passing_on(&world.nodes, node, flight.origin);
