@@ -57,8 +57,11 @@ impl Observer {
 
 impl Drop for Observer {
     fn drop(&mut self) {
+        let reader = self.reader.take().unwrap();
+        let has_ended = reader.is_finished();
         let _ = self.socket.shutdown(Shutdown::Read);
-        let result = self.reader.take().unwrap().join();
-        assert!(result.is_ok() || thread::panicking(), "a stream that was observed broke");
+        // A stream that is given up here may be cut within a count.
+        let result = reader.join();
+        assert!(result.is_ok() || !has_ended || thread::panicking(), "a stream that was observed broke");
     }
 }
