@@ -1,8 +1,8 @@
 //! When this node confirms the messages of others.
 //!
-//! Owns which peers wait for that, and the pace. A receipt goes out at once after quiet, then one for all that has come
-//! meanwhile: after 1 ms for each living node, and in the next tick at the earliest. So all nodes together send 1,000
-//! a second at most, whatever is said, and with up to ten nodes a message is confirmed in the tick in which it came.
+//! Owns which peers wait for that, and the pace. All nodes together send [`RECEIPTS_PER_TICK`] a tick, 1,000 a second, whatever
+//! is said, and each has an even part of them. So a message after quiet is confirmed at once, and of two nodes each confirms
+//! five times a tick. Of 100 nodes each does so every ten ticks, for all that has come meanwhile.
 //!
 //! A receipt goes back the way that the messages came, and to all senders of that way at once. A lost one heals: the sender
 //! sends its message again, and a copy of what was handed on before is confirmed again.
@@ -10,7 +10,6 @@
 //! Invariant: nothing is confirmed but what the inbox of the peer says.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::announce::{Announcer, ITEMS_WEIGHT_MAX};
 use super::inbox::Message;
@@ -19,17 +18,17 @@ use crate::collections::tick::{Now, Tick};
 use crate::meter::news::{MessageId, Origin, Receipt};
 use crate::meter::output::{Output, Outputs};
 
-/// For how long receipts are gathered per living node.
-const GATHERING_PER_NODE: Duration = Duration::from_millis(1);
-
-/// With this number of nodes they may each send one receipt a tick.
-const NODES_PER_TICK: usize = 10;
+/// How many receipts all nodes together may send in a tick.
+const RECEIPTS_PER_TICK: usize = 10;
 
 /// The receipts that are due.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     due: BTreeSet<PeerId>,
     not_before: Tick,
+    /// When receipts were sent last, and how often in that tick.
+    sent_at: Tick,
+    sent_count: usize,
 }
 
 impl Receipts {
@@ -71,9 +70,16 @@ impl Receipts {
         for (origin, receipts) in ways {
             send(origin, receipts, announcer, outputs, now);
         }
-        let node_count = peers.living_count();
-        let gathering = GATHERING_PER_NODE.saturating_mul(u32::try_from(node_count).unwrap_or(u32::MAX));
-        self.not_before = if node_count <= NODES_PER_TICK { Tick(now.tick.0 + 1) } else { now.tick.after(gathering) };
+        self.pace(peers.living_count() + 1, now.tick);
+    }
+
+    /// Receipts were sent by one of this number of nodes.
+    fn pace(&mut self, node_count: usize, now: Tick) {
+        self.sent_count = if self.sent_at == now { self.sent_count + 1 } else { 1 };
+        self.sent_at = now;
+        let has_more = self.sent_count < RECEIPTS_PER_TICK / node_count;
+        let gap = if has_more { 0 } else { node_count.div_ceil(RECEIPTS_PER_TICK) };
+        self.not_before = Tick(now.0 + gap as u64);
     }
 }
 
@@ -90,4 +96,25 @@ fn send(origin: Origin, receipts: Vec<Receipt>, announcer: &mut Announcer, outpu
         some.push(receipt);
     }
     announcer.confirm(origin, some, outputs, now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_nodes_together_send_no_more_than_the_bus_carries() {
+        for (node_count, expected) in [(1, 1_000), (2, 500), (3, 300), (10, 100), (11, 50), (96, 10), (256, 4)] {
+            let mut receipts = Receipts::default();
+            let mut sent = 0;
+            for tick in 1_000..1_100 {
+                while receipts.not_before <= Tick(tick) {
+                    receipts.pace(node_count, Tick(tick));
+                    sent += 1;
+                }
+            }
+            assert_eq!(sent, expected, "of {node_count} nodes");
+            assert!(sent * node_count <= 1_100, "{sent} of each of {node_count}");
+        }
+    }
 }

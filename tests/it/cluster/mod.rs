@@ -23,6 +23,7 @@
 //! | `simulation` | the cluster on a virtual clock and a bad network |
 //! | `strangers` | what strangers put on the bus is dropped, counted by reason, and changes nothing |
 //! | `totals` | processes that share a port tell the same truth |
+//! | `traffic` | what messages cost on the bus, by the number of nodes |
 //! | `troubles` | what makes a total wrong or doubtful is said |
 //! | `uuids` | of one uuid exactly one member stays, whichever process each claim comes to |
 
@@ -47,5 +48,6 @@ mod siblings;
 mod simulation;
 mod strangers;
 mod totals;
+mod traffic;
 mod troubles;
 mod uuids;

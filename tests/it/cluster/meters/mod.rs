@@ -9,6 +9,7 @@
 //! | `announcing` | what is announced, and for how long changes are gathered before |
 //! | `departures` | how the share of a departed node leaves the counts |
 //! | `forgetting` | when an empty namespace is forgotten |
+//! | `messages` | what is confirmed of messages, what waits, and when none is announced |
 //! | `missed` | what a meter asks for after it has missed something |
 //! | `presence` | which nodes are believed to be there |
 //! | `silence` | when a silent node is taken for gone |
@@ -17,6 +18,7 @@ mod accounting;
 mod announcing;
 mod departures;
 mod forgetting;
+mod messages;
 mod missed;
 mod presence;
 mod silence;

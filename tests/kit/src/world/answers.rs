@@ -16,7 +16,8 @@ pub(super) fn known_to(world: &World, index: usize) -> BTreeSet<NodeId> {
 /// The sender of a message is answered. If it is confirmed, each node that lives on has handed it on to its members.
 pub(super) fn settle(world: &mut World, index: usize, number: u64, is_confirmed: bool) {
     let (sender, known) = (world.nodes[index].meter.node(), known_to(world, index));
-    let (message, confirmed) = world.observer.sayings.settle((sender, number), is_confirmed, &known);
+    let settled = world.observer.sayings.settle((sender, number), is_confirmed, &known);
+    let Some((message, confirmed)) = settled else { return };
     for node in world.nodes.iter().filter(|node| confirmed.contains(&node.meter.node())) {
         node.ledger.check_delivered(message);
     }

@@ -26,7 +26,7 @@ const WALKS_MAX: usize = 4;
 /// once, and each has been in a few namespaces.
 const BUSY_TURNS_MAX: usize = 50;
 
-/// For which message parts a node has no room: those whose number, and its address, add up to a multiple of this.
+/// In worlds of chance a node has no room for one of this number of message parts.
 const FULL_AT: u64 = 7;
 
 /// How many datagrams a turn receives; what is left keeps others from being taken for silent.
@@ -48,6 +48,8 @@ pub struct Node {
     /// Which side of a cut it is on.
     pub(super) side: bool,
     pub(super) is_paused: bool,
+    /// For which message parts it has no room: those whose number, and its address, add up to a multiple of this.
+    full_at: Option<u64>,
     /// Whether its members lag behind.
     pub(super) is_behind: bool,
     pub(super) offset: Offset,
@@ -106,6 +108,7 @@ impl Node {
             formats,
             side: false,
             is_paused: false,
+            full_at: (setting.chance != 0).then_some(FULL_AT),
             is_behind: false,
             offset,
             buffer: VecDeque::new(),
@@ -332,7 +335,8 @@ impl Node {
                 Output::Farewell(member) => done.farewells.push(member),
                 Output::Message { id, namespace, text } => {
                     // Now and then there is no room, and the members lag behind until the next one.
-                    let is_pushed = !(id.number + self.address).is_multiple_of(FULL_AT);
+                    let is_pushed =
+                        self.full_at.is_none_or(|full_at| !(id.number + self.address).is_multiple_of(full_at));
                     self.is_behind = !is_pushed;
                     self.meter.mail(now).set_behind(self.is_behind);
                     self.meter.mail(now).confirm(id, is_pushed);

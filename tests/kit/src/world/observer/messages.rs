@@ -61,21 +61,21 @@ impl Sayings {
     }
 
     /// The sender is answered: each of the nodes that it knows, `known`, has confirmed the message, or some have not. Returns
-    /// the message, and the nodes that it has reached for certain.
+    /// the message, and the nodes that it has reached for certain; `None` for one that a test has said by hand.
     pub(crate) fn settle(
         &mut self,
         part: (NodeId, u64),
         is_confirmed: bool,
         known: &BTreeSet<NodeId>,
-    ) -> (usize, BTreeSet<NodeId>) {
-        let (index, said_count) = (self.by_part[&part], self.all.len());
+    ) -> Option<(usize, BTreeSet<NodeId>)> {
+        let (index, said_count) = (*self.by_part.get(&part)?, self.all.len());
         let saying = &mut self.all[index];
         assert!(saying.settled.is_none(), "{:.20} is settled twice", saying.text);
         // A node that departed meanwhile is waited for no more, and one that came is not yet.
         let confirmed: BTreeSet<NodeId> =
             saying.readers.intersection(known).copied().filter(|_| is_confirmed).collect();
         saying.settled = Some(Settled { said_count, confirmed: confirmed.clone() });
-        (index, confirmed)
+        Some((index, confirmed))
     }
 
     /// No message of the nodes that are there waits for longer than it may.
