@@ -133,8 +133,8 @@ impl Exchange<'_> {
     /// Makes of the connection what its answer says.
     fn after_reply(&mut self, written: Result<AfterReply, CloseReason>, surplus: u32) {
         match written {
-            Ok(AfterReply::Stream(until)) => {
-                if lifecycle::begin_stream(self.conn, self.books, self.reactor, surplus, until) {
+            Ok(AfterReply::Stream { coding, until }) => {
+                if lifecycle::begin_stream(self.conn, self.books, self.reactor, surplus, coding, until) {
                     self.audience.stall(self.conn.id().into());
                 }
             }
@@ -158,15 +158,16 @@ impl Exchange<'_> {
         }
         debug_assert!(!self.conn.is_behind(), "a watcher that is behind gets no update");
         self.buffer.clear();
-        watch::push_piece(self.buffer, piece);
+        let retry_ms = piece.is_first.then(|| self.audience.draw_retry_ms());
+        self.conn.coding().push(self.buffer, |out| watch::push_piece(out, piece, retry_ms));
         !lifecycle::push_update(self.conn, self.books, self.reactor, self.buffer)
     }
 
-    /// Ends the connection politely: with these last words, if any, or the rest of its answer.
-    pub(super) fn finish(&mut self, last_words: Option<&[u8]>) {
+    /// Ends the connection politely: with this last block of its stream, if any, or the rest of its answer.
+    pub(super) fn finish(&mut self, last_block: Option<&[u8]>) {
         let mut with =
             Writing { reactor: self.reactor, meter: &self.audience.meter, buffer: self.buffer, now: self.now };
-        lifecycle::finish(self.conn, self.books, last_words, &mut with);
+        lifecycle::finish(self.conn, self.books, last_block, &mut with);
     }
 }
 

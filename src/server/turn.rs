@@ -342,9 +342,9 @@ impl Loop {
     }
 
     /// Ends a connection politely.
-    fn finish(&mut self, id: ConnId, last_words: Option<&[u8]>, now: Now) {
+    fn finish(&mut self, id: ConnId, last_block: Option<&[u8]>, now: Now) {
         if let Some(mut exchange) = self.exchange(id, now) {
-            exchange.finish(last_words);
+            exchange.finish(last_block);
         }
     }
 

@@ -19,7 +19,8 @@ mod refusal;
 mod target;
 
 use bytes::{TOKEN, find, find_control, trim_ows};
-use framing::{Framing, Version};
+use framing::Framing;
+pub use framing::Version;
 pub use refusal::Refusal;
 use target::{Target, parse_host, parse_target};
 
@@ -78,6 +79,8 @@ pub enum Method {
 pub struct Request<'a> {
     /// The method.
     pub method: Method,
+    /// The version.
+    pub version: Version,
     /// The path of the target, as it was sent: not decoded, without query. `*` in asterisk form.
     pub path: &'a str,
     /// The query of the target, as it was sent, without its `?`.
@@ -122,6 +125,7 @@ impl<'a> Request<'a> {
         let (method, target, version) = parse_request_line(request_line)?;
         let mut request = Self {
             method,
+            version,
             path: target.path,
             query: target.query,
             accepts_event_stream: false,

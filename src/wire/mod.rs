@@ -13,6 +13,7 @@
 //! | `forwarded` | the chain of `X-Forwarded-For` |
 //! | `reply` | response heads |
 //! | `sse` | event-stream frames |
+//! | `transfer` | the transfer coding of a stream |
 //! | `watch` | the query of a watcher, and its frames |
 //! | `outbox` | bytes that a peer has not taken yet |
 //! | `json` | texts and numbers of JSON |
@@ -38,4 +39,5 @@ mod seal;
 pub mod session;
 pub mod sse;
 pub mod stats;
+pub mod transfer;
 pub mod watch;

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::sse::Frame;
+use super::transfer::Coding;
 
 /// Most messages that wait for one member: the most that one namespace may have on their way at once. All of them may come
 /// within one round trip to the member, while the kernel takes no more than a few. A peer that is further behind will not
@@ -25,6 +26,8 @@ pub struct Outbox {
     current: Current,
     messages: VecDeque<Frame>,
     count: Option<Frame>,
+    /// What ends all.
+    end: Vec<u8>,
 }
 
 /// The bytes that are being written.
@@ -72,24 +75,29 @@ impl Outbox {
         Ok(())
     }
 
-    /// Gives up all that has not been begun, and ends with these bytes.
-    pub fn end_with(&mut self, bytes: &[u8]) {
+    /// Gives up all that has not been begun.
+    pub fn give_up(&mut self) {
         self.messages.clear();
         self.count = None;
-        self.messages.push_back(bytes.into());
     }
 
-    /// The unwritten pieces in order; none when all is written.
-    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let waiting = self.messages.iter().chain(&self.count).map(|frame| &**frame);
-        std::iter::once(self.unwritten()).chain(waiting).filter(|bytes| !bytes.is_empty()).take(GATHER_MAX)
+    /// Ends with these bytes, behind all that waits. They are encoded already.
+    pub fn end_with(&mut self, bytes: Vec<u8>) {
+        self.end = bytes;
+    }
+
+    /// The unwritten pieces in order, of a body in this coding; none when all is written.
+    pub fn pieces(&self, coding: Coding) -> impl Iterator<Item = &[u8]> {
+        let waiting = self.messages.iter().chain(&self.count).map(move |frame| frame.bytes(coding));
+        let all = std::iter::once(self.unwritten(coding)).chain(waiting).chain([&*self.end]);
+        all.filter(|bytes| !bytes.is_empty()).take(GATHER_MAX)
     }
 
     /// Takes note that this many bytes of [`pieces`](Self::pieces) were written.
-    pub fn advance(&mut self, count: usize) {
+    pub fn advance(&mut self, count: usize, coding: Coding) {
         let mut count = count;
         loop {
-            let left = self.unwritten().len();
+            let left = self.unwritten(coding).len();
             if let Current::Shared(_, written) | Current::Own(_, written) = &mut self.current {
                 *written += count.min(left);
             }
@@ -97,15 +105,18 @@ impl Outbox {
             if count == 0 {
                 return;
             }
-            let Some(frame) = self.messages.pop_front().or_else(|| self.count.take()) else { return };
-            self.current = Current::Shared(frame, 0);
+            self.current = match self.messages.pop_front().or_else(|| self.count.take()) {
+                Some(frame) => Current::Shared(frame, 0),
+                None if self.end.is_empty() => return,
+                None => Current::Own(std::mem::take(&mut self.end), 0),
+            };
         }
     }
 
-    fn unwritten(&self) -> &[u8] {
+    fn unwritten(&self, coding: Coding) -> &[u8] {
         let (bytes, written) = match &self.current {
             Current::Nothing => return &[],
-            Current::Shared(frame, written) => (&**frame, *written),
+            Current::Shared(frame, written) => (frame.bytes(coding), *written),
             Current::Own(bytes, written) => (bytes.as_slice(), *written),
         };
         bytes.get(written..).unwrap_or_default()
@@ -118,16 +129,16 @@ mod tests {
     use crate::wire::sse;
 
     /// Writes at most `step` bytes at a time until nothing is left.
-    fn drain(outbox: &mut Outbox, step: usize) -> String {
+    fn drain(outbox: &mut Outbox, step: usize, coding: Coding) -> String {
         let mut written = Vec::new();
         loop {
-            let bytes: Vec<u8> = outbox.pieces().collect::<Vec<_>>().concat();
+            let bytes: Vec<u8> = outbox.pieces(coding).collect::<Vec<_>>().concat();
             if bytes.is_empty() {
                 break;
             }
             let count = bytes.len().min(step);
             written.extend_from_slice(&bytes[..count]);
-            outbox.advance(count);
+            outbox.advance(count, coding);
         }
         String::from_utf8(written).unwrap()
     }
@@ -140,36 +151,47 @@ mod tests {
             outbox.put_message(sse::message("s=a")).unwrap();
             outbox.put_count(sse::count(12));
             outbox.put_message(sse::message("s=b")).unwrap();
-            assert_eq!(drain(&mut outbox, step), ": 10\n\ndata: s=a\n\ndata: s=b\n\ndata: 12\n\n");
-            assert_eq!(outbox.pieces().count(), 0);
+            let drained = drain(&mut outbox, step, Coding::Identity);
+            assert_eq!(drained, ": 10\n\ndata: s=a\n\ndata: s=b\n\ndata: 12\n\n");
+            assert_eq!(outbox.pieces(Coding::Identity).count(), 0);
         }
     }
 
     #[test]
-    fn what_was_begun_is_finished_before_the_farewell() {
-        let mut outbox = Outbox::with_bytes(b"whole".to_vec());
-        outbox.advance(2);
-        outbox.put_count(sse::count(1));
-        outbox.put_message(sse::message("s=a")).unwrap();
-        outbox.end_with(sse::FAREWELL);
-        assert_eq!(drain(&mut outbox, 2), format!("ole{}", std::str::from_utf8(sse::FAREWELL).unwrap()));
+    fn what_was_begun_is_finished_before_the_end() {
+        for step in [1, 2, 1000] {
+            let mut outbox = Outbox::with_bytes(b"whole".to_vec());
+            outbox.advance(2, Coding::Chunked);
+            outbox.put_count(sse::count(1));
+            outbox.put_message(sse::message("s=a")).unwrap();
+            outbox.end_with(b"the end".to_vec());
+            let mut cut = Outbox::with_bytes(b"whole".to_vec());
+            cut.advance(2, Coding::Chunked);
+            cut.put_message(sse::message("s=a")).unwrap();
+            cut.give_up();
+            cut.end_with(b"the end".to_vec());
+            let drained = drain(&mut outbox, step, Coding::Chunked);
+            assert_eq!(drained, "oleb\r\ndata: s=a\n\n\r\n9\r\ndata: 1\n\n\r\nthe end");
+            assert_eq!(drain(&mut cut, step, Coding::Chunked), "olethe end");
+        }
     }
 
     #[test]
     fn what_waits_goes_out_together_and_counts_still_conflate() {
+        let coding = Coding::Identity;
         let mut outbox = Outbox::with_frame(sse::count(10), 4);
         outbox.put_message(sse::message("s=a")).unwrap();
         outbox.put_count(sse::count(11));
-        let pieces: Vec<&[u8]> = outbox.pieces().collect();
+        let pieces: Vec<&[u8]> = outbox.pieces(coding).collect();
         assert_eq!(pieces, [&b": 10\n\n"[..], b"data: s=a\n\n", b"data: 11\n\n"]);
         // All of the message, and the first byte of the count, which is then sent whole.
-        outbox.advance(6 + 11 + 1);
+        outbox.advance(6 + 11 + 1, coding);
         outbox.put_count(sse::count(12));
-        assert_eq!(drain(&mut outbox, 1000), "ata: 11\n\ndata: 12\n\n");
+        assert_eq!(drain(&mut outbox, 1000, coding), "ata: 11\n\ndata: 12\n\n");
         for _ in 0..MESSAGES_MAX {
             outbox.put_message(sse::message("s=a")).unwrap();
         }
-        assert_eq!(outbox.pieces().count(), GATHER_MAX);
+        assert_eq!(outbox.pieces(coding).count(), GATHER_MAX);
     }
 
     #[test]

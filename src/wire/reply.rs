@@ -5,6 +5,7 @@
 //! Invariant: every answer closes its connection, so what follows a request is never taken for another.
 
 use super::sse;
+use super::transfer::Coding;
 
 /// The origins whose pages may read an answer (Fetch standard, section 3.2 "CORS protocol").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +66,17 @@ impl Reply<'_> {
     }
 }
 
-/// Appends the head of an event stream, in the order of the 2011 daemon.
-pub fn push_stream_head(out: &mut Vec<u8>, cors: Cors<'_>) {
+/// Appends the head of an event stream, in the order of the 2011 daemon. Nothing on the way may keep it, or change it.
+pub fn push_stream_head(out: &mut Vec<u8>, cors: Cors<'_>, coding: Coding) {
     push_status_line(out, 200);
-    out.extend_from_slice(b"Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n");
+    out.extend_from_slice(b"Content-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n");
     push_cors(out, cors);
     // nginx holds a stream back until its buffer is full, unless this field forbids that.
-    out.extend_from_slice(b"Connection: close\r\nX-Accel-Buffering: no\r\n\r\n");
+    out.extend_from_slice(b"Connection: close\r\nX-Accel-Buffering: no\r\n");
+    if coding == Coding::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the head of a body whose length is not known yet; it ends with the connection (RFC 9112 section 6.3, rule 8).
@@ -154,17 +159,19 @@ mod tests {
 
     #[test]
     fn the_stream_head_keeps_its_order() {
-        let head = |cors| {
+        let head = |cors, coding| {
             let mut out = Vec::new();
-            push_stream_head(&mut out, cors);
+            push_stream_head(&mut out, cors, coding);
             String::from_utf8(out).unwrap()
         };
-        let expected = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\
+        let expected = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n\
             Access-Control-Allow-Origin: *\r\nConnection: close\r\nX-Accel-Buffering: no\r\n\r\n";
-        assert_eq!(head(Cors::Any), expected);
+        assert_eq!(head(Cors::Any, Coding::Identity), expected);
         assert_eq!(
-            head(Cors::Origin("https://a.example")),
-            expected.replace("Origin: *\r\n", "Origin: https://a.example\r\nVary: Origin\r\n")
+            head(Cors::Origin("https://a.example"), Coding::Chunked),
+            expected
+                .replace("Origin: *\r\n", "Origin: https://a.example\r\nVary: Origin\r\n")
+                .replace("no\r\n\r\n", "no\r\nTransfer-Encoding: chunked\r\n\r\n")
         );
     }
 

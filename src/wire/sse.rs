@@ -7,8 +7,36 @@
 
 use std::rc::Rc;
 
-/// Blocks that many connections send: built once, and shared by all of them.
-pub type Frame = Rc<[u8]>;
+use super::transfer::{CHUNK_END, Coding};
+
+/// A block that many connections send: built once, and shared by all of them. It is a chunk, in which lies the block as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    chunk: Rc<[u8]>,
+    /// The length of the block.
+    block: u32,
+}
+
+impl Frame {
+    fn new(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let (mut chunk, mut block) = (Vec::with_capacity(32), 0);
+        Coding::Chunked.push(&mut chunk, |out| {
+            write(out);
+            block = out.len();
+        });
+        Self { chunk: chunk.into(), block: u32::try_from(block).unwrap_or(u32::MAX) }
+    }
+
+    /// Its bytes in a body of this coding.
+    #[must_use]
+    pub fn bytes(&self, coding: Coding) -> &[u8] {
+        let block = self.chunk.len() - CHUNK_END.len() - self.block as usize..self.chunk.len() - CHUNK_END.len();
+        match coding {
+            Coding::Identity => self.chunk.get(block).unwrap_or_default(),
+            Coding::Chunked => &self.chunk,
+        }
+    }
+}
 
 /// The id that the farewell leaves with the page; a browser that comes back by itself sends it as `Last-Event-ID`.
 pub const FAREWELL_ID: &str = "farewell";
@@ -25,19 +53,23 @@ pub const MSIE_PADDING: [u8; 2047] = [b'\n'; 2047];
 /// `data: <total>\n\n`
 #[must_use]
 pub fn count(total: u64) -> Frame {
-    let mut block = Vec::with_capacity(28);
-    push_count(&mut block, total);
-    block.into()
+    Frame::new(|out| push_number_line(out, b"data: ", total, b"\n\n"))
 }
 
-/// Appends `data: <total>\n\n`.
-pub fn push_count(out: &mut Vec<u8>, total: u64) {
-    push_number_block(out, b"data: ", total);
+/// Appends the first block of a member: when a browser that loses the stream comes back, and the count, if there is one.
+///
+/// Both are in one block, for several client libraries take a block that has no data for an event that has none.
+pub fn push_first(out: &mut Vec<u8>, retry_ms: u64, total: Option<u64>) {
+    push_retry_line(out, retry_ms);
+    match total {
+        Some(total) => push_number_line(out, b"data: ", total, b"\n\n"),
+        None => out.push(b'\n'),
+    }
 }
 
-/// Appends `retry: <ms>\n\n`.
-pub fn push_retry(out: &mut Vec<u8>, ms: u64) {
-    push_number_block(out, b"retry: ", ms);
+/// Appends `retry: <ms>\n`, the first line of a block.
+pub fn push_retry_line(out: &mut Vec<u8>, ms: u64) {
+    push_number_line(out, b"retry: ", ms, b"\n");
 }
 
 /// `data: <text>\n\n`, the text being `<service>=<what it says>`.
@@ -46,13 +78,13 @@ pub fn push_retry(out: &mut Vec<u8>, ms: u64) {
 #[must_use]
 pub fn message(text: &str) -> Frame {
     debug_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
-    [b"data: ", text.as_bytes(), b"\n\n"].concat().into()
+    Frame::new(|out| [b"data: ", text.as_bytes(), b"\n\n"].iter().for_each(|part| out.extend_from_slice(part)))
 }
 
-fn push_number_block(out: &mut Vec<u8>, field: &[u8], number: u64) {
+fn push_number_line(out: &mut Vec<u8>, field: &[u8], number: u64, end: &[u8]) {
     out.extend_from_slice(field);
     push_decimal(out, number);
-    out.extend_from_slice(b"\n\n");
+    out.extend_from_slice(end);
 }
 
 /// Appends a number in decimal digits, as `write!` would at three times the cost: every join and every push has one.
@@ -74,16 +106,30 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(frame: &Frame, block: &str) {
+        assert_eq!(frame.bytes(Coding::Identity), block.as_bytes());
+        assert_eq!(frame.bytes(Coding::Chunked), format!("{:x}\r\n{block}\r\n", block.len()).as_bytes());
+    }
+
     #[test]
     fn frames_are_exact() {
-        assert_eq!(&*count(1), b"data: 1\n\n");
-        assert_eq!(&*count(u64::MAX), b"data: 18446744073709551615\n\n");
-        assert_eq!(&*message("chat=a%20b"), b"data: chat=a%20b\n\n");
-        assert_eq!(&*message("s="), b"data: s=\n\n");
-        let mut out = Vec::new();
-        push_retry(&mut out, 2_345);
-        push_count(&mut out, 7);
-        assert_eq!(out, b"retry: 2345\n\ndata: 7\n\n");
+        check(&count(1), "data: 1\n\n");
+        check(&count(u64::MAX), "data: 18446744073709551615\n\n");
+        check(&message("chat=a%20b"), "data: chat=a%20b\n\n");
+        check(&message("s="), "data: s=\n\n");
+        check(&message(&"x".repeat(5_000)), &format!("data: {}\n\n", "x".repeat(5_000)));
+    }
+
+    #[test]
+    fn the_first_count_comes_in_one_block_with_the_retry() {
+        let first = |total| {
+            let mut out = Vec::new();
+            push_first(&mut out, 2_345, total);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(first(Some(7)), "retry: 2345\ndata: 7\n\n");
+        assert_eq!(first(None), "retry: 2345\n\n");
     }
 
     #[test]

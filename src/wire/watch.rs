@@ -12,7 +12,7 @@
 use std::fmt;
 
 use super::query;
-use super::sse::push_decimal;
+use super::sse::{self, push_decimal};
 use crate::meter::NAME_MAX;
 use crate::meter::watches::{Milestone, Pattern, Piece};
 
@@ -95,7 +95,12 @@ fn split_encoded(text: &str) -> impl Iterator<Item = &str> {
 ///
 /// Each has a line `data: <name>=<number>` for each of the namespaces and prefixes that it is about. What a number is, is behind
 /// the last `=`.
-pub fn push_piece(out: &mut Vec<u8>, piece: &Piece) {
+///
+/// With `retry_ms`, the first event says when a browser that loses the stream comes back.
+pub fn push_piece(out: &mut Vec<u8>, piece: &Piece, retry_ms: Option<u64>) {
+    if let Some(ms) = retry_ms {
+        sse::push_retry_line(out, ms);
+    }
     if !piece.counts.is_empty() {
         push_event(out, "counts", piece.counts.iter().map(|(name, total)| (&**name, *total)));
     }
@@ -177,14 +182,18 @@ mod tests {
                 (Milestone::Crossed(10), "*".into(), 100),
                 (Milestone::Crossed(100), "b=c".into(), 89),
             ],
-            is_beat: false,
+            ..Piece::default()
         };
-        push_piece(&mut out, &piece);
+        push_piece(&mut out, &piece, None);
         let expected = "event: counts\ndata: a=1\ndata: b=c=0\ndata: *=100\n\nevent: occupied\ndata: a=1\n\n\
             event: crossed 10\ndata: *=100\n\nevent: crossed 100\ndata: *=100\ndata: b=c=89\n\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let first = Piece { counts: vec![("a".into(), 1)], is_first: true, ..Piece::default() };
         let mut out = Vec::new();
-        push_piece(&mut out, &Piece { is_beat: true, ..Piece::default() });
+        push_piece(&mut out, &first, Some(2_345));
+        assert_eq!(out, b"retry: 2345\nevent: counts\ndata: a=1\n\n", "in one block");
+        let mut out = Vec::new();
+        push_piece(&mut out, &Piece { is_beat: true, ..Piece::default() }, None);
         assert_eq!(out, b":\n\n");
     }
 }

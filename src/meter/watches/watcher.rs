@@ -34,6 +34,8 @@ pub struct Piece {
     pub milestones: Vec<(Milestone, Rc<str>, u64)>,
     /// That nothing has changed: it shows that the daemon is there.
     pub is_beat: bool,
+    /// Whether these are the first counts of their watcher.
+    pub is_first: bool,
 }
 
 impl Piece {
@@ -47,6 +49,7 @@ impl Piece {
         self.counts.clear();
         self.milestones.clear();
         self.is_beat = false;
+        self.is_first = false;
     }
 }
 
@@ -60,6 +63,8 @@ pub(super) struct Watcher {
     pub(super) progress: Progress,
     /// Whether it has not taken its last piece.
     pub(super) is_stalled: bool,
+    /// Whether it has received counts.
+    has_counts: bool,
 }
 
 /// How much of an update a watcher has received.
@@ -87,7 +92,7 @@ pub(super) struct Place {
 impl Watcher {
     /// A watcher that knows nothing yet.
     pub(super) fn new(subjects: Box<[Subject]>, place: usize) -> Self {
-        Self { subjects, place, known_round: 0, progress: Progress::Done, is_stalled: false }
+        Self { subjects, place, known_round: 0, progress: Progress::Done, is_stalled: false, has_counts: false }
     }
 
     /// Begins an update in this round; returns whether the watcher is in step with it.
@@ -138,7 +143,11 @@ impl Watcher {
                 }
             }
         };
-        draft.looks
+        let looks = draft.looks;
+        if !piece.counts.is_empty() {
+            piece.is_first = !std::mem::replace(&mut self.has_counts, true);
+        }
+        looks
     }
 }
 

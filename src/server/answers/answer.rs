@@ -13,6 +13,7 @@ use crate::server::audience::Audience;
 use crate::server::figures::announced::Announced;
 use crate::server::figures::view::Process;
 use crate::server::ports::port::Port;
+use crate::wire::transfer::Coding;
 
 /// An answer.
 #[derive(Debug)]
@@ -24,8 +25,13 @@ pub(in crate::server) struct Answer<'a> {
 /// What becomes of the connection once the bytes of its answer are written.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) enum AfterReply {
-    /// It is a member's or a watcher's, until this tick.
-    Stream(Option<Tick>),
+    /// It is a member's or a watcher's.
+    Stream {
+        /// How its body is sent.
+        coding: Coding,
+        /// Until when it lasts, if it does not last for ever.
+        until: Option<Tick>,
+    },
     /// That was all.
     Drain,
     /// The reply goes on from here.

@@ -14,6 +14,7 @@ use crate::server::audience::{AskedTooOften, Audience, Joining};
 use crate::wire::http::{Method, Request};
 use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
+use crate::wire::transfer::Coding;
 
 /// The answer to a page whose origin may not join.
 const NOT_THIS_ORIGIN: &str = "this origin is not allowed";
@@ -78,7 +79,7 @@ impl AudiencePort {
             Route::Policy => push_asset(out, &assets::POLICY, is_head),
             Route::Script(script) => push_asset(out, script, is_head),
             Route::JoinHead => match self.cors(request) {
-                Some(cors) => reply::push_stream_head(out, cors),
+                Some(cors) => reply::push_stream_head(out, cors, Coding::of(request.version)),
                 None => push_text(out, 403, NOT_THIS_ORIGIN, is_head),
             },
             Route::Nothing => self.push_cors(out, request, Reply::empty(200)),
@@ -108,19 +109,19 @@ impl AudiencePort {
             self.push_cors(out, request, Reply::empty(204));
             return AfterReply::Drain;
         }
+        let coding = Coding::of(request.version);
         let Ok(first_count) = audience.join(joining, now) else {
-            push_no_room(out, cors, audience.draw_no_room_retry_ms());
+            push_no_room(out, cors, coding, audience.draw_no_room_retry_ms());
             return AfterReply::Drain;
         };
-        reply::push_stream_head(out, cors);
-        if request.user_agent.is_some_and(names_msie) {
-            out.extend_from_slice(&sse::MSIE_PADDING);
-        }
-        sse::push_retry(out, audience.draw_retry_ms());
-        if let Some(total) = first_count {
-            sse::push_count(out, total);
-        }
-        AfterReply::Stream(audience.draw_stream_end(now))
+        reply::push_stream_head(out, cors, coding);
+        coding.push(out, |out| {
+            if request.user_agent.is_some_and(names_msie) {
+                out.extend_from_slice(&sse::MSIE_PADDING);
+            }
+            sse::push_first(out, audience.draw_retry_ms(), first_count);
+        });
+        AfterReply::Stream { coding, until: audience.draw_stream_end(now) }
     }
 
     /// What a page of the request's origin is allowed; `None` is not to join.

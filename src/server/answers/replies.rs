@@ -7,6 +7,7 @@ use std::fmt::Display;
 use super::assets::Asset;
 use crate::wire::reply::{self, Cors, Reply};
 use crate::wire::sse;
+use crate::wire::transfer::Coding;
 
 /// The answer to a page elsewhere that has a browser on this machine ask.
 pub(super) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
@@ -35,7 +36,8 @@ pub(super) fn push_asset(out: &mut Vec<u8>, asset: &Asset, is_head: bool) {
 
 /// Appends a stream that ends at once, and has a browser that found no room come back after this long. (After another status
 /// than 200 it would never.)
-pub(super) fn push_no_room(out: &mut Vec<u8>, cors: Cors<'_>, retry_ms: u64) {
-    reply::push_stream_head(out, cors);
-    sse::push_retry(out, retry_ms);
+pub(super) fn push_no_room(out: &mut Vec<u8>, cors: Cors<'_>, coding: Coding, retry_ms: u64) {
+    reply::push_stream_head(out, cors, coding);
+    coding.push(out, |out| sse::push_first(out, retry_ms, None));
+    out.extend_from_slice(coding.end());
 }

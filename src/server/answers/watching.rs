@@ -12,7 +12,8 @@ use crate::server::audience::{Audience, Watching};
 use crate::server::ports::port::Streams;
 use crate::wire::http::{Method, Request};
 use crate::wire::reply::{self, Cors};
-use crate::wire::{sse, watch};
+use crate::wire::transfer::Coding;
+use crate::wire::watch;
 
 /// Patterns that watchers at the audience port leave to the stats port: those of 16 watchers that have all they may.
 const PATTERNS_FOR_STATS: usize = 16 * watch::PATTERNS_PER_WATCHER;
@@ -34,8 +35,9 @@ pub(super) fn answer(
             return AfterReply::Drain;
         }
     };
+    let coding = Coding::of(request.version);
     if is_head {
-        reply::push_stream_head(out, cors);
+        reply::push_stream_head(out, cors, coding);
         return AfterReply::Drain;
     }
     let streams = asker.port.policy().streams;
@@ -43,15 +45,15 @@ pub(super) fn answer(
     let watching =
         Watching { watcher: asker.watcher, patterns: &patterns, reserved_patterns, has_slot: asker.has_slot };
     match (audience.watch(watching, now), streams) {
-        (Err(_), Streams::OfBrowsers) => push_no_room(out, cors, audience.draw_no_room_retry_ms()),
+        (Err(_), Streams::OfBrowsers) => push_no_room(out, cors, coding, audience.draw_no_room_retry_ms()),
         (Err(_), Streams::OfTools) => {
             push_text(out, 503, "as many watch here as may; end another, or ask again later", false);
         }
         (Ok(()), _) => {
-            reply::push_stream_head(out, cors);
-            sse::push_retry(out, audience.draw_retry_ms());
+            reply::push_stream_head(out, cors, coding);
             let is_limited = streams == Streams::OfBrowsers;
-            return AfterReply::Stream(if is_limited { audience.draw_stream_end(now) } else { None });
+            let until = if is_limited { audience.draw_stream_end(now) } else { None };
+            return AfterReply::Stream { coding, until };
         }
     }
     AfterReply::Drain

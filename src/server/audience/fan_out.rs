@@ -176,6 +176,7 @@ mod tests {
     use crate::collections::tick::Now;
     use crate::meter::{NotifyRule, Rules};
     use crate::wire::sse;
+    use crate::wire::transfer::Coding;
     use std::time::Duration;
 
     fn meter(members: impl IntoIterator<Item = (u32, &'static str)>) -> Meter {
@@ -196,7 +197,7 @@ mod tests {
     fn turn(fan_out: &mut FanOut, meter: &mut Meter) -> Vec<(u32, String)> {
         let mut made = Vec::new();
         fan_out.advance(meter, |member, _, frame| {
-            let text = std::str::from_utf8(frame).unwrap();
+            let text = std::str::from_utf8(frame.bytes(Coding::Identity)).unwrap();
             made.push((member.place().get(), text.trim().trim_start_matches("data: ").to_owned()));
         });
         made

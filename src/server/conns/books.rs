@@ -18,6 +18,7 @@ use crate::collections::wheel::TimerWheel;
 use crate::server::ports::capacity::Capacity;
 use crate::server::ports::port::{PerPort, Port};
 use crate::wire::sse::Frame;
+use crate::wire::transfer::Coding;
 
 /// What is kept of all connections.
 pub(in crate::server) struct Books {
@@ -155,10 +156,10 @@ impl Books {
         }
     }
 
-    /// Makes a stream of an open connection; `surplus` bytes have followed its head.
-    pub(super) fn stream(&mut self, conn: &mut Conn, surplus: u32) {
+    /// Makes a stream of an open connection, its body in this coding; `surplus` bytes have followed its head.
+    pub(super) fn stream(&mut self, conn: &mut Conn, coding: Coding, surplus: u32) {
         self.heads[conn.port()].end(conn.session());
-        conn.stream(surplus);
+        conn.stream(coding, surplus);
         self.streams[conn.port()] += 1;
     }
 
@@ -221,24 +222,37 @@ impl Books {
         Ok(())
     }
 
-    /// Ends with these bytes, after what has been begun.
-    pub(super) fn end_with(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<(), CloseReason> {
-        conn.end_with(bytes)?;
+    /// Ends a stream with this block after what has been begun, or after all that waits.
+    pub(super) fn end_body(&mut self, conn: &mut Conn, block: Option<&[u8]>) -> Result<(), CloseReason> {
+        if block.is_some() {
+            conn.give_up();
+        }
+        let bytes = conn.coding().last(block);
         self.sent_bytes += bytes.len() as u64;
-        Ok(())
+        conn.end_with(bytes)
+    }
+
+    /// Closes a connection at an end that is not its own. The body of a stream ends rightly, unless a part of it is unwritten:
+    /// then its client learns that it was cut.
+    pub(in crate::server) fn cut(&mut self, conn: &mut Conn, reason: CloseReason) {
+        let is_whole = conn.stage() == Stage::Stream && !conn.is_behind();
+        match if is_whole { self.end_body(conn, None) } else { Ok(()) } {
+            Ok(()) => self.close(conn, reason),
+            Err(reason) => self.close(conn, reason),
+        }
     }
 
     /// Pushes a count to a member.
     pub(in crate::server) fn push_count(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
         conn.push_count(frame)?;
-        self.sent_bytes += frame.len() as u64;
+        self.sent_bytes += frame.bytes(conn.coding()).len() as u64;
         Ok(())
     }
 
     /// Pushes a message to a member.
     pub(in crate::server) fn push_message(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
         conn.push_message(frame)?;
-        self.sent_bytes += frame.len() as u64;
+        self.sent_bytes += frame.bytes(conn.coding()).len() as u64;
         Ok(())
     }
 

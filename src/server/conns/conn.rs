@@ -21,6 +21,7 @@ use crate::server::ports::port::Port;
 use crate::wire::outbox::{GATHER_MAX, Outbox};
 use crate::wire::session::{Session, Step};
 use crate::wire::sse::Frame;
+use crate::wire::transfer::Coding;
 
 key_type! {
     /// A connection's key. A member and a watcher have the same one in the meter.
@@ -74,6 +75,8 @@ pub(in crate::server) struct Conn {
     rest: Option<Box<Cursor>>,
     id: ConnId,
     port: Port,
+    /// How its body is sent, if it is a stream.
+    coding: Coding,
     /// Set once: the connection is freed at the end of a turn.
     closing: Option<CloseReason>,
     /// The peer will say no more; there is nothing left to read.
@@ -102,6 +105,7 @@ impl Conn {
             rest: None,
             id,
             port,
+            coding: Coding::default(),
             closing: None,
             is_peer_finished: false,
             is_shut: false,
@@ -115,6 +119,11 @@ impl Conn {
     /// The port that it came in on.
     pub(in crate::server) fn port(&self) -> Port {
         self.port
+    }
+
+    /// How its body is sent, if it is a stream.
+    pub(in crate::server) fn coding(&self) -> Coding {
+        self.coding
     }
 
     /// Why it is closing, if it is.
@@ -141,8 +150,9 @@ impl Conn {
         self.session.feed(bytes)
     }
 
-    /// Makes a stream of it; `surplus` bytes have followed its head.
-    pub(super) fn stream(&mut self, surplus: u32) {
+    /// Makes a stream of it, its body in this coding; `surplus` bytes have followed its head.
+    pub(super) fn stream(&mut self, coding: Coding, surplus: u32) {
+        self.coding = coding;
         self.session.stream(surplus);
     }
 
@@ -223,18 +233,26 @@ impl Conn {
     }
 
     fn write_frame(&mut self, frame: &Frame) -> Result<(), CloseReason> {
-        let written = self.try_write(frame)?;
-        if written < frame.len() {
+        let bytes = frame.bytes(self.coding);
+        let written = self.try_write(bytes)?;
+        if written < bytes.len() {
             self.outbox = Some(Box::new(Outbox::with_frame(frame.clone(), written)));
         }
         Ok(())
     }
 
-    /// Ends with these bytes, after what has been begun.
-    pub(super) fn end_with(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+    /// Gives up what waits and has not been begun.
+    pub(super) fn give_up(&mut self) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.give_up();
+        }
+    }
+
+    /// Ends with these bytes, after what waits.
+    pub(super) fn end_with(&mut self, bytes: Vec<u8>) -> Result<(), CloseReason> {
         match &mut self.outbox {
             Some(outbox) => outbox.end_with(bytes),
-            None => self.write(bytes)?,
+            None => self.write(&bytes)?,
         }
         Ok(())
     }
@@ -243,12 +261,12 @@ impl Conn {
     pub(super) fn flush(&mut self) -> Result<(), CloseReason> {
         let Some(mut outbox) = self.outbox.take() else { return Ok(()) };
         let mut slices = [IoSlice::new(&[]); GATHER_MAX];
-        for (slice, piece) in slices.iter_mut().zip(outbox.pieces()) {
+        for (slice, piece) in slices.iter_mut().zip(outbox.pieces(self.coding)) {
             *slice = IoSlice::new(piece);
         }
         let written = took(torture::write_vectored(self.socket.source(), &slices))?;
-        outbox.advance(written);
-        let is_left = outbox.pieces().next().is_some();
+        outbox.advance(written, self.coding);
+        let is_left = outbox.pieces(self.coding).next().is_some();
         self.outbox = is_left.then_some(outbox);
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::meter::Meter;
 use crate::reactor::Reactor;
 use crate::wire::sse::Frame;
+use crate::wire::transfer::Coding;
 
 /// How long a peer may take to close after its last word: a round trip to the other side of the world, with one
 /// retransmission.
@@ -51,9 +52,10 @@ pub(in crate::server) fn begin_stream(
     books: &mut Books,
     reactor: &Reactor,
     surplus: u32,
+    coding: Coding,
     until: Option<Tick>,
 ) -> bool {
-    books.stream(conn, surplus);
+    books.stream(conn, coding, surplus);
     books.set_deadline(conn, until);
     go_on_watching(conn, books, reactor, Ok(()));
     conn.is_behind()
@@ -66,11 +68,12 @@ pub(in crate::server) fn await_answer(conn: &mut Conn, books: &mut Books, surplu
     books.set_deadline(conn, None);
 }
 
-/// Ends a connection politely: the rest of its answer, or its last words, if any; then our side is shut and the peer is
-/// waited for.
-pub(in crate::server) fn finish(conn: &mut Conn, books: &mut Books, last_words: Option<&[u8]>, with: &mut Writing<'_>) {
+/// Ends a connection politely: the rest of its answer, or the last block of its stream, if any; then our side is shut and the
+/// peer is waited for.
+pub(in crate::server) fn finish(conn: &mut Conn, books: &mut Books, last_block: Option<&[u8]>, with: &mut Writing<'_>) {
+    let ended = if conn.stage() == Stage::Stream { books.end_body(conn, last_block) } else { Ok(()) };
     books.drain(conn);
-    match last_words.map_or(Ok(()), |bytes| books.end_with(conn, bytes)) {
+    match ended {
         Ok(()) => drain(conn, books, with),
         Err(reason) => books.close(conn, reason),
     }
@@ -170,7 +173,7 @@ pub(in crate::server) fn on_deadline(conn: &mut Conn, books: &mut Books) -> Unas
     match conn.stage() {
         Stage::Head if answers_silence(conn) => return Unasked::RawStats,
         Stage::Head => return Unasked::Timeout { is_head: conn.session().is_head() },
-        Stage::Stream => books.close(conn, CloseReason::MaxDuration),
+        Stage::Stream => books.cut(conn, CloseReason::MaxDuration),
         Stage::Await | Stage::Drain => books.close(conn, CloseReason::Lingered),
     }
     Unasked::Nothing

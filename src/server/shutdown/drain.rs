@@ -137,7 +137,7 @@ impl Drain {
             if conn.is_behind() {
                 behind.push(id);
             } else {
-                books.close(conn, CloseReason::Shutdown);
+                books.cut(conn, CloseReason::Shutdown);
             }
             self.gone += 1;
             left -= 1;

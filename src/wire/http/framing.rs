@@ -9,9 +9,11 @@ use super::bytes::{TOKEN, trim_ows};
 use super::refusal::Refusal;
 
 /// The versions that are understood: 1.0 has no transfer codings.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0.
     Http10,
+    /// HTTP/1.1.
     Http11,
 }
 

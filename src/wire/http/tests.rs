@@ -42,6 +42,7 @@ fn everything_that_is_asked_for_is_found() {
         read(HEAD),
         Ok(Some(Request {
             method: Method::Other,
+            version: Version::Http11,
             path: "/event/me",
             query: Some("x=1"),
             accepts_event_stream: true,

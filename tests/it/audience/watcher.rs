@@ -33,9 +33,13 @@ impl Watcher {
         let Some(block) = self.stream.next_block(within) else { return false };
         let Block::Lines(block) = block else { panic!("the stream has ended") };
         let mut lines = block.lines();
-        let first = lines.next().unwrap();
-        if first.starts_with("retry: ") || first == ":" {
+        let mut first = lines.next().unwrap();
+        if first == ":" {
             return true;
+        }
+        if first.starts_with("retry: ") {
+            assert_eq!((self.tellings, self.milestones.len()), (0, 0), "in the first block: {block:?}");
+            first = lines.next().expect("a retry comes with the first counts");
         }
         let kind = first.strip_prefix("event: ").unwrap_or_else(|| panic!("an event without a type: {block:?}"));
         let pairs = lines.map(|line| line.strip_prefix("data: ").and_then(|pair| pair.rsplit_once('=')));

@@ -134,9 +134,10 @@ fn bytes_are_counted_as_clients_receive_them() {
         read_to_end(&mut farewell),
     ];
     assert!(received[0].len() > 20_000 && received[1].len() > 20_000, "more than one piece");
-    assert!(lossy(&received[3]).ends_with("id: farewell\nretry: -1\n\n"), "{}", lossy(&received[3]));
+    let last_words = "18\r\nid: farewell\nretry: -1\n\n\r\n0\r\n\r\n";
+    assert!(lossy(&received[3]).ends_with(last_words), "{}", lossy(&received[3]));
     // What the member was sent before its last words was counted before the first scrape.
-    let words_before = received[3].len() - "id: farewell\nretry: -1\n\n".len();
+    let words_before = received[3].len() - last_words.len();
     let received = received.iter().map(Vec::len).sum::<usize>() - words_before;
     assert_eq!(sent(&scrape()) - sent(&first), first.len() + received);
 }

@@ -22,6 +22,8 @@ pub enum Event {
     Comment,
     /// The end of the body.
     Closed,
+    /// The end of the connection, without the last chunk.
+    Cut,
 }
 
 /// A part of the body of a stream.
@@ -31,6 +33,8 @@ pub enum Block {
     Lines(String),
     /// The end of the body.
     End,
+    /// The end of the connection, without the last chunk.
+    Cut,
 }
 
 /// An open stream whose head has been read.
@@ -39,8 +43,39 @@ pub struct Stream {
     pub socket: TcpStream,
     /// The head of the reply, without the empty line that ends it.
     pub head: String,
+    /// What has come of the body, and of a body in chunks the part that was in them.
     pending: Vec<u8>,
+    /// What is after the first line of a block, if it is an event of its own.
+    second: Option<Event>,
+    chunks: Option<Chunks>,
     closed: bool,
+}
+
+/// Takes a body in chunks apart (RFC 9112 section 7.1), and fails where one does not end with a block.
+#[derive(Default)]
+struct Chunks {
+    coded: Vec<u8>,
+    has_last: bool,
+}
+
+impl Chunks {
+    /// Moves all whole chunks to `body`.
+    #[track_caller]
+    fn decode(&mut self, body: &mut Vec<u8>) {
+        while let Some(end) = self.coded.windows(2).position(|two| two == b"\r\n") {
+            assert!(!self.has_last, "more after the last chunk: {:?}", lossy(&self.coded));
+            let size = usize::from_str_radix(&lossy(&self.coded[..end]), 16);
+            let size = size.unwrap_or_else(|_| panic!("no size of a chunk: {:?}", lossy(&self.coded)));
+            let (start, end) = (end + 2, end + 2 + size);
+            let Some(after) = self.coded.get(end..end + 2) else { return };
+            assert_eq!(after, b"\r\n", "a chunk of another size: {:?}", lossy(&self.coded));
+            let chunk = &self.coded[start..end];
+            assert!(size == 0 || chunk.ends_with(b"\n\n"), "a chunk is no whole block: {:?}", lossy(chunk));
+            self.has_last = size == 0;
+            body.extend_from_slice(chunk);
+            self.coded.drain(..end + 2);
+        }
+    }
 }
 
 impl Stream {
@@ -70,6 +105,11 @@ impl Stream {
         let end = stream.pending.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
         stream.head = lossy(&stream.pending[..end]);
         stream.pending.drain(..end + 4);
+        if stream.head.contains("\r\nTransfer-Encoding: chunked") {
+            let mut chunks = Chunks { coded: std::mem::take(&mut stream.pending), has_last: false };
+            chunks.decode(&mut stream.pending);
+            stream.chunks = Some(chunks);
+        }
         assert!(stream.head.starts_with("HTTP/1.1 200 OK\r\n"), "{:?}", stream.head);
         assert!(stream.head.contains("\r\nContent-Type: text/event-stream\r\n"), "{}", stream.head);
         stream
@@ -77,7 +117,7 @@ impl Stream {
 
     /// A stream of which `socket` brings the body alone: somebody else has read the head.
     pub fn of_body(socket: TcpStream) -> Self {
-        Stream { socket, head: String::new(), pending: Vec::new(), closed: false }
+        Stream { socket, head: String::new(), pending: Vec::new(), second: None, chunks: None, closed: false }
     }
 
     /// Takes in what comes until `deadline`; false if nothing did.
@@ -87,7 +127,13 @@ impl Stream {
             return false;
         };
         self.closed |= bytes.is_empty();
-        self.pending.extend(bytes);
+        match &mut self.chunks {
+            None => self.pending.extend(bytes),
+            Some(chunks) => {
+                chunks.coded.extend(bytes);
+                chunks.decode(&mut self.pending);
+            }
+        }
         true
     }
 
@@ -105,9 +151,17 @@ impl Stream {
     /// The next block, or nothing if none came `within` that time.
     #[track_caller]
     pub fn next(&mut self, within: Duration) -> Option<Event> {
+        if let Some(second) = self.second.take() {
+            return Some(second);
+        }
         Some(match self.next_block(within)? {
-            Block::Lines(block) => read_block(&block),
+            Block::Lines(block) => {
+                let (first, second) = read_block(&block);
+                self.second = second;
+                first
+            }
             Block::End => Event::Closed,
+            Block::Cut => Event::Cut,
         })
     }
 
@@ -119,6 +173,12 @@ impl Stream {
             if let Some(end) = self.pending.windows(2).position(|two| two == b"\n\n") {
                 let block = self.pending.drain(..end + 2).take(end).collect::<Vec<_>>();
                 return Some(Block::Lines(lossy(&block)));
+            }
+            if self.chunks.as_ref().is_some_and(|chunks| chunks.has_last) {
+                return Some(Block::End);
+            }
+            if self.closed && self.chunks.is_some() {
+                return Some(Block::Cut);
             }
             if self.closed {
                 assert!(self.pending.is_empty(), "half a block: {:?}", lossy(&self.pending));
@@ -198,22 +258,32 @@ impl Stream {
     }
 }
 
+/// The event of a block, and the count that comes in one block with a `retry:`.
 #[track_caller]
-fn read_block(block: &str) -> Event {
+fn read_block(block: &str) -> (Event, Option<Event>) {
     if block == "id: farewell\nretry: -1" {
-        return Event::Farewell;
+        return (Event::Farewell, None);
     }
     if block.starts_with(':') {
-        return Event::Comment;
+        return (Event::Comment, None);
     }
-    assert!(!block.contains('\n'), "a block of more than one line: {block:?}");
-    match (block.strip_prefix("retry: "), block.strip_prefix("data: ")) {
+    let (first, second) = block.split_once('\n').map_or((block, None), |(first, second)| (first, Some(second)));
+    let second = second.map(|second| match read_line(second) {
+        count @ Event::Count(_) if first.starts_with("retry: ") => count,
+        _ => panic!("a block of more than one line: {block:?}"),
+    });
+    (read_line(first), second)
+}
+
+#[track_caller]
+fn read_line(line: &str) -> Event {
+    match (line.strip_prefix("retry: "), line.strip_prefix("data: ")) {
         (Some(retry), _) => Event::Retry(retry.parse().unwrap()),
         (_, Some(data)) => match data.parse() {
             Ok(count) if format!("{count}") == data => Event::Count(count),
             _ => Event::Message(data.to_owned()),
         },
-        _ => panic!("not a block of an event stream: {block:?}"),
+        _ => panic!("not a line of an event stream: {line:?}"),
     }
 }
 

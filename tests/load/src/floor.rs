@@ -23,10 +23,11 @@ const NOTIFICATION: u64 = u64::MAX - 1;
 const EVENTS_PER_WAIT: usize = 256;
 
 /// The daemon's answer to a join, to the byte in length.
-const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\
-    Access-Control-Allow-Origin: *\r\nConnection: close\r\nX-Accel-Buffering: no\r\n\r\nretry: 5000\n\ndata: 10000\n\n";
+const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, \
+    no-transform\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nX-Accel-Buffering: no\r\n\
+    Transfer-Encoding: chunked\r\n\r\n19\r\nretry: 5000\ndata: 10000\n\n\r\n";
 
-const MESSAGE: &[u8] = b"data: bench=0\n\n";
+const MESSAGE: &[u8] = b"f\r\ndata: bench=0\n\n\r\n";
 
 const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 

@@ -145,7 +145,11 @@ fn who_posts_joins_and_the_head_passes() {
         let head = fs::read_to_string(file).unwrap();
         assert!(head.starts_with("HTTP/2 200"), "{kind:?}: {head}");
         assert_eq!(head.matches("access-control-allow-origin").count(), 1, "{kind:?}: {head}");
-        for field in ["content-type: text/event-stream", "cache-control: no-cache", "access-control-allow-origin: *"] {
+        for field in [
+            "content-type: text/event-stream",
+            "cache-control: no-store, no-transform",
+            "access-control-allow-origin: *",
+        ] {
             assert!(head.contains(&format!("\n{field}\r\n")), "{kind:?}: no {field} in {head}");
         }
         let script = curl().arg(proxy.url("/client/audience.js")).stdout(Stdio::piped()).output().unwrap();
