@@ -98,7 +98,7 @@ impl Exchange<'_> {
         let (answer, surplus) = match self.conn.feed(&bytes) {
             Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
             Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
-            Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer), 0),
+            Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer, self.now), 0),
             Step::Request { request, surplus } => {
                 let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
                 let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
@@ -116,8 +116,9 @@ impl Exchange<'_> {
     fn answer_unasked(&mut self, unasked: Unasked) {
         let answer = match unasked {
             Unasked::Nothing => return,
+            Unasked::Rest => return self.finish(None),
             Unasked::RawStats => answers::raw_stats(),
-            Unasked::Timeout { is_head } => answers::refuse(Refusal::Timeout, is_head, self.buffer),
+            Unasked::Timeout { is_head } => answers::refuse(Refusal::Timeout, is_head, self.buffer, self.now),
         };
         let written = write(self.conn, self.books, answer);
         self.after_reply(written, 0);

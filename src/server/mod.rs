@@ -173,6 +173,7 @@ impl Server {
             turns.turn()?;
         }
         let Loop { reactor, conns, audience, bus, reports, .. } = turns;
+        conns.end_all();
         ending::depart(&mut audience.meter, conns.place_count(), bus, reports.as_mut(), reactor.now());
         ending::write_last_reports(&mut audience.meter, bus, reports.as_mut(), reactor.now());
         log::info(format_args!("event=stopped"));

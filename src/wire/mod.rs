@@ -12,6 +12,7 @@
 //! | `proxy` | the head of the PROXY protocol |
 //! | `forwarded` | the chain of `X-Forwarded-For` |
 //! | `reply` | response heads |
+//! | `date` | dates as HTTP writes them |
 //! | `sse` | event-stream frames |
 //! | `transfer` | the transfer coding of a stream |
 //! | `watch` | the query of a watcher, and its frames |
@@ -26,6 +27,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+pub mod date;
 pub mod forwarded;
 pub mod history;
 pub mod http;

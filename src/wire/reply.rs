@@ -4,6 +4,7 @@
 //!
 //! Invariant: every answer closes its connection, so what follows a request is never taken for another.
 
+use super::date::push_date;
 use super::sse;
 use super::transfer::Coding;
 
@@ -14,9 +15,28 @@ pub enum Cors<'a> {
     None,
     /// Any page: `Access-Control-Allow-Origin: *`.
     Any,
-    /// Pages of this origin only, so a cache must keep answers apart by origin.
+    /// Pages of this origin only.
     Origin(&'a str),
 }
+
+/// What a cache may do with an answer (RFC 9111 section 5.2.2). A cache gives one stored answer to all: an empty one
+/// would end the `EventSource` of every page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// Nothing: it is of this moment.
+    Never,
+    /// Nothing, and a request with another `Accept`, `Origin` or `Last-Event-ID` has another answer.
+    NeverAndVaried,
+    /// It may serve for five minutes. A day would outlive an upgrade of the daemon. A request for an event stream at its
+    /// path has another answer.
+    Briefly,
+}
+
+/// No browser may take a body for something else than it says (Fetch standard, section 3.6).
+const NO_SNIFFING: &[u8] = b"X-Content-Type-Options: nosniff\r\n";
+
+/// What an answer of the audience port depends on beside the target.
+const VARY: &[u8] = b"Vary: Accept, Origin, Last-Event-ID\r\n";
 
 /// An answer that is not an event stream.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +45,8 @@ pub struct Reply<'a> {
     pub status: u16,
     /// Media type of the body, if it has one.
     pub content_type: Option<&'static str>,
+    /// What a cache may do with it.
+    pub caching: Caching,
     /// Further header lines, each ended by CRLF.
     pub fields: &'static str,
     /// The origins whose pages may read it.
@@ -39,10 +61,10 @@ pub const PREFLIGHT_FIELDS: &str = "Access-Control-Allow-Methods: GET, HEAD, POS
     Access-Control-Max-Age: 86400\r\n";
 
 impl Reply<'_> {
-    /// An answer without body.
+    /// An answer without body, for no cache.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, content_type: None, fields: "", cors: Cors::None, body: &[] }
+        Self { status, content_type: None, caching: Caching::Never, fields: "", cors: Cors::None, body: &[] }
     }
 
     /// Appends the answer; to `HEAD`, without its body.
@@ -50,6 +72,7 @@ impl Reply<'_> {
         push_status_line(out, self.status);
         if let Some(content_type) = self.content_type {
             push_field(out, "Content-Type", content_type);
+            out.extend_from_slice(NO_SNIFFING);
         }
         // RFC 9110 section 8.6: a 204 has no Content-Length.
         if self.status != 204 {
@@ -58,6 +81,7 @@ impl Reply<'_> {
             out.extend_from_slice(b"\r\n");
         }
         push_cors(out, self.cors);
+        push_caching(out, self.caching);
         out.extend_from_slice(self.fields.as_bytes());
         out.extend_from_slice(b"Connection: close\r\n\r\n");
         if !is_head {
@@ -73,6 +97,7 @@ pub fn push_stream_head(out: &mut Vec<u8>, cors: Cors<'_>, coding: Coding) {
     push_cors(out, cors);
     // nginx holds a stream back until its buffer is full, unless this field forbids that.
     out.extend_from_slice(b"Connection: close\r\nX-Accel-Buffering: no\r\n");
+    out.extend_from_slice(VARY);
     if coding == Coding::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -83,7 +108,18 @@ pub fn push_stream_head(out: &mut Vec<u8>, cors: Cors<'_>, coding: Coding) {
 pub fn push_open_ended_head(out: &mut Vec<u8>, content_type: &str) {
     push_status_line(out, 200);
     push_field(out, "Content-Type", content_type);
-    out.extend_from_slice(b"Cache-Control: no-store\r\nConnection: close\r\n\r\n");
+    out.extend_from_slice(NO_SNIFFING);
+    push_caching(out, Caching::Never);
+    out.extend_from_slice(b"Connection: close\r\n\r\n");
+}
+
+/// Puts the date into an answer, behind the other fields of its head (RFC 9110 section 6.6.1).
+pub fn insert_date(out: &mut Vec<u8>, unix_s: u64) {
+    let Some(end) = out.windows(4).position(|four| four == b"\r\n\r\n") else { return };
+    let mut field = Vec::with_capacity(40);
+    field.extend_from_slice(b"\r\nDate: ");
+    push_date(&mut field, unix_s);
+    out.splice(end..end, field);
 }
 
 fn push_status_line(out: &mut Vec<u8>, status: u16) {
@@ -98,9 +134,20 @@ fn push_cors(out: &mut Vec<u8>, cors: Cors<'_>) {
     match cors {
         Cors::None => {}
         Cors::Any => push_field(out, "Access-Control-Allow-Origin", "*"),
-        Cors::Origin(origin) => {
-            push_field(out, "Access-Control-Allow-Origin", origin);
-            push_field(out, "Vary", "Origin");
+        Cors::Origin(origin) => push_field(out, "Access-Control-Allow-Origin", origin),
+    }
+}
+
+fn push_caching(out: &mut Vec<u8>, caching: Caching) {
+    match caching {
+        Caching::Never => push_field(out, "Cache-Control", "no-store"),
+        Caching::NeverAndVaried => {
+            push_field(out, "Cache-Control", "no-store");
+            out.extend_from_slice(VARY);
+        }
+        Caching::Briefly => {
+            push_field(out, "Cache-Control", "max-age=300");
+            push_field(out, "Vary", "Accept");
         }
     }
 }
@@ -143,18 +190,44 @@ mod tests {
 
     #[test]
     fn replies_are_exact() {
-        check(Reply::empty(200), false, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        let xml = Reply { content_type: Some("application/xml"), cors: Cors::Any, body: b"<a/>", ..Reply::empty(200) };
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: 4\r\n\
-            Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n";
+        const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nCache-Control: no-store\r\n";
+        check(Reply::empty(200), false, &format!("{EMPTY}Connection: close\r\n\r\n"));
+        check(
+            Reply { caching: Caching::NeverAndVaried, ..Reply::empty(200) },
+            false,
+            &format!("{EMPTY}Vary: Accept, Origin, Last-Event-ID\r\nConnection: close\r\n\r\n"),
+        );
+        let (content_type, cors, caching) = (Some("application/xml"), Cors::Any, Caching::Briefly);
+        let xml = Reply { content_type, cors, caching, body: b"<a/>", ..Reply::empty(200) };
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nX-Content-Type-Options: nosniff\r\n\
+            Content-Length: 4\r\nAccess-Control-Allow-Origin: *\r\nCache-Control: max-age=300\r\nVary: Accept\r\n\
+            Connection: close\r\n\r\n";
         check(xml, false, &format!("{head}<a/>"));
         check(xml, true, head);
         check(
             Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) },
             false,
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 60\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nCache-Control: no-store\r\nRetry-After: 60\r\n\
+                Connection: close\r\n\r\n",
         );
-        check(Reply::empty(204), false, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+        check(
+            Reply::empty(204),
+            false,
+            "HTTP/1.1 204 No Content\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
+        );
+    }
+
+    #[test]
+    fn the_date_is_put_behind_the_other_fields() {
+        let mut out = Vec::new();
+        Reply { body: b"a\r\n\r\n", ..Reply::empty(200) }.write(&mut out, false);
+        let without = String::from_utf8(out.clone()).unwrap();
+        insert_date(&mut out, 784_111_777);
+        let date = "close\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), without.replace("close\r\n", date));
+        let mut none = Vec::new();
+        insert_date(&mut none, 784_111_777);
+        assert!(none.is_empty(), "what has no head has no date");
     }
 
     #[test]
@@ -165,13 +238,14 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let expected = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n\
-            Access-Control-Allow-Origin: *\r\nConnection: close\r\nX-Accel-Buffering: no\r\n\r\n";
+            Access-Control-Allow-Origin: *\r\nConnection: close\r\nX-Accel-Buffering: no\r\n\
+            Vary: Accept, Origin, Last-Event-ID\r\n\r\n";
         assert_eq!(head(Cors::Any, Coding::Identity), expected);
         assert_eq!(
             head(Cors::Origin("https://a.example"), Coding::Chunked),
             expected
-                .replace("Origin: *\r\n", "Origin: https://a.example\r\nVary: Origin\r\n")
-                .replace("no\r\n\r\n", "no\r\nTransfer-Encoding: chunked\r\n\r\n")
+                .replace("Origin: *\r\n", "Origin: https://a.example\r\n")
+                .replace("ID\r\n\r\n", "ID\r\nTransfer-Encoding: chunked\r\n\r\n")
         );
     }
 

@@ -5,14 +5,14 @@
 //! Invariant: a member is in the audience exactly if its answer is a stream with its first count, or with none yet.
 
 use super::answer::{AfterReply, Asker};
-use super::replies::{push_asset, push_no_room, push_text};
+use super::replies::{PLAIN_TEXT, push_asset, push_no_room};
 use super::route::Route;
 use super::{assets, watching};
 use crate::collections::tick::Now;
 use crate::config::{AllowOrigin, Config};
 use crate::server::audience::{AskedTooOften, Audience, Joining};
 use crate::wire::http::{Method, Request};
-use crate::wire::reply::{self, Cors, PREFLIGHT_FIELDS, Reply};
+use crate::wire::reply::{self, Caching, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
 use crate::wire::transfer::Coding;
 
@@ -58,7 +58,7 @@ impl AudiencePort {
                 return self.join(request, joining, audience, out, now);
             }
             Route::Preflight => {
-                self.push_cors(out, request, Reply { fields: PREFLIGHT_FIELDS, ..Reply::empty(204) });
+                self.push(out, request, Reply { fields: PREFLIGHT_FIELDS, ..Reply::empty(204) });
             }
             // A member that leaves makes room, so this comes before there is none.
             Route::Leave { namespace, uuid } => {
@@ -66,23 +66,23 @@ impl AudiencePort {
                     Ok(()) => Reply::empty(200),
                     Err(AskedTooOften) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(429) },
                 };
-                self.push_cors(out, request, reply);
+                self.push(out, request, reply);
             }
-            Route::Watch if !self.is_watching_public => push_text(out, 403, NOT_PUBLIC, is_head),
+            Route::Watch if !self.is_watching_public => self.push_text(out, request, 403, NOT_PUBLIC),
             Route::Watch => match self.cors(request) {
                 Some(cors) => return watching::answer(request, cors, asker, audience, out, now),
-                None => push_text(out, 403, NOT_THIS_ORIGIN, is_head),
+                None => self.push_text(out, request, 403, NOT_THIS_ORIGIN),
             },
             _ if !asker.has_slot => {
-                Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) }.write(out, is_head);
+                self.push(out, request, Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) });
             }
             Route::Policy => push_asset(out, &assets::POLICY, is_head),
             Route::Script(script) => push_asset(out, script, is_head),
             Route::JoinHead => match self.cors(request) {
                 Some(cors) => reply::push_stream_head(out, cors, Coding::of(request.version)),
-                None => push_text(out, 403, NOT_THIS_ORIGIN, is_head),
+                None => self.push_text(out, request, 403, NOT_THIS_ORIGIN),
             },
-            Route::Nothing => self.push_cors(out, request, Reply::empty(200)),
+            Route::Nothing => self.push(out, request, Reply::empty(200)),
         }
         AfterReply::Drain
     }
@@ -97,16 +97,16 @@ impl AudiencePort {
         now: Now,
     ) -> AfterReply {
         let Some(cors) = self.cors(request) else {
-            push_text(out, 403, NOT_THIS_ORIGIN, false);
+            self.push_text(out, request, 403, NOT_THIS_ORIGIN);
             return AfterReply::Drain;
         };
         let longest = self.name_length;
         if joining.namespace.len() > longest || joining.uuid.is_some_and(|uuid| uuid.len() > longest) {
-            push_text(out, 414, format_args!("a name is at most {longest} bytes long"), false);
+            self.push_text(out, request, 414, &format!("a name is at most {longest} bytes long"));
             return AfterReply::Drain;
         }
         if request.last_event_id == Some(sse::FAREWELL_ID.as_bytes()) {
-            self.push_cors(out, request, Reply::empty(204));
+            self.push(out, request, Reply::empty(204));
             return AfterReply::Drain;
         }
         let coding = Coding::of(request.version);
@@ -136,9 +136,19 @@ impl AudiencePort {
         }
     }
 
-    fn push_cors(&self, out: &mut Vec<u8>, request: &Request<'_>, reply: Reply<'_>) {
+    fn push_text(&self, out: &mut Vec<u8>, request: &Request<'_>, status: u16, text: &str) {
+        let body = format!("{text}\n");
+        self.push(
+            out,
+            request,
+            Reply { content_type: Some(PLAIN_TEXT), body: body.as_bytes(), ..Reply::empty(status) },
+        );
+    }
+
+    /// Appends a reply that pages may read, and no cache keeps.
+    fn push(&self, out: &mut Vec<u8>, request: &Request<'_>, reply: Reply<'_>) {
         let cors = self.cors(request).unwrap_or(Cors::None);
-        Reply { cors, ..reply }.write(out, request.method == Method::Head);
+        Reply { cors, caching: Caching::NeverAndVaried, ..reply }.write(out, request.method == Method::Head);
     }
 }
 

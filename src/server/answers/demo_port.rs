@@ -9,6 +9,10 @@ use super::route::split_namespace;
 use crate::wire::http::{Method, Request};
 use crate::wire::reply::Reply;
 
+/// No page elsewhere may show one of these in a frame (Content Security Policy, section 6.4.2). What else they may do is in
+/// the pages.
+const NOT_FRAMED: &str = "Content-Security-Policy: frame-ancestors 'none'\r\n";
+
 /// What was decided at start about the demo port.
 pub(super) struct DemoPort {
     pages: Pages,
@@ -24,8 +28,8 @@ impl DemoPort {
     pub(super) fn answer(&self, request: &Request<'_>, out: &mut Vec<u8>) -> AfterReply {
         let is_head = request.method == Method::Head;
         let push_page = |out: &mut Vec<u8>, page: &str| {
-            let reply = Reply { content_type: Some(assets::HTML), body: page.as_bytes(), ..Reply::empty(200) };
-            reply.write(out, is_head);
+            let (content_type, fields) = (Some(assets::HTML), NOT_FRAMED);
+            Reply { content_type, fields, body: page.as_bytes(), ..Reply::empty(200) }.write(out, is_head);
         };
         match DemoRoute::of(request.path) {
             DemoRoute::Welcome => push_page(out, &self.pages.welcome),

@@ -38,6 +38,7 @@ use crate::config::Config;
 use crate::server::figures::metrics::Metrics;
 use crate::server::ports::port::Port;
 use crate::wire::http::{Refusal, Request};
+use crate::wire::reply::insert_date;
 use answer::{AfterReply, Answer, Asker, Confirmation, Sources};
 use audience_port::AudiencePort;
 use cursor::Cursor;
@@ -87,14 +88,16 @@ impl Answers {
             Port::Notification => self.notification.answer(request, sources.audience, buffer, now),
             Port::Demo => self.demo.answer(request, buffer),
         };
+        insert_date(buffer, now.unix_s());
         Answer { bytes: buffer, after }
     }
 }
 
 /// Answers what is no request.
-pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Vec<u8>) -> Answer<'_> {
+pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Vec<u8>, now: Now) -> Answer<'_> {
     buffer.clear();
     replies::push_text(buffer, refusal.status(), refusal, is_head);
+    insert_date(buffer, now.unix_s());
     Answer { bytes: buffer, after: AfterReply::Drain }
 }
 

@@ -5,33 +5,33 @@
 use std::fmt::Display;
 
 use super::assets::Asset;
-use crate::wire::reply::{self, Cors, Reply};
+use crate::wire::reply::{self, Caching, Cors, Reply};
 use crate::wire::sse;
 use crate::wire::transfer::Coding;
 
 /// The answer to a page elsewhere that has a browser on this machine ask.
 pub(super) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
 
+pub(super) const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
 /// Appends a reply that is a line of text.
 pub(super) fn push_text(out: &mut Vec<u8>, status: u16, text: impl Display, is_head: bool) {
     let body = format!("{text}\n");
-    let content_type = Some("text/plain; charset=utf-8");
-    Reply { content_type, body: body.as_bytes(), ..Reply::empty(status) }.write(out, is_head);
+    Reply { content_type: Some(PLAIN_TEXT), body: body.as_bytes(), ..Reply::empty(status) }.write(out, is_head);
 }
 
 /// Appends a reply with figures.
 pub(super) fn push_json(out: &mut Vec<u8>, body: &[u8], is_head: bool) {
-    let (content_type, fields) = (Some("application/json"), "Cache-Control: no-store\r\n");
-    Reply { content_type, fields, body, ..Reply::empty(200) }.write(out, is_head);
+    Reply { content_type: Some("application/json"), body, ..Reply::empty(200) }.write(out, is_head);
 }
 
 /// Appends a reply that is a file.
 pub(super) fn push_asset(out: &mut Vec<u8>, asset: &Asset, is_head: bool) {
-    // A day would outlive an upgrade of the daemon; without any, each page view would fetch the script again.
-    let fields = "Cache-Control: max-age=300\r\n";
+    // A page that is isolated from other origins takes no script of theirs without this (HTML standard, section 7.1.4).
+    let fields = "Cross-Origin-Resource-Policy: cross-origin\r\n";
     let (content_type, text) = (Some(asset.content_type), asset.text());
-    let reply = Reply { content_type, fields, cors: Cors::Any, body: text.as_bytes(), ..Reply::empty(200) };
-    reply.write(out, is_head);
+    let reply = Reply { content_type, caching: Caching::Briefly, fields, cors: Cors::Any, ..Reply::empty(200) };
+    Reply { body: text.as_bytes(), ..reply }.write(out, is_head);
 }
 
 /// Appends a stream that ends at once, and has a browser that found no room come back after this long. (After another status

@@ -28,7 +28,6 @@ const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>
 
 /// The dashboard may do nothing but ask the port that it comes from (Content Security Policy).
 const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
-    Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
 

@@ -232,27 +232,37 @@ impl Books {
         conn.end_with(bytes)
     }
 
-    /// Closes a connection at an end that is not its own. The body of a stream ends rightly, unless a part of it is unwritten:
-    /// then its client learns that it was cut.
-    pub(in crate::server) fn cut(&mut self, conn: &mut Conn, reason: CloseReason) {
-        let is_whole = conn.stage() == Stage::Stream && !conn.is_behind();
-        match if is_whole { self.end_body(conn, None) } else { Ok(()) } {
-            Ok(()) => self.close(conn, reason),
-            Err(reason) => self.close(conn, reason),
+    /// Closes a connection at an end that is ours. The body of a stream ends rightly, unless something was unwritten before: then
+    /// its client learns that it was cut. Returns whether that was all: if not, what ends the body is still to be written.
+    pub(in crate::server) fn cut(&mut self, conn: &mut Conn, reason: CloseReason) -> bool {
+        if conn.stage() == Stage::Stream && !conn.is_behind() {
+            if let Err(reason) = self.end_body(conn, None) {
+                self.close(conn, reason);
+            }
+            if conn.is_behind() {
+                self.drain(conn);
+                return false;
+            }
         }
+        self.close(conn, reason);
+        true
     }
 
-    /// Pushes a count to a member.
+    /// Pushes a count to a member. A stream whose body has ended takes no more.
     pub(in crate::server) fn push_count(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
-        conn.push_count(frame)?;
-        self.sent_bytes += frame.bytes(conn.coding()).len() as u64;
+        if conn.stage() == Stage::Stream {
+            conn.push_count(frame)?;
+            self.sent_bytes += frame.bytes(conn.coding()).len() as u64;
+        }
         Ok(())
     }
 
-    /// Pushes a message to a member.
+    /// Pushes a message to a member. A stream whose body has ended takes no more.
     pub(in crate::server) fn push_message(&mut self, conn: &mut Conn, frame: &Frame) -> Result<(), CloseReason> {
-        conn.push_message(frame)?;
-        self.sent_bytes += frame.bytes(conn.coding()).len() as u64;
+        if conn.stage() == Stage::Stream {
+            conn.push_message(frame)?;
+            self.sent_bytes += frame.bytes(conn.coding()).len() as u64;
+        }
         Ok(())
     }
 

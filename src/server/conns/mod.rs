@@ -26,6 +26,7 @@ pub(in crate::server) mod torture;
 use std::io;
 use std::net::{IpAddr, TcpStream};
 
+use crate::collections::key::Key as _;
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
 use crate::config::Config;
@@ -93,6 +94,15 @@ impl Conns {
     pub(in crate::server) fn close(&mut self, id: ConnId, reason: CloseReason) {
         if let Some((conn, books)) = self.open(id) {
             books.close(conn, reason);
+        }
+    }
+
+    /// Ends the bodies of all streams, for the process ends, and marks the connections to be freed.
+    pub(in crate::server) fn end_all(&mut self) {
+        for id in (0..self.place_count()).filter_map(ConnId::from_index) {
+            if let Some((conn, books)) = self.open(id) {
+                books.cut(conn, CloseReason::Shutdown);
+            }
         }
     }
 

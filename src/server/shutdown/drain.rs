@@ -134,10 +134,8 @@ impl Drain {
                 continue;
             };
             let Some((conn, books)) = conns.open(id).filter(|(conn, _)| self.lets_go(conn.stage())) else { continue };
-            if conn.is_behind() {
+            if conn.is_behind() || !books.cut(conn, CloseReason::Shutdown) {
                 behind.push(id);
-            } else {
-                books.cut(conn, CloseReason::Shutdown);
             }
             self.gone += 1;
             left -= 1;

@@ -123,7 +123,7 @@ fn ends(mut daemon: Daemon) {
     let mut stream = member(&daemon, "/ending").0;
     let first = first(&daemon);
     send_signal(first, "TERM");
-    while stream.next_event(SOON) != Some(Event::Closed) {}
+    stream.wait_closed();
     assert_eq!(daemon.wait_exit().code(), Some(0));
     assert!(!is_there(first));
 }

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `browser` | the daemon and its pages in a real browser |
+//! | `clients` | client libraries of others |
 //! | `container` | the static program as the Dockerfile of the manual makes it, in a root that holds nothing else |
 //! | `front_page` | what README.md and the manual have a newcomer type into a shell, as it stands there |
 //! | `proxies` | the daemon behind `nginx` and `haproxy`, as the manual configures them |
@@ -10,6 +11,7 @@
 //! | `tools` | what others wrote to take servers down or to measure them |
 
 pub(crate) mod browser;
+mod clients;
 mod container;
 mod front_page;
 mod proxies;

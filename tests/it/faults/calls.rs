@@ -182,7 +182,7 @@ fn a_listener_that_always_fails_rests_and_the_turns_go_on() {
         let mut waits = connect(daemon.audience());
         waits.write_all(join_request("/ns", "").as_bytes()).unwrap();
         drop(inside.socket.shutdown(Shutdown::Write));
-        inside.expect_closed();
+        inside.expect(&Event::Cut);
         tracer.detach();
         // It comes in late, but it does.
         Stream::over(waits).expect_count(1);

@@ -102,7 +102,7 @@ fn a_member_that_ends_its_sending_side_has_left() {
     let (mut stream, _) = member(&daemon, "/half");
     stream.socket.shutdown(Shutdown::Write).unwrap();
     daemon.wait_members("half", 0);
-    stream.expect_closed();
+    stream.expect(&Event::Cut);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_machine_may_have_been_up_for_a_century() {
     let head = read_to_end(&mut connect(daemon.audience()));
     assert!(contains(&head, b"HTTP/1.1 408 "), "{:?}", lossy(&head));
     for mut stream in streams.into_iter().chain([late]) {
-        while stream.next_event(SOON) != Some(Event::Closed) {}
+        stream.wait_closed();
     }
     daemon.wait_members("ns", 0);
     wait_rest(pid);

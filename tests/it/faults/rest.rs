@@ -92,7 +92,7 @@ fn of_many_deadlines_at_once_none_is_forgotten() {
         assert_eq!(Reply::parse(&read_to_end(socket)).status, 408);
     }
     for stream in &mut streams {
-        while stream.next_event(SOON) != Some(Event::Closed) {}
+        stream.wait_closed();
     }
     daemon.wait_members("brief", 0);
     drop(silent);

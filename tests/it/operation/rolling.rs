@@ -66,7 +66,7 @@ fn join(address: SocketAddr, target: &str) -> Result<TcpStream, String> {
     socket.write_all(join_request(target, "").as_bytes()).map_err(told)?;
     let mut heard = Vec::new();
     let mut buffer = [0; 4096];
-    while !(contains(&heard, b"\ndata: ") && heard.ends_with(b"\n\n")) {
+    while !(contains(&heard, b"\ndata: ") && heard.ends_with(b"\n\n\r\n")) {
         match socket.read(&mut buffer).map_err(told)? {
             0 => return Err(format!("closed after {:?}", lossy(&heard))),
             count => heard.extend(&buffer[..count]),

@@ -244,6 +244,19 @@ impl Stream {
         }
     }
 
+    /// Reads on through whatever comes to the end of the body.
+    #[track_caller]
+    pub fn wait_closed(&mut self) {
+        let deadline = Deadline::after(SOON);
+        loop {
+            match self.next_event(deadline.left().unwrap_or_default()) {
+                Some(Event::Closed) => return,
+                end @ (None | Some(Event::Cut)) => panic!("wanted the end of the body, got {end:?}"),
+                Some(_) => {}
+            }
+        }
+    }
+
     /// Fails unless the body ends now, without another event.
     #[track_caller]
     pub fn expect_closed(&mut self) {
