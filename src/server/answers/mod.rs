@@ -102,10 +102,16 @@ pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Ve
 }
 
 /// Answers a message that is settled, of which this number of living nodes has confirmed nothing.
-pub(in crate::server) fn confirm(confirmation: Confirmation, unconfirmed: usize, buffer: &mut Vec<u8>) -> Answer<'_> {
+pub(in crate::server) fn confirm(
+    confirmation: Confirmation,
+    unconfirmed: usize,
+    buffer: &mut Vec<u8>,
+    now: Now,
+) -> Answer<'_> {
     let Confirmation { members, is_head, .. } = confirmation;
     buffer.clear();
     notification_port::push_confirmed(buffer, members, unconfirmed, is_head);
+    insert_date(buffer, now.unix_s());
     Answer { bytes: buffer, after: AfterReply::Drain }
 }
 

@@ -133,7 +133,7 @@ fn every_client_receives_counts_and_messages_at_once_and_the_end_of_its_stream()
         running.expect("1");
         let (other, _) = member(&daemon, "/event");
         running.expect("2");
-        daemon.notify("/event/score/2:0").expect_empty();
+        assert_eq!(daemon.notify("/event/score/2:0").expect_confirmed(), 2);
         running.expect("score=2:0");
         drop(other);
         running.expect("1");
