@@ -113,6 +113,12 @@
 //! name, and merged as maxima; a digest in the signs of life shows any difference. An empty namespace travels with its age, so
 //! that announcing it does not keep it alive.
 //!
+//! Of more than 1,024 departed nodes the oldest are folded (`meter::cluster::fold`): one sum per namespace, and the list of
+//! their names. Lists merge by union. Sums are comparable between equal lists only, and there the larger stands. The lowest
+//! living node folds, while all living nodes know the same of departed ones, and keeps the 512 youngest: what only one side of
+//! a cut knows does not become part of a sum, which cannot be taken apart. (Sums without a list were the other way. Two sides that fold
+//! apart would count some nodes twice.)
+//!
 //! With its count a node announces the time that its members have been there, all of them together. That time grows by
 //! itself, and is announced only when something changes: peers know it at any moment by the node's own clock, which comes with
 //! each datagram. For a departed node it ends at the node's last datagram, by that clock, and so is the same at all peers.

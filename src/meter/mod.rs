@@ -20,7 +20,7 @@
 //! | `way` | where datagrams come from, and where they go |
 //!
 //! Invariants, checked after each input in debug builds: a namespace's `counted` is the number of its counted members. A claim
-//! names a member that names the claim. A vacant namespace has a cleaning date. A total is the members of this node and of its
+//! names a member that names the claim. A vacant namespace has a cleaning date. A total is the members of this node and its
 //! peers: the living ones, and departed ones that are still being taken off the counts.
 
 #![warn(clippy::indexing_slicing)]
@@ -64,8 +64,7 @@ pub use news::{COUNTERS_MAX, NAME_MAX};
 pub use output::Output;
 use output::Outputs;
 
-/// How many members are counted in, how many timers of namespaces fire, and how many counts are pushed in one turn: at
-/// 0.4 us each, 0.3 ms in all.
+/// How many members are counted, timers of namespaces fire, and counts are pushed in one turn: 0.4 us each, 0.3 ms in all.
 const TIMEOUTS_PER_TURN: usize = 256;
 
 /// A namespace is forgotten at each peer, too; this number of peers costs as much as another timer.

@@ -6,7 +6,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `atoms` | the names of nodes and messages, and what numbers and names weigh |
+//! | `atoms` | what makes a process a node, the names of messages, and what numbers and names weigh |
 //! | `receipts` | what a node confirms of messages |
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
@@ -16,7 +16,7 @@ mod receipts;
 
 use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};
-pub use atoms::{MessageId, NodeId};
+pub use atoms::{Farewell, Format, Formats, MessageId, NodeId, Promise, Secret};
 use atoms::{entry_weight, name_weight, number_weight};
 pub use receipts::{Fate, Receipt};
 
@@ -32,28 +32,6 @@ pub const ASK_BYTES: usize = 160;
 
 /// The most bytes of its answer, a sign of life without its seal. Later versions may add to it, up to [`ASK_BYTES`].
 pub const ANSWER_BYTES_MAX: usize = 112;
-
-/// What a process draws at its start and shows to no other: no other process can foresee what follows from it.
-#[derive(Clone, Copy)]
-pub struct Secret(pub [u64; 2]);
-
-/// Which versions of the format a datagram speaks of. They are numbers of `wire::report`, which alone knows what they mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Format {
-    /// The version that it is written in.
-    pub written: u8,
-    /// The newest version that its sender reads.
-    pub newest: u8,
-}
-
-/// The versions of the format that a node writes and reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Formats {
-    /// The first of them.
-    pub oldest: u8,
-    /// The last of them.
-    pub newest: u8,
-}
 
 /// One datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +64,23 @@ pub enum News<N> {
         /// The sender's [`Alive::horizon`]: a peer that has missed an item with a version up to that does not learn of it
         /// from here.
         horizon: u64,
+        /// Under which of its names the sender has its sums, counted from 0: with the name before, it was taken for gone and
+        /// folded, and so were the sums of that time.
+        name: u64,
         /// The items.
         items: Vec<Item<N>>,
     },
     /// What departed nodes had counted.
     DepartedShares(Vec<DepartedShare<N>>),
+    /// The names of nodes that departed long ago: what they had counted is in the fold, and stands alone no more.
+    Folded(Vec<NodeId>),
+    /// What the folded nodes had counted.
+    FoldShares {
+        /// The digest of the list of all folded nodes: of them, no more and no fewer, these are the sums.
+        list_digest: u64,
+        /// The sums.
+        shares: Vec<FoldShare<N>>,
+    },
     /// Figures of the sender itself, in the order of their numbers. One that is not among them is 0, and one whose number the
     /// receiver does not know is for others. Lost ones are not sent again, but newer ones follow soon.
     Counters(Vec<Counter>),
@@ -150,15 +140,6 @@ pub struct HeldQuestion<N> {
     /// The uuid.
     pub uuid: N,
 }
-
-/// The proof of a goodbye. Only the node itself knows it until then: its answers carry a one-way hash of it, so the nodes that
-/// believe in it can check its last word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Farewell(pub [u64; 2]);
-
-/// What a node promises to say when it goes: a one-way hash of its [`Farewell`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Promise(pub u64);
 
 /// A sign of life, and the version that the sender is at: a peer that has received less asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -246,6 +227,9 @@ pub struct Count<N> {
 /// can be added up.
 pub const MEMBER_TICKS_MAX: u64 = (1 << 52) - 1;
 
+/// The largest number that thousands are added up of: of connections, of stays and of members.
+pub const SUMMAND_MAX: u64 = (1 << 48) - 1;
+
 /// What a node has counted in a namespace. No number of it ever falls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -305,6 +289,19 @@ pub struct DepartedShare<N> {
     /// The namespace's name.
     pub namespace: N,
     /// What it had counted there.
+    pub sums: Sums,
+    /// What is known of the namespace as a whole.
+    pub age: Age,
+    /// The most members that were present at once, as far as the sender knows.
+    pub peak: Peak,
+}
+
+/// What all folded nodes together had counted in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldShare<N> {
+    /// The namespace's name.
+    pub namespace: N,
+    /// What they had counted there.
     pub sums: Sums,
     /// What is known of the namespace as a whole.
     pub age: Age,
@@ -373,5 +370,14 @@ impl<N: AsRef<str>> DepartedShare<N> {
     pub fn weight(&self) -> usize {
         let whole = self.sums.weight() + self.age.weight() + self.peak.weight();
         entry_weight(8 + name_weight(self.namespace.as_ref()) + whole)
+    }
+}
+
+impl<N: AsRef<str>> FoldShare<N> {
+    /// Its bytes in a datagram.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let whole = self.sums.weight() + self.age.weight() + self.peak.weight();
+        entry_weight(name_weight(self.namespace.as_ref()) + whole)
     }
 }

@@ -43,6 +43,11 @@ pub enum Output {
     Send(To, Datagram<Rc<str>>),
     /// An event is over: write down what it came to. No other node does.
     Ended(Box<Ending>),
+    /// This node was away while hundreds of others departed, and was folded with the oldest of them. What it had counted
+    /// meanwhile may be missing from the sums of the audience: say so to the operator.
+    Folded,
+    /// The list of folded nodes is full, and there are departed nodes that should be folded: say so to the operator.
+    FoldFull,
 }
 
 /// Outputs that wait for the caller.

@@ -8,6 +8,7 @@
 use super::audience::Audience;
 use super::bus::Bus;
 use super::shutdown::ending;
+use super::troubles::Kind;
 use crate::collections::tick::Now;
 use crate::log;
 use crate::meter::{MemberId, Output};
@@ -71,7 +72,7 @@ impl Outputs<'_> {
             Output::Farewell(_) => FAREWELL_US,
             Output::Settled { .. } => ANSWER_US,
             Output::Send(to, _) => SEND_US * self.bus.way_count(*to, self.audience.meter.learned_addresses()),
-            Output::Ended(_) => REPORT_US,
+            Output::Ended(_) | Output::Folded | Output::FoldFull => REPORT_US,
         }
     }
 
@@ -91,6 +92,8 @@ impl Outputs<'_> {
             Output::Settled { number, unconfirmed } => carried_out.settled.push((number, unconfirmed)),
             Output::Farewell(member) => carried_out.farewells.push(member),
             Output::Send(to, datagram) => self.bus.send(to, &datagram, self.audience.meter.learned_addresses(), now),
+            Output::Folded => self.bus.raise_here(Kind::Folded, now),
+            Output::FoldFull => self.bus.raise_here(Kind::FoldFull, now),
             Output::Ended(ending) => ending::write_down(&ending, self.reports.as_deref_mut()),
         }
     }

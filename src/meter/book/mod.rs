@@ -13,6 +13,7 @@
 //! | `members` | one record per member, and the order of the members in their namespace |
 //! | `namespace` | the figures of one event |
 //! | `notice` | the notify rule, and what was pushed last |
+//! | `renewal` | what this node's members have come to, taken out of the book |
 //! | `schedule` | when each namespace is looked at |
 //! | `standing` | whether a member is in the count |
 //! | `walks` | the cursors that move along the members of a namespace for many turns |
@@ -28,6 +29,7 @@ pub(super) mod keys;
 pub(super) mod members;
 pub(super) mod namespace;
 pub(super) mod notice;
+pub(super) mod renewal;
 pub(super) mod schedule;
 mod standing;
 pub(super) mod walks;
@@ -294,9 +296,7 @@ impl Book {
     /// The next namespace whose total may have changed.
     pub(super) fn pop_changed(&mut self) -> Option<Changed> {
         let QueuedName { name, is_forgotten: is_anew } = self.changes.pop()?;
-        let Some(&id) = self.by_name.get(&*name) else {
-            return Some(Changed { name, total: 0, peak: 0, is_anew: true });
-        };
+        let Some(id) = self.find(&name) else { return Some(Changed { name, total: 0, peak: 0, is_anew: true }) };
         let namespace = self.namespaces.at_mut(id);
         namespace.is_in_line &= is_anew;
         let total = namespace.total();

@@ -208,6 +208,19 @@ impl Namespace {
         }
     }
 
+    /// Takes out what this node's members have come to until now: those that are here count from now on.
+    pub(super) fn take_sums(&mut self, stays: &mut StaysTable, now: Now) -> Sums {
+        let running = u64::from(self.counted).wrapping_mul(now.tick.0);
+        let sums = Sums {
+            connections: std::mem::take(&mut self.connections),
+            member_ticks: self.member_ticks.wrapping_add(running),
+            stays: stays.get(self.stays),
+        };
+        self.member_ticks = 0_u64.wrapping_sub(running);
+        stays.remove(std::mem::take(&mut self.stays));
+        sums
+    }
+
     /// The ticks for which members have been counted, at all nodes and all of them together.
     fn member_ticks(&self, now: Tick) -> u64 {
         let grown = self.total().wrapping_mul(now.0);

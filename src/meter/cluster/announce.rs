@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::copies::Copies;
-use super::departed::DepartedShares;
+use super::departed::DepartedNews;
 use super::messages::Messages;
 use super::peers::Peers;
 use super::proofs::promise_of;
@@ -62,7 +62,7 @@ pub(super) struct Announcer {
     /// The tick in which a datagram was sent last: what is left waits for the next one.
     sent_at: Option<Tick>,
     copies: Copies,
-    departed: DepartedShares,
+    departed: DepartedNews,
     /// When this node's counters may be announced again.
     counters_at: Tick,
     has_departed: bool,
@@ -84,7 +84,7 @@ impl Announcer {
             alive_gap: ALIVE_GAP_MIN,
             sent_at: None,
             copies: Copies::default(),
-            departed: DepartedShares::default(),
+            departed: DepartedNews::default(),
             counters_at: Tick(0),
             has_departed: false,
         }
@@ -203,8 +203,8 @@ impl Announcer {
     }
 
     /// Announces all fresh news, and says goodbye twice: this node will not be there to repeat it.
-    pub(super) fn announce_departure(&mut self, book: &mut Book, outputs: &mut Outputs, now: Now) {
-        while self.announce_stretch(Stretch::Fresh, book, outputs, now) {}
+    pub(super) fn announce_departure(&mut self, peers: &Peers, book: &mut Book, outputs: &mut Outputs, now: Now) {
+        while self.announce_stretch(Stretch::Fresh, peers, book, outputs, now) {}
         self.has_departed = true;
         self.send(News::Bye(self.farewell), outputs, now);
         self.send(News::Bye(self.farewell), outputs, now);
@@ -234,6 +234,11 @@ impl Announcer {
     /// Announces the shares of departed nodes, from the beginning; one announcement that is under way goes on instead.
     pub(super) fn begin_departed_shares(&mut self) {
         self.departed.begin();
+    }
+
+    /// Announces that this node has listed a name among the folded ones.
+    pub(super) fn announce_folded(&mut self, name: NodeId) {
+        self.departed.add_name(name);
     }
 
     /// Sends a sign of life to all.
@@ -299,8 +304,8 @@ impl Announcer {
         outputs: &mut Outputs,
         now: Now,
     ) -> bool {
-        if !peers.is_alone() && book.journal.has(Stretch::Fresh) && self.fresh_at <= now.tick {
-            self.announce_stretch(Stretch::Fresh, book, outputs, now);
+        let has_fresh = !peers.is_alone() && book.journal.has(Stretch::Fresh) && self.fresh_at <= now.tick;
+        if has_fresh && self.announce_stretch(Stretch::Fresh, peers, book, outputs, now) {
             self.pace_after_news(gathering_time(peers, rules), book, peers, now);
             return true;
         }
@@ -316,7 +321,8 @@ impl Announcer {
             self.alive_gap = (self.alive_gap * 2).min(heartbeat);
             return true;
         }
-        self.announce_stretch(Stretch::Repair, book, outputs, now) || self.announce_departed(peers, book, outputs, now)
+        self.announce_stretch(Stretch::Repair, peers, book, outputs, now)
+            || self.announce_departed(peers, book, outputs, now)
     }
 
     /// Sets when the next news and the next sign of life are due, now that some news was announced.
@@ -331,8 +337,19 @@ impl Announcer {
         }
     }
 
-    /// Sends one report of a stretch; returns whether there was something.
-    fn announce_stretch(&mut self, stretch: Stretch, book: &mut Book, outputs: &mut Outputs, now: Now) -> bool {
+    /// Sends one report of a stretch; returns whether there was something. While the node's own sums are on their way into the
+    /// fold, some are those under its name and some are not: all of them wait.
+    fn announce_stretch(
+        &mut self,
+        stretch: Stretch,
+        peers: &Peers,
+        book: &mut Book,
+        outputs: &mut Outputs,
+        now: Now,
+    ) -> bool {
+        if peers.renewal.is_some() {
+            return false;
+        }
         let mut items = Vec::new();
         let mut room = ITEMS_WEIGHT_MAX;
         let versions = book.announce(stretch, now, |item| {
@@ -342,15 +359,18 @@ impl Announcer {
             true
         });
         let Some(Versions { from, to }) = versions else { return false };
-        self.send(News::Report { from, to, horizon: book.journal.horizon(), items }, outputs, now);
+        let (horizon, (name, _)) = (book.journal.horizon(), peers.fold.name_of(self.node));
+        self.send(News::Report { from, to, horizon, name, items }, outputs, now);
         true
     }
 
     /// Sends one datagram of departed shares, or at least looks for them; returns whether there was something left to do.
     fn announce_departed(&mut self, peers: &Peers, book: &Book, outputs: &mut Outputs, now: Now) -> bool {
-        let Some(shares) = self.departed.next_shares(ITEMS_WEIGHT_MAX, peers, book, now) else { return false };
-        if !shares.is_empty() {
-            self.send(News::DepartedShares(shares), outputs, now);
+        if !self.departed.is_under_way() {
+            return false;
+        }
+        if let Some(news) = self.departed.next(ITEMS_WEIGHT_MAX, peers, book, now) {
+            self.send(news, outputs, now);
         }
         true
     }

@@ -12,7 +12,8 @@
 //! - A newcomer asks all nodes to show themselves, and each for everything. A node that is new to a peer, or back, is asked
 //!   too, and counts once its answer repeats the nonce: recordings stay dead. Until then nothing is kept of it.
 //! - What departed nodes had counted is kept and announced in their name. Signs of life carry a digest of it, and a node
-//!   whose digest differs asks.
+//!   whose digest differs asks. Of very many departed nodes the oldest are folded: their names are listed, and what they
+//!   had counted becomes one sum for each namespace.
 //! - Claims are sent at once, and again after 50 and 200 ms. They are journalled too: they are never lost.
 //! - Messages are sent at once, and again for a second while a living node has not confirmed that it handed them on.
 //!
@@ -21,10 +22,13 @@
 //! | `addresses` | the addresses of other nodes that are not listed |
 //! | `announce` | this node's announcements: their order of urgency and their budget |
 //! | `arrivals` | by which ways the datagrams of a peer come, and which have come before |
+//! | `bequests` | what a datagram says about departed nodes |
 //! | `copies` | what is sent again |
 //! | `departed` | the announcement of what departed nodes had counted |
 //! | `ends` | how claims end, and how a namespace leaves all tables |
 //! | `figures` | what another node looks like from here |
+//! | `fold` | what the oldest departed nodes had counted, and their names |
+//! | `folding` | when departed nodes are folded, and the slices of that |
 //! | `goodbye` | which of the nodes that end together ends last |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the messages of one peer: their order, and what is confirmed of them |
@@ -47,10 +51,13 @@
 mod addresses;
 mod announce;
 mod arrivals;
+mod bequests;
 mod copies;
 mod departed;
 pub(super) mod ends;
 pub(super) mod figures;
+mod fold;
+mod folding;
 mod goodbye;
 mod held;
 mod inbox;
@@ -70,6 +77,7 @@ mod transit;
 
 #[cfg(any(test, debug_assertions))]
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::book::Book;
 #[cfg(any(test, debug_assertions))]
@@ -78,7 +86,7 @@ use super::book::keys::NamespaceId;
 use super::book::namespace::Whole;
 use super::digest::name_digest;
 use super::news::{Address, Ask, Counter, News, NodeId, Wanted};
-use super::output::Outputs;
+use super::output::{Output, Outputs};
 use crate::collections::tick::{Now, Tick};
 use addresses::Addresses;
 use announce::Announcer;
@@ -98,6 +106,9 @@ const LOOKS_PER_TURN: usize = 16;
 
 /// The time that a namespace with members of a departed node takes, in namespaces that have none.
 const OCCUPIED_WEIGHT: usize = 7;
+
+/// How often it is said that the list of folded nodes is full.
+const FOLD_FULL_GAP: Duration = Duration::from_secs(10);
 
 /// What one call of the meter works on.
 pub(super) struct Call<'a> {
@@ -121,6 +132,8 @@ pub(super) struct Cluster {
     wakefulness: Wakefulness,
     /// The number of nodes that were taken for gone because they fell silent.
     lost_count: u64,
+    /// When it is said again that the list of folded nodes is full.
+    fold_full_at: Tick,
     goodbye: Goodbye,
 }
 
@@ -141,6 +154,7 @@ impl Cluster {
             lookout: Lookout::default(),
             wakefulness: Wakefulness::default(),
             lost_count: 0,
+            fold_full_at: Tick(0),
             goodbye: Goodbye::default(),
         }
     }
@@ -221,12 +235,13 @@ impl Cluster {
 
     /// Announces all fresh news, and says goodbye.
     pub(super) fn announce_departure(&mut self, call: &mut Call<'_>) {
-        self.announcer.announce_departure(call.book, call.outputs, call.now);
+        folding::renew(&mut self.peers, call.book, &mut { usize::MAX }, call.now);
+        self.announcer.announce_departure(&self.peers, call.book, call.outputs, call.now);
     }
 
     /// When something is due towards the others.
     pub(super) fn poll_timeout(&self, book: &Book) -> Option<Tick> {
-        if self.peers.is_removing() {
+        if self.peers.is_removing() || self.peers.is_folding() {
             return Some(Tick(0));
         }
         let announcer = self.announcer.poll_timeout(&book.journal, &self.peers);
@@ -248,7 +263,7 @@ impl Cluster {
         }
         held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
         self.addresses.forget_silent(self.rules.node_timeout, call.now.tick);
-        self.remove_departed(call);
+        self.work_off_departed(call);
         self.announcer.repeat_messages(call.outputs, call.now);
         self.receipts.announce(&self.peers, &mut self.announcer, call.outputs, call.now);
         self.announcer.announce_due(&self.peers, &self.rules, call.book, call.outputs, call.now);
@@ -330,14 +345,30 @@ impl Cluster {
         }
     }
 
-    /// Takes members of departed nodes off the counts, as far as a turn's budget goes.
-    fn remove_departed(&mut self, call: &mut Call<'_>) {
+    /// Takes members of departed nodes off the counts, and moves sums into the fold, as far as a turn's budget goes.
+    fn work_off_departed(&mut self, call: &mut Call<'_>) {
         let mut budget = self.rules.removals_per_turn;
-        loop {
-            let digest_of = |id| name_digest(call.book.at(id).name());
-            let Some((namespace, change)) = self.peers.remove_next(&mut budget, digest_of) else { break };
+        let name_digest_of = |id, book: &Book| name_digest(book.at(id).name());
+        while let Some((namespace, change)) = self.peers.remove_next(&mut budget, |id| name_digest_of(id, call.book)) {
             budget = budget.saturating_sub(OCCUPIED_WEIGHT);
             call.book.apply(namespace, &change, Whole::nothing(call.now), call.now);
+        }
+        self.fold_oldest(call);
+        folding::renew(&mut self.peers, call.book, &mut budget, call.now);
+        while let Some(id) = folding::move_sums(&mut self.peers, &mut budget, |id| name_digest_of(id, call.book)) {
+            self.forget_peer(id);
+        }
+    }
+
+    /// Folds the oldest of very many departed nodes, if that is up to this node, and announces their names.
+    fn fold_oldest(&mut self, call: &mut Call<'_>) {
+        for name in folding::begin(self.node(), &mut self.peers, &self.rules) {
+            self.announcer.announce_folded(name);
+        }
+        let is_too_full = self.peers.fold.is_full() && self.peers.single_count() > self.rules.fold_above;
+        if is_too_full && self.fold_full_at <= call.now.tick {
+            self.fold_full_at = call.now.tick.after(FOLD_FULL_GAP);
+            call.outputs.push_back(Output::FoldFull);
         }
     }
 

@@ -27,6 +27,12 @@ use crate::meter::news::{MEMBER_TICKS_MAX, NodeId, Sums};
 /// In how many parts the pairs of a node are looked up: with 1,000,000 of them, one part takes 0.7 ms to grow.
 const PAIR_SHARDS: usize = 16;
 
+/// This many pairs are found by a look at all of them, and not at the keys of all namespaces.
+const FEW_PAIRS: usize = 64;
+
+/// How many keys are looked at before what they led to is worked off.
+const KEYS_PER_SLICE: usize = 256;
+
 /// Which datagram says so: its number, and what the sender's clock showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -118,6 +124,16 @@ impl Pairs {
         }
     }
 
+    /// The same node under another name, by the same clock; it has counted nothing.
+    pub(super) fn renamed(&self, name: NodeId) -> Self {
+        Self { clock: self.clock, offset: self.offset, ..Self::new(name) }
+    }
+
+    /// The name that all this was counted under.
+    pub(super) fn name(&self) -> NodeId {
+        self.node
+    }
+
     /// The pair of a namespace.
     pub(super) fn get(&self, namespace: NamespaceId) -> Option<&Pair> {
         self.table.get(&namespace)
@@ -188,6 +204,39 @@ impl Pairs {
         }
         let uncounted = self.uncounted_in(place.namespace);
         self.replace(place, pair, uncounted, &sums.stays, stays)
+    }
+
+    /// Adds to what was counted, where no member is.
+    pub(super) fn add(&mut self, place: Place, sums: &Sums, stays: &mut StaysTable) -> Change {
+        let mut pair = self.get(place.namespace).copied().unwrap_or_default();
+        pair.connections = pair.connections.saturating_add(sums.connections);
+        pair.member_ticks = pair.member_ticks.wrapping_add(sums.member_ticks);
+        let mut least = stays.get(pair.stays);
+        least.iter_mut().zip(sums.stays).for_each(|(all, more)| *all = all.saturating_add(more));
+        self.replace(place, pair, 0, &least, stays)
+    }
+
+    /// Takes out what a departed node without members had counted in a namespace.
+    pub(super) fn take(&mut self, place: Place, stays: &mut StaysTable) -> Sums {
+        let pair = self.get(place.namespace).copied().unwrap_or_default();
+        debug_assert!(pair.members == 0, "its members are removed before");
+        let (connections, member_ticks) = (pair.connections, pair.member_ticks);
+        let sums = Sums { connections, member_ticks, stays: stays.get(pair.stays) };
+        self.forget(place, stays);
+        sums
+    }
+
+    /// The namespaces that have a pair from this one on, of at most `budget` keys that are looked at and taken off the
+    /// budget; and the next key to look at. Of few pairs all are found at once.
+    pub(super) fn some_namespaces(&self, from: NamespaceId, budget: &mut usize) -> (Vec<NamespaceId>, NamespaceId) {
+        if self.len() <= FEW_PAIRS {
+            return (self.table.iter().map(|(&namespace, _)| namespace).take(*budget).collect(), from);
+        }
+        let end = from.index() + (*budget).min(KEYS_PER_SLICE);
+        *budget -= end - from.index();
+        let keys = (from.index()..end).filter_map(NamespaceId::from_index);
+        let found = keys.filter(|&namespace| self.get(namespace).is_some()).collect();
+        (found, NamespaceId::from_index(end).unwrap_or(from))
     }
 
     /// What a departed node had counted in a namespace.

@@ -57,6 +57,12 @@ pub(super) struct Peer {
     pub(super) inbox: Inbox,
     /// Whether its members lag so far behind that no more messages shall be announced.
     pub(super) is_behind: bool,
+    /// Whether its name is listed: its sums are on their way into the fold.
+    pub(super) is_folding: bool,
+    /// Its place in the order in which nodes departed, as far as is known here.
+    pub(super) departure: u64,
+    /// What it last said that it knows of departed nodes, as a digest.
+    pub(super) departed_digest: Option<u64>,
     /// Its latest figures of itself.
     pub(super) counters: Box<[Counter]>,
     /// When its datagrams were sent.
@@ -81,6 +87,9 @@ impl Peer {
             ask_at: now,
             pairs: Pairs::new(node),
             removal: None,
+            is_folding: false,
+            departure: 0,
+            departed_digest: None,
             inbox: Inbox::default(),
             is_behind: false,
             counters: Box::default(),
@@ -138,9 +147,14 @@ impl Peer {
         self.presence == Presence::Living
     }
 
+    /// Whether it is away, and its sums stand under its own name.
+    pub(super) fn is_single(&self) -> bool {
+        !self.is_living() && !self.is_folding
+    }
+
     /// Whether nothing is left of it but what it had counted.
     pub(super) fn is_remembered(&self) -> bool {
-        !self.is_living() && !self.pairs.is_empty()
+        self.is_single() && !self.pairs.is_empty()
     }
 
     /// Whether its members are still being taken off the counts.

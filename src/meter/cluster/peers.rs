@@ -7,11 +7,15 @@
 //! are gone with it. It may have had members in 100,000 namespaces. They are taken off the counts in the order of the
 //! namespaces' keys, a slice per turn; meanwhile each total is one that was true or will be.
 //!
+//! Of many departed nodes the oldest are folded: their names are listed, and their sums become part of one sum ([`Fold`]), a
+//! slice per turn. That moves what was counted, and changes no total.
+//!
 //! Invariant: a peer has members only while it is living, or while they are being removed; then none are left in the
-//! namespaces before `removal`. `departed_digest` is the digest over the pairs of all peers that are away.
+//! namespaces before `removal`. `singles_digest` is the digest over the pairs of all peers that are away and not folded.
 
 use std::collections::{HashMap, VecDeque};
 
+use super::fold::Fold;
 use super::pairs::{Place, Stamp};
 use super::peer::{Peer, Presence};
 use crate::collections::key::Key as _;
@@ -31,24 +35,63 @@ key_type! {
 }
 
 /// All other nodes.
-#[derive(Default)]
 pub(super) struct Peers {
-    table: Slab<PeerId, Peer>,
-    by_node: HashMap<NodeId, PeerId>,
+    pub(super) table: Slab<PeerId, Peer>,
+    /// By the names that their sums stand under.
+    by_name: HashMap<NodeId, PeerId>,
     /// The number of peers that are living.
     living: usize,
     /// Peers whose members are being removed, and perhaps some for which that is over.
     removals: VecDeque<PeerId>,
-    /// The digest over all pairs of peers that are away: equal at two nodes that know the same.
-    departed_digest: u64,
+    /// The digest over all pairs of peers that are away and not folded: equal at two nodes that know the same.
+    pub(super) singles_digest: u64,
+    pub(super) fold: Fold,
+    /// Listed names whose sums are on their way into the fold.
+    pub(super) moves: VecDeque<NodeId>,
+    /// Where the first of them goes on.
+    pub(super) move_from: NamespaceId,
+    /// While this node's own sums are on their way into the fold: the first namespace in which they may still be.
+    pub(super) renewal: Option<NamespaceId>,
+    /// Counts departures.
+    departure: u64,
     /// How long former members stayed, by pair.
-    stays: StaysTable,
+    pub(super) stays: StaysTable,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self {
+            table: Slab::default(),
+            by_name: HashMap::new(),
+            living: 0,
+            removals: VecDeque::new(),
+            singles_digest: 0,
+            fold: Fold::default(),
+            moves: VecDeque::new(),
+            move_from: NamespaceId::FIRST,
+            renewal: None,
+            departure: 0,
+            stays: StaysTable::default(),
+        }
+    }
 }
 
 impl Peers {
     /// The key of a node.
     pub(super) fn find(&self, node: NodeId) -> Option<PeerId> {
-        self.by_node.get(&node).copied()
+        self.find_name(self.fold.name_of(node).1)
+    }
+
+    /// The key of the node whose sums stand under this name.
+    pub(super) fn find_name(&self, name: NodeId) -> Option<PeerId> {
+        self.by_name.get(&name).copied()
+    }
+
+    /// Whether nothing of a node is on its way off the counts or into the fold.
+    pub(super) fn is_free(&self, node: NodeId) -> bool {
+        let is_still = |id: PeerId| !self.at(id).is_being_removed() && !self.at(id).is_folding;
+        self.find(node).is_none_or(is_still)
+            && self.fold.former_names(node).all(|name| !self.by_name.contains_key(&name))
     }
 
     /// The peer of this key.
@@ -91,11 +134,31 @@ impl Peers {
         self.table.iter_from(from).find(|(_, peer)| peer.is_remembered())
     }
 
-    /// Adds a node that is not there, as far as is known.
-    pub(super) fn insert(&mut self, node: NodeId, now: Tick) -> PeerId {
-        let id = self.table.insert(Peer::new(node, now));
-        self.by_node.insert(node, id);
+    /// The number of departed nodes whose sums stand under their own names.
+    pub(super) fn single_count(&self) -> usize {
+        self.table.len().saturating_sub(self.living + self.moves.len())
+    }
+
+    /// The names of all of them but the youngest, which are this many.
+    pub(super) fn oldest_singles(&self, youngest: usize) -> Vec<NodeId> {
+        let singles = self.iter().filter(|peer| peer.is_remembered());
+        let mut singles: Vec<(u64, NodeId)> = singles.map(|peer| (peer.departure, peer.pairs.name())).collect();
+        singles.sort_unstable();
+        singles.truncate(singles.len().saturating_sub(youngest));
+        singles.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// Adds a node that is not there, as far as is known, whose sums stand under this name.
+    pub(super) fn insert(&mut self, name: NodeId, now: Tick) -> PeerId {
+        let id = self.table.insert(Peer::new(name, now));
+        self.by_name.insert(name, id);
+        self.set_departure(id);
         id
+    }
+
+    fn set_departure(&mut self, id: PeerId) {
+        self.departure += 1;
+        self.table.at_mut(id).departure = self.departure;
     }
 
     /// Whether no other node is there to receive anything.
@@ -121,14 +184,15 @@ impl Peers {
     fn set_presence(&mut self, id: PeerId, presence: Presence) {
         let peer = self.table.at_mut(id);
         let before = std::mem::replace(&mut peer.presence, presence);
+        debug_assert!(before == presence || !peer.is_folding, "a folded node does not come back under the same name");
         match (before == Presence::Living, presence == Presence::Living) {
             (true, false) => {
                 self.living -= 1;
-                self.departed_digest = self.departed_digest.wrapping_add(peer.pairs.digest());
+                self.singles_digest = self.singles_digest.wrapping_add(peer.pairs.digest());
             }
             (false, true) => {
                 self.living += 1;
-                self.departed_digest = self.departed_digest.wrapping_sub(peer.pairs.digest());
+                self.singles_digest = self.singles_digest.wrapping_sub(peer.pairs.digest());
             }
             _ => {}
         }
@@ -139,13 +203,13 @@ impl Peers {
         self.set_presence(id, Presence::Departed);
         if let Some(peer) = self.table.remove(id) {
             debug_assert!(peer.pairs.is_empty(), "what was counted is kept");
-            self.by_node.remove(&peer.node);
+            self.by_name.remove(&peer.pairs.name());
         }
     }
 
     /// The digest of what is known of departed nodes.
     pub(super) fn departed_digest(&self) -> u64 {
-        self.departed_digest
+        self.singles_digest.wrapping_add(self.fold.digest())
     }
 
     /// A peer has gone. Its members are still to be taken off the counts.
@@ -157,13 +221,66 @@ impl Peers {
         let peer = self.table.at_mut(id);
         // Should it come back, it is asked for everything.
         peer.known = 0;
+        peer.departed_digest = None;
         peer.removal = Some(NamespaceId::FIRST);
         self.removals.push_back(id);
+        self.set_departure(id);
     }
 
     /// Whether members of departed nodes are still being removed.
     pub(super) fn is_removing(&self) -> bool {
         !self.removals.is_empty()
+    }
+
+    /// Has the sums of a living peer stand under its next name from now on, for the one before is listed. What it has counted
+    /// so far stays behind, as that of a departed node, and the peer is asked for everything. Returns whether that can be:
+    /// otherwise it has to be met anew.
+    pub(super) fn rename(&mut self, id: PeerId, now: Tick) -> bool {
+        let peer = self.table.at_mut(id);
+        let (former, (_, name)) = (peer.pairs.name(), self.fold.name_of(peer.node));
+        if self.by_name.contains_key(&name) {
+            return false;
+        }
+        let renamed = peer.pairs.renamed(name);
+        let pairs = std::mem::replace(&mut peer.pairs, renamed);
+        peer.base = peer.base.max(peer.known);
+        (peer.known, peer.ask_at) = (0, now);
+        self.by_name.remove(&former);
+        self.by_name.insert(name, id);
+        if !pairs.is_empty() {
+            let left = self.insert(former, now);
+            self.singles_digest = self.singles_digest.wrapping_add(pairs.digest());
+            let peer = self.table.at_mut(left);
+            (peer.pairs, peer.removal) = (pairs, Some(NamespaceId::FIRST));
+            self.removals.push_back(left);
+        }
+        true
+    }
+
+    /// Whether sums are on their way into the fold. Until they are there, it is compared with no other.
+    pub(super) fn is_folding(&self) -> bool {
+        !self.moves.is_empty() || self.renewal.is_some()
+    }
+
+    /// Adds what a listed node had counted to the fold, which is taken off elsewhere; returns what changes by it.
+    pub(super) fn add_to_fold(&mut self, place: Place, sums: &Sums) -> Change {
+        self.fold.add(place, sums, &mut self.stays)
+    }
+
+    /// Whether sums say something here that belong to a list of this digest. They say nothing about another list, nor while
+    /// sums are on their way.
+    pub(super) fn takes_fold_of(&self, list_digest: u64) -> bool {
+        list_digest == self.fold.list_digest() && !self.is_folding()
+    }
+
+    /// Raises a sum of the fold to what another node has for the same list.
+    pub(super) fn raise_fold(&mut self, place: Place, sums: &Sums) -> Change {
+        self.fold.raise(place, sums, &mut self.stays)
+    }
+
+    /// What the listed nodes had counted in a namespace.
+    pub(super) fn fold_sums(&self, namespace: NamespaceId) -> Option<Sums> {
+        self.fold.sums(namespace, &self.stays)
     }
 
     /// Applies what a peer itself reports.
@@ -208,17 +325,18 @@ impl Peers {
     /// Forgets what all peers have counted in a namespace. Returns the peers of which nothing is left that way.
     pub(super) fn forget_namespace(&mut self, place: Place) -> Vec<PeerId> {
         let mut traceless = Vec::new();
+        self.fold.forget(place, &mut self.stays);
         for (id, peer) in self.table.iter_mut() {
             let before = peer.pairs.digest();
             if !peer.pairs.forget(place, &mut self.stays) {
                 continue;
             }
-            if !peer.is_living() {
+            if peer.is_single() {
                 let change = peer.pairs.digest().wrapping_sub(before);
-                self.departed_digest = self.departed_digest.wrapping_add(change);
-                if peer.pairs.is_empty() {
-                    traceless.push(id);
-                }
+                self.singles_digest = self.singles_digest.wrapping_add(change);
+            }
+            if !peer.is_living() && peer.pairs.is_empty() {
+                traceless.push(id);
             }
         }
         traceless
@@ -229,9 +347,9 @@ impl Peers {
         let peer = self.table.at_mut(id);
         let before = peer.pairs.digest();
         let change = change(peer, &mut self.stays);
-        if !peer.is_living() {
+        if peer.is_single() {
             let added = peer.pairs.digest().wrapping_sub(before);
-            self.departed_digest = self.departed_digest.wrapping_add(added);
+            self.singles_digest = self.singles_digest.wrapping_add(added);
         }
         change
     }
@@ -247,16 +365,21 @@ impl Peers {
     #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self, digest_of: impl Fn(NamespaceId) -> u64) -> HashMap<NamespaceId, Elsewhere> {
         let mut elsewhere = HashMap::new();
-        let (mut departed_digest, mut living, mut histograms) = (0_u64, 0, 0);
+        let (mut singles_digest, mut living) = (0_u64, 0);
+        let mut histograms = self.fold.check(&self.stays, &digest_of, &mut elsewhere);
         for peer in self.iter() {
             histograms += peer.pairs.check(&self.stays, peer.removal, &digest_of, &mut elsewhere);
             let may_have_members = peer.is_living() || peer.is_being_removed();
             assert!(may_have_members || !peer.pairs.has_members(), "a departed node takes its members with it");
             assert!(!(peer.is_living() && peer.is_being_removed()), "a peer comes back after its removal");
             living += usize::from(peer.is_living());
-            departed_digest = departed_digest.wrapping_add(if peer.is_living() { 0 } else { peer.pairs.digest() });
+            singles_digest = singles_digest.wrapping_add(if peer.is_single() { peer.pairs.digest() } else { 0 });
+            let is_listed = self.fold.contains(peer.pairs.name());
+            assert!(!peer.is_folding || (is_listed && !peer.is_living()), "only listed nodes are folded");
+            assert_eq!(self.by_name.get(&peer.pairs.name()).map(|&id| self.at(id).node), Some(peer.node), "its name");
         }
-        assert_eq!((self.departed_digest, self.living), (departed_digest, living), "the sums over all peers");
+        assert_eq!(self.by_name.len(), self.table.len(), "each peer has a name of its own");
+        assert_eq!((self.singles_digest, self.living), (singles_digest, living), "the sums over all peers");
         assert_eq!(self.stays.len(), histograms, "no histogram is left behind");
         elsewhere
     }

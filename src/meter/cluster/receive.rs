@@ -13,18 +13,15 @@ use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
-use super::{Call, Cluster, ends};
+use super::{Call, Cluster, bequests, ends};
 use crate::collections::tick::Moment;
 use crate::meter::book::namespace::{Present, Whole};
 use crate::meter::news::{
-    Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, HeldQuestion, Item, News, NodeId, Origin, To, Wanted,
+    Alive, Ask, Claim, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
 };
 
 /// How long a report that came out of turn waits for the one before it.
 const REORDER_TIME: Duration = Duration::from_millis(50);
-
-/// The number of departed nodes that are remembered for what they had counted, for each node that may be there.
-const DEPARTED_PER_NODE: usize = 4;
 
 /// For how long nothing of a living peer may have come in order until numbers out of all order are looked into.
 const DISORDER_TIME: Duration = Duration::from_secs(1);
@@ -147,7 +144,7 @@ fn meet(
     let is_proof =
         |echo: Echo| echo.asker == own && cluster.questions.is_proof(echo.nonce, datagram.sender, origin, now);
     // One whose members are still being removed is asked again.
-    let is_free = known.is_none_or(|id| !cluster.peers.at(id).is_being_removed());
+    let is_free = cluster.peers.is_free(datagram.sender);
     let Some(alive) = alive.filter(|alive| is_free && alive.echo.is_some_and(is_proof)) else {
         question(datagram, origin, cluster, call);
         return Err(Rejection::Unproven);
@@ -155,9 +152,10 @@ fn meet(
     if cluster.peers.living_count() >= cluster.rules.nodes_max {
         return Err(Rejection::TooManyNodes);
     }
-    let id = known.unwrap_or_else(|| cluster.peers.insert(datagram.sender, now));
+    let id = known.unwrap_or_else(|| cluster.peers.insert(cluster.peers.fold.name_of(datagram.sender).1, now));
     cluster.peers.revive(id);
     let peer = cluster.peers.at_mut(id);
+    peer.node = datagram.sender;
     peer.restart(datagram.number, origin, now);
     (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
     peer.newest_format = datagram.format.newest;
@@ -202,11 +200,23 @@ impl Reception<'_, '_> {
             News::Ask(ask) => self.on_ask(*ask),
             News::Bye(_) => self.on_goodbye(),
             News::Report { to, .. } if !self.cluster.peers.at(self.id).wants(self.stamp.number, *to) => {}
-            News::Report { from, to, horizon, items } => {
-                self.on_items(items);
-                self.record_report(*from, *to, *horizon);
+            News::Report { from, to, horizon, name, items } => {
+                if bequests::agree_on_name(self.id, *name, self.cluster, self.call) {
+                    self.on_items(items, *name);
+                    self.record_report(*from, *to, *horizon);
+                }
             }
-            News::DepartedShares(shares) => shares.iter().for_each(|share| self.on_departed_share(share)),
+            News::DepartedShares(shares) => {
+                for share in shares {
+                    bequests::apply_share(share, self.sent_at, self.cluster, self.call);
+                }
+            }
+            News::Folded(names) => bequests::list(names, self.cluster, self.call),
+            News::FoldShares { list_digest, shares } => {
+                for share in shares {
+                    bequests::apply_fold_share(*list_digest, share, self.sent_at, self.cluster, self.call);
+                }
+            }
             News::Counters(counters) => {
                 self.cluster.peers.at_mut(self.id).set_counters(self.stamp.number, counters);
             }
@@ -246,6 +256,9 @@ impl Reception<'_, '_> {
         }
         if alive.echo.is_none() || echoed.is_some() {
             peer.version = peer.version.max(alive.version);
+        }
+        if peer.is_latest(self.stamp.number) {
+            peer.departed_digest = Some(alive.departed_digest);
         }
         peer.inbox.expect_up_to(alive.message, now.tick);
         peer.set_behind(self.stamp.number, alive.is_behind);
@@ -309,10 +322,14 @@ impl Reception<'_, '_> {
         self.cluster.announce_thrice(News::GivenUp(claim), self.call);
     }
 
-    fn on_items(&mut self, items: &[Item<&str>]) {
+    fn on_items(&mut self, items: &[Item<&str>], name: u64) {
+        let node = self.cluster.peers.at(self.id).node;
+        // The sums under a former name are in the fold, as far as they are known; the members are there all the same.
+        let has_sums = self.cluster.peers.fold.name_of(node).0 == name;
         for item in items {
             match item {
-                Item::Count(count) => self.on_count(count),
+                Item::Count(count) if has_sums => self.on_count(count, &count.sums),
+                Item::Count(count) => self.on_count(count, &Sums::default()),
                 Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
             }
         }
@@ -339,7 +356,7 @@ impl Reception<'_, '_> {
     }
 
     /// Applies what the peer reports of its share of a namespace.
-    fn on_count(&mut self, count: &Count<&str>) {
+    fn on_count(&mut self, count: &Count<&str>, sums: &Sums) {
         let now = self.call.now;
         let pairs = &self.cluster.peers.at(self.id).pairs;
         let known = self.call.book.find(count.namespace).and_then(|namespace| pairs.get(namespace));
@@ -356,32 +373,10 @@ impl Reception<'_, '_> {
         let found = self.call.book.find_or_learn(count.namespace, has_members, whole, now);
         let Some(namespace) = found else { return };
         let place = Place::of(namespace, count.namespace);
-        let change = self.cluster.peers.apply(self.id, place, self.stamp, present, &count.sums);
+        let change = self.cluster.peers.apply(self.id, place, self.stamp, present, sums);
         if has_members {
             self.call.book.set_hearsay(namespace, false);
         }
-        self.call.book.apply(namespace, &change, whole, now);
-    }
-
-    /// Applies what a departed node had counted in a namespace.
-    fn on_departed_share(&mut self, share: &DepartedShare<&str>) {
-        let now = self.call.now;
-        let Cluster { peers, rules, announcer, .. } = &mut *self.cluster;
-        if share.node == announcer.node() {
-            return;
-        }
-        let is_new = self.call.book.find(share.namespace).is_none();
-        let whole = Whole { age: share.age, peak: share.peak, at: self.sent_at };
-        let Some(namespace) = self.call.book.find_or_learn(share.namespace, false, whole, now) else { return };
-        if is_new {
-            self.call.book.set_hearsay(namespace, true);
-        }
-        let id = match peers.find(share.node) {
-            Some(id) => id,
-            None if peers.len() > rules.nodes_max * DEPARTED_PER_NODE => return,
-            None => peers.insert(share.node, now.tick),
-        };
-        let change = peers.raise(id, Place::of(namespace, share.namespace), &share.sums);
         self.call.book.apply(namespace, &change, whole, now);
     }
 

@@ -9,6 +9,10 @@ use crate::meter::news::{Formats, Secret};
 /// How many heartbeats fit into the node timeout, at least. With 30 % loss, one in 170,000 nodes is taken for gone wrongly.
 const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 
+/// How many departed nodes a node learns of from others, for each that it remembers by itself before it folds: a newcomer
+/// learns of all that a fleet has not come to fold.
+const LEARNED_PER_SINGLE: usize = 4;
+
 /// What the operator decided about the cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct ClusterRules {
@@ -25,6 +29,11 @@ pub struct ClusterRules {
     /// How many namespaces one turn looks at to take the members of a departed node off their counts: at 0.05 us, or 0.4 us
     /// for one that had members of it, 0.1 ms.
     pub removals_per_turn: usize,
+    /// How many departed nodes are remembered each by itself. When there are more, the oldest become part of one sum.
+    pub fold_above: usize,
+    /// How many of them, the youngest, stay by themselves then: what only one side of a cut network knows has not become part
+    /// of a sum while no more than these have departed on either side.
+    pub fold_keep: usize,
 }
 
 /// What makes a node one of many.
@@ -54,11 +63,18 @@ impl Default for ClusterRules {
             nodes_max: 256,
             namespaces_max: 1_000_000,
             removals_per_turn: 2048,
+            fold_above: 1024,
+            fold_keep: 512,
         }
     }
 }
 
 impl ClusterRules {
+    /// The most departed nodes that are learned of from others.
+    pub(super) fn departed_max(&self) -> usize {
+        self.fold_above.saturating_mul(LEARNED_PER_SINGLE)
+    }
+
     pub(super) fn heartbeat(&self) -> Duration {
         self.notify_interval.min(self.node_timeout / HEARTBEATS_PER_TIMEOUT)
     }

@@ -1,6 +1,6 @@
 //! The smallest things that news is made of.
 //!
-//! Owns the names of nodes and messages, and the bytes that numbers, names and entries take in a datagram.
+//! Owns the names of nodes and messages, what a node proves itself by, the versions that it speaks, and the bytes that numbers, names and entries take in a datagram.
 //!
 //! Invariant: a weight is what `wire::report` writes.
 
@@ -39,3 +39,34 @@ pub(super) fn name_weight(name: &str) -> usize {
 pub(super) fn entry_weight(length: usize) -> usize {
     number_weight(length as u64) + length
 }
+
+/// What a process draws at its start and shows to no other: no other process can foresee what follows from it.
+#[derive(Clone, Copy)]
+pub struct Secret(pub [u64; 2]);
+
+/// Which versions of the format a datagram speaks of. They are numbers of `wire::report`, which alone knows what they mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The version that it is written in.
+    pub written: u8,
+    /// The newest version that its sender reads.
+    pub newest: u8,
+}
+
+/// The versions of the format that a node writes and reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formats {
+    /// The first of them.
+    pub oldest: u8,
+    /// The last of them.
+    pub newest: u8,
+}
+
+/// The proof of a goodbye. Only the node itself knows it until then: its answers carry a one-way hash of it, so the nodes that
+/// believe in it can check its last word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Farewell(pub [u64; 2]);
+
+/// What a node promises to say when it goes: a one-way hash of its [`Farewell`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promise(pub u64);

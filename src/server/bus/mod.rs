@@ -15,16 +15,14 @@
 //! | `sightings` | which siblings are received by the group on loopback |
 //! | `ways` | the sockets |
 //!
-//! Datagrams for all go over the loopback interface, which never leaves the host: siblings need no network. `--cluster-addr` is
-//! a multicast group on the network beside it. The group's copies come back to this host, for an audience may have two ports
-//! there, and siblings drop what they have had over loopback. `--cluster-peers` is unicast to other hosts. Of a
-//! host's processes only one receives such a datagram, so it passes it on to its siblings over loopback, in an envelope with
-//! the address that it came from. What comes over loopback is never passed on, so nothing goes round.
-//!
-//! Where a filter of packets keeps siblings apart, links take the place of loopback (`server::siblings` opens them): they
-//! carry the same bytes, and what comes by them is as if it had come over loopback.
-//!
-//! A datagram on loopback has the scope of the host, on the network that of the network. So a process has two scopes, and encodes a datagram once for each of the two that it goes out under.
+//! Datagrams for all go over the loopback interface, which never leaves the host: siblings need no network. `--cluster-addr`
+//! is a multicast group on the network beside it. The group's copies come back to this host, for an audience may have two
+//! ports there, and siblings drop what they have had over loopback. `--cluster-peers` is unicast to other hosts. Of a host's
+//! processes only one receives such a datagram, so it passes it on to its siblings over loopback, in an envelope with the
+//! address that it came from. What comes over loopback is never passed on, so nothing goes round. Where a filter of packets
+//! keeps siblings apart, links take the place of loopback (`server::siblings` opens them): they carry the same bytes, and
+//! what comes by them is as if it had come over loopback. A datagram on loopback has the scope of the host, on the network
+//! that of the network. So a process has two scopes, and encodes a datagram once for each of the two that it goes out under.
 //!
 //! Invariant: a datagram that is malformed, of another audience, or a replay has no effect but to be counted.
 
@@ -188,9 +186,7 @@ impl Bus {
         }
         match to {
             To::All => {
-                for address in peers.all(learned) {
-                    counters.record_sent(&unicast.send(&bytes, address));
-                }
+                peers.all(learned).for_each(|address| counters.record_sent(&unicast.send(&bytes, address)));
             }
             To::Origin(Origin::Listed(address) | Origin::Unlisted(address)) => {
                 counters.record_sent(&unicast.send(&bytes, peers.one(address)));
@@ -257,6 +253,11 @@ impl Bus {
     /// What makes the total wrong or doubtful.
     pub(super) fn troubles(&self) -> &Troubles {
         &self.troubles
+    }
+
+    /// The meter has found this trouble at this node.
+    pub(super) fn raise_here(&mut self, kind: Kind, now: Now) {
+        self.troubles.renew(kind, &Source::at(Place::Name("this-node".into())), now);
     }
 
     /// Ends troubles that are over. `is_empty` says that no datagram was left waiting.

@@ -30,10 +30,14 @@ pub(in crate::server) enum Kind {
     Unsent,
     /// A process of this host whose multicast over loopback does not come.
     FilteredLoopback,
+    /// An absence of this node during which it was folded.
+    Folded,
+    /// A list of folded nodes without room.
+    FoldFull,
 }
 
 /// Kind, name, remedy; in the order of the kinds.
-const TABLE: [(Kind, &str, &str); 11] = [
+const TABLE: [(Kind, &str, &str); 13] = [
     (
         Kind::DifferentKey,
         "different_key",
@@ -90,6 +94,18 @@ const TABLE: [(Kind, &str, &str); 11] = [
         Kind::FilteredLoopback,
         "filtered_loopback",
         "multicast of a process of this host does not come over loopback; let UDP to 239.255.13.37 in and out on lo",
+    ),
+    (
+        Kind::Folded,
+        "folded",
+        "this node was out of reach while hundreds of others came and went, so what it counted meanwhile may be missing from \
+         the sums; nothing is left to do but to find out what kept it away",
+    ),
+    (
+        Kind::FoldFull,
+        "fold_full",
+        "32,768 nodes have come and gone, and no more can be folded, so sums will differ; end all processes of the audience \
+         at once, and find out what makes them restart",
     ),
 ];
 

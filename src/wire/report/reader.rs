@@ -9,8 +9,8 @@
 use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item, MEMBER_TICKS_MAX,
-    MessagePart, News, NodeId, Peak, Promise, Receipt, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item,
+    MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Promise, Receipt, SUMMAND_MAX, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
 
@@ -116,14 +116,19 @@ impl<'a> Reader<'a> {
                 News::Ask(Ask { of, wanted, nonce })
             }
             kind::REPORT => {
-                let (from, to, horizon) = (self.number()?, self.number()?, self.number()?);
+                let (from, to, horizon, name) = (self.number()?, self.number()?, self.number()?, self.number()?);
                 let items = self.list(Self::item)?;
                 if from >= to {
                     return Err(Dropped::Malformed);
                 }
-                News::Report { from, to, horizon, items }
+                News::Report { from, to, horizon, name, items }
             }
             kind::DEPARTED_SHARES => News::DepartedShares(self.list(|list| list.entry()?.departed_share().map(Some))?),
+            kind::FOLDED => News::Folded(self.list(|list| Ok(Some(NodeId(list.fixed()?))))?),
+            kind::FOLD_SHARES => {
+                let list_digest = self.fixed()?;
+                News::FoldShares { list_digest, shares: self.list(|list| list.entry()?.fold_share().map(Some))? }
+            }
             kind::COUNTERS => News::Counters(self.counters()?),
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
@@ -218,9 +223,13 @@ impl<'a> Reader<'a> {
         Ok(Receipt { sender, from, up_to, lost: self.list(next)? })
     }
 
+    fn fold_share(&mut self) -> Result<FoldShare<&'a str>, Dropped> {
+        Ok(FoldShare { namespace: self.name()?, sums: self.sums()?, age: self.age()?, peak: self.peak()? })
+    }
+
     /// A number of which thousands can be added up.
     fn summand(&mut self) -> Result<u64, Dropped> {
-        self.number().and_then(|number| if number >> 48 == 0 { Ok(number) } else { Err(Dropped::Malformed) })
+        self.number().and_then(|number| if number <= SUMMAND_MAX { Ok(number) } else { Err(Dropped::Malformed) })
     }
 
     fn peak(&mut self) -> Result<Peak, Dropped> {

@@ -3,8 +3,8 @@
 use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
-    AGE_MS_MAX, ANSWER_BYTES_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion,
-    Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Promise, Receipt, Sums, Wanted,
+    AGE_MS_MAX, ANSWER_BYTES_MAX, Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare,
+    HeldQuestion, Item, MEMBER_TICKS_MAX, MessagePart, News, Peak, Promise, Receipt, Sums, Wanted,
 };
 use crate::meter::{COUNTERS_MAX, NAME_MAX};
 use std::rc::Rc;
@@ -41,6 +41,31 @@ fn receipts() -> Vec<Receipt> {
     ]
 }
 
+/// What is said of departed nodes, with the longest name and the largest sums.
+fn news_of_departed() -> Vec<News<Rc<str>>> {
+    let age = Age { existed_ms: AGE_MS_MAX, empty_ms: 59_990 };
+    let most = (1 << 48) - 1;
+    let all = Sums { connections: most, member_ticks: MEMBER_TICKS_MAX, stays: [most; 16] };
+    let (nothing, no_peak, peak) = (Sums::default(), Peak::default(), Peak { members: most, ago_ms: LARGEST });
+    let (short, long): (Rc<str>, Rc<str>) = ("%C3%A9".into(), "n".repeat(NAME_MAX).into());
+    vec![
+        News::DepartedShares(vec![
+            DepartedShare { node: NodeId(9), namespace: short.clone(), sums: nothing, age, peak: no_peak },
+            DepartedShare { node: NodeId(9), namespace: long.clone(), sums: all, age, peak },
+        ]),
+        News::Folded(vec![]),
+        News::Folded((0..130).map(NodeId).collect()),
+        News::FoldShares { list_digest: 0, shares: vec![] },
+        News::FoldShares {
+            list_digest: u64::MAX,
+            shares: vec![
+                FoldShare { namespace: short, sums: nothing, age, peak: no_peak },
+                FoldShare { namespace: long, sums: all, age, peak },
+            ],
+        },
+    ]
+}
+
 /// One of each kind, with small and with large numbers.
 fn all_news() -> Vec<News<Rc<str>>> {
     let age = Age { existed_ms: AGE_MS_MAX, empty_ms: 59_990 };
@@ -61,7 +86,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
         begins: true,
         continues: false,
     };
-    vec![
+    let mut news = vec![
         News::Alive(Alive::default()),
         News::Alive(Alive {
             version: LARGEST,
@@ -76,24 +101,15 @@ fn all_news() -> Vec<News<Rc<str>>> {
         }),
         News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce: 7 }),
         News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::DepartedShares, nonce: 0 }),
-        News::Report { from: 0, to: 1, horizon: 0, items: vec![] },
+        News::Report { from: 0, to: 1, horizon: 0, name: 0, items: vec![] },
         News::Report {
             from: 1,
             to: LARGEST,
             horizon: 128,
+            name: 3,
             items: vec![Item::Count(count), Item::Claim(claim.clone())],
         },
-        News::Report { from: 1, to: 2, horizon: LARGEST, items: vec![Item::Count(longest)] },
-        News::DepartedShares(vec![
-            DepartedShare {
-                node: NodeId(9),
-                namespace: "%C3%A9".into(),
-                sums: Sums::default(),
-                age,
-                peak: Peak::default(),
-            },
-            DepartedShare { node: NodeId(9), namespace: long.clone(), sums: all, age, peak },
-        ]),
+        News::Report { from: 1, to: 2, horizon: LARGEST, name: 0, items: vec![Item::Count(longest)] },
         News::Counters(vec![]),
         News::Counters(vec![Counter { number: 1, value: 1 }, Counter { number: u16::MAX, value: LARGEST }]),
         News::Counters(most_counters()),
@@ -106,7 +122,9 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::Received { is_behind: false, receipts: vec![] },
         News::Received { is_behind: true, receipts: receipts() },
         News::Bye(Farewell([1, u64::MAX])),
-    ]
+    ];
+    news.extend(news_of_departed());
+    news
 }
 
 #[test]
@@ -154,7 +172,7 @@ fn what_a_later_version_adds_is_skipped() {
     let known = [&[kind::ITEM_CLAIM, 5][..], &claim].concat();
     let longer = [&[kind::ITEM_CLAIM, 7][..], &claim, &[0xff, 0xff]].concat();
     let list = [&[99, 2, 0xff, 0xff][..], &known, &[98, 0], &longer].concat();
-    let report = [&[kind::REPORT, 1, 2, 0, u8::try_from(list.len()).unwrap()][..], &list].concat();
+    let report = [&[kind::REPORT, 1, 2, 0, 0, u8::try_from(list.len()).unwrap()][..], &list].concat();
     let News::Report { items, .. } = Reader(&report).news().unwrap() else { panic!("it is a report") };
     assert_eq!(items.len(), 2);
     assert_eq!(items[0], items[1]);
@@ -313,6 +331,12 @@ fn weights_are_the_bytes_that_are_written() {
                 out.news(&News::<Rc<str>>::Received { is_behind, receipts });
                 let length = if weight < 128 { 1 } else { 2 };
                 assert_eq!(out.0.len(), 2 + length + weight, "with the kind, the flag and the length of the list");
+            }
+            News::FoldShares { list_digest, shares } if !shares.is_empty() => {
+                let weight: usize = shares.iter().map(FoldShare::weight).sum();
+                let mut out = Writer(Vec::new());
+                out.news(&News::FoldShares { list_digest, shares });
+                assert_eq!(out.0.len(), 1 + 8 + 2 + weight, "with the kind, the digest, and the length of the list");
             }
             _ => {}
         }

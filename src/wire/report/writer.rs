@@ -6,8 +6,8 @@
 
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, HeldQuestion, Item, News, Peak, Receipt,
-    Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item, News, Peak,
+    Receipt, Sums, Wanted,
 };
 
 /// The bytes of a datagram so far.
@@ -105,16 +105,26 @@ impl Writer {
                 self.byte(kind::ASK);
                 self.ask(ask);
             }
-            News::Report { from, to, horizon, items } => {
+            News::Report { from, to, horizon, name, items } => {
                 self.byte(kind::REPORT);
                 self.number(*from);
                 self.number(*to);
                 self.number(*horizon);
+                self.number(*name);
                 self.entry(|list| items.iter().for_each(|item| list.item(item)));
             }
             News::DepartedShares(shares) => {
                 self.byte(kind::DEPARTED_SHARES);
                 self.entry(|list| shares.iter().for_each(|share| list.entry(|entry| entry.departed_share(share))));
+            }
+            News::Folded(names) => {
+                self.byte(kind::FOLDED);
+                self.entry(|list| names.iter().for_each(|name| list.fixed(name.0)));
+            }
+            News::FoldShares { list_digest, shares } => {
+                self.byte(kind::FOLD_SHARES);
+                self.fixed(*list_digest);
+                self.entry(|list| shares.iter().for_each(|share| list.entry(|entry| entry.fold_share(share))));
             }
             News::Counters(counters) => {
                 self.byte(kind::COUNTERS);
@@ -127,14 +137,8 @@ impl Writer {
                 self.text(&part.namespace);
                 self.text(&part.text);
             }
-            News::Claimed(claim) => {
-                self.byte(kind::CLAIMED);
-                self.claim(claim);
-            }
-            News::GivenUp(claim) => {
-                self.byte(kind::GIVEN_UP);
-                self.claim(claim);
-            }
+            News::Claimed(claim) => self.news_of_claim(kind::CLAIMED, claim),
+            News::GivenUp(claim) => self.news_of_claim(kind::GIVEN_UP, claim),
             News::AskHeld(HeldQuestion { number, namespace, uuid }) => {
                 self.byte(kind::ASK_HELD);
                 self.number(*number);
@@ -208,6 +212,18 @@ impl Writer {
         self.number(receipt.from);
         self.number(receipt.up_to - receipt.from);
         self.entry(|list| receipt.lost_steps().for_each(|step| list.number(step)));
+    }
+
+    fn fold_share<N: AsRef<str>>(&mut self, share: &FoldShare<N>) {
+        self.text(&share.namespace);
+        self.sums(&share.sums);
+        self.age(share.age);
+        self.peak(share.peak);
+    }
+
+    fn news_of_claim<N: AsRef<str>>(&mut self, kind: u8, claim: &Claim<N>) {
+        self.byte(kind);
+        self.claim(claim);
     }
 
     fn claim<N: AsRef<str>>(&mut self, claim: &Claim<N>) {

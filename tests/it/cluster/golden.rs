@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use audience_kit::world::{LATER, with_more};
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, Farewell, Format, HeldQuestion, Item,
-    MessagePart, News, NodeId, Peak, Promise, Receipt, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, Farewell, FoldShare, Format, HeldQuestion,
+    Item, MessagePart, News, NodeId, Peak, Promise, Receipt, Sums, Wanted,
 };
 use audience_meter::wire::report::{self, Dropped, FORMATS, Keys, Scope, decode, decode_up_to, encode};
 
@@ -63,6 +63,7 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
                 from: 16,
                 to: 19,
                 horizon: 5,
+                name: 1,
                 items: vec![Item::Count(count), Item::Claim(claim), Item::Count(quiet)],
             },
         ),
@@ -72,6 +73,17 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
                 DepartedShare { node: NodeId(4), namespace: "event", sums, age, peak },
                 DepartedShare { node: NodeId(5), namespace: "b", sums: Sums::default(), age, peak: Peak::default() },
             ]),
+        ),
+        ("folded", News::Folded(vec![NodeId(4), NodeId(0xfedc_ba98_7654_3210)])),
+        (
+            "fold-shares",
+            News::FoldShares {
+                list_digest: 0x0807_0605_0403_0201,
+                shares: vec![
+                    FoldShare { namespace: "event", sums, age, peak },
+                    FoldShare { namespace: "b", sums: Sums::default(), age, peak: Peak::default() },
+                ],
+            },
         ),
         ("counters", News::Counters(vec![Counter { number: 1, value: 1 }, Counter { number: 700, value: 1 << 40 }])),
         ("message", News::Message(part.clone())),

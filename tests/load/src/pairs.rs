@@ -98,7 +98,7 @@ fn report(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
         let peak = Peak { members: 1, ago_ms: 0 };
         let count = |namespace| Item::Count(Count { namespace, members: 0, uncounted: 0, sums, age, peak });
         let items = part.iter().map(|name| count(name.as_str())).collect();
-        receive(meter, News::Report { from, to, horizon: 0, items })?;
+        receive(meter, News::Report { from, to, horizon: 0, name: 0, items })?;
         while meter.poll_output().is_some() {}
         from = to;
     }

@@ -242,7 +242,7 @@ fn a_total_of_other_nodes_is_a_record_before_they_announce_one() {
         let (sums, peak) = (Sums { connections: 5, ..Sums::default() }, Peak { members: 1, ago_ms: 0 });
         let count = Count { namespace: "a", members, uncounted: 0, sums, age: Age::default(), peak };
         let items = vec![Item::Count(count)];
-        world.receive(number, News::Report { from: number - 3, to: number - 2, horizon: 0, items });
+        world.receive(number, News::Report { from: number - 3, to: number - 2, horizon: 0, name: 0, items });
         world.pass(ROUND);
     }
     assert_eq!(world.clients[&1].milestones, ["a occupied 2", "a peak 5"]);

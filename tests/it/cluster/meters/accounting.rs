@@ -24,7 +24,7 @@ impl Scene {
         let age = Age::default();
         let count = Count { namespace: "a", members, uncounted: 0, sums, age, peak };
         let (from, to) = (number - 1, number);
-        self.receive(number, News::Report { from, to, horizon: 0, items: vec![Item::Count(count)] });
+        self.receive(number, News::Report { from, to, horizon: 0, name: 0, items: vec![Item::Count(count)] });
     }
 
     /// The count that is all that the first report within this time announces.
@@ -161,7 +161,10 @@ fn of_the_nodes_that_have_had_members_one_reports_and_if_none_is_left_one_of_all
         scene.meet(1);
         if has_other {
             let empty = |&name| Item::Count(Count { uncounted: 0, ..count(name, 0, Age::default()) });
-            scene.receive(3, News::Report { from: 0, to: 9, horizon: 0, items: names.iter().map(empty).collect() });
+            scene.receive(
+                3,
+                News::Report { from: 0, to: 9, horizon: 0, name: 0, items: names.iter().map(empty).collect() },
+            );
         }
         for name in names.iter().filter(|_| has_own) {
             let member = scene.join(name);
@@ -225,7 +228,7 @@ fn an_event_that_is_older_than_the_process_lasts_since_it_began() {
     let age = Age { existed_ms: day_s * 1_000, empty_ms: 0 };
     let peak = Peak { members: 4, ago_ms: day_s * 500 };
     let count = Count { namespace: "a", members: 4, uncounted: 0, sums, age, peak };
-    scene.receive(3, News::Report { from: 2, to: 3, horizon: 0, items: vec![Item::Count(count)] });
+    scene.receive(3, News::Report { from: 2, to: 3, horizon: 0, name: 0, items: vec![Item::Count(count)] });
     let (accounts, now_s) = (scene.accounts("a"), scene.now().unix_s());
     assert_eq!((accounts.lasted_ms, accounts.average_hundredths()), (day_s * 1_000, 400));
     assert_eq!(accounts.peak, meter::Peak { members: 4, at_unix_s: now_s - day_s / 2 });
@@ -259,7 +262,7 @@ fn a_creation_is_taken_over_from_any_node_if_it_is_clearly_earlier() {
         let age = Age { existed_ms, empty_ms: 0 };
         let count = Count { namespace: "a", members: 4, uncounted: 0, sums: came(4), age, peak: Peak::default() };
         let (from, to) = (number - 1, number);
-        scene.receive(number, News::Report { from, to, horizon: 0, items: vec![Item::Count(count)] });
+        scene.receive(number, News::Report { from, to, horizon: 0, name: 0, items: vec![Item::Count(count)] });
         assert_eq!(scene.created("a"), now_s - earlier_s, "{existed_ms}");
     }
     assert_eq!(scene.announced_count(1.0).age.existed_ms, AGE_MS_MAX, "it fits into a datagram");

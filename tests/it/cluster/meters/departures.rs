@@ -58,7 +58,7 @@ fn uncounted_members_elsewhere_are_known_until_they_leave_or_their_node_departs(
     let report = |from, uncounted| {
         let (sums, age, peak) = (Sums::default(), Age::default(), Peak::default());
         let count = Count { namespace: "a", members: 0, uncounted, sums, age, peak };
-        News::Report { from, to: from + 1, horizon: 0, items: vec![Item::Count(count)] }
+        News::Report { from, to: from + 1, horizon: 0, name: 0, items: vec![Item::Count(count)] }
     };
     scene.receive(3, report(0, 3));
     assert_eq!((scene.members("a"), scene.uncounted("a")), (Some((0, 0)), 3));

@@ -56,7 +56,7 @@ fn nodes_forget_a_namespace_together_though_one_announces_late_that_it_is_empty(
     let report = |from, members, empty_ms| {
         let age = Age { existed_ms: 0, empty_ms };
         let count = Count { uncounted: 0, ..count("a", members, age) };
-        News::Report { from, to: from + 1, horizon: 0, items: vec![Item::Count(count)] }
+        News::Report { from, to: from + 1, horizon: 0, name: 0, items: vec![Item::Count(count)] }
     };
     scene.receive(3, report(0, 1, 0));
     // Its changes were gathered for two seconds.

@@ -11,7 +11,7 @@ fn a_meter_that_has_missed_an_end_that_is_announced_no_more_asks_for_everything_
     scene.meet_as(1, alive(3, 2));
     let age = Age { existed_ms: 0, empty_ms: 0 };
     let item = Item::Count(count("a", 5, age));
-    scene.receive(3, News::Report { from: 0, to: 3, horizon: 0, items: vec![item] });
+    scene.receive(3, News::Report { from: 0, to: 3, horizon: 0, name: 0, items: vec![item] });
     assert_eq!(scene.members("a"), Some((5, 5)));
     // Its members have left with version 4, which did not arrive, and it does not announce that any more.
     scene.receive(4, News::Alive(alive(6, 4)));
@@ -60,7 +60,7 @@ fn a_newcomer_that_receives_all_that_is_forgotten_meanwhile_need_not_begin_anew(
 fn a_report_from_before_a_node_was_met_has_no_effect_after_it() {
     let mut scene = clustered();
     let item = Item::Count(count("a", 5, Age::default()));
-    let report = |horizon, items| News::Report { from: 0, to: 6, horizon, items };
+    let report = |horizon, items| News::Report { from: 0, to: 6, horizon, name: 0, items };
     // Meanwhile the members have left, with version 6, and the namespace is forgotten.
     scene.meet_as(2, Alive { version: 6, horizon: 6, ..Alive::default() });
     assert_eq!(scene.asked().map(|ask| ask.wanted), Some(Wanted::Items { since: 0 }));

@@ -244,11 +244,11 @@ fn count(namespace: &str, members: u32, age: Age) -> Count<&str> {
 /// The peer has this many members in each of the namespaces.
 fn counts<'a>(names: &[&'a str], members: u32) -> News<&'a str> {
     let item = |&namespace| Item::Count(count(namespace, members, Age::default()));
-    News::Report { from: 0, to: 9, horizon: 0, items: names.iter().map(item).collect() }
+    News::Report { from: 0, to: 9, horizon: 0, name: 0, items: names.iter().map(item).collect() }
 }
 
 /// The peer's share of one namespace has changed between these versions.
 fn report_of(versions: (u64, u64), horizon: u64, name: &str, members: u32) -> News<&str> {
     let (from, to) = versions;
-    News::Report { from, to, horizon, items: vec![Item::Count(count(name, members, Age::default()))] }
+    News::Report { from, to, horizon, name: 0, items: vec![Item::Count(count(name, members, Age::default()))] }
 }

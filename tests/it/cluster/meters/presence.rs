@@ -98,7 +98,7 @@ fn the_node_that_takes_the_place_of_a_departed_one_is_let_in() {
     scene.meet(1);
     let age = Age { existed_ms: 0, empty_ms: 0 };
     let item = Item::Count(count("a", 0, age));
-    scene.receive(3, News::Report { from: 0, to: 1, horizon: 0, items: vec![item] });
+    scene.receive(3, News::Report { from: 0, to: 1, horizon: 0, name: 0, items: vec![item] });
     assert_eq!(knock(&mut scene, 1), Err(Rejection::TooManyNodes));
     scene.receive(4, BYE);
     assert_eq!(scene.members("a"), Some((0, 5)));
@@ -185,7 +185,7 @@ fn a_meter_has_met_all_once_it_has_received_what_there_was_when_it_met_them() {
     assert!(has_met_all(&mut scene), "there is no other node");
     scene.meet_as(1, Alive { version: 3, ..Alive::default() });
     assert!(!has_met_all(&mut scene), "it has counted members");
-    let report = |from, to| News::Report { from, to, horizon: 0, items: Vec::new() };
+    let report = |from, to| News::Report { from, to, horizon: 0, name: 0, items: Vec::new() };
     scene.receive(3, report(0, 2));
     assert!(!has_met_all(&mut scene));
     scene.receive(4, report(2, 3));

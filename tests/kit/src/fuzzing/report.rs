@@ -14,6 +14,10 @@ use audience_meter::wire::report::{self, DATAGRAM_MAX, Keys, Scope};
 /// Few, so that limits are reached.
 const NODES_MAX: usize = 3;
 const NAMESPACES_MAX: usize = 4;
+const FOLD_ABOVE: usize = 3;
+
+/// Four times as many departed nodes are learned of as a node keeps by itself; of living ones there are a few, and one fold.
+const SHARES_MAX: usize = 4 * FOLD_ABOVE + 2 * NODES_MAX + 1;
 
 /// Target `report`: datagrams, each behind two bytes of its length, told to a node with two members.
 ///
@@ -25,7 +29,13 @@ pub fn report(mut bytes: &[u8]) {
     let delay = Duration::from_secs(1);
     let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay };
     let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay };
-    let cluster = ClusterRules { nodes_max: NODES_MAX, namespaces_max: NAMESPACES_MAX, ..ClusterRules::default() };
+    let cluster = ClusterRules {
+        nodes_max: NODES_MAX,
+        namespaces_max: NAMESPACES_MAX,
+        fold_above: FOLD_ABOVE,
+        fold_keep: 1,
+        ..ClusterRules::default()
+    };
     let mut meter = Meter::new(
         rules,
         NodeId(1),
@@ -61,6 +71,6 @@ pub fn report(mut bytes: &[u8]) {
             }
         }
         assert!(meter.nodes(now).count() <= NODES_MAX);
-        assert!(meter.namespaces().count() <= 2 + NODES_MAX * 5 * NAMESPACES_MAX);
+        assert!(meter.namespaces().count() <= 2 + SHARES_MAX * NAMESPACES_MAX);
     }
 }

@@ -11,8 +11,8 @@
 use std::rc::Rc;
 
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Farewell, Format, Item, MessagePart, News, NodeId,
-    Peak, Promise, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Farewell, FoldShare, Format, Item, MessagePart, News,
+    NodeId, Peak, Promise, Sums, Wanted,
 };
 use audience_meter::wire::report::{self, FORMATS, Scope};
 
@@ -199,11 +199,17 @@ impl Attack<'_> {
         let sums = Sums { connections: 1_000_000, member_ticks: 1 << 40, ..Sums::default() };
         let peak = Peak { members: 1_000_000, ago_ms: 5 };
         let age = Age::default();
-        match self.chance.below(8) {
+        match self.chance.below(10) {
             0 | 1 => self.alive(version, None),
             2 => {
                 let count = Count { namespace, members: 1_000_000, uncounted: 3, sums, age, peak };
-                News::Report { from: 0, to: version, horizon: 0, items: vec![Item::Count(count), Item::Claim(claim)] }
+                News::Report {
+                    from: 0,
+                    to: version,
+                    horizon: 0,
+                    name: 0,
+                    items: vec![Item::Count(count), Item::Claim(claim)],
+                }
             }
             3 => {
                 let node = NodeId(self.chance.draw());
@@ -212,6 +218,11 @@ impl Attack<'_> {
             4 => News::Message(MessagePart { number: 1, namespace, text: "forged", begins: true, continues: false }),
             5 => News::Claimed(claim),
             6 => News::GivenUp(claim),
+            7 => News::Folded(self.nodes.to_vec()),
+            8 => {
+                let list_digest = self.chance.draw();
+                News::FoldShares { list_digest, shares: vec![FoldShare { namespace, sums, age, peak }] }
+            }
             _ => News::Unknown,
         }
     }

@@ -21,6 +21,7 @@
 //! | `operations` | the table of what may happen |
 //! | `seeds` | how often what happens, by chance |
 //! | `clock` | the time of the world, and what each node takes it to be |
+//! | `fleet` | what a test does by hand to processes and to the network |
 //! | `network` | the ways between nodes |
 //! | `bus` | datagrams on their way |
 //! | `node` | one process: a meter and its book |
@@ -36,6 +37,7 @@ mod adversary;
 mod answers;
 mod bus;
 mod clock;
+mod fleet;
 mod network;
 mod node;
 mod observer;
@@ -61,6 +63,7 @@ use adversary::Adversary;
 pub use adversary::Sight;
 use bus::{Bus, Flight};
 use clock::{Clock, Offset};
+pub use fleet::{add_node, cut_at, heal, restart, sent_count};
 pub use network::Kind;
 use network::Network;
 use node::Passed;

@@ -23,8 +23,8 @@ const MEMBERS_MAX: usize = 256;
 const WALKS_MAX: usize = 4;
 
 /// How many turns in a row may leave something to do where a turn takes few namespaces off the counts: some nodes depart at
-/// once, and each has been in a few namespaces.
-const BUSY_TURNS_MAX: usize = 50;
+/// once, some departed ones are folded, and each has been in a few namespaces.
+const BUSY_TURNS_MAX: usize = 150;
 
 /// In worlds of chance a node has no room for one of this number of message parts.
 const FULL_AT: u64 = 7;
@@ -179,7 +179,8 @@ impl Node {
         self.leave(member, now)
     }
 
-    pub(super) fn leave_all(&mut self, now: Now) -> Done {
+    /// All members leave.
+    pub fn leave_all(&mut self, now: Now) -> Done {
         let members: Vec<MemberId> = self.book.all().map(|(_, present)| present.member).collect();
         for member in members {
             self.meter.leave(member, now);
@@ -353,6 +354,7 @@ impl Node {
                     let name = of.and_then(|name| self.book.name(name));
                     done.counts.push((name.expect("a count is a namespace's total"), total, skip_newest));
                 }
+                Output::Folded | Output::FoldFull => {}
                 Output::Send(to, datagram) => {
                     self.check_datagram(&datagram, &mut done, now);
                     done.datagrams.push((to, datagram));
@@ -367,10 +369,10 @@ impl Node {
         match &datagram.news {
             News::Claimed(claim) => done.claim_order = claim.order,
             News::Message(part) => done.parts.push(part.number),
-            News::Report { items, .. } => {
+            News::Report { items, name, .. } => {
                 for item in items {
                     if let Item::Count(count) = item {
-                        self.book.announce(count, now.tick);
+                        self.book.announce(count, *name > 0, now.tick);
                     }
                 }
             }

@@ -235,7 +235,7 @@ fn begin(world: &mut World) {
 fn end(world: &mut World, script: &mut Script) {
     let is_polite = script.flag();
     if world.nodes.len() > 1 {
-        say_goodbye(world, is_polite);
+        say_goodbye(world, world.at, is_polite);
         world.remove(world.at);
         world.at %= world.nodes.len();
     }
@@ -243,15 +243,15 @@ fn end(world: &mut World, script: &mut Script) {
 
 fn replace(world: &mut World, script: &mut Script) {
     let is_polite = script.flag();
-    say_goodbye(world, is_polite);
+    say_goodbye(world, world.at, is_polite);
     world.replace(world.at);
 }
 
 /// A polite end: all members leave first. Even the last words may get lost.
-fn say_goodbye(world: &mut World, is_polite: bool) {
+pub(super) fn say_goodbye(world: &mut World, index: usize, is_polite: bool) {
     if is_polite {
-        world.step(world.at, Node::leave_all);
-        world.step(world.at, Node::say_goodbye);
+        world.step(index, Node::leave_all);
+        world.step(index, Node::say_goodbye);
     }
 }
 

@@ -26,10 +26,11 @@ const FORGOTTEN_TICKS: u64 = CLEAN_TICKS + 1_000;
 /// When a node departs that has announced its last change.
 const ANNOUNCED_TICKS: u64 = 250;
 
-/// The places of chance at which networks, adversaries and versions are drawn.
+/// The places of chance at which networks, adversaries, versions and storms are drawn.
 const NETWORK: u64 = 1;
 const ADVERSARY: u64 = 2;
 const VERSIONS: u64 = 3;
+const FOLDS: u64 = 4;
 
 /// When a process hangs, and for how long: twelve node timeouts.
 const MET_TICKS: u64 = 300;
@@ -45,6 +46,11 @@ const TWO_VERSIONS_PERCENT: u64 = 25;
 const ADVERSARIES_PERCENT: u64 = 30;
 const ATTACKS_PERCENT: u64 = 5;
 
+/// In how many of a hundred worlds departed nodes are folded early, and how many of a hundred things that happen there are
+/// the end of a process that is replaced at once.
+const FOLDS_PERCENT: u64 = 40;
+const STORMS_PERCENT: u64 = 6;
+
 /// How events end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scene {
@@ -58,12 +64,17 @@ pub enum Scene {
     Together,
 }
 
+/// The bits of the head for an adversary, nodes of a later version, and a fold of few nodes.
+const HAS_ADVERSARY: u64 = 2;
+const HAS_LATER_NODES: u64 = 4;
+const FOLDS_EARLY: u64 = 8;
+
 /// Among whom nodes are. It is drawn apart, so that seeds without it stay what they were.
 #[derive(Clone, Copy)]
 struct Company {
     network: u8,
-    has_adversary: bool,
-    has_later_nodes: bool,
+    /// Further bits of the head: [`HAS_ADVERSARY`], [`HAS_LATER_NODES`], [`FOLDS_EARLY`].
+    extras: u64,
     /// Whether no datagram is lost on the network itself.
     is_calm: bool,
 }
@@ -84,7 +95,12 @@ pub fn script_of(seed: u64) -> Vec<u8> {
     let mut attacks = Chance::at(seed, &[ADVERSARY]);
     let has_adversary = attacks.is_hit(ADVERSARIES_PERCENT);
     let has_later_nodes = Chance::at(seed, &[VERSIONS]).is_hit(TWO_VERSIONS_PERCENT);
-    writer.head(b"440", 7, 1, Company { network, has_adversary, has_later_nodes, is_calm: false });
+    let mut storms = Chance::at(seed, &[FOLDS]);
+    let folds_early = storms.is_hit(FOLDS_PERCENT);
+    let with = |has: bool, bit| if has { bit } else { 0 };
+    let extras =
+        with(has_adversary, HAS_ADVERSARY) | with(has_later_nodes, HAS_LATER_NODES) | with(folds_early, FOLDS_EARLY);
+    writer.head(b"440", 7, 1, Company { network, extras, is_calm: false });
     for _ in 0..PLAY_TICKS {
         if writer.chance.is_hit(ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -92,6 +108,10 @@ pub fn script_of(seed: u64) -> Vec<u8> {
             if has_adversary && attacks.is_hit(ATTACKS_PERCENT) {
                 writer.operation(b'}', &[]);
                 writer.argument(attacks.below(TRICKS.len() as u64));
+            }
+            if folds_early && storms.is_hit(STORMS_PERCENT) {
+                writer.operation(b'k', &[]);
+                writer.argument(storms.below(2));
             }
         }
         writer.gap += 1;
@@ -107,7 +127,7 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     // Where hosts end together, the goodbyes take several ways, and the last one is not the same for all.
     let networks: &[u8] = if scene == Scene::Together { &[0, 0, 1] } else { &[0, 0, 1, 2, 3] };
     let network = network_of(seed, networks);
-    writer.head(b"450", 4, end, Company { network, has_adversary: false, has_later_nodes: false, is_calm: false });
+    writer.head(b"450", 4, end, Company { network, extras: 0, is_calm: false });
     for _ in 0..ENDING_TICKS {
         if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -133,7 +153,7 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
 pub fn hung_ear_of(seed: u64) -> Vec<u8> {
     let mut writer = Writer::new(seed);
     let network = network_of(seed, &[2, 3]);
-    writer.head(b"440", 7, 1, Company { network, has_adversary: false, has_later_nodes: false, is_calm: true });
+    writer.head(b"440", 7, 1, Company { network, extras: 0, is_calm: true });
     writer.gap += MET_TICKS;
     writer.operation(b'o', &[8]);
     writer.operation(b'~', &[]);
@@ -176,8 +196,7 @@ impl Writer {
         self.drawn(3);
         let (has_key, has_one_clock) = (self.chance.is_hit(30), self.chance.is_hit(40));
         self.argument(u64::from(has_key) + 2 * u64::from(company.network));
-        let Company { has_adversary, has_later_nodes, .. } = company;
-        let bits = u64::from(!has_one_clock) | u64::from(has_adversary) << 1 | u64::from(has_later_nodes) << 2;
+        let bits = u64::from(!has_one_clock) | company.extras;
         self.argument(bits);
         (0..4).for_each(|_| self.drawn(64));
     }

@@ -13,7 +13,7 @@
 //! | 6, 7 | doubled; delayed at most | 0 % | 5 %, 20 %; 1, 3, 15 ticks |
 //! | 8 | namespaces that one turn takes off the counts of a departed node | 2048 | 3, 1 |
 //! | 9 | key and twice the network | none, [`Kind::Loopback`] | one; the other kinds, in their order |
-//! | 10 | bits: clocks, adversary, versions | all right, none, this one | each off by up to 2 s; one that sees all, or names without a key; a later one too |
+//! | 10 | bits: clocks, adversary, versions, fold | all right, none, this one, as the daemon | each off by up to 2 s; one that sees all, or names without a key; a later one too; from six departed nodes on |
 //! | 11-14 | chance, 6 bits each | names and clocks are plain numbers | |
 
 use std::time::Duration;
@@ -41,6 +41,10 @@ const KINDS: [Kind; 4] =
 
 /// How long the node timeout is in scripts.
 const NODE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many departed nodes make a world fold the oldest, and how many it keeps, where that comes early.
+const FOLD_ABOVE: usize = 6;
+const FOLD_KEEP: usize = 3;
 
 /// What the network does to datagrams by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +126,9 @@ impl Setting {
             removals_per_turn: departures_per_turn,
             ..ClusterRules::default()
         };
+        if extras & 8 != 0 {
+            (cluster.fold_above, cluster.fold_keep) = (FOLD_ABOVE, FOLD_KEEP);
+        }
         // As on a network that can be cut: a node that is alone calls out for others.
         cluster.lone_interval = Duration::from_millis(if weather.is_some() { 500 } else { 2_000 });
         // Where invented nodes speak, the limit is reached.

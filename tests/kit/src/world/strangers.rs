@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use super::script::Script;
 use super::setting::UUIDS;
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Farewell, Format, Item, MessagePart, News, NodeId,
-    Peak, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Datagram, DepartedShare, Echo, Farewell, FoldShare, Format, Item, MessagePart, News,
+    NodeId, Peak, Sums, Wanted,
 };
 use audience_meter::meter::promise_of;
 use audience_meter::wire::report::FORMATS;
@@ -57,7 +57,7 @@ impl Stranger {
             _ => self.number + 1,
         };
         self.number = self.number.max(number);
-        let news = match script.below(10) {
+        let news = match script.below(12) {
             0 => {
                 let nonce = self.nonces.get(&to).copied().unwrap_or(0);
                 self.alive(Some(Echo { asker: node, nonce }), script)
@@ -76,6 +76,8 @@ impl Stranger {
             6 => News::Message(self.part(script, names)),
             7 => News::Claimed(claim(script, names)),
             8 => News::GivenUp(claim(script, names)),
+            10 => News::Folded((0..script.below(4)).map(|_| departed_node(script, node)).collect()),
+            11 => fold_shares(script, names),
             _ => News::Bye(self.farewell()),
         };
         // A clock that goes ahead by a tick with each word, or jumps with its number.
@@ -111,7 +113,7 @@ impl Stranger {
             let (sums, peak) = sums(script);
             Item::Count(Count { namespace, members, uncounted, sums, age: age(script), peak })
         });
-        News::Report { from, to, horizon: 0, items: items.collect() }
+        News::Report { from, to, horizon: 0, name: 0, items: items.collect() }
     }
 
     fn part(&mut self, script: &mut Script, names: &[&'static str]) -> MessagePart<&'static str> {
@@ -129,13 +131,29 @@ fn claim(script: &mut Script, names: &[&'static str]) -> Claim<&'static str> {
 
 /// What is told of a node that is gone: of one that nobody knows, of another stranger, or of the listener itself.
 fn departed_share(script: &mut Script, names: &[&'static str], listener: NodeId) -> DepartedShare<&'static str> {
-    let node = match script.below(8) {
-        0 => listener,
-        pick => NodeId(998 + pick as u64),
-    };
+    let node = departed_node(script, listener);
     let namespace = script.pick(names);
     let (sums, peak) = sums(script);
     DepartedShare { node, namespace, sums, age: age(script), peak }
+}
+
+/// One that nobody knows, another stranger, or the listener itself.
+fn departed_node(script: &mut Script, listener: NodeId) -> NodeId {
+    match script.below(8) {
+        0 => listener,
+        pick => NodeId(998 + pick as u64),
+    }
+}
+
+/// What is told of nodes that are folded: of none, as in the beginning, or of others than the listener knows of.
+fn fold_shares(script: &mut Script, names: &[&'static str]) -> News<&'static str> {
+    let list_digest = script.below(2) as u64;
+    let shares = (0..script.below(3)).map(|_| {
+        let namespace = script.pick(names);
+        let (sums, peak) = sums(script);
+        FoldShare { namespace, sums, age: age(script), peak }
+    });
+    News::FoldShares { list_digest, shares: shares.collect() }
 }
 
 /// Sums and a peak, as one byte says: from nothing to the largest that there may be.

@@ -40,8 +40,8 @@ pub fn encode<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -> V
 pub fn with_more<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     let is_later = datagram.format.written > FORMATS.newest;
     let mut bytes = match &datagram.news {
-        News::Report { from, to, horizon, items } => {
-            let report = |items| News::Report { from: *from, to: *to, horizon: *horizon, items };
+        News::Report { from, to, horizon, name, items } => {
+            let report = |items| News::Report { from: *from, to: *to, horizon: *horizon, name: *name, items };
             let entries = items.iter().map(|item| item_with_more(item, datagram, scope));
             with_list(datagram, scope, report(Vec::new()), entries.chain([vec![UNKNOWN_KIND, 1, 9]]))
         }
@@ -56,6 +56,13 @@ pub fn with_more<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -
                 entry_with_more(&list)
             };
             with_list(datagram, scope, received(Vec::new()), receipts.iter().map(one))
+        }
+        News::FoldShares { list_digest, shares } => {
+            let of = |shares| News::FoldShares { list_digest: *list_digest, shares };
+            let entries = shares
+                .iter()
+                .map(|share| entry_with_more(&list_of(&of(vec![share.clone()]), &of(Vec::new()), datagram, scope)));
+            with_list(datagram, scope, of(Vec::new()), entries)
         }
         News::Counters(_) if is_later => {
             let mut bytes = report::unsealed(&Datagram { news: News::<N>::Unknown, ..datagram.clone() }, scope);
@@ -86,7 +93,7 @@ fn with_list<N: AsRef<str> + Clone>(
 
 /// An item, with more behind its fields.
 fn item_with_more<N: AsRef<str> + Clone>(item: &Item<N>, datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
-    let report = |items| News::Report { from: 0, to: 1, horizon: 0, items };
+    let report = |items| News::Report { from: 0, to: 1, horizon: 0, name: 0, items };
     let list = list_of(&report(vec![item.clone()]), &report(Vec::new()), datagram, scope);
     let (kind, entry) = list.split_first().unwrap();
     [vec![*kind], entry_with_more(entry)].concat()
