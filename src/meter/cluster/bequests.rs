@@ -102,7 +102,7 @@ pub(super) fn list(names: &[NodeId], cluster: &mut Cluster, call: &mut Call<'_>)
 pub(super) fn agree_on_name(id: PeerId, number: u64, cluster: &mut Cluster, call: &mut Call<'_>) -> bool {
     let node = cluster.peers.at(id).node;
     let (known, _) = cluster.peers.fold.name_of(node);
-    for _ in known..number.min(NAMES_MAX) {
+    for _ in known..number.min(NAMES_MAX - 1) {
         let (_, name) = cluster.peers.fold.name_of(node);
         list(&[name], cluster, call);
     }

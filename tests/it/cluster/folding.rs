@@ -1,7 +1,7 @@
 //! Fleets whose processes come and go for so long that the oldest departed ones are folded: worlds of real meters.
 //!
 //! Owns fleets, and what their nodes must agree on: the connections of each event, and a digest of what they know of departed
-//! nodes. The observer of the world looks on.
+//! nodes. The observer of the world looks on. `FLEET_RESTARTS=<n>` restarts that many processes instead of a thousand.
 
 use std::time::Duration;
 
@@ -144,7 +144,8 @@ fn distinct<T: Ord>(mut all: Vec<T>) -> usize {
 #[test]
 fn a_thousand_restarts_leave_all_in_step_and_as_quiet_as_before() {
     let mut fleet = Fleet::new(4, (64, 32), CALM);
-    for round in 0..1_000 {
+    let restarts = std::env::var("FLEET_RESTARTS").map_or(1_000, |number| number.parse().unwrap());
+    for round in 0..restarts {
         let node = round % 4;
         fleet.join(node, round % 3);
         fleet.world.pass(20);
@@ -157,7 +158,7 @@ fn a_thousand_restarts_leave_all_in_step_and_as_quiet_as_before() {
     fleet.check_connections();
     fleet.check_quiet();
     let (names, sums, alone) = fleet.announced_to_newcomer();
-    assert!(names >= 900 && sums == 3 && alone <= 64, "{names} names, {sums} sums, {alone} nodes");
+    assert!(names >= restarts - 100 && sums == 3 && alone <= 64, "{names} names, {sums} sums, {alone} nodes");
     fleet.check_connections();
     fleet.check_quiet();
 }

@@ -8,6 +8,7 @@
 //! | `accounting` | what an event comes to, with the shares that other nodes announce |
 //! | `announcing` | what is announced, and for how long changes are gathered before |
 //! | `departures` | how the share of a departed node leaves the counts |
+//! | `folding` | what becomes of departed nodes that are folded, and of nodes that live though they are |
 //! | `forgetting` | when an empty namespace is forgotten |
 //! | `messages` | what is confirmed of messages, what waits, and when none is announced |
 //! | `missed` | what a meter asks for after it has missed something |
@@ -17,6 +18,7 @@
 mod accounting;
 mod announcing;
 mod departures;
+mod folding;
 mod forgetting;
 mod messages;
 mod missed;
