@@ -8,6 +8,7 @@
 //! | `departures` | what a process counted leaves with it |
 //! | `ears` | each process is an ear of its host, and one that hangs deafens none of the others |
 //! | `filtered` | a filter of packets that drops multicast over loopback |
+//! | `fleets` | very many nodes that come, count and go, beside running processes |
 //! | `folding` | fleets whose processes come and go for so long that the oldest are folded |
 //! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
@@ -34,6 +35,7 @@ mod clocks;
 mod departures;
 mod ears;
 mod filtered;
+mod fleets;
 mod folding;
 mod golden;
 mod healing;
