@@ -34,7 +34,7 @@ impl Observer {
             while let Some(event) = stream.next_event(DAY) {
                 match event {
                     Event::Count(count) => written.lock().unwrap().push((now(), count)),
-                    Event::Closed => return,
+                    Event::Closed | Event::Cut => return,
                     other => panic!("{other:?} is no count"),
                 }
             }
