@@ -45,6 +45,10 @@ pub fn report(mut bytes: &[u8]) {
     meter.join(MemberId::new(1), "a", Some("u"), now);
     meter.join(MemberId::new(2), "b", None, now);
     while let Some((&[low, high], rest)) = bytes.split_first_chunk() {
+        // Receipts have something to confirm, once there are other nodes.
+        if meter.mail(now).has_room() {
+            meter.mail(now).announce("a", "s=x");
+        }
         let length = usize::from(u16::from_le_bytes([low, high]));
         // The top bits pass time, so that silence and questions come into it.
         now.tick = Tick(now.tick.0 + (length >> 11) as u64 * 20);
@@ -66,8 +70,11 @@ pub fn report(mut bytes: &[u8]) {
         meter.handle_timeout(now, true);
         assert!(meter.poll_timeout().is_none_or(|next| next > now.tick), "the shell would spin");
         while let Some(output) = meter.poll_output() {
-            if let Output::Send(_, datagram) = output {
-                assert!(report::encode(&datagram, &scope).len() <= DATAGRAM_MAX);
+            match output {
+                Output::Send(_, datagram) => assert!(report::encode(&datagram, &scope).len() <= DATAGRAM_MAX),
+                // There is room for every other one.
+                Output::Message { id, .. } => meter.mail(now).confirm(id, id.number & 1 == 0),
+                _ => {}
             }
         }
         assert!(meter.nodes(now).count() <= NODES_MAX);
