@@ -20,6 +20,10 @@ use crate::server::ports::port::{PerPort, Port};
 use crate::wire::sse::Frame;
 use crate::wire::transfer::Coding;
 
+/// How often the end of a body is written, piece by piece, when a stream ends at once. It is 5 bytes long, and the kernel
+/// takes it whole, unless the peer has taken nothing for long.
+const LAST_WRITES: usize = 64;
+
 /// What is kept of all connections.
 pub(in crate::server) struct Books {
     capacity: Capacity,
@@ -232,19 +236,28 @@ impl Books {
         conn.end_with(bytes)
     }
 
+    /// Ends the body of a stream, and writes what waits as far as the kernel takes it. Returns whether that was all.
+    pub(super) fn end_now(&mut self, conn: &mut Conn) -> Result<bool, CloseReason> {
+        self.end_body(conn, None)?;
+        for _ in 0..LAST_WRITES {
+            if !conn.is_behind() {
+                return Ok(true);
+            }
+            conn.flush()?;
+        }
+        Ok(!conn.is_behind())
+    }
+
     /// Closes a connection at an end that is ours. The body of a stream ends rightly, unless something was unwritten before: then
     /// its client learns that it was cut. Returns whether that was all: if not, what ends the body is still to be written.
     pub(in crate::server) fn cut(&mut self, conn: &mut Conn, reason: CloseReason) -> bool {
-        if conn.stage() == Stage::Stream && !conn.is_behind() {
-            if let Err(reason) = self.end_body(conn, None) {
-                self.close(conn, reason);
-            }
-            if conn.is_behind() {
-                self.drain(conn);
-                return false;
-            }
+        let is_whole = conn.stage() == Stage::Stream && !conn.is_behind();
+        let ended = if is_whole { self.end_now(conn) } else { Ok(true) };
+        if ended == Ok(false) {
+            self.drain(conn);
+            return false;
         }
-        self.close(conn, reason);
+        self.close(conn, ended.err().unwrap_or(reason));
         true
     }
 

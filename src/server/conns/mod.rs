@@ -35,7 +35,7 @@ use crate::server::ports::capacity::Capacity;
 use crate::server::ports::port::Port;
 use books::Books;
 use close_reason::CloseReason;
-use conn::{Conn, ConnId};
+use conn::{Conn, ConnId, Stage};
 use origins::Origins;
 
 /// All connections.
@@ -97,12 +97,13 @@ impl Conns {
         }
     }
 
-    /// Ends the bodies of all streams, for the process ends, and marks the connections to be freed.
+    /// Ends the bodies of all streams, for the process ends, and marks the connections to be freed. What a client does not take
+    /// now, it does not get.
     pub(in crate::server) fn end_all(&mut self) {
         for id in (0..self.place_count()).filter_map(ConnId::from_index) {
-            if let Some((conn, books)) = self.open(id) {
-                books.cut(conn, CloseReason::Shutdown);
-            }
+            let Some((conn, books)) = self.open(id) else { continue };
+            let ended = if conn.stage() == Stage::Stream { books.end_now(conn) } else { Ok(true) };
+            books.close(conn, ended.err().unwrap_or(CloseReason::Shutdown));
         }
     }
 
