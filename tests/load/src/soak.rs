@@ -162,6 +162,7 @@ impl<'a> Soak<'a> {
         // Daemons that have just met may have a stream between them, until multicast has passed for a while.
         self.await_right(&|soak| check::find_open(&soak.nodes, soak.look_around()?.descriptors))?;
         self.before = self.look_around()?;
+        self.start = now();
         while self.start.elapsed() < self.options.span {
             self.round += 1;
             self.phase = "churn";
