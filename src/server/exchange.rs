@@ -116,7 +116,6 @@ impl Exchange<'_> {
     fn answer_unasked(&mut self, unasked: Unasked) {
         let answer = match unasked {
             Unasked::Nothing => return,
-            Unasked::Rest => return self.finish(None),
             Unasked::RawStats => answers::raw_stats(),
             Unasked::Timeout { is_head } => answers::refuse(Refusal::Timeout, is_head, self.buffer, self.now),
         };

@@ -116,10 +116,13 @@ pub fn push_open_ended_head(out: &mut Vec<u8>, content_type: &str) {
 /// Puts the date into an answer, behind the other fields of its head (RFC 9110 section 6.6.1).
 pub fn insert_date(out: &mut Vec<u8>, unix_s: u64) {
     let Some(end) = out.windows(4).position(|four| four == b"\r\n\r\n") else { return };
-    let mut field = Vec::with_capacity(40);
-    field.extend_from_slice(b"\r\nDate: ");
-    push_date(&mut field, unix_s);
-    out.splice(end..end, field);
+    let length = out.len();
+    out.extend_from_slice(b"\r\nDate: ");
+    push_date(out, unix_s);
+    let added = out.len() - length;
+    if let Some(rest) = out.get_mut(end..) {
+        rest.rotate_right(added);
+    }
 }
 
 fn push_status_line(out: &mut Vec<u8>, status: u16) {

@@ -232,33 +232,31 @@ impl Books {
             conn.give_up();
         }
         let bytes = conn.coding().last(block);
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.sent_bytes += bytes.len() as u64;
         conn.end_with(bytes)
     }
 
-    /// Ends the body of a stream, and writes what waits as far as the kernel takes it. Returns whether that was all.
-    pub(super) fn end_now(&mut self, conn: &mut Conn) -> Result<bool, CloseReason> {
+    /// Ends the body of a stream, and writes what waits as far as the kernel takes it.
+    pub(super) fn end_now(&mut self, conn: &mut Conn) -> Result<(), CloseReason> {
         self.end_body(conn, None)?;
         for _ in 0..LAST_WRITES {
             if !conn.is_behind() {
-                return Ok(true);
+                break;
             }
             conn.flush()?;
         }
-        Ok(!conn.is_behind())
+        Ok(())
     }
 
-    /// Closes a connection at an end that is ours. The body of a stream ends rightly, unless something was unwritten before: then
-    /// its client learns that it was cut. Returns whether that was all: if not, what ends the body is still to be written.
-    pub(in crate::server) fn cut(&mut self, conn: &mut Conn, reason: CloseReason) -> bool {
+    /// Closes a connection at an end that is ours. The body of a stream ends rightly, unless something is unwritten: then its
+    /// client learns that it was cut.
+    pub(in crate::server) fn cut(&mut self, conn: &mut Conn, reason: CloseReason) {
         let is_whole = conn.stage() == Stage::Stream && !conn.is_behind();
-        let ended = if is_whole { self.end_now(conn) } else { Ok(true) };
-        if ended == Ok(false) {
-            self.drain(conn);
-            return false;
-        }
+        let ended = if is_whole { self.end_now(conn) } else { Ok(()) };
         self.close(conn, ended.err().unwrap_or(reason));
-        true
     }
 
     /// Pushes a count to a member. A stream whose body has ended takes no more.

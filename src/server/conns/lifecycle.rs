@@ -44,8 +44,6 @@ pub(in crate::server) enum Unasked {
         /// Whether what it has said of its head begins with the method `HEAD`.
         is_head: bool,
     },
-    /// The rest of what ends its stream.
-    Rest,
 }
 
 /// Makes a stream of a connection whose first bytes are written. Returns whether the peer takes no more for now.
@@ -175,8 +173,7 @@ pub(in crate::server) fn on_deadline(conn: &mut Conn, books: &mut Books) -> Unas
     match conn.stage() {
         Stage::Head if answers_silence(conn) => return Unasked::RawStats,
         Stage::Head => return Unasked::Timeout { is_head: conn.session().is_head() },
-        Stage::Stream if !books.cut(conn, CloseReason::MaxDuration) => return Unasked::Rest,
-        Stage::Stream => {}
+        Stage::Stream => books.cut(conn, CloseReason::MaxDuration),
         Stage::Await | Stage::Drain => books.close(conn, CloseReason::Lingered),
     }
     Unasked::Nothing

@@ -102,7 +102,7 @@ impl Conns {
     pub(in crate::server) fn end_all(&mut self) {
         for id in (0..self.place_count()).filter_map(ConnId::from_index) {
             let Some((conn, books)) = self.open(id) else { continue };
-            let ended = if conn.stage() == Stage::Stream { books.end_now(conn) } else { Ok(true) };
+            let ended = if conn.stage() == Stage::Stream { books.end_now(conn) } else { Ok(()) };
             books.close(conn, ended.err().unwrap_or(CloseReason::Shutdown));
         }
     }

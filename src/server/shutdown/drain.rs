@@ -134,8 +134,10 @@ impl Drain {
                 continue;
             };
             let Some((conn, books)) = conns.open(id).filter(|(conn, _)| self.lets_go(conn.stage())) else { continue };
-            if conn.is_behind() || !books.cut(conn, CloseReason::Shutdown) {
+            if conn.is_behind() {
                 behind.push(id);
+            } else {
+                books.cut(conn, CloseReason::Shutdown);
             }
             self.gone += 1;
             left -= 1;
