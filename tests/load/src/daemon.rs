@@ -4,7 +4,7 @@
 //!
 //! Invariant: a child that was started is killed and reaped before this process ends.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -96,7 +96,11 @@ pub(super) enum Counts {
 }
 
 /// A message that was sent and is not confirmed yet.
-pub(super) struct Sent(TcpStream);
+pub(super) struct Sent {
+    stream: TcpStream,
+    /// What has come of the answer.
+    answer: Vec<u8>,
+}
 
 impl Daemon {
     /// Starts a daemon on an audience port that others may share.
@@ -222,7 +226,7 @@ impl Daemon {
         let address = self.notification.ok_or("there is no --notification-port")?;
         let mut stream = connect(address, "--notification-port")?;
         stream.write_all(format!("GET /{namespace}/bench/{text} HTTP/1.0\r\n\r\n").as_bytes())?;
-        Ok(Sent(stream))
+        Ok(Sent { stream, answer: Vec::new() })
     }
 
     /// What it logs from now on.
@@ -280,12 +284,26 @@ impl Drop for Daemon {
 impl Sent {
     /// Waits for the answer.
     pub(super) fn confirm(mut self) -> Result<()> {
-        let mut answer = String::new();
-        self.0.read_to_string(&mut answer)?;
-        if answer.starts_with("HTTP/1.1 200 ") {
+        self.stream.read_to_end(&mut self.answer)?;
+        self.judge()
+    }
+
+    /// Takes what has come of the answer, and does not wait for the rest. Returns whether it is whole.
+    pub(super) fn has_been_confirmed(&mut self) -> Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        match self.stream.read_to_end(&mut self.answer) {
+            Ok(_) => self.judge().map(|()| true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn judge(&self) -> Result<()> {
+        if self.answer.starts_with(b"HTTP/1.1 200 ") {
             return Ok(());
         }
-        Err(format!("the notification port says {:?}", answer.lines().next().unwrap_or_default()).into())
+        let text = String::from_utf8_lossy(&self.answer);
+        Err(format!("the notification port says {:?}", text.lines().next().unwrap_or_default()).into())
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `check` | what must be true when it is quiet |
 //! | `churn` | members that come and go by chance, with half heads among them |
 //! | `faults` | the faults of the daemons, and when they happen |
+//! | `messages` | messages to the events, and their answers |
 //! | `network` | a network of the soak's own, on which datagrams are lost |
 //! | `nodes` | the daemons of the audience, and their faults |
 //! | `run` | one daemon from its start to its end |
@@ -23,6 +24,7 @@ mod chance;
 mod check;
 mod churn;
 mod faults;
+mod messages;
 mod network;
 mod nodes;
 mod run;
@@ -33,13 +35,14 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use super::daemon::{Sent, free_port};
+use super::daemon::free_port;
 use super::figures::Figure;
 use super::options::{SoakOptions, parts_for};
 use super::report::list;
 use super::{Result, now, progress, say, unix_ns};
 use chance::Chance;
-use churn::{Churn, EVENTS};
+use churn::Churn;
+use messages::Messages;
 use network::Network;
 use nodes::Nodes;
 
@@ -60,9 +63,6 @@ const REST: Duration = Duration::from_millis(100);
 
 /// The longest turn, for something else may be due.
 const TURN: Duration = Duration::from_millis(10);
-
-/// The time between two messages.
-const MESSAGE_GAP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(350));
 
 /// Seeds that are drawn have up to six digits, so that a person can type them.
 const SEEDS: u64 = 1_000_000;
@@ -107,9 +107,7 @@ struct Soak<'a> {
     churn: Churn,
     nodes: Nodes,
     before: Before,
-    messages: Chance,
-    message_at: Instant,
-    sent_count: u64,
+    messages: Messages,
     passed_count: u64,
     /// The longest it took until all numbers were exact.
     slowest: Duration,
@@ -144,9 +142,7 @@ impl<'a> Soak<'a> {
             churn,
             nodes,
             before: Before { descriptors: 0, bytes: 0 },
-            messages: Chance::new(seed, MESSAGES),
-            message_at: start,
-            sent_count: 0,
+            messages: Messages::new(Chance::new(seed, MESSAGES)),
             passed_count: 0,
             slowest: Duration::ZERO,
             start,
@@ -200,7 +196,7 @@ impl<'a> Soak<'a> {
                 self.write_log(&format!("daemon {}: {:?}", planned.daemon + 1, planned.fault))?;
             }
             faults = left;
-            self.send_message()?;
+            self.messages.send(&self.nodes)?;
             self.turn(TURN)?;
             if since >= span && faults.is_empty() && self.nodes.are_up() {
                 break;
@@ -210,28 +206,10 @@ impl<'a> Soak<'a> {
         self.write_log("quiet")
     }
 
-    /// Sends a message to an event, if it is time for one, by way of a daemon that serves.
-    fn send_message(&mut self) -> Result<()> {
-        let moment = now();
-        if moment < self.message_at {
-            return Ok(());
-        }
-        self.message_at = moment + self.messages.between(MESSAGE_GAP);
-        let up = self.nodes.up().count();
-        if up > 0
-            && let Some((number, daemon)) = self.nodes.up().nth(self.messages.below(up))
-        {
-            let event = churn::name(self.messages.below(EVENTS));
-            let taken = daemon.send_message(&event, &self.sent_count.to_string()).and_then(Sent::confirm);
-            taken.map_err(|error| format!("daemon {number} does not take a message to {event}: {error}"))?;
-            self.sent_count += 1;
-        }
-        Ok(())
-    }
-
     fn turn(&mut self, wait: Duration) -> Result<()> {
         self.churn.turn(wait)?;
         self.nodes.tend()?;
+        self.messages.receive_answers(&self.nodes)?;
         self.churn.set_stopped(self.nodes.is_one_stopped());
         if let Some(what) = self.churn.take_lost()
             && !self.nodes.are_ending()
@@ -324,7 +302,7 @@ impl<'a> Soak<'a> {
             number("daemons restarted", befallen.restarts),
             number("warnings that daemons logged", self.nodes.warnings()),
             Figure::number("datagrams lost", self.network.as_ref().map(Network::lost).transpose()?),
-            number("messages sent", self.sent_count),
+            number("messages sent", self.messages.sent_count),
             number("messages received", self.churn.received.messages),
             number("counts received", self.churn.received.firsts + self.churn.received.counts),
             number("checks passed", self.passed_count),
