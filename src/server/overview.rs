@@ -34,7 +34,8 @@ pub(super) fn process<'a>(
         sent_bytes: books.sent_bytes(),
         timer_count: books.timer_count(),
     };
-    Process { connections, datagrams, troubles, turns: reactor.turns(), facts, is_draining }
+    let has_member_slot = books.has_member_slot(Port::Audience);
+    Process { connections, datagrams, troubles, turns: reactor.turns(), facts, has_member_slot, is_draining }
 }
 
 /// The rooms that a node's counters are read from.

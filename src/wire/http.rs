@@ -70,7 +70,15 @@ pub enum Method {
     Head,
     /// `OPTIONS`: a browser asks before a cross-origin request.
     Options,
-    /// All others, `GET` and `POST` among them: the daemon makes no difference.
+    /// `GET`.
+    Get,
+    /// `POST`.
+    Post,
+    /// `PUT`.
+    Put,
+    /// `DELETE`.
+    Delete,
+    /// All others: the daemon makes no difference.
     Other,
 }
 
@@ -209,6 +217,10 @@ fn parse_request_line(line: &[u8]) -> Result<(Method, Target<'_>, Version), Refu
     let method = match method {
         b"HEAD" => Method::Head,
         b"OPTIONS" => Method::Options,
+        b"GET" => Method::Get,
+        b"POST" => Method::Post,
+        b"PUT" => Method::Put,
+        b"DELETE" => Method::Delete,
         // Its target has a form of its own (section 3.2.3), and we are no proxy.
         b"CONNECT" => return Err(Refusal::Target),
         _ => Method::Other,

@@ -56,7 +56,7 @@ pub struct Reply<'a> {
 }
 
 /// `OPTIONS` is answered with what a page may do: everything that the daemon understands.
-pub const PREFLIGHT_FIELDS: &str = "Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\n\
+pub const PREFLIGHT_FIELDS: &str = "Access-Control-Allow-Methods: GET, HEAD, POST, DELETE, OPTIONS\r\n\
     Access-Control-Allow-Headers: Accept, Cache-Control, Content-Type, Last-Event-ID\r\n\
     Access-Control-Max-Age: 86400\r\n";
 

@@ -11,7 +11,7 @@ use super::{assets, watching};
 use crate::collections::tick::Now;
 use crate::config::{AllowOrigin, Config};
 use crate::server::audience::{AskedTooOften, Audience, Joining};
-use crate::wire::http::{Method, Request};
+use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::reply::{self, Caching, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
 use crate::wire::transfer::Coding;
@@ -21,6 +21,10 @@ const NOT_THIS_ORIGIN: &str = "this origin is not allowed";
 
 /// The answer to a request to watch at the audience port, if the port is not for that.
 const NOT_PUBLIC: &str = "watching is for the stats port, unless the daemon is started with --allow-listen";
+
+/// The answer to a request for an event that accepts no stream.
+const ASK_FOR_A_STREAM: &str = "this is an event; ask for its stream with the header 'Accept: text/event-stream', as EventSource \
+                                does, or with curl -N -H 'Accept: text/event-stream'";
 
 /// What was decided at start about the audience port.
 pub(super) struct AudiencePort {
@@ -60,7 +64,7 @@ impl AudiencePort {
             Route::Preflight => {
                 self.push(out, request, Reply { fields: PREFLIGHT_FIELDS, ..Reply::empty(204) });
             }
-            // A member that leaves makes room, so this comes before there is none.
+            Route::Leave { .. } if self.cors(request).is_none() => self.push_text(out, request, 403, NOT_THIS_ORIGIN),
             Route::Leave { namespace, uuid } => {
                 let reply = match audience.end_claim(namespace, uuid, asker.address, now) {
                     Ok(()) => Reply::empty(200),
@@ -73,15 +77,17 @@ impl AudiencePort {
                 Some(cors) => return watching::answer(request, cors, asker, audience, out, now),
                 None => self.push_text(out, request, 403, NOT_THIS_ORIGIN),
             },
-            _ if !asker.has_slot => {
-                self.push(out, request, Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) });
-            }
             Route::Policy => push_asset(out, &assets::POLICY, is_head),
             Route::Script(script) => push_asset(out, script, is_head),
+            // Without room for members there is no event to ask for.
+            Route::JoinHead | Route::Event if !asker.has_slot => {
+                self.push(out, request, Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) });
+            }
             Route::JoinHead => match self.cors(request) {
                 Some(cors) => reply::push_stream_head(out, cors, Coding::of(request.version)),
                 None => self.push_text(out, request, 403, NOT_THIS_ORIGIN),
             },
+            Route::Event => self.push_text(out, request, 200, ASK_FOR_A_STREAM),
             Route::Nothing => self.push(out, request, Reply::empty(200)),
         }
         AfterReply::Drain
@@ -124,11 +130,17 @@ impl AudiencePort {
         AfterReply::Stream { coding, until: audience.draw_stream_end(now) }
     }
 
-    /// What a page of the request's origin is allowed; `None` is not to join.
+    /// What a page of the request's origin is allowed; `None` is neither to join nor to leave.
+    ///
+    /// A browser leaves the origin out of some requests to other sites (Fetch standard, "no-cors"), and says at least that the
+    /// page is of another one. What comes from no page has neither.
     fn cors<'a>(&self, request: &Request<'a>) -> Option<Cors<'a>> {
         match (&self.allow_origin, request.origin) {
             (AllowOrigin::Any, _) => Some(Cors::Any),
-            (AllowOrigin::Listed(_), None) => Some(Cors::None),
+            (AllowOrigin::Listed(_), None) => {
+                let is_elsewhere = request.sec_fetch_site.is_some_and(|site| contains_ignore_case(site, b"-site"));
+                (!is_elsewhere).then_some(Cors::None)
+            }
             (AllowOrigin::Listed(origins), Some(origin)) => {
                 let is_listed = origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin));
                 str::from_utf8(origin).ok().filter(|_| is_listed).map(Cors::Origin)

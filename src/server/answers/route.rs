@@ -5,7 +5,7 @@
 //! Invariant: every well-formed request has exactly one route.
 
 use super::assets::{self, Asset};
-use crate::wire::http::{Method, Request};
+use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::watch;
 
 /// What a request asks for.
@@ -25,6 +25,8 @@ pub(super) enum Route<'a> {
     Script(&'static Asset),
     /// The page that joined with this uuid says that it leaves.
     Leave { namespace: &'a str, uuid: &'a str },
+    /// An event, but no stream.
+    Event,
     /// Nothing in particular.
     Nothing,
 }
@@ -53,10 +55,21 @@ impl<'a> Route<'a> {
             return Self::Script(script);
         }
         match named {
-            Some((namespace, Some(uuid))) if enable_uuid => Self::Leave { namespace, uuid },
-            _ => Self::Nothing,
+            Some((namespace, Some(uuid))) if enable_uuid && is_meant(request) => Self::Leave { namespace, uuid },
+            Some(_) => Self::Event,
+            None => Self::Nothing,
         }
     }
+}
+
+/// Whether a page that sends this request may mean to leave by it. A browser that fetches in advance what its user may open next
+/// means nothing (Fetch standard, section "`Sec-Purpose` header"; the other fields are of older browsers).
+fn is_meant(request: &Request<'_>) -> bool {
+    const PURPOSES: [&[u8]; 4] = [b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"];
+    let is_advance =
+        |value: &[u8]| [&b"prefetch"[..], b"prerender", b"preview"].iter().any(|it| contains_ignore_case(value, it));
+    matches!(request.method, Method::Get | Method::Post | Method::Delete)
+        && !PURPOSES.into_iter().any(|name| request.values(name).any(is_advance))
 }
 
 /// `^/([^/]+)(?:/([^/]+))?$`: the namespace, and what follows it.
@@ -104,15 +117,36 @@ mod tests {
             check(&format!("{method} /a"), STREAM, true, &join);
             check(&format!("{method} /a/u"), STREAM, false, &join);
             check(&format!("{method} /a/u"), STREAM, true, &Route::Join { namespace: "a", uuid: Some("u") });
-            check(&format!("{method} /a"), "*/*", true, &Route::Nothing);
-            check(&format!("{method} /a/u"), "*/*", true, &Route::Leave { namespace: "a", uuid: "u" });
-            check(&format!("{method} /a/u"), "*/*", false, &Route::Nothing);
+            check(&format!("{method} /a"), "*/*", true, &Route::Event);
+            check(&format!("{method} /a/u"), "*/*", false, &Route::Event);
             check(&format!("{method} /a/"), STREAM, true, &Route::Nothing);
         }
         check("HEAD /a", STREAM, false, &Route::JoinHead);
         check("OPTIONS /a", STREAM, false, &Route::Preflight);
         check("OPTIONS *", "*/*", false, &Route::Preflight);
         check("GET /crossdomain.xml", STREAM, false, &Route::Policy);
+    }
+
+    #[test]
+    fn a_page_leaves_by_what_it_means() {
+        let leave = Route::Leave { namespace: "a", uuid: "u" };
+        for method in ["GET", "POST", "DELETE"] {
+            check(&format!("{method} /a/u"), "*/*", true, &leave);
+            check(&format!("{method} /a/u?x"), "*/*\r\nSec-Purpose:\r\nPurpose: none", true, &leave);
+            for field in [
+                "Sec-Purpose: prefetch",
+                "sec-purpose: prefetch;prerender",
+                "Sec-Purpose: prefetch;anonymous-client-ip",
+                "Purpose: Prefetch",
+                "X-Purpose: preview",
+                "X-Moz: prefetch",
+            ] {
+                check(&format!("{method} /a/u"), &format!("*/*\r\n{field}"), true, &Route::Event);
+            }
+        }
+        for method in ["HEAD", "PUT", "PATCH", "get", "BREW"] {
+            check(&format!("{method} /a/u"), "*/*", true, &Route::Event);
+        }
     }
 
     #[test]
@@ -130,6 +164,6 @@ mod tests {
         check("GET /client/audience.js?v=1", "*/*", true, &Route::Script(script));
         let join = Route::Join { namespace: "client", uuid: None };
         check("GET /client/audience.js", "text/event-stream", false, &join);
-        check("GET /client/other.js", "*/*", false, &Route::Nothing);
+        check("GET /client/other.js", "*/*", false, &Route::Event);
     }
 }

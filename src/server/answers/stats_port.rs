@@ -26,6 +26,9 @@ use crate::wire::{query, stats, watch};
 const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>, /history/<namespace>, /cluster, /process, \
                             /metrics, /healthz, /readyz and /grafana.json here";
 
+/// Why no member can be taken in.
+const NO_SLOT: &str = "full: --max-connections, or the limit of open files, lets in no more members";
+
 /// The dashboard may do nothing but ask the port that it comes from (Content Security Policy).
 const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
     Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
@@ -78,6 +81,7 @@ impl StatsPort {
             "/readyz" if process.troubles.is_deaf() => {
                 push_text(out, 503, "a process of this host is there, and its counts do not come", is_head);
             }
+            "/readyz" if !process.has_member_slot => push_text(out, 503, NO_SLOT, is_head),
             "/readyz" => push_text(out, 200, "ready", is_head),
             "/grafana.json" => push_asset(out, &assets::GRAFANA, is_head),
             _ => return answer_about_one(request, &mut audience.meter, out, now),

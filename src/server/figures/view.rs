@@ -48,6 +48,8 @@ pub(in crate::server) struct Process<'a> {
     pub(in crate::server) troubles: &'a Troubles,
     pub(in crate::server) turns: &'a Histogram,
     pub(in crate::server) facts: Facts,
+    /// Whether there is a slot for one more member.
+    pub(in crate::server) has_member_slot: bool,
     pub(in crate::server) is_draining: bool,
 }
 

@@ -41,7 +41,7 @@ fn everything_that_is_asked_for_is_found() {
     assert_eq!(
         read(HEAD),
         Ok(Some(Request {
-            method: Method::Other,
+            method: Method::Get,
             version: Version::Http11,
             path: "/event/me",
             query: Some("x=1"),
@@ -192,7 +192,17 @@ fn request_lines_that_are_none_are_refused() {
 
 #[test]
 fn methods_are_case_sensitive() {
-    for (method, expected) in [("HEAD", Method::Head), ("OPTIONS", Method::Options), ("head", Method::Other)] {
+    for (method, expected) in [
+        ("HEAD", Method::Head),
+        ("OPTIONS", Method::Options),
+        ("GET", Method::Get),
+        ("POST", Method::Post),
+        ("PUT", Method::Put),
+        ("DELETE", Method::Delete),
+        ("PATCH", Method::Other),
+        ("head", Method::Other),
+        ("get", Method::Other),
+    ] {
         let head = format!("{method} / HTTP/1.0\r\n\r\n");
         assert_eq!(read(head.as_bytes()).unwrap().unwrap().method, expected);
     }

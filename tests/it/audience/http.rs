@@ -161,13 +161,16 @@ fn the_audience_port_speaks_ipv6_too_unless_host_says_otherwise() {
 // ---------------------------------------------------------------------------------------------
 
 #[test]
-fn everything_else_that_is_well_formed_is_200_and_empty_and_counts_nobody() {
+fn everything_else_that_is_well_formed_is_200_and_counts_no_member() {
     let daemon = Daemon::start(&[]);
     for method in ["GET", "POST", "PUT", "BREW"] {
         for accept in ["", "Accept: */*\r\n", "Accept: text/html\r\n", "X-Accept: text/event-stream\r\n"] {
-            for target in ["/ns", "/ns/uuid", "/", "/a/b/c", "/ns?text/event-stream", "http://h/ns"] {
-                let headers = format!("Host: h\r\n{accept}");
-                exchange(daemon.audience(), request(method, target, &headers)).expect_empty();
+            let ask = |target| exchange(daemon.audience(), request(method, target, &format!("Host: h\r\n{accept}")));
+            for target in ["/", "/?x", "/a/b/c", "/ns/", "http://h"] {
+                ask(target).expect_empty();
+            }
+            for target in ["/ns", "/ns/uuid", "/ns?text/event-stream", "http://h/ns"] {
+                ask(target).expect_advice();
             }
         }
     }
@@ -201,6 +204,26 @@ fn options_is_204_with_the_cors_headers_and_joins_nobody() {
 }
 
 #[test]
+fn what_a_person_types_without_the_header_says_which_header_to_send() {
+    let daemon = Daemon::start(&[]);
+    let url = format!("http://{}/ns", daemon.audience());
+    let advice = run("curl", &["-sS", "-m", "5", &url]);
+    assert_eq!(run("wget", &["-qO-", "-T", "5", &url]), advice);
+    assert_eq!(
+        run(
+            "python3",
+            &["-c", "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode(), end='')", &url]
+        ),
+        advice
+    );
+    // The advice holds: what it says to give to curl joins.
+    let arguments = advice.trim_end().split_once("curl ").unwrap().1.split('\'').map(str::trim).collect::<Vec<_>>();
+    let ["-N -H", header, ""] = arguments[..] else { panic!("{arguments:?}") };
+    let stream = run("sh", &["-c", "timeout 2 curl -sN -H \"$1\" \"$2\" | head -n 2", "sh", header, &url]);
+    assert!(stream.starts_with("retry: ") && stream.ends_with("\ndata: 1\n"), "{stream:?}");
+}
+
+#[test]
 fn head_gets_the_head_alone_and_joins_nobody() {
     let daemon = Daemon::start(&[]);
     for target in ["/ns", "/", "/client/audience.js", "/crossdomain.xml"] {
@@ -210,10 +233,12 @@ fn head_gets_the_head_alone_and_joins_nobody() {
             assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{target}: {reply:?}");
         }
     }
-    let of_script = request("HEAD", "/client/audience.js", "Host: h\r\n");
-    let head = exchange(daemon.audience(), of_script);
-    let whole = get(daemon.audience(), "/client/audience.js");
-    assert_eq!(head.head, whole.head);
+    for target in ["/client/audience.js", "/ns"] {
+        let head = exchange(daemon.audience(), request("HEAD", target, "Host: h\r\n"));
+        let whole = get(daemon.audience(), target);
+        assert_eq!((head.head, head.body.is_empty()), (whole.head, true), "{target}");
+        assert!(!whole.body.is_empty(), "{target}");
+    }
     assert_eq!(daemon.namespaces(), Vec::<String>::new());
 }
 

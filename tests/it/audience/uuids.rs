@@ -22,19 +22,30 @@ fn the_newest_join_with_a_uuid_ends_the_one_before_with_a_farewell() {
 #[test]
 fn a_request_for_a_uuid_that_asks_for_no_stream_ends_it() {
     let daemon = prompt(&["--enable-uuid"]);
-    for method in ["GET", "POST"] {
+    let url = format!("http://{}/ns/leaver", daemon.audience());
+    let leave = |method| {
+        exchange(daemon.audience(), request(method, "/ns/leaver", "Host: h\r\nContent-Length: 0\r\n")).expect_empty();
+    };
+    let by_curl = |arguments: &[&str]| {
+        let head = run("curl", &[arguments, &["-sSi", "-m", "5", &url]].concat());
+        Reply::parse(head.as_bytes()).expect_empty();
+    };
+    let ways: [&dyn Fn(); 6] =
+        [&|| leave("GET"), &|| leave("POST"), &|| leave("DELETE"), &|| by_curl(&[]), &|| by_curl(&["-d", ""]), &|| {
+            by_curl(&["-X", "DELETE"]);
+        }];
+    for leave in ways {
         let (mut stream, _) = member(&daemon, "/ns/leaver");
         let (mut other, _) = member(&daemon, "/ns/stayer");
         stream.expect_count(2);
-        let leave = request(method, "/ns/leaver", "Host: h\r\nContent-Length: 0\r\n");
-        exchange(daemon.audience(), leave).expect_empty();
+        leave();
         stream.wait_farewell();
         daemon.wait_members("ns", 1);
         other.expect_count(1);
         drop(other);
         daemon.wait_members("ns", 0);
     }
-    // Again, with nobody there: not below zero.
+    // Again, without a member: not below zero.
     get(daemon.audience(), "/ns/leaver").expect_empty();
     get(daemon.audience(), "/unknown/leaver").expect_empty();
     assert_eq!(daemon.stat("ns", "members"), Some(0));
@@ -42,13 +53,56 @@ fn a_request_for_a_uuid_that_asks_for_no_stream_ends_it() {
 }
 
 #[test]
-fn options_and_head_for_a_uuid_end_nothing() {
+fn other_methods_and_prefetches_of_a_uuid_end_nothing() {
     let daemon = prompt(&["--enable-uuid"]);
     let (mut stream, _) = member(&daemon, "/ns/uuid");
+    let ask = |method, fields: &str| {
+        exchange(daemon.audience(), request(method, "/ns/uuid", &format!("Host: h\r\n{fields}")))
+    };
     for method in ["OPTIONS", "HEAD"] {
-        exchange(daemon.audience(), request(method, "/ns/uuid", &format!("Host: h\r\n{ACCEPT}")));
+        ask(method, ACCEPT);
+        ask(method, "");
+    }
+    for method in ["PUT", "PATCH", "BREW", "get"] {
+        ask(method, "").expect_advice();
+    }
+    for field in ["Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Purpose: prefetch", "X-Moz: prefetch"] {
+        ask("GET", &format!("{field}\r\n")).expect_advice();
     }
     stream.expect_silence(ms(200));
+    let preflight = ask("OPTIONS", "Origin: https://page.example\r\nAccess-Control-Request-Method: DELETE\r\n");
+    assert!(
+        preflight.header("Access-Control-Allow-Methods").unwrap().split(", ").any(|it| it == "DELETE"),
+        "{preflight:?}"
+    );
+}
+
+#[test]
+fn a_page_of_an_origin_that_is_not_allowed_ends_nothing() {
+    let daemon = prompt(&["--enable-uuid", "--allow-origin", "https://good.example"]);
+    let ask = |method, fields: &str| {
+        exchange(daemon.audience(), request(method, "/ns/uuid", &format!("Host: h\r\n{fields}")))
+    };
+    let (mut stream, _) = member(&daemon, "/ns/uuid");
+    for method in ["GET", "POST", "DELETE"] {
+        for fields in [
+            "Origin: https://evil.example\r\nSec-Fetch-Mode: cors\r\n",
+            "Origin: null\r\n",
+            // An image of a page elsewhere: the origin is left out.
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n",
+            "Sec-Fetch-Site: same-site\r\n",
+        ] {
+            assert_eq!(ask(method, fields).status, 403, "{method} {fields}");
+        }
+    }
+    stream.expect_silence(ms(200));
+    for fields in
+        ["", "Origin: https://good.example\r\nSec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-origin\r\n"]
+    {
+        ask("POST", fields).expect_empty();
+        stream.wait_farewell();
+        stream = member(&daemon, "/ns/uuid").0;
+    }
 }
 
 #[test]
@@ -58,7 +112,7 @@ fn a_uuid_belongs_to_its_namespace_and_no_uuid_is_none() {
         ["/one/same", "/two/same", "/one/other", "/one", "/one", "/two/SAME"].map(|target| member(&daemon, target).0);
     assert_eq!(daemon.stat("one", "members"), Some(4));
     assert_eq!(daemon.stat("two", "members"), Some(2));
-    get(daemon.audience(), "/one").expect_empty();
+    get(daemon.audience(), "/one").expect_advice();
     get(daemon.audience(), "/one/nobody").expect_empty();
     assert_eq!(daemon.stat("one", "members"), Some(4));
     for stream in &mut streams {
@@ -73,7 +127,7 @@ fn without_enable_uuid_what_follows_the_namespace_is_ignored() {
     let (mut first, _) = member(&daemon, "/ns/uuid");
     let (second, count) = member(&daemon, "/ns/uuid");
     assert_eq!(count, 2);
-    get(daemon.audience(), "/ns/uuid").expect_empty();
+    get(daemon.audience(), "/ns/uuid").expect_advice();
     first.expect_count(2);
     first.expect_silence(ms(200));
     assert_eq!(daemon.stat("ns", "members"), Some(2));

@@ -54,18 +54,49 @@ fn joins_past_the_room_are_told_to_come_back_later_and_are_not_counted() {
 }
 
 #[test]
-fn without_room_other_requests_get_503_and_when_to_retry() {
+fn a_full_daemon_is_alive_and_not_ready_and_says_so() {
     let daemon = Daemon::start_after(LIMIT, &QUIET);
+    let readiness = || get(daemon.stats_port(), "/readyz");
+    assert_eq!(readiness().status, 200);
     let (inside, _) = fill(&daemon, "/full");
-    for target in ["/", "/client/audience.js", "/full"] {
+    // What a probe or a page asks for, by curl as well, for that is what probes are.
+    get(daemon.audience(), "/").expect_empty();
+    run("curl", &["-fsS", "-m", "5", &format!("http://{}/", daemon.audience())]);
+    for target in ["/client/audience.js", "/crossdomain.xml"] {
         let reply = get(daemon.audience(), target);
-        assert_eq!(reply.status, 503, "{reply:?}");
+        assert!(reply.status == 200 && reply.body.len() > 100, "{reply:?}");
+    }
+    let preflight = request("OPTIONS", "/full", "Host: h\r\nOrigin: https://page.example\r\n");
+    assert_eq!(exchange(daemon.audience(), preflight).status, 204);
+    // An event is what there is no room for.
+    for (method, accept) in [("GET", ""), ("HEAD", ""), ("HEAD", ACCEPT)] {
+        let reply = exchange(daemon.audience(), request(method, "/full", &format!("Host: h\r\n{accept}")));
+        assert_eq!((reply.status, reply.body.as_str()), (503, ""), "{reply:?}");
         let seconds = reply.header("Retry-After").and_then(|value| value.parse::<u64>().ok());
         assert!(seconds > Some(0), "{reply:?}");
         assert_eq!(reply.header("Connection"), Some("close"), "{reply:?}");
     }
+    assert_eq!(get(daemon.stats_port(), "/healthz").status, 200);
+    let reply = readiness();
+    assert!(reply.status == 503 && reply.body.starts_with("full: --max-connections"), "{reply:?}");
     drop(inside);
-    wait_until("room", || get(daemon.audience(), "/").status == 200);
+    wait_until("room", || get(daemon.audience(), "/full").status == 200);
+    assert_eq!(readiness().status, 200);
+}
+
+#[test]
+fn at_max_connections_a_process_is_not_ready_and_at_max_namespaces_it_is() {
+    let daemon = Daemon::start(&[&QUIET[..], &["--max-connections", "2", "--max-namespaces", "1"]].concat());
+    let readiness = || get(daemon.stats_port(), "/readyz").status;
+    let first = member(&daemon, "/event");
+    // Another event has no room, but members of this one do.
+    assert!(try_join(&daemon, "/other").is_err());
+    assert_eq!(readiness(), 200);
+    let second = member(&daemon, "/event");
+    assert_eq!(readiness(), 503);
+    drop(first);
+    wait_until("room", || readiness() == 200);
+    drop(second);
 }
 
 #[test]

@@ -93,6 +93,23 @@ impl Reply {
         assert_eq!(self.body, "", "{self:?}");
     }
 
+    /// Fails unless the reply is `200` and a line that says how to ask for the stream of an event.
+    #[track_caller]
+    pub fn expect_advice(&self) {
+        assert_eq!(self.status, 200, "{self:?}");
+        let length = self.body.len().to_string();
+        for (name, value) in [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", &length),
+            ("Cache-Control", "no-store"),
+            ("Connection", "close"),
+        ] {
+            assert_eq!(self.header(name), Some(value), "{self:?}");
+        }
+        assert!(self.body.ends_with('\n') && self.body.lines().count() == 1, "{self:?}");
+        assert!(self.body.contains("Accept: text/event-stream"), "{self:?}");
+    }
+
     /// Fails unless the reply says that a message was sent and that all nodes have confirmed it. Returns its members.
     #[track_caller]
     pub fn expect_confirmed(&self) -> u64 {

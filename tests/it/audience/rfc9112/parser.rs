@@ -18,7 +18,7 @@ fn judge(row: &Request, step: &Step, more: usize) {
                     let other = [Method::Head, Method::Options].contains(&request.method);
                     !other && request.accepts_event_stream && request.path.strip_prefix('/') == Some(namespace)
                 }
-                Empty => request.method == Method::Other && request.path == "/",
+                Empty => request.method != Method::Options && request.path == "/",
                 NoContent => request.method == Method::Options,
                 Refused(_) | Late => false,
             };
