@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::collections::tick::Tick;
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::reactor::sys;
 
 /// Most lines that wait: 400 kB of them.
@@ -82,7 +82,7 @@ impl ReportFile {
                 self.retry_at = None;
                 if std::mem::take(&mut self.has_failed) {
                     let lost = std::mem::take(&mut self.lost);
-                    log::info(format_args!("event=report_file_written lost={lost}"));
+                    log::info("report_file_written", &[("lost", lost.into())]);
                 }
                 !self.waiting.is_empty()
             }
@@ -94,7 +94,7 @@ impl ReportFile {
                 self.retry_at = Some(now.after(RETRY));
                 if !std::mem::replace(&mut self.has_failed, true) {
                     let path = self.path.display().to_string();
-                    log::warn(format_args!("event=report_file_failed path={path:?} error={:?}", error.to_string()));
+                    log::warn("report_file_failed", &[("path", path[..].into()), ("error", Shown(&error))]);
                 }
                 false
             }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use crate::collections::tick::Tick;
 use crate::config::{Config, WORKERS_MAX};
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use child::Child;
@@ -181,7 +181,7 @@ impl Supervisor {
                 continue;
             }
             let is_again = self.ending.as_ref().is_some_and(|ending| ending.is_asked_for);
-            log::info(format_args!("event=signal number={signal} again={is_again}"));
+            log::info("signal", &[("number", signal.cast_unsigned().into()), ("again", is_again.into())]);
             if is_again {
                 self.end_now();
             } else {
@@ -206,12 +206,12 @@ impl Supervisor {
     }
 
     fn kill_all(&mut self) {
-        let mut killed = 0;
+        let mut killed = 0_u64;
         for worker in self.posts.iter_mut().filter_map(|post| post.worker.as_mut()) {
             worker.child.kill();
             killed += 1;
         }
-        log::warn(format_args!("event=workers_killed workers={killed}"));
+        log::warn("workers_killed", &[("workers", killed.into())]);
         if let Some(ending) = &mut self.ending {
             ending.code = ending.code.max(1);
             ending.by = Tick(u64::MAX);
@@ -234,7 +234,7 @@ impl Supervisor {
         self.read_beats(index);
         let Some(worker) = &mut self.posts[index].worker else { return };
         if !worker.is_killed && self.ending.is_none() && worker.is_hung(self.time.tick) {
-            log::warn(format_args!("event=worker_hung pid={}", worker.child.id()));
+            log::warn("worker_hung", &[("pid", worker.child.id().into())]);
             worker.child.kill();
             worker.is_killed = true;
         }
@@ -248,10 +248,10 @@ impl Supervisor {
             return;
         }
         let pid = worker.child.id();
-        log::info(format_args!("event=worker_started pid={pid}"));
+        log::info("worker_started", &[("pid", pid.into())]);
         // From now on one look a second is enough; otherwise each of a thousand beats would be a turn.
         if let Err(error) = worker.child.hush(&self.reactor, Token(index)) {
-            log::warn(format_args!("event=worker_not_hushed pid={pid} error={:?}", error.to_string()));
+            log::warn("worker_not_hushed", &[("pid", pid.into()), ("error", Shown(&error))]);
         }
         post.is_proven = true;
         self.in_vain = 0;
@@ -272,18 +272,21 @@ impl Supervisor {
     /// Takes an ended worker from its post, and decides what follows.
     fn vacate(&mut self, index: usize, status: ExitStatus) {
         let Some(Worker { child, started, last_beat, .. }) = self.posts[index].worker.take() else { return };
-        let (pid, text) = (child.id(), status.to_string());
+        let pid = child.id();
         if self.ending.is_some() {
-            log::info(format_args!("event=worker_stopped pid={pid} status={text:?}"));
+            log::info("worker_stopped", &[("pid", pid.into()), ("status", Shown(&status))]);
         } else if last_beat.is_some() || self.may_fail_again(index) {
             let lived = Duration::from_millis(self.time.tick.ms_since(started));
             let delay_ms = self.put_off(index, lived);
-            log::warn(format_args!("event=worker_died pid={pid} status={text:?} restart_in_ms={delay_ms}"));
+            log::warn(
+                "worker_died",
+                &[("pid", pid.into()), ("status", Shown(&status)), ("restart_in_ms", delay_ms.into())],
+            );
         } else if let Some(code) = status.code() {
             // It has printed its error.
             self.end(u8::try_from(code).unwrap_or(1), sys::SIGTERM);
         } else {
-            log::fatal(&format_args!("a worker ended before it was ready ({text})"));
+            log::fatal(&format_args!("a worker ended before it was ready ({status})"));
             self.end(1, sys::SIGTERM);
         }
     }
@@ -295,11 +298,11 @@ impl Supervisor {
     }
 
     /// Sets the time of the next start; returns the milliseconds until then.
-    fn put_off(&mut self, index: usize, lived: Duration) -> u128 {
+    fn put_off(&mut self, index: usize, lived: Duration) -> u64 {
         let post = &mut self.posts[index];
         let delay = post.backoff.next(lived);
         post.start_at = self.time.tick.after(delay);
-        delay.as_millis()
+        u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The number of workers that are not ready yet.
@@ -326,8 +329,8 @@ impl Supervisor {
                 self.posts[index].worker = Some(Worker { child, started, last_beat: None, is_killed: false });
             }
             Err(error) if self.may_fail_again(index) => {
-                let (delay_ms, error) = (self.put_off(index, Duration::ZERO), error.to_string());
-                log::warn(format_args!("event=worker_not_started error={error:?} restart_in_ms={delay_ms}"));
+                let delay_ms = self.put_off(index, Duration::ZERO);
+                log::warn("worker_not_started", &[("error", Shown(&error)), ("restart_in_ms", delay_ms.into())]);
             }
             Err(error) => {
                 log::fatal(&format_args!("cannot start a worker: {error}"));

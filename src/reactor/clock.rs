@@ -10,6 +10,16 @@ use crate::collections::tick::{Now, TICK_MS, Tick};
 /// How far the wall clock may be from where it was, beside the ticks, until it is followed, in milliseconds.
 const JUMP_MS: i64 = 500;
 
+/// What the wall clock shows, in milliseconds since 1970, for what carries a time and is of no turn.
+///
+/// Before 1970 it is 0: a wrong date is no reason not to count.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the place that the lint points to")]
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX).cast_unsigned()
+}
+
 /// Counts ticks since it was started.
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
@@ -35,9 +45,7 @@ impl Clock {
     /// The tick that had begun last this long after the start, which is now, and the wall-clock time.
     pub(super) fn now(&mut self, since_start: Duration) -> Now {
         let clamp = |number: u128| i64::try_from(number).unwrap_or(i64::MAX);
-        // Before 1970 it is 0: a wrong date is no reason not to count.
-        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| clamp(since.as_millis()));
-        self.at(clamp(since_start.as_millis()), unix_ms)
+        self.at(clamp(since_start.as_millis()), unix_ms().cast_signed())
     }
 
     /// The time this many milliseconds after the start, when the wall clock shows that.

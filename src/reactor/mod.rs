@@ -36,6 +36,7 @@ use polling::{Events, Poller};
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
 use clock::Clock;
+pub use clock::unix_ms;
 pub use registered::{Interest, Registered};
 
 /// How many events one turn takes from the kernel. At up to 16 us each (a join) that is 0.3 ms; level mode brings the rest

@@ -20,7 +20,7 @@ use super::figures::announced::Announced;
 use super::figures::view::Facts;
 use super::overview::process;
 use crate::collections::tick::Now;
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::meter::watches::Piece;
 use crate::reactor::Reactor;
 use crate::wire::http::Refusal;
@@ -91,7 +91,7 @@ impl Exchange<'_> {
             Preface::Wait => return,
             Preface::Request(bytes) => bytes,
             Preface::Malformed(why) => {
-                log::debug(format_args!("event=proxy_head conn={id} error={:?}", why.to_string()));
+                log::debug("proxy_head", &[("conn", Shown(&id)), ("error", Shown(&why))]);
                 return self.books.close(self.conn, CloseReason::ProxyHead);
             }
         };

@@ -131,7 +131,7 @@ impl Server {
         listeners.log(&capacity)?;
         bus.log_ways();
         if let Some(seed) = config.torture {
-            log::warn(format_args!("event=torture seed={seed}"));
+            log::warn("torture", &[("seed", seed.into())]);
         }
         let turns = Loop {
             reactor,
@@ -166,7 +166,7 @@ impl Server {
     /// When the poller itself fails.
     pub fn run(mut self) -> io::Result<()> {
         self.catch_up()?;
-        log::info(format_args!("event=ready"));
+        log::info("ready", &[]);
         let turns = &mut self.turns;
         turns.heartbeat.begin();
         while !turns.is_stopped {
@@ -176,7 +176,7 @@ impl Server {
         conns.end_all();
         ending::depart(&mut audience.meter, conns.place_count(), bus, reports.as_mut(), reactor.now());
         ending::write_last_reports(&mut audience.meter, bus, reports.as_mut(), reactor.now());
-        log::info(format_args!("event=stopped"));
+        log::info("stopped", &[]);
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl Server {
     fn catch_up(&mut self) -> io::Result<()> {
         let start = self.turns.reactor.now();
         let (patience, latest) = (start.tick.after(ANSWER_PATIENCE), start.tick.after(CATCH_UP_MAX));
-        let mut turn_count = 0;
+        let mut turn_count = 0_u64;
         let mut now = start;
         while !self.has_caught_up(patience, latest, now) {
             self.turns.opening = Some(if now.tick < patience { patience } else { latest });
@@ -196,7 +196,7 @@ impl Server {
         self.turns.opening = None;
         self.turns.resume_listeners(now);
         let node_count = self.turns.audience.meter.nodes(now).count() + 1;
-        log::debug(format_args!("event=caught_up turns={turn_count} nodes={node_count}"));
+        log::debug("caught_up", &[("turns", turn_count.into()), ("nodes", node_count.into())]);
         Ok(())
     }
 

@@ -85,7 +85,7 @@ impl Outputs<'_> {
             Output::Message { id, namespace, text } => {
                 let is_pushed = self.audience.push_message(&namespace, &text).is_ok();
                 if !is_pushed {
-                    log::warn(format_args!("event=message_dropped reason=busy"));
+                    log::warn("message_dropped", &[("reason", "busy".into())]);
                 }
                 self.audience.meter.mail(now).confirm(id, is_pushed);
             }

@@ -43,7 +43,7 @@ use super::shutdown::drain::Drain;
 use super::shutdown::heartbeat::Heartbeat;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::meter::watches::Piece;
 use crate::reactor::sys::Signals;
 use crate::reactor::{Reactor, Ready, Registered, Token};
@@ -185,7 +185,7 @@ impl Loop {
             reports.write(now.tick);
         }
         if !self.heartbeat.beat(now.tick) {
-            log::warn(format_args!("event=supervisor_gone"));
+            log::warn("supervisor_gone", &[]);
             self.is_stopped = true;
         }
     }
@@ -217,7 +217,7 @@ impl Loop {
     /// Answers the senders of messages that are settled, unless they have gone.
     fn confirm(&mut self, settled: Vec<(u64, usize)>, now: Now) {
         for (number, unconfirmed) in settled {
-            log::debug(format_args!("event=message_settled number={number} unconfirmed={unconfirmed}"));
+            log::debug("message_settled", &[("number", number.into()), ("unconfirmed", unconfirmed.into())]);
             let Some((id, confirmation)) = self.awaiting.take(number) else { continue };
             if let Some(mut exchange) = self.exchange(id, now) {
                 exchange.confirm(confirmation, unconfirmed);
@@ -235,7 +235,14 @@ impl Loop {
                 self.awaiting.forget(conn.id());
             }
             if let Some(reason) = conn.closing() {
-                log::debug(format_args!("event=close port={} conn={} reason={reason:?}", conn.port(), conn.id()));
+                log::debug(
+                    "close",
+                    &[
+                        ("port", Shown(&conn.port())),
+                        ("conn", Shown(&conn.id())),
+                        ("reason", Shown(&format_args!("{reason:?}"))),
+                    ],
+                );
             }
         }
         let is_last = self.conns.len() == 0;
@@ -257,7 +264,7 @@ impl Loop {
 
     fn on_signal(&mut self, now: Now) {
         while let Some(signal) = self.signals.source().next() {
-            log::info(format_args!("event=signal number={signal} again={}", self.drain.is_some()));
+            log::info("signal", &[("number", signal.cast_unsigned().into()), ("again", self.drain.is_some().into())]);
             // An operator that signals all processes signals a worker twice, the second time through its supervisor. When
             // that one is signalled twice, it hangs up.
             self.is_stopped |= self.drain.is_some() && !self.heartbeat.is_worker();
@@ -292,7 +299,7 @@ impl Loop {
             }
         }
         while let Some(id) = self.audience.pop_late_watcher() {
-            log::debug(format_args!("event=watcher_late conn={id}"));
+            log::debug("watcher_late", &[("conn", Shown(&id))]);
             self.conns.close(id.into(), CloseReason::TooSlow);
         }
     }
@@ -312,7 +319,7 @@ impl Loop {
         self.listeners.deafen(true);
         self.heartbeat.hasten(now.tick);
         self.drain = Some(Drain::begin(self.drain_delay, now.tick));
-        log::info(format_args!("event=draining members={}", self.conns.books().stream_count()));
+        log::info("draining", &[("members", self.conns.books().stream_count().into())]);
     }
 
     /// Does what is due of a drain, as much as fits into a turn.

@@ -82,6 +82,13 @@ pub fn push_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).unwrap_or_default();
 }
 
+/// Reads a text, for the tests of the modules that write JSON.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn read(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
 /// Appends items between these brackets.
 fn push_list<T>(out: &mut Vec<u8>, [open, close]: [u8; 2], items: &[T], push: impl Fn(&mut Vec<u8>, &T)) {
     out.push(open);

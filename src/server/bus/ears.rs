@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::collections::tick::Tick;
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::reactor::datagrams;
 
 /// How long nodes may have come or gone until it is looked, and how much later once more. The names of a usual host are read
@@ -60,10 +60,10 @@ impl Ears {
         let spread = group_size.map(|size| datagrams::spread(socket, size));
         if let Some(Err(error)) = spread {
             self.is_refused = true;
-            log::info(format_args!("event=unicast_not_spread error=\"{error}\""));
+            log::info("unicast_not_spread", &[("error", Shown(&error))]);
         } else if std::mem::replace(&mut self.group_size, group_size) != group_size {
             let processes = group_size.map_or(0, NonZeroU32::get);
-            log::debug(format_args!("event=unicast_spread processes={processes}"));
+            log::debug("unicast_spread", &[("processes", processes.into())]);
         }
     }
 }

@@ -43,7 +43,7 @@ use std::rc::Rc;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::config::identity::Identity;
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::meter::Meter;
 use crate::meter::news::{Address, Datagram, NodeId, Origin, To};
 use crate::reactor::{Reactor, Token};
@@ -137,8 +137,8 @@ impl Bus {
             (None, Some(_)) => "unicast",
         };
         let group = self.ways.group.as_ref().unwrap_or(&self.ways.loopback).group;
-        let (node, is_keyed) = (self.node, !self.scopes.loopback.keys.is_empty());
-        log::info(format_args!("event=cluster node={node} way={way} group={group} keyed={is_keyed}"));
+        let (node, group, is_keyed) = (Shown(&self.node), Shown(&group), !self.scopes.loopback.keys.is_empty());
+        log::info("cluster", &[("node", node), ("way", way.into()), ("group", group), ("keyed", is_keyed.into())]);
     }
 
     /// Seals and opens with the operator's keys from now on.

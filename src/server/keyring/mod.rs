@@ -70,14 +70,14 @@ impl Keyring {
         let shared = if is_shared {
             let names = doors.iter().map(|door| door.name.clone()).collect();
             let key = knocks::find_key(names, uid)?;
-            log::debug(format_args!("event=loopback_key siblings={} is_found={}", doors.len(), key.is_some()));
+            log::debug("loopback_key", &[("siblings", doors.len().into()), ("is_found", key.is_some().into())]);
             Some(SharedKey::begin(key)?)
         } else {
             None
         };
         let node_timeout = config.cluster.rules.node_timeout;
         let siblings = Siblings::begin(node, uid, door, doors, node_timeout, reactor, token)?;
-        log::debug(format_args!("event=start_turn is_held={}", start_turn.is_some_and(|turn| turn.is_held())));
+        log::debug("start_turn", &[("is_held", start_turn.is_some_and(|turn| turn.is_held()).into())]);
         // The turn ends with that: the next one finds a door that will be answered.
         let loopback = shared.as_ref().map_or_else(|| cluster.clone(), SharedKey::keys);
         Ok((Self { watch, shared, siblings: Some(siblings) }, BusKeys { loopback, network: cluster }))
@@ -122,7 +122,7 @@ impl Keyring {
         if let Some(shared) = shared {
             let adopted = keys.into_iter().filter(|&key| shared.adopt(key)).count();
             if adopted > 0 {
-                log::info(format_args!("event=loopback_key_changed keys={}", shared.keys().len()));
+                log::info("loopback_key_changed", &[("keys", shared.keys().len().into())]);
                 bus.set_loopback_keys(shared.keys());
                 // The sibling learns of this key only when it receives something that is sealed with it.
                 meter.call_out(now);
@@ -139,5 +139,5 @@ impl Keyring {
 
 /// Says why. That it is so is a trouble, which the bus raises for as long as it lasts.
 fn log_unsealed(reason: &str) {
-    log::info(format_args!("event=loopback_unsealed reason={reason:?}"));
+    log::info("loopback_unsealed", &[("reason", reason.into())]);
 }

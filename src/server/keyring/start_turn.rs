@@ -49,7 +49,7 @@ impl StartTurn {
             }
             let now = reactor.now();
             if now.tick >= deadline {
-                log::warn(format_args!("event=start_turn_missed name={name:?} remedy={REMEDY:?}"));
+                log::warn("start_turn_missed", &[("name", name[..].into()), ("remedy", REMEDY.into())]);
                 return Ok(Self { name: None });
             }
             let (holder, until) = match local::connect(&name) {
@@ -58,7 +58,10 @@ impl StartTurn {
             };
             let owner = holder.as_ref().map(local::peer_uid).transpose()?.unwrap_or(uid);
             if owner != uid {
-                log::warn(format_args!("event=start_turn_squatted uid={owner} name={name:?} remedy={REMEDY:?}"));
+                log::warn(
+                    "start_turn_squatted",
+                    &[("uid", owner.into()), ("name", name[..].into()), ("remedy", REMEDY.into())],
+                );
                 return Ok(Self { name: None });
             }
             // It is ready when the holder's turn ends.

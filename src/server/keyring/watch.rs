@@ -39,11 +39,11 @@ impl KeyWatch {
         self.next_look = now.tick.after(LOOK_INTERVAL);
         match self.file.reread()? {
             Ok(keys) => {
-                log::info(format_args!("event=cluster_key_changed keys={}", keys.len()));
+                log::info("cluster_key_changed", &[("keys", keys.len().into())]);
                 Some(keys)
             }
             Err(problem) => {
-                log::warn(format_args!("event=cluster_key_refused error={problem:?}"));
+                log::warn("cluster_key_refused", &[("error", problem[..].into())]);
                 None
             }
         }

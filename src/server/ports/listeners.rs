@@ -17,7 +17,7 @@ use super::neighbours::{Neighbours, SiblingDoor};
 use super::port::Port;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::reactor::listening::{self, Inherited};
 use crate::reactor::sys::Accepted;
 use crate::reactor::{Interest, Reactor, Registered, Token};
@@ -179,10 +179,10 @@ impl Listeners {
     pub(in crate::server) fn log(&self, capacity: &Capacity) -> io::Result<()> {
         for Listener { socket, port, .. } in &self.sockets {
             let address = socket.source().local_addr()?;
-            log::info(format_args!("event=listening port={port} address={address}"));
+            log::info("listening", &[("port", Shown(port)), ("address", Shown(&address))]);
         }
         let Capacity { descriptors, members, .. } = capacity;
-        log::info(format_args!("event=room descriptors={descriptors} members_max={members}"));
+        log::info("room", &[("descriptors", (*descriptors).into()), ("members_max", (*members).into())]);
         Ok(())
     }
 
@@ -246,7 +246,7 @@ impl Listeners {
         for listener in self.sockets.iter().filter(|listener| listener.port == Port::Audience) {
             listener.defer_silence(is_deferred);
         }
-        log::info(format_args!("event=heads waited_for={head_count} deferred={is_deferred}"));
+        log::info("heads", &[("waited_for", head_count.into()), ("deferred", is_deferred.into())]);
     }
 
     /// Lets no new handshake begin at the public ports, or at the others; connections that wait there are still accepted.
@@ -255,7 +255,7 @@ impl Listeners {
         for Listener { socket, port, .. } in chosen {
             if let Err(error) = listening::deafen(socket.source()) {
                 // Then clients that come between the last accept and the close are reset.
-                log::warn(format_args!("event=listener_not_deaf port={port} error={:?}", error.to_string()));
+                log::warn("listener_not_deaf", &[("port", Shown(port)), ("error", Shown(&error))]);
             }
         }
     }
@@ -327,15 +327,15 @@ impl Listener {
         let interest = if is_paused { Interest::Nothing } else { Interest::Read };
         match self.socket.set_interest(reactor, token, interest) {
             Ok(()) => self.is_paused = is_paused,
-            Err(error) => log::warn(format_args!("event=listener port={} error={:?}", self.port, error.to_string())),
+            Err(error) => log::warn("listener", &[("port", Shown(&self.port)), ("error", Shown(&error))]),
         }
-        log::debug(format_args!("event=listener port={} paused={}", self.port, self.is_paused));
+        log::debug("listener", &[("port", Shown(&self.port)), ("paused", self.is_paused.into())]);
     }
 
     /// Has the kernel hand over connections together with their first bytes, or at once again.
     fn defer_silence(&self, is_wanted: bool) {
         if let Err(error) = listening::defer_silent(self.socket.source(), is_wanted) {
-            log::warn(format_args!("event=listener port={} error={:?}", self.port, error.to_string()));
+            log::warn("listener", &[("port", Shown(&self.port)), ("error", Shown(&error))]);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
-use crate::log;
+use crate::log::{self, Value::Json};
 use crate::meter::{Ending, MemberId, Meter, Output};
 use crate::reports::ReportFile;
 use crate::server::bus::Bus;
@@ -23,7 +23,7 @@ const LAST_TRIES: usize = 1_000;
 pub(in crate::server) fn write_down(ending: &Ending, reports: Option<&mut ReportFile>) {
     let mut line = Vec::with_capacity(512);
     stats::push_ending(&mut line, ending);
-    log::info(format_args!("event=ended report={}", str::from_utf8(&line).unwrap_or_default().trim_ascii_end()));
+    log::info("ended", &[("report", Json(str::from_utf8(&line).unwrap_or_default().trim_ascii_end()))]);
     if let Some(reports) = reports {
         reports.push(line);
     }
@@ -80,6 +80,6 @@ pub(in crate::server) fn write_last_reports(
         reports.write(at);
     }
     if reports.unwritten() > 0 {
-        log::warn(format_args!("event=reports_lost number={}", reports.unwritten()));
+        log::warn("reports_lost", &[("number", reports.unwritten().into())]);
     }
 }

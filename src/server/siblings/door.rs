@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::greeting::{Greeting, Partial};
 use crate::collections::tick::{Now, Tick};
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::meter::news::NodeId;
 use crate::reactor::{Interest, Reactor, Registered, Token, local};
 
@@ -122,13 +122,13 @@ impl Door {
         self.stranger_count += 1;
         if now.tick >= self.next_warning {
             self.next_warning = now.tick.after(Duration::from_mins(1));
-            log::warn(format_args!("event=loopback_key_refused uid={uid} count={}", self.stranger_count));
+            log::warn("loopback_key_refused", &[("uid", uid.into()), ("count", self.stranger_count.into())]);
         }
     }
 
     fn set_interest(&mut self, interest: Interest, reactor: &Reactor) {
         if let Err(error) = self.listener.set_interest(reactor, self.token, interest) {
-            log::warn(format_args!("event=loopback_key_door error={:?}", error.to_string()));
+            log::warn("loopback_key_door", &[("error", Shown(&error))]);
         }
     }
 }

@@ -30,7 +30,7 @@ use std::time::Duration;
 use super::bus::{Bus, Link};
 use super::ports::neighbours::SiblingDoor;
 use crate::collections::tick::{Now, Tick};
-use crate::log;
+use crate::log::{self, Value::Shown};
 use crate::meter::Meter;
 use crate::meter::news::NodeId;
 use crate::reactor::{Reactor, Token};
@@ -142,7 +142,7 @@ impl Siblings {
         }
         let greeting = Greeting { key, node: self.node };
         for guest in self.door.answer(&greeting, reactor, now) {
-            log::debug(format_args!("event=sibling_link node={} guest={}", guest.node, guest.node));
+            log::debug("sibling_link", &[("node", Shown(&guest.node)), ("guest", Shown(&guest.node))]);
             bus.near().add_link(Link::new(guest.node, guest.node, guest.stream), reactor);
         }
         let answers = self.knocks.answers();
@@ -158,7 +158,7 @@ impl Siblings {
         if self.roll.wants_link(node, bus.near().reception(node, meter, now)) {
             let own = Greeting { key: None, node: self.node };
             if own.send(stream.source()).is_ok() {
-                log::debug(format_args!("event=sibling_link node={node} guest={}", self.node));
+                log::debug("sibling_link", &[("node", Shown(&node)), ("guest", Shown(&self.node))]);
                 bus.near().add_link(Link::new(node, self.node, stream), reactor);
             }
         }

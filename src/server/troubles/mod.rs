@@ -262,27 +262,36 @@ impl Trouble {
             return;
         }
         (self.is_news, self.is_logged, self.warned_at) = (false, true, Some(now));
-        let mut line = format!("event=cluster_trouble kind={}", kind.name());
-        self.push_list(&mut line, "address", |source| Some(&source.place));
-        self.push_list(&mut line, "node", |source| source.node.as_ref());
-        self.push_list(&mut line, "skew_ms", |source| source.skew_ms.as_ref());
-        log::warn(format_args!("{line} count={} remedy={:?}", self.count, kind.remedy()));
+        let lists = [
+            ("address", self.list(|source| Some(&source.place))),
+            ("node", self.list(|source| source.node.as_ref())),
+            ("skew_ms", self.list(|source| source.skew_ms.as_ref())),
+        ];
+        let mut fields = vec![("kind", kind.name().into())];
+        fields.extend(lists.iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (*key, list[..].into())));
+        fields.extend([("count", self.count.into()), ("remedy", kind.remedy().into())]);
+        log::warn("cluster_trouble", &fields);
     }
 
-    /// Appends a field with what the examples have of it, if any has.
-    fn push_list<T: Display>(&self, line: &mut String, field: &str, of: impl Fn(&Source) -> Option<&T>) {
-        let values = self.examples.iter().filter_map(|example| of(example.source.as_ref()?));
-        for (index, value) in values.enumerate() {
+    /// What the examples have of a field, separated by commas.
+    fn list<T: Display>(&self, of: impl Fn(&Source) -> Option<&T>) -> String {
+        let mut list = String::new();
+        for value in self.examples.iter().filter_map(|example| of(example.source.as_ref()?)) {
+            let separator = if list.is_empty() { "" } else { "," };
             // A string takes all that is written to it.
-            let _ = if index == 0 { write!(line, " {field}={value}") } else { write!(line, ",{value}") };
+            let _ = write!(list, "{separator}{value}");
         }
+        list
     }
 
     fn log_end_if_over(&mut self, kind: Kind, now: Tick) {
         if self.examples.is_empty() && self.is_logged {
             self.is_logged = false;
             let (seconds, count) = (now.ms_since(self.since) / 1_000, self.count);
-            log::info(format_args!("event=cluster_trouble_over kind={} seconds={seconds} count={count}", kind.name()));
+            log::info(
+                "cluster_trouble_over",
+                &[("kind", kind.name().into()), ("seconds", seconds.into()), ("count", count.into())],
+            );
         }
     }
 }

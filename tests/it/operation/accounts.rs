@@ -27,7 +27,9 @@ fn lines(path: &Path) -> Vec<Value> {
 fn logged(daemon: &Daemon) -> Vec<Value> {
     let lines = daemon.log();
     let reports = lines.iter().filter_map(|line| line.strip_prefix("level=info event=ended report="));
-    reports.map(|report| serde_json::from_str(report).unwrap()).collect()
+    // A quoted string is one of JSON.
+    let texts = reports.map(|report| serde_json::from_str::<String>(report).unwrap());
+    texts.map(|text| serde_json::from_str(&text).unwrap()).collect()
 }
 
 fn float(value: &Value, key: &str) -> f64 {

@@ -17,6 +17,7 @@ use std::thread;
 use serde_json::Value;
 
 use self::log::Log;
+pub use self::log::without_time;
 use crate::process::{Identity, below};
 use crate::{
     Reply, connect, end, free_port, get, isolate, program, read_to_end, send_signal, show, wait_for, wait_until,
@@ -84,7 +85,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// All lines it has logged so far.
+    /// All lines it has logged so far, without their times.
     pub fn log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().0.clone()
     }

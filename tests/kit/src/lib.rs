@@ -56,7 +56,7 @@ pub mod world;
 
 pub use chance::Chance;
 pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, without_time};
 pub use exchange::{ACCEPT, Reply, connect, contains, exchange, get, join_request, lossy, read_to_end, request};
 pub use faketime::Time;
 pub use network::{Crowd, LaterNode, Network, Node, Relay, address, command_in};

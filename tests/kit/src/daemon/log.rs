@@ -1,4 +1,4 @@
-//! What a daemon writes to its standard error, gathered line by line while it runs.
+//! What a daemon writes to its standard error, gathered line by line while it runs. The times of the lines are taken off.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
@@ -19,7 +19,7 @@ impl Log {
         let log = Arc::clone(self);
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                log.lines.lock().unwrap().0.push(line);
+                log.lines.lock().unwrap().0.push(without_time(&line).to_owned());
                 log.changed.notify_all();
             }
             log.lines.lock().unwrap().1 = true;
@@ -40,5 +40,16 @@ impl Log {
             }
             lines = self.changed.wait_timeout(lines, deadline.left()?).unwrap().0;
         }
+    }
+}
+
+/// A line of the log without the time that it begins with, if it begins with one.
+#[must_use]
+pub fn without_time(line: &str) -> &str {
+    const FORM: &str = "time=0000-00-00T00:00:00.000Z ";
+    let is_alike = |(byte, form): (u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    match line.split_at_checked(FORM.len()) {
+        Some((time, rest)) if time.bytes().zip(FORM.bytes()).all(is_alike) => rest,
+        _ => line,
     }
 }

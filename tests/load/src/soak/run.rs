@@ -98,8 +98,8 @@ impl Run {
 
 impl Log {
     fn take(&mut self, line: String, start: Instant) {
-        self.is_ready |= line == "level=info event=ready";
-        self.warnings += u64::from(line.starts_with("level=warn"));
+        self.is_ready |= line.ends_with(" level=info event=ready");
+        self.warnings += u64::from(line.contains(" level=warn "));
         if let Some(file) = &mut self.file {
             // A full disk is no reason to stop.
             let _ = writeln!(file, "{:.3} {line}", (now() - start).as_secs_f64());
