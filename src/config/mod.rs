@@ -9,6 +9,7 @@
 //! | `options` | how an option is read, and why it is refused |
 //! | `limits` | how much of everything there may be |
 //! | `networks` | lists of networks |
+//! | `origins` | the origins whose pages may join |
 //! | `cluster` | how nodes find each other, and which they believe |
 //! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
@@ -28,6 +29,7 @@ mod limits;
 mod networks;
 mod notification;
 mod options;
+mod origins;
 pub mod usage;
 mod watching;
 
@@ -46,6 +48,7 @@ pub use networks::Networks;
 pub use notification::NotificationConfig;
 use options::{Options, parse_host, parse_ratio, parse_seed};
 pub use options::{SUPERVISOR_VARIABLE, UsageError, WORKERS_MAX};
+pub use origins::AllowOrigin;
 pub use watching::WatchConfig;
 
 /// The environment variable that stands in for `--torture`, for all daemons that a test run starts.
@@ -62,15 +65,6 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
-}
-
-/// The origins whose pages may join.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowOrigin {
-    /// Pages of any origin.
-    Any,
-    /// Pages of these origins, as browsers spell them.
-    Listed(Vec<String>),
 }
 
 /// Validated settings.
@@ -190,7 +184,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         peer_timeout: Some(options.duration("--peer-timeout", 30.0)?).filter(|timeout| !timeout.is_zero()),
         drain_delay: options.duration("--drain-delay", 5.0)?,
         retry_ms: options.retry_ms()?,
-        allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, parse_origins)?,
+        allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, origins::parse)?,
         accounts: accounts::parse(&mut options)?,
         watching: watching::parse(&mut options)?,
         cluster: cluster::parse(&mut options)?,
@@ -199,24 +193,6 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
     options.finish()?;
     config.refuse_equal_ports()?;
     Ok(Command::Run(Box::new(config)))
-}
-
-/// A list of origins, each `scheme "://" host [ ":" port ]` as browsers send it (RFC 6454 section 7), or `*` alone.
-fn parse_origins(text: &str) -> Result<AllowOrigin, String> {
-    if text == "*" {
-        return Ok(AllowOrigin::Any);
-    }
-    let mut origins = Vec::new();
-    for origin in text.split(',').map(str::trim) {
-        let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
-            !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '*', '@'])
-        });
-        if !is_origin || !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("is not a list of origins; give some such as https://example.com, or *".to_owned());
-        }
-        origins.push(origin.to_ascii_lowercase());
-    }
-    Ok(AllowOrigin::Listed(origins))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub enum Cors<'a> {
     None,
     /// Any page: `Access-Control-Allow-Origin: *`.
     Any,
-    /// Pages of this origin only.
+    /// Pages of this origin only, with their cookies, too: a proxy in front may want one, for a login or to stick to a host.
     Origin(&'a str),
 }
 
@@ -137,7 +137,10 @@ fn push_cors(out: &mut Vec<u8>, cors: Cors<'_>) {
     match cors {
         Cors::None => {}
         Cors::Any => push_field(out, "Access-Control-Allow-Origin", "*"),
-        Cors::Origin(origin) => push_field(out, "Access-Control-Allow-Origin", origin),
+        Cors::Origin(origin) => {
+            push_field(out, "Access-Control-Allow-Origin", origin);
+            push_field(out, "Access-Control-Allow-Credentials", "true");
+        }
     }
 }
 
@@ -247,7 +250,7 @@ mod tests {
         assert_eq!(
             head(Cors::Origin("https://a.example"), Coding::Chunked),
             expected
-                .replace("Origin: *\r\n", "Origin: https://a.example\r\n")
+                .replace("Origin: *\r\n", "Origin: https://a.example\r\nAccess-Control-Allow-Credentials: true\r\n")
                 .replace("ID\r\n\r\n", "ID\r\nTransfer-Encoding: chunked\r\n\r\n")
         );
     }

@@ -117,7 +117,8 @@ fn a_listed_origin_is_echoed_an_unlisted_one_refused_and_none_let_in() {
     for origin in list.split(',') {
         let header = format!("Origin: {origin}\r\n");
         let stream = joins(&daemon, join_request(&format!("/{}", &origin[8..9]), &header));
-        let expected = format!("\r\nAccess-Control-Allow-Origin: {origin}\r\n");
+        let expected =
+            format!("\r\nAccess-Control-Allow-Origin: {origin}\r\nAccess-Control-Allow-Credentials: true\r\n");
         assert!(stream.head.contains(&expected), "{:?}", stream.head);
         assert!(stream.head.contains("\r\nVary: Accept, Origin, Last-Event-ID"), "{:?}", stream.head);
     }
@@ -140,12 +141,61 @@ fn a_listed_origin_is_echoed_an_unlisted_one_refused_and_none_let_in() {
     assert_eq!(daemon.namespaces(), ["a", "b", "none"]);
 }
 
+/// Each as it may be given, and as browsers send it.
+const SPELLINGS: [(&str, &str); 10] = [
+    ("https://example.com:443", "https://example.com"),
+    ("HTTP://Example.com:80", "http://example.com"),
+    ("https://example.com:80", "https://example.com:80"),
+    ("https://example.com.:8443", "https://example.com.:8443"),
+    ("https://a_b.example", "https://a_b.example"),
+    ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("https://[2001:DB8:0:0::1]:443", "https://[2001:db8::1]"),
+    ("https://[0:0:1:0:0:0:1:0]", "https://[0:0:1::1:0]"),
+    ("https://[::ffff:192.0.2.1]", "https://[::ffff:c000:201]"),
+    ("https://xn--mnchen-3ya.example", "https://xn--mnchen-3ya.example"),
+];
+
+#[test]
+fn an_allowed_origin_is_met_however_it_is_spelt() {
+    let given = SPELLINGS.map(|(given, _)| given);
+    let sent = SPELLINGS.map(|(_, sent)| sent);
+    // Node.js has the URLs of browsers.
+    let origins = run(
+        "node",
+        &[&["-p", "process.argv.slice(1).map((url) => new URL(url).origin).join('\\n')", "--"], &given[..]].concat(),
+    );
+    assert_eq!(origins.lines().collect::<Vec<_>>(), sent);
+    let daemon = Daemon::start(&["--allow-origin", &given.join(","), "--enable-uuid", "--allow-listen"]);
+    let curl = |path: &str, arguments: &[&str]| {
+        let url = format!("http://{}{path}", daemon.audience());
+        // The stream is cut off after its head.
+        let script = "exec curl -sSN -m 10 -D /dev/stderr -o /dev/full \"$@\" 2>&1 | sed '/^curl:/d'";
+        Reply::parse((run("sh", &[&["-c", script, "sh"], arguments, &[&url]].concat()) + "\r\n").as_bytes())
+    };
+    for origin in sent {
+        let field = format!("Origin: {origin}");
+        for (path, arguments, status) in [
+            ("/event", &["-H", "Accept: text/event-stream"][..], 200),
+            ("/?watch=event", &["-H", "Accept: text/event-stream"], 200),
+            ("/event/uuid", &["-X", "POST"], 200),
+            ("/event/uuid", &["-X", "OPTIONS", "-H", "Access-Control-Request-Method: DELETE"], 204),
+        ] {
+            let reply = curl(path, &[arguments, &["-H", &field]].concat());
+            assert_eq!(reply.status, status, "{origin}: {reply:?}");
+            assert_eq!(reply.header("Access-Control-Allow-Origin"), Some(origin), "{reply:?}");
+            assert_eq!(reply.header("Access-Control-Allow-Credentials"), Some("true"), "{reply:?}");
+        }
+    }
+}
+
 #[test]
 fn by_default_any_page_may_join_whatever_its_host_and_origin() {
     let daemon = Daemon::start(&[]);
     let foreign = "Origin: https://page.example\r\nSec-Fetch-Site: cross-site\r\n";
     let mut stream = joins(&daemon, join_request("/open", foreign));
     assert!(stream.head.contains("\r\nAccess-Control-Allow-Origin: *\r\n"), "{:?}", stream.head);
+    // With * a browser takes it for an error.
+    assert!(!stream.head.contains("Allow-Credentials"), "{:?}", stream.head);
     assert_eq!(stream.next(ms(1)), None::<Event>);
     let script = request("GET", "/client/audience.js", &format!("Host: page.example\r\n{foreign}"));
     assert_eq!(exchange(daemon.audience(), script).status, 200);
