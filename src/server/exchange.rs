@@ -95,22 +95,32 @@ impl Exchange<'_> {
                 return self.books.close(self.conn, CloseReason::ProxyHead);
             }
         };
-        let (answer, surplus) = match self.conn.feed(&bytes) {
-            Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
-            Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
-            Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer, self.now), 0),
-            Step::Request { request, surplus } => {
-                let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
-                let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
-                let datagrams = || self.bus.datagrams();
-                let troubles = self.bus.troubles();
-                let process = process(self.books, &datagrams, troubles, self.reactor, *self.facts, self.is_draining);
-                let sources = Sources { audience: self.audience, process: &process, announced: self.announced };
-                (self.answers.answer(&request, asker, sources, self.buffer, self.now), surplus)
+        let mut step = self.conn.feed(&bytes);
+        // Twice, if a body is read: once for what the head says, and once for all.
+        loop {
+            let (answer, surplus) = match step {
+                Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
+                Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
+                Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer, self.now), 0),
+                Step::Request { request, body, surplus } => {
+                    let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
+                    let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
+                    let datagrams = || self.bus.datagrams();
+                    let (troubles, facts) = (self.bus.troubles(), *self.facts);
+                    let process = process(self.books, &datagrams, troubles, self.reactor, facts, self.is_draining);
+                    let sources = Sources { audience: self.audience, process: &process, announced: self.announced };
+                    (self.answers.answer(&request, body, asker, sources, self.buffer, self.now), surplus)
+                }
+            };
+            if answer.after != AfterReply::ReadBody {
+                let written = write(self.conn, self.books, answer);
+                return self.after_reply(written, surplus);
             }
-        };
-        let written = write(self.conn, self.books, answer);
-        self.after_reply(written, surplus);
+            if !lifecycle::invite_body(self.conn, self.books, self.reactor, answer.bytes) {
+                return;
+            }
+            step = self.conn.read_body(&bytes, surplus);
+        }
     }
 
     fn answer_unasked(&mut self, unasked: Unasked) {
@@ -138,7 +148,7 @@ impl Exchange<'_> {
                     self.audience.stall(self.conn.id().into());
                 }
             }
-            Ok(AfterReply::Drain) => self.finish(None),
+            Ok(AfterReply::Drain | AfterReply::ReadBody) => self.finish(None),
             Ok(AfterReply::Await(confirmation)) => {
                 lifecycle::await_answer(self.conn, self.books, surplus);
                 self.awaiting.add(self.conn.id(), confirmation);

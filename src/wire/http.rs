@@ -9,15 +9,19 @@
 //! | `bytes` | bytes, sorted into classes, and searched for eight at a time |
 //! | `target` | the target and the host of a request |
 //! | `framing` | the version, and what a head says about the length of its body |
+//! | `body` | the body of a request, where a port reads it |
 //! | `refusal` | why a request is refused |
 //!
 //! Invariant: what is accepted here is accepted by any conforming parser, with the same method, target and fields.
 
+pub mod body;
 mod bytes;
 mod framing;
 mod refusal;
 mod target;
 
+use body::BodyLength;
+pub use body::{BODY_MAX, Body};
 use bytes::{TOKEN, find, find_control, trim_ows};
 use framing::Framing;
 pub use framing::Version;
@@ -107,6 +111,8 @@ pub struct Request<'a> {
     pub sec_fetch_site: Option<&'a [u8]>,
     /// `Authorization`.
     pub authorization: Option<&'a [u8]>,
+    /// The length of the body.
+    pub body: BodyLength,
     /// All field lines, as they were sent, and the empty one.
     fields: &'a [u8],
 }
@@ -143,6 +149,7 @@ impl<'a> Request<'a> {
             last_event_id: None,
             sec_fetch_site: None,
             authorization: None,
+            body: BodyLength::Bytes(0),
             fields: rest,
         };
         let mut framing = Framing::default();
@@ -151,7 +158,7 @@ impl<'a> Request<'a> {
             request.keep_field(&mut framing, field)?;
             rest = after;
         }
-        framing.check(version)?;
+        request.body = framing.length(version)?;
         if version == Version::Http11 && request.host.is_none() {
             return Err(Refusal::Host);
         }

@@ -55,6 +55,9 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
 }
 
+/// What has a client send its body that waits for that (RFC 9110 section 15.2.1). It is no answer: that follows.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// `OPTIONS` is answered with what a page may do: everything that the daemon understands.
 pub const PREFLIGHT_FIELDS: &str = "Access-Control-Allow-Methods: GET, HEAD, POST, DELETE, OPTIONS\r\n\
     Access-Control-Allow-Headers: Accept, Cache-Control, Content-Type, Last-Event-ID\r\n\

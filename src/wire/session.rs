@@ -1,12 +1,13 @@
 //! The life of a connection on the reading side: `Head -> Stream -> Drain`, or `Head -> Await -> Drain`.
 //!
-//! Owns what has arrived of a head that is not whole yet, and how much a peer may still send once its bytes are dropped. It
-//! does not know what a request means: it hands the request up, and the caller says what the connection becomes.
+//! Owns what has arrived of a request that is not whole yet, and how much a peer may still send once its bytes are dropped. It
+//! does not know what a request means: it hands the request up, and the caller says what the connection becomes. A body is
+//! dropped as well, unless the caller has it read before that.
 //!
 //! Invariant: the same bytes, cut into any pieces, give the same steps; and a connection whose head comes in one piece
-//! allocates nothing here.
+//! allocates nothing here, unless its body is read.
 
-use super::http::{HEAD_MAX, HeadScanner, Refusal, Request};
+use super::http::{Body, HEAD_MAX, HeadScanner, Refusal, Request};
 
 /// What a peer may send after its head, in bytes. A 2011 client POSTs with an empty body; a form or a beacon fits well.
 /// Past it the peer is not listening to us but working on us.
@@ -15,7 +16,7 @@ pub const SURPLUS_MAX: u32 = 64 * 1024;
 /// Where a connection is in its life.
 #[derive(Debug)]
 pub enum Session {
-    /// The request head is awaited; what there is of it, if it came in pieces.
+    /// The request head is awaited, or a body that is read; what there is of it, if it came in pieces.
     Head(Option<Box<Partial>>),
     /// The peer is a member: it listens, and whatever it says is dropped.
     Stream {
@@ -34,11 +35,14 @@ pub enum Session {
     },
 }
 
-/// The beginning of a head.
+/// The beginning of a request.
 #[derive(Debug, Default)]
 pub struct Partial {
+    /// The head, or its beginning.
     bytes: Vec<u8>,
     scanner: HeadScanner,
+    /// The body, if it is read.
+    body: Option<Box<Body>>,
     /// What this took in memory when more was last waited for.
     held: usize,
 }
@@ -46,7 +50,7 @@ pub struct Partial {
 impl Partial {
     /// More is waited for.
     fn wait(&mut self) {
-        self.held = size_of::<Self>() + self.bytes.capacity();
+        self.held = size_of::<Self>() + self.bytes.capacity() + self.body.as_ref().map_or(0, |body| body.held());
     }
 }
 
@@ -55,10 +59,13 @@ impl Partial {
 pub enum Step<'a> {
     /// Nothing that needs doing.
     Wait,
-    /// A whole request. Only [`Session::stream`], [`Session::await_answer`] or [`Session::drain`] may follow.
+    /// A whole request. Only [`Session::stream`], [`Session::await_answer`] or [`Session::drain`] may follow; or
+    /// [`Session::read_body`], if its body has not been read.
     Request {
         /// The request.
         request: Request<'a>,
+        /// Its body, if that has been read.
+        body: Option<&'a [u8]>,
         /// How many bytes followed it already, to be passed on to what comes next.
         surplus: u32,
     },
@@ -89,6 +96,25 @@ impl Session {
                 if *surplus > SURPLUS_MAX { Step::TooMuch } else { Step::Wait }
             }
         }
+    }
+
+    /// Has the body read of the request that the bytes last fed have brought; `surplus` of them have followed its head. The next
+    /// request is the same one with its body.
+    pub fn read_body<'a>(&'a mut self, bytes: &'a [u8], surplus: u32) -> Step<'a> {
+        let Self::Head(partial) = self else { return Step::Wait };
+        let partial = partial.get_or_insert_default();
+        if partial.bytes.is_empty() {
+            partial.bytes = bytes.to_vec();
+        }
+        let head = HeadScanner::default().scan(&partial.bytes).ok().flatten().unwrap_or_default();
+        partial.bytes = partial.bytes.get(head).unwrap_or_default().to_vec();
+        let body = Request::parse(&partial.bytes).and_then(|request| Body::new(request.body));
+        let rest = bytes.len().saturating_sub(surplus as usize);
+        match body {
+            Ok(body) => partial.body = Some(Box::new(body)),
+            Err(refusal) => return Step::Refuse { refusal, is_head: says_head(&partial.bytes) },
+        }
+        feed_body(partial, bytes.get(rest..).unwrap_or_default())
     }
 
     /// The request was a join.
@@ -124,7 +150,7 @@ impl Session {
         matches!(self, Self::Head(Some(partial)) if says_head(&partial.bytes))
     }
 
-    /// How many bytes of memory the beginning of a head took when its rest was last waited for.
+    /// How many bytes of memory the beginning of a request took when its rest was last waited for.
     #[must_use]
     pub fn held(&self) -> usize {
         match self {
@@ -141,20 +167,23 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
         if bytes.ends_with(b"\r\n\r\n")
             && let Ok((request, end)) = Request::parse_first(bytes.get(..HEAD_MAX).unwrap_or(bytes))
         {
-            return Step::Request { request, surplus: length(bytes.get(end..).unwrap_or_default()) };
+            return Step::Request { request, body: None, surplus: length(bytes.get(end..).unwrap_or_default()) };
         }
         let mut scanner = HeadScanner::default();
         return match scanner.scan(bytes) {
             Ok(None) => {
                 if !bytes.is_empty() {
-                    let begun = partial.insert(Box::new(Partial { bytes: bytes.to_vec(), scanner, held: 0 }));
-                    begun.wait();
+                    let begun = Partial { bytes: bytes.to_vec(), scanner, ..Partial::default() };
+                    partial.insert(Box::new(begun)).wait();
                 }
                 Step::Wait
             }
             found => finish(found, bytes, 0),
         };
     };
+    if partial.body.is_some() {
+        return feed_body(partial, bytes);
+    }
     let room = HEAD_MAX.saturating_sub(partial.bytes.len());
     let (wanted, left_over) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
     partial.bytes.extend_from_slice(wanted);
@@ -167,6 +196,23 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
     }
 }
 
+/// Takes bytes of the body of a request whose head is whole.
+fn feed_body<'a>(partial: &'a mut Partial, bytes: &[u8]) -> Step<'a> {
+    let taken = partial.body.as_mut().map_or(Ok(None), |body| body.take(bytes));
+    if taken == Ok(None) {
+        partial.wait();
+        return Step::Wait;
+    }
+    let whole = taken.and_then(|count| Ok((Request::parse(&partial.bytes)?, count.unwrap_or_default())));
+    match whole {
+        Ok((request, count)) => {
+            let surplus = length(bytes.get(count..).unwrap_or_default());
+            Step::Request { request, body: partial.body.as_ref().map(|body| body.bytes()), surplus }
+        }
+        Err(refusal) => Step::Refuse { refusal, is_head: says_head(&partial.bytes) },
+    }
+}
+
 /// The step that a finished scan of `bytes` comes to, when `left_over` more have been read than they are.
 fn finish(found: Result<Option<std::ops::Range<usize>>, Refusal>, bytes: &[u8], left_over: u32) -> Step<'_> {
     let range = match found {
@@ -175,7 +221,7 @@ fn finish(found: Result<Option<std::ops::Range<usize>>, Refusal>, bytes: &[u8], 
     };
     let surplus = length(bytes.get(range.end..).unwrap_or_default()).saturating_add(left_over);
     match Request::parse(bytes.get(range).unwrap_or_default()) {
-        Ok(request) => Step::Request { request, surplus },
+        Ok(request) => Step::Request { request, body: None, surplus },
         Err(refusal) => Step::Refuse { refusal, is_head: says_head(bytes) },
     }
 }
@@ -251,6 +297,66 @@ mod tests {
             session.drain();
             assert_eq!(session.feed(b"a"), Step::Wait);
             assert_eq!(session.feed(b"b"), Step::TooMuch);
+        }
+    }
+
+    /// What a session comes to that reads bodies, and is fed these pieces: the body, and what followed it.
+    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<(Vec<u8>, u32)> {
+        let mut session = Session::default();
+        for piece in pieces {
+            let mut step = session.feed(piece);
+            if let Step::Request { body: None, surplus, .. } = step {
+                step = session.read_body(piece, surplus);
+            }
+            match step {
+                Step::Request { request, body, surplus } => {
+                    assert_eq!(request.path, "/a");
+                    return Some((body.unwrap().to_vec(), surplus));
+                }
+                step => assert_eq!(step, Step::Wait),
+            }
+        }
+        assert!(!session.is_untouched() && session.held() > size_of::<Partial>());
+        None
+    }
+
+    #[test]
+    fn a_body_is_read_in_any_pieces_when_that_is_asked_for() {
+        let chunked =
+            b"POST /a HTTP/1.1\r\nHost:\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+        for whole in [JOIN, chunked] {
+            let followed = [whole, b"more"].concat();
+            for cut in 0..whole.len() {
+                let (first, rest) = whole.split_at(cut);
+                assert_eq!(read([first, rest]), Some((b"hello".to_vec(), 0)), "cut at {cut}");
+                assert_eq!(read([first, &followed[cut..]]), Some((b"hello".to_vec(), 4)), "cut at {cut}");
+                assert_eq!(read([&whole[..cut.max(1)]]), None, "ends at {cut}");
+            }
+            assert_eq!(read(whole.chunks(1)), Some((b"hello".to_vec(), 0)));
+        }
+        // A head of the greatest length, and a body that comes with it.
+        let line = b"POST /a HTTP/1.1\r\nHost:\r\nContent-Length: 8192\r\nX: ";
+        let filling = vec![b'x'; HEAD_MAX - 4 - line.len()];
+        let whole = [&line[..], &filling, b"\r\n\r\n", &[b'y'; 8192]].concat();
+        for cut in [1, HEAD_MAX - 1, HEAD_MAX, HEAD_MAX + 1] {
+            let (first, rest) = whole.split_at(cut);
+            assert_eq!(read([first, rest]), Some((vec![b'y'; 8192], 0)), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_none_is_refused() {
+        let head = "HEAD /a HTTP/1.1\r\nHost:\r\n";
+        for (rest, expected) in [
+            ("Transfer-Encoding: chunked\r\n\r\nno", Refusal::Chunk),
+            ("Content-Length: 100000\r\n\r\n", Refusal::BodyTooLong),
+        ] {
+            let (mut session, bytes) = (Session::default(), [head, rest].concat());
+            let Step::Request { surplus, .. } = session.feed(bytes.as_bytes()) else { panic!("{rest}") };
+            let step = session.read_body(bytes.as_bytes(), surplus);
+            assert_eq!(step, Step::Refuse { refusal: expected, is_head: true });
+            session.drain();
+            assert_eq!(session.feed(b"more"), Step::Wait);
         }
     }
 }

@@ -74,11 +74,18 @@ pub fn push_retry_line(out: &mut Vec<u8>, ms: u64) {
 
 /// `data: <text>\n\n`, the text being `<service>=<what it says>`.
 ///
-/// It comes from a request target or a datagram, which have visible ASCII only: no line break can get in.
+/// The text is one line: whatever takes texts in, a request or a datagram, has seen to that.
 #[must_use]
 pub fn message(text: &str) -> Frame {
-    debug_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
+    debug_assert!(is_one_line(text));
     Frame::new(|out| [b"data: ", text.as_bytes(), b"\n\n"].iter().for_each(|part| out.extend_from_slice(part)))
+}
+
+/// Whether a text is one line to every client, and has no control character. U+2028 and U+2029 end a line where a client splits
+/// text as Unicode does.
+#[must_use]
+pub fn is_one_line(text: &str) -> bool {
+    !text.contains(|char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}'))
 }
 
 fn push_number_line(out: &mut Vec<u8>, field: &[u8], number: u64, end: &[u8]) {

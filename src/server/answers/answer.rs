@@ -36,6 +36,8 @@ pub(in crate::server) enum AfterReply {
     Drain,
     /// The reply goes on from here.
     DrainPieces(Box<Cursor>),
+    /// There is no reply yet: the body of the request is read first. The bytes have the client send it.
+    ReadBody,
     /// There is no reply yet: it comes when the message is settled.
     Await(Confirmation),
 }

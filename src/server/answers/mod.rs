@@ -72,10 +72,12 @@ impl Answers {
         })
     }
 
-    /// Answers a request. The bytes are written into `buffer`, whose earlier contents are dropped.
+    /// Answers a request, and its body if that has been read. The bytes are written into `buffer`, whose earlier contents are
+    /// dropped.
     pub(in crate::server) fn answer<'a>(
         &self,
         request: &Request<'_>,
+        body: Option<&[u8]>,
         asker: Asker,
         sources: Sources<'_>,
         buffer: &'a mut Vec<u8>,
@@ -85,10 +87,12 @@ impl Answers {
         let after = match asker.port {
             Port::Audience => self.audience.answer(request, asker, sources.audience, buffer, now),
             Port::Stats => self.stats.answer(request, asker, sources, buffer, now),
-            Port::Notification => self.notification.answer(request, sources.audience, buffer, now),
+            Port::Notification => self.notification.answer(request, body, sources.audience, buffer, now),
             Port::Demo => self.demo.answer(request, buffer),
         };
-        insert_date(buffer, now.unix_s());
+        if after != AfterReply::ReadBody {
+            insert_date(buffer, now.unix_s());
+        }
         Answer { bytes: buffer, after }
     }
 }

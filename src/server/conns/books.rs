@@ -219,7 +219,7 @@ impl Books {
         }
     }
 
-    /// Writes bytes for this peer alone. Nothing may be unwritten before.
+    /// Writes bytes for this peer alone. If something is unwritten, these bytes end it.
     pub(in crate::server) fn write(&mut self, conn: &mut Conn, bytes: &[u8]) -> Result<(), CloseReason> {
         conn.write(bytes)?;
         self.sent_bytes += bytes.len() as u64;
@@ -235,8 +235,7 @@ impl Books {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.sent_bytes += bytes.len() as u64;
-        conn.end_with(bytes)
+        self.write(conn, &bytes)
     }
 
     /// Ends the body of a stream, and writes what waits as far as the kernel takes it.

@@ -55,7 +55,7 @@ impl From<WatcherId> for ConnId {
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Stage {
-    /// Its request head is awaited.
+    /// Its request head is awaited, or a body that is read.
     Head,
     /// It is a stream: a member's or a watcher's.
     Stream,
@@ -150,6 +150,11 @@ impl Conn {
         self.session.feed(bytes)
     }
 
+    /// Has the body read of the request that the bytes last fed have brought, as [`feed`](Self::feed) takes bytes.
+    pub(in crate::server) fn read_body<'a>(&'a mut self, bytes: &'a [u8], surplus: u32) -> Step<'a> {
+        self.session.read_body(bytes, surplus)
+    }
+
     /// Makes a stream of it, its body in this coding; `surplus` bytes have followed its head.
     pub(super) fn stream(&mut self, coding: Coding, surplus: u32) {
         self.coding = coding;
@@ -209,9 +214,12 @@ impl Conn {
         self.outbox.is_some() || self.rest.is_some()
     }
 
-    /// Writes bytes for this peer alone, and keeps what does not fit. Nothing may be unwritten before.
+    /// Writes bytes for this peer alone, and keeps what does not fit. If something is unwritten, these bytes end it.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
-        debug_assert!(self.outbox.is_none(), "bytes are written in order");
+        if let Some(outbox) = &mut self.outbox {
+            outbox.end_with(bytes.to_vec());
+            return Ok(());
+        }
         let written = self.try_write(bytes)?;
         if let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             self.outbox = Some(Box::new(Outbox::with_bytes(rest.to_vec())));
@@ -246,15 +254,6 @@ impl Conn {
         if let Some(outbox) = &mut self.outbox {
             outbox.give_up();
         }
-    }
-
-    /// Ends with these bytes, after what waits.
-    pub(super) fn end_with(&mut self, bytes: Vec<u8>) -> Result<(), CloseReason> {
-        match &mut self.outbox {
-            Some(outbox) => outbox.end_with(bytes),
-            None => self.write(&bytes)?,
-        }
-        Ok(())
     }
 
     /// Writes what is in the outbox, once. Level mode brings back what is left.

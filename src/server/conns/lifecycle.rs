@@ -39,7 +39,7 @@ pub(in crate::server) enum Unasked {
     Nothing,
     /// The stats, without a head: it was silent, at a port that answers silence.
     RawStats,
-    /// That its head is late.
+    /// That its request is late.
     Timeout {
         /// Whether what it has said of its head begins with the method `HEAD`.
         is_head: bool,
@@ -59,6 +59,16 @@ pub(in crate::server) fn begin_stream(
     books.set_deadline(conn, until);
     go_on_watching(conn, books, reactor, Ok(()));
     conn.is_behind()
+}
+
+/// Writes what has a client send the body of its request, if it waits for that. Returns whether the connection is there still.
+/// The deadline of the head stays: a request is whole by then, or late.
+pub(in crate::server) fn invite_body(conn: &mut Conn, books: &mut Books, reactor: &Reactor, bytes: &[u8]) -> bool {
+    if !bytes.is_empty() {
+        let written = books.write(conn, bytes);
+        go_on_watching(conn, books, reactor, written);
+    }
+    conn.closing().is_none()
 }
 
 /// Keeps a connection whose answer comes later; `surplus` bytes have followed its head. The answer sets the deadline: it comes

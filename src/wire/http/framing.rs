@@ -1,10 +1,11 @@
 //! What the fields of a head say about the length of its body.
 //!
-//! Owns that judgement. The body is dropped; but if its length is unclear, a proxy in front may see another request where we
-//! see a body, so the request is refused.
+//! Owns that judgement. Most bodies are dropped; but if the length of one is unclear, a proxy in front may see another request
+//! where we see a body, so the request is refused.
 //!
 //! Invariant: what is accepted here has one length, or is chunked, to every reader.
 
+use super::body::BodyLength;
 use super::bytes::{TOKEN, trim_ows};
 use super::refusal::Refusal;
 
@@ -52,10 +53,12 @@ impl Framing {
         if self.is_chunked { Ok(()) } else { Err(Refusal::TransferEncoding) }
     }
 
-    pub(super) fn check(&self, version: Version) -> Result<(), Refusal> {
-        if self.is_chunked && (version == Version::Http10 || self.content_length.is_some()) {
-            return Err(Refusal::TransferEncoding);
+    /// The length of the body, in a request of this version.
+    pub(super) fn length(&self, version: Version) -> Result<BodyLength, Refusal> {
+        match (self.is_chunked, self.content_length) {
+            (false, length) => Ok(BodyLength::Bytes(length.unwrap_or(0))),
+            (true, None) if version == Version::Http11 => Ok(BodyLength::Chunked),
+            (true, _) => Err(Refusal::TransferEncoding),
         }
-        Ok(())
     }
 }

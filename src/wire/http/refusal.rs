@@ -32,7 +32,11 @@ pub enum Refusal {
     TransferEncoding,
     /// The head has no end within [`HEAD_MAX`](super::HEAD_MAX) bytes (RFC 6585 section 5).
     TooLarge,
-    /// The head did not arrive in time (RFC 9110 section 15.5.9).
+    /// A chunk of the body is none (RFC 9112 section 7.1).
+    Chunk,
+    /// The body is longer than [`BODY_MAX`](super::BODY_MAX), or takes too many bytes for what it is.
+    BodyTooLong,
+    /// The head, or a body that is read, did not arrive in time (RFC 9110 section 15.5.9).
     Timeout,
 }
 
@@ -63,7 +67,9 @@ impl fmt::Display for Refusal {
             Self::ContentLength => "the Content-Length fields are malformed or differ",
             Self::TransferEncoding => "the Transfer-Encoding is not one final chunked",
             Self::TooLarge => "the request head is too large",
-            Self::Timeout => "the request head did not arrive in time",
+            Self::Chunk => "a chunk of the body is malformed",
+            Self::BodyTooLong => "the body is too long",
+            Self::Timeout => "the request did not arrive in time",
         })
     }
 }

@@ -52,6 +52,7 @@ fn everything_that_is_asked_for_is_found() {
             last_event_id: Some(b"farewell"),
             sec_fetch_site: Some(b"cross-site"),
             authorization: Some(b"Bearer token"),
+            body: BodyLength::Bytes(0),
             fields: split_at(HEAD, b'\n').unwrap().1,
         }))
     );
@@ -277,6 +278,10 @@ fn a_body_whose_length_is_unclear_is_refused() {
     refuses(with_field("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), Refusal::TransferEncoding);
     refuses(with_field("Transfer-Encoding: chunked\r\nContent-Length: 5"), Refusal::TransferEncoding);
     refuses("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Refusal::TransferEncoding);
+    let length = |field| read(with_field(field).as_bytes()).unwrap().unwrap().body;
+    assert_eq!(length("X: y"), BodyLength::Bytes(0));
+    assert_eq!(length("Content-Length: 5, 05"), BodyLength::Bytes(5));
+    assert_eq!(length("Transfer-Encoding: chunked"), BodyLength::Chunked);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::meter::news::{
     MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Promise, Receipt, SUMMAND_MAX, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
+use crate::wire::sse::is_one_line;
 
 /// The bytes of a datagram that are left.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
@@ -59,20 +60,23 @@ impl<'a> Reader<'a> {
         Err(Dropped::Malformed)
     }
 
-    /// Visible ASCII, so that no received text can break out of the place where it is written.
+    /// One line, so that no received text can break out of the place where it is written.
     fn text(&mut self, longest: usize) -> Result<&'a str, Dropped> {
         let length = usize::try_from(self.number()?).map_err(|_| Dropped::Malformed)?;
         let (text, rest) = self.0.split_at_checked(length).ok_or(Dropped::Malformed)?;
-        if length > longest || !text.iter().all(u8::is_ascii_graphic) {
+        let text = str::from_utf8(text).map_err(|_| Dropped::Malformed)?;
+        if length > longest || !is_one_line(text) {
             return Err(Dropped::Malformed);
         }
         self.0 = rest;
-        str::from_utf8(text).map_err(|_| Dropped::Malformed)
+        Ok(text)
     }
 
+    /// Visible ASCII.
     fn name(&mut self) -> Result<&'a str, Dropped> {
         let name = self.text(NAME_MAX)?;
-        if name.is_empty() || name.contains('/') { Err(Dropped::Malformed) } else { Ok(name) }
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+        if is_name { Ok(name) } else { Err(Dropped::Malformed) }
     }
 
     fn age(&mut self) -> Result<Age, Dropped> {

@@ -104,7 +104,7 @@ fn serves(daemon: &Daemon, event: &str) {
     daemon.wait_members(event, 1);
     let message = Some(Event::Message("news=on".to_owned()));
     wait_until("a message", || {
-        daemon.notify(&format!("/{event}/news/on")).expect_sent();
+        daemon.notify(&format!("/{event}/news/on"));
         stream.next_event(ms(200)) == message
     });
     let script = get(daemon.audience(), "/client/audience.min.js");

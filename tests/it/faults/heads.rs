@@ -178,6 +178,7 @@ fn a_side_port_that_is_full_of_slow_clients_answers_the_others() {
     }
     let _quiet = heavy();
     let daemon = Daemon::start_after("ulimit -n 1024", &["--head-timeout", "600"]);
+    let _members = [member(&daemon, "/a"), member(&daemon, "/d")];
     let ports = [
         (daemon.demo(), "/test", "/client/audience.js"),
         (daemon.notification(), "/a/b/c", "/d/e/f"),

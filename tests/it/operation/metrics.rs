@@ -227,7 +227,7 @@ fn a_message_for_nobody_is_none() {
     let daemon = Daemon::start(&BRISK);
     let _member = member(&daemon, "/ns");
     daemon.notify("/ns/news/on").expect_confirmed();
-    daemon.notify("/nobody/news/on").expect_confirmed();
+    assert_eq!(daemon.notify("/nobody/news/on").status, 404);
     assert_eq!(total(&daemon, "messages_total{}").to_string(), "1");
 }
 

@@ -41,8 +41,9 @@ fn both_loopback_addresses_answer() {
     for address in daemon.listening("stats") {
         assert_eq!(get(address, "/").body.trim(), "{}", "{address}");
     }
+    let _member = member(&daemon, "/ns");
     for address in daemon.listening("notification") {
-        get(address, "/ns/service/text").expect_confirmed();
+        assert_eq!(get(address, "/ns/service/text").expect_confirmed(), 1);
     }
 }
 
@@ -56,7 +57,7 @@ fn a_side_port_of_0_is_not_opened() {
     Stream::join(daemon.audience(), "/alone").expect_count(1);
     let daemon = Daemon::start(&all[..2]);
     assert_eq!(daemon.listening("stats"), []);
-    assert_eq!(get(daemon.notification(), "/a/b/c").status, 200);
+    assert_eq!(get(daemon.notification(), "/a/b/c").status, 404);
     demo(&daemon, "/", "text/html");
 }
 

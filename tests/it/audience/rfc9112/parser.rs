@@ -12,7 +12,7 @@ fn judge(row: &Request, step: &Step, more: usize) {
     match (row.outcome, step) {
         (Refused(status), Step::Refuse { refusal, .. }) if refusal.status() == status => {}
         (Late, Step::Wait) => {}
-        (outcome, Step::Request { request, surplus }) => {
+        (outcome, Step::Request { request, surplus, .. }) => {
             let is_it = match outcome {
                 Joins(namespace) => {
                     let other = [Method::Head, Method::Options].contains(&request.method);

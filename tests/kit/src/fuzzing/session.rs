@@ -2,7 +2,8 @@
 //!
 //! Owns the feeding of a session, as the server does it. It does not know what is right, only that it is the same each time.
 
-use audience_meter::wire::http::{Refusal, Request};
+use audience_meter::wire::http::Refusal;
+use audience_meter::wire::http::body::BodyLength;
 use audience_meter::wire::session::{Session, Step};
 
 /// What the server reads at once: more than a head, less than a peer may say after it.
@@ -11,7 +12,7 @@ const READ_MAX: usize = 16 * 1024;
 /// What a connection comes to, without what it borrows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
-    /// The head is not whole.
+    /// The request is not whole.
     Waiting,
     /// A request came, and this many bytes after it.
     Request {
@@ -19,6 +20,8 @@ enum Ending {
         path: String,
         /// Whether it asks for an event stream.
         accepts_event_stream: bool,
+        /// Its body, if bodies are read.
+        body: Option<Vec<u8>>,
         /// How many bytes followed.
         surplus: u32,
     },
@@ -28,18 +31,25 @@ enum Ending {
     TooMuch,
 }
 
-/// Feeds a session as the server does: a request becomes a stream, and all that follows is surplus.
-fn run_session<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Ending {
+/// Feeds a session as the server does: a request becomes a stream, and all that follows is surplus; or its body is read first.
+fn run_session<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, reads_bodies: bool) -> Ending {
     let mut session = Session::default();
     let mut ending = Ending::Waiting;
     for piece in pieces {
-        let followed = match session.feed(piece) {
+        let mut step = session.feed(piece);
+        if let Step::Request { request, body: None, surplus } = step
+            && reads_bodies
+            && request.body != BodyLength::Bytes(0)
+        {
+            step = session.read_body(piece, surplus);
+        }
+        let followed = match step {
             Step::Wait => None,
             Step::Refuse { refusal, .. } => return Ending::Refused(refusal),
             Step::TooMuch => return Ending::TooMuch,
-            Step::Request { request, surplus } => {
-                let Request { path, accepts_event_stream, .. } = request;
-                ending = Ending::Request { path: path.to_owned(), accepts_event_stream, surplus };
+            Step::Request { request, body, surplus } => {
+                let (path, accepts_event_stream) = (request.path.to_owned(), request.accepts_event_stream);
+                ending = Ending::Request { path, accepts_event_stream, body: body.map(<[u8]>::to_vec), surplus };
                 Some(surplus)
             }
         };
@@ -60,11 +70,13 @@ fn run_session<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Ending {
 /// If they do not.
 pub fn session(bytes: &[u8]) {
     let Some((&first, bytes)) = bytes.split_first() else { return };
-    let whole = run_session(bytes.chunks(READ_MAX));
     let size = usize::from(first) + 1;
-    assert_eq!(run_session(bytes.chunks(size)), whole, "in pieces of {size}");
     let (head, tail) = bytes.split_at_checked(size).unwrap_or((bytes, &[]));
-    assert_eq!(run_session([head, tail]), whole, "cut at {size}");
+    for reads_bodies in [false, true] {
+        let whole = run_session(bytes.chunks(READ_MAX), reads_bodies);
+        assert_eq!(run_session(bytes.chunks(size), reads_bodies), whole, "in pieces of {size}");
+        assert_eq!(run_session([head, tail], reads_bodies), whole, "cut at {size}");
+    }
 }
 
 #[cfg(test)]
@@ -77,17 +89,17 @@ mod tests {
         b"\r\nPOST /a HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\nContent-Length: 5\r\n\r\nhello";
 
     fn joined(surplus: u32) -> Ending {
-        Ending::Request { path: "/a".to_owned(), accepts_event_stream: true, surplus }
+        Ending::Request { path: "/a".to_owned(), accepts_event_stream: true, body: None, surplus }
     }
 
     #[track_caller]
     fn check_any_split(bytes: &[u8], expected: &Ending) {
-        assert_eq!(&run_session([bytes]), expected, "whole");
+        assert_eq!(&run_session([bytes], false), expected, "whole");
         for cut in 0..=bytes.len() {
-            assert_eq!(&run_session([&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut}");
+            assert_eq!(&run_session([&bytes[..cut], &bytes[cut..]], false), expected, "cut at {cut}");
         }
         for size in [1, 2, 3, 7, 64] {
-            assert_eq!(&run_session(bytes.chunks(size)), expected, "in pieces of {size}");
+            assert_eq!(&run_session(bytes.chunks(size), false), expected, "in pieces of {size}");
         }
     }
 
@@ -107,8 +119,8 @@ mod tests {
     fn a_peer_that_keeps_talking_is_heard_out_within_a_budget() {
         let body = vec![b'x'; SURPLUS_MAX as usize - 5];
         let within = [JOIN, &body].concat();
-        assert_eq!(run_session(within.chunks(16 * 1024)), joined(SURPLUS_MAX));
+        assert_eq!(run_session(within.chunks(16 * 1024), false), joined(SURPLUS_MAX));
         let beyond = [&within[..], b"y"].concat();
-        assert_eq!(run_session(beyond.chunks(16 * 1024)), Ending::TooMuch);
+        assert_eq!(run_session(beyond.chunks(16 * 1024), false), Ending::TooMuch);
     }
 }
