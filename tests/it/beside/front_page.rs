@@ -40,6 +40,8 @@ fn the_commands_of_the_front_page_show_a_count_the_figures_and_a_message() {
     let (mut stream, _) = member(&daemon, "/my-event");
     output("sh", &["-c", &command(&daemon, "curl localhost:2442/")]).unwrap();
     stream.expect(&Event::Message("score=2:0".to_owned()));
+    output("sh", &["-c", &command(&daemon, "curl -d ")]).unwrap();
+    stream.expect(&Event::Message("score=2:0 after 5 min".to_owned()));
     curl.kill().unwrap();
     curl.wait().unwrap();
 }

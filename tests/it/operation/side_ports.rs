@@ -65,6 +65,7 @@ fn a_side_port_of_0_is_not_opened() {
 fn head_on_a_side_port_gets_the_head_alone() {
     let daemon = Daemon::start(&[]);
     let (stats, notification, demo) = (daemon.stats_port(), daemon.notification(), daemon.demo());
+    let _member = member(&daemon, "/ns");
     let cases = [
         (stats, "/"),
         (stats, "/cluster"),
