@@ -32,7 +32,7 @@ macro_rules! page {
 }
 
 page!(pages, "How a page joins an event: the element, the module, the classic script, jQuery, and messages.");
-page!(proxies, "HTTPS and HTTP/2 by HAProxy or nginx, and the addresses of visitors behind them.");
+page!(proxies, "HTTPS and HTTP/2 by a proxy, what each of ten needs, and the addresses of visitors behind them.");
 page!(monitoring, "The dashboard, the figures, watch streams, histories, reports, and Prometheus.");
 page!(operating, "As a service, in a container, a restart without a gap, and the options.");
 page!(cluster, "One audience of several processes and several hosts.");

@@ -1,6 +1,6 @@
 // proxied.mjs: a browser whose tabs come to the daemon through a proxy, over https and HTTP/2.
 //
-// Run by tests/it/proxies.rs, which has started both: node proxied.mjs https://HOST:PORT. Ends with 0 if all is well.
+// Run by tests/it/beside/proxies/promises.rs, which has started both: node proxied.mjs https://HOST:PORT. Ends with 0 if all is well.
 
 import assert from 'node:assert/strict';
 import { launch, openPage, until } from './harness.mjs';

@@ -6,7 +6,7 @@
 //! | `clients` | client libraries of others |
 //! | `container` | the static program as the Dockerfile of the manual makes it, in a root that holds nothing else |
 //! | `front_page` | what README.md and the manual have a newcomer type into a shell, as it stands there |
-//! | `proxies` | the daemon behind `nginx` and `haproxy`, as the manual configures them |
+//! | `proxies` | the daemon behind the proxies of the manual, configured as it says |
 //! | `rrd` | the stats in a round-robin database, by the very script of the manual, and the picture that `rrdtool` draws of it |
 //! | `tools` | what others wrote to take servers down or to measure them |
 

@@ -1,17 +1,18 @@
-//! `nginx` and `haproxy` in front of a daemon, with TLS and HTTP/2, as the manual configures them.
+//! A proxy in front of a daemon, with TLS and HTTP/2 where it speaks them, as the manual configures it.
 //!
 //! The configurations are taken out of the manual, so what is proven here is what a reader copies; only ports, addresses and
 //! the paths of certificates are put in their place, and where a test is about a setting, that setting. Each proxy is a
 //! child of the test, in a folder of its own, and goes with it.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub(super) use super::recipes::*;
 use audience_kit::*;
 
 /// How long a count, and the end of a member, may take behind a proxy: a second, and what a busy machine adds.
@@ -20,74 +21,15 @@ pub(super) const PROMISED: Duration = ms(5000);
 /// Every change is told, and soon.
 pub(super) const QUICK: [&str; 4] = ["--notify-min-delay", "0.1", "--notify-delta-ratio", "0"];
 
-/// Where the kernel finds tools that are for root, where a user's shell does not.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Whose proxy it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Nginx,
-    Haproxy,
+/// Where programs are: those of Python packages, and tools that are for root, which a user's shell does not find.
+fn path() -> String {
+    let python = source().join("tests/browser/.python");
+    let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    format!("{0}/envoy/_bin:{0}/bin:{system}", python.display())
 }
 
+/// Those of which this suite asks most.
 pub(super) const KINDS: [Kind; 2] = [Kind::Nginx, Kind::Haproxy];
-
-/// A change to the text of the manual: what stands there once, and what is to stand there instead.
-pub(super) type Edit<'a> = (&'a str, &'a str);
-
-impl Kind {
-    /// The configuration that the manual gives.
-    pub(super) fn documented(self) -> String {
-        match self {
-            Kind::Nginx => manual::block("nginx", ""),
-            Kind::Haproxy => manual::block("haproxy", ""),
-        }
-    }
-
-    /// The whole configuration file: for these addresses, with these edits.
-    pub(super) fn configuration(self, listen: SocketAddr, daemon: SocketAddr, folder: &str, edits: &[Edit]) -> String {
-        let (listen, daemon, at) = (listen.to_string(), daemon.to_string(), folder);
-        let certificate = format!("{at}/certificate.pem");
-        let mut text = self.documented();
-        let placed: [Edit; 3] = match self {
-            Kind::Nginx => [
-                ("listen 443", &format!("listen {listen}")),
-                ("/etc/ssl/audience.pem", &certificate),
-                ("/etc/ssl/audience.key", &certificate),
-            ],
-            Kind::Haproxy => [
-                ("bind :443", &format!("bind {listen}")),
-                ("/etc/haproxy/audience.pem", &certificate),
-                ("127.0.0.1:8000", "127.0.0.1:8000"),
-            ],
-        };
-        for edit in edits.iter().chain(&placed).chain(&[("127.0.0.1:8000", &*daemon)]) {
-            text = replace_one(&text, *edit);
-        }
-        match self {
-            Kind::Haproxy => text,
-            Kind::Nginx => surround(&text, at),
-        }
-    }
-}
-
-/// What nginx wants around a `server`, in one process, with nothing outside of the folder.
-pub(super) fn surround(server: &str, folder: &str) -> String {
-    let mut http = String::new();
-    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        write!(http, "{kind}_temp_path {folder}/{kind}; ").unwrap();
-    }
-    format!(
-        "daemon off; master_process off; pid {folder}/pid; error_log stderr; events {{}}\n\
-         http {{ access_log off; {http}\n{server}}}\n"
-    )
-}
-
-#[track_caller]
-pub(super) fn replace_one(text: &str, (from, to): Edit) -> String {
-    assert_eq!(text.matches(from).count(), 1, "{from:?} once in:\n{text}");
-    text.replace(from, to)
-}
 
 /// A running proxy, ended when this value is dropped.
 pub(super) struct Proxy {
@@ -116,28 +58,32 @@ impl Proxy {
         command: impl Fn(&str) -> Command,
     ) -> Self {
         let folder = ScratchFolder::create("proxy");
+        // What root starts is another user later.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         fs::write(folder.file("certificate.pem"), certificate()).unwrap();
-        let text = kind.configuration(at, daemon, folder.path(), edits);
-        let file = folder.file("configuration");
-        fs::write(&file, text).unwrap();
-        let mut command = match kind {
-            Kind::Nginx => command("nginx"),
-            Kind::Haproxy => command("haproxy"),
-        };
-        match kind {
-            Kind::Nginx => command.args(["-e", "stderr", "-p"]).arg(folder.path()).arg("-c"),
-            Kind::Haproxy => command.args(["-db", "-f"]),
-        };
+        let place = Place { listen: at, daemon, folder: folder.path() };
+        fs::write(folder.file("configuration.yml"), kind.configuration(&place, edits)).unwrap();
+        let Recipe { program, package, arguments, .. } = kind.recipe();
         let log = fs::File::create(folder.file("log")).unwrap();
-        command.arg(&file).env("PATH", PATH).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().unwrap_or_else(|error| {
-            panic!("{kind:?}: {error}; apt-get install --no-install-recommends nginx haproxy openssl")
-        });
+        let mut command = command(program);
+        command.args(arguments.iter().map(|argument| place.fill(argument))).env("PATH", path());
+        command.env("HOME", folder.path()).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}; it comes with {package}"));
         Proxy { kind, child, folder, at }
     }
 
     pub(super) fn url(&self, target: &str) -> String {
-        format!("https://{}{target}", self.at)
+        let scheme = if self.kind.recipe().is_secure { "https" } else { "http" };
+        format!("{scheme}://{}{target}", self.at)
+    }
+
+    /// The status of its answer to a plain request, 0 where there is none.
+    pub(super) fn status(&self, target: &str, options: &[&str]) -> u16 {
+        let mut asking = curl();
+        asking.args(["--output", "/dev/null", "--write-out", "%{http_code}", "--max-time", "8"]).args(options);
+        let output = asking.arg(self.url(target)).stdout(Stdio::piped()).output().unwrap();
+        lossy(&output.stdout).parse().unwrap()
     }
 
     /// Joins through the proxy.
@@ -157,8 +103,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         let by_itself = self.child.try_wait().unwrap();
-        let _ = self.child.kill();
-        self.child.wait().unwrap();
+        end(&mut self.child);
         let log = fs::read_to_string(self.folder.file("log")).unwrap_or_default();
         if std::thread::panicking() {
             show(&format!("{:?} said:\n{log}", self.kind));
@@ -224,6 +169,8 @@ impl Scene {
     pub(super) fn set(kind: Kind, options: &[&str], edits: &[Edit]) -> Self {
         let daemon = Daemon::start(&[&QUICK[..], &["--trust-proxy", "127.0.0.1/32"], options].concat());
         let proxy = Proxy::start(kind, daemon.audience(), edits);
+        // Traefik listens before it knows of the daemon.
+        wait_until("an answer of the daemon", || proxy.status("/", &[]) == 200);
         Scene { proxy, daemon }
     }
 }

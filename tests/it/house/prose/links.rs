@@ -9,10 +9,11 @@ use std::process::Command;
 use super::super::{File, root, tree};
 use super::{manual, without_blocks};
 
-/// Options of other programs that the manual names: cargo, docker, systemctl, ip, and rrdtool.
-const FOREIGN: [&str; 22] = [
+/// Options of other programs that the manual names: cargo, docker, systemctl, ip, rrdtool, and Traefik.
+const FOREIGN: [&str; 24] = [
     "--bin",
     "--cpus",
+    "--entrypoints",
     "--from",
     "--locked",
     "--lower-limit",
@@ -23,6 +24,7 @@ const FOREIGN: [&str; 22] = [
     "--open",
     "--path",
     "--print",
+    "--providers",
     "--release",
     "--rm",
     "--root",
