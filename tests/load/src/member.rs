@@ -51,6 +51,15 @@ pub(super) enum Ended {
     Broken(std::io::Error),
 }
 
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed => f.write_str("ended"),
+            Self::Broken(error) => write!(f, "broken ({error})"),
+        }
+    }
+}
+
 /// What a page knows by its stream.
 #[derive(Default)]
 pub(super) struct Page {

@@ -291,10 +291,10 @@ impl Churn {
                     self.count_dismissal(member.event, uuid)?;
                 }
             }
-            Some(Read::Ended) => {
+            Some(Read::Ended(how)) => {
                 if let Some(Visit { visitor: Visitor::Member { member, .. }, .. }) = self.visits.end(key) {
                     self.happened.cut += 1;
-                    self.lost.get_or_insert_with(|| format!("a stream of {} has ended", name(member.event)));
+                    self.lost.get_or_insert_with(|| format!("a stream of {} has {how}", name(member.event)));
                 }
             }
         }

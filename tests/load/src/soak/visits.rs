@@ -13,7 +13,7 @@ use audience_kit::reset_on_close;
 use slab::Slab;
 
 use crate::Result;
-use crate::member::Member;
+use crate::member::{Ended, Member};
 use crate::protocol::Received;
 
 /// All visits.
@@ -39,14 +39,13 @@ pub(super) enum Visitor {
 }
 
 /// What a read has come to.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
     /// The stream goes on.
     Open,
     /// The member was dismissed.
     Dismissed,
-    /// The stream has ended, with its daemon or because half a head took too long.
-    Ended,
+    /// The stream has ended, with its daemon or because half a head took too long; and how.
+    Ended(Ended),
 }
 
 impl Visits {
@@ -81,15 +80,16 @@ impl Visits {
         let was_waiting = visit.is_waiting();
         let read = match &mut visit.visitor {
             Visitor::Half(stream) => match stream.read(scratch) {
-                Ok(1..) => Read::Open,
+                Ok(0) => Read::Ended(Ended::Closed),
+                Ok(_) => Read::Open,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Open,
-                _ => Read::Ended,
+                Err(error) => Read::Ended(Ended::Broken(error)),
             },
             Visitor::Member { member, .. } => {
                 let ended = member.read(scratch, received)?;
                 match ended {
                     _ if member.page.is_dismissed => Read::Dismissed,
-                    Some(_) => Read::Ended,
+                    Some(ended) => Read::Ended(ended),
                     None => Read::Open,
                 }
             }
