@@ -180,6 +180,20 @@ impl<'a> Request<'a> {
         fields.filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
+    /// Whether an answer may be packed by gzip (RFC 9110 section 12.5.3).
+    #[must_use]
+    pub fn takes_gzip(&self) -> bool {
+        let codings = self.values(b"accept-encoding").flat_map(|value| value.split(|&byte| byte == b','));
+        codings.map(<[u8]>::trim_ascii).any(|coding| {
+            let (name, weight) = coding.split_at(coding.iter().position(|&byte| byte == b';').unwrap_or(coding.len()));
+            let is_refused = weight
+                .iter()
+                .rposition(|&byte| byte == b'=')
+                .is_some_and(|at| weight.split_at(at + 1).1.iter().all(|byte| b"0. ".contains(byte)));
+            name.trim_ascii_end().eq_ignore_ascii_case(b"gzip") && !is_refused
+        })
+    }
+
     /// Keeps what is asked for later, by the length of the name first: most fields cost one comparison.
     fn keep_field(&mut self, framing: &mut Framing, field: Field<'a>) -> Result<(), Refusal> {
         let Field { name, value } = field;

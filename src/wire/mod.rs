@@ -14,6 +14,7 @@
 //! | `reply` | response heads |
 //! | `date` | dates as HTTP writes them |
 //! | `sse` | event-stream frames |
+//! | `gzip` | packed files, unpacked |
 //! | `transfer` | the transfer coding of a stream |
 //! | `watch` | the query of a watcher, and its frames |
 //! | `outbox` | bytes that a peer has not taken yet |
@@ -29,6 +30,7 @@
 
 pub mod date;
 pub mod forwarded;
+pub mod gzip;
 pub mod history;
 pub mod http;
 pub mod json;

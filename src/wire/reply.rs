@@ -28,7 +28,7 @@ pub enum Caching {
     /// Nothing, and a request with another `Accept`, `Origin` or `Last-Event-ID` has another answer.
     NeverAndVaried,
     /// It may serve for five minutes. A day would outlive an upgrade of the daemon. A request for an event stream at its
-    /// path has another answer.
+    /// path has another answer, and a file may be packed.
     Briefly,
 }
 
@@ -156,7 +156,7 @@ fn push_caching(out: &mut Vec<u8>, caching: Caching) {
         }
         Caching::Briefly => {
             push_field(out, "Cache-Control", "max-age=300");
-            push_field(out, "Vary", "Accept");
+            push_field(out, "Vary", "Accept, Accept-Encoding");
         }
     }
 }
@@ -209,7 +209,7 @@ mod tests {
         let (content_type, cors, caching) = (Some("application/xml"), Cors::Any, Caching::Briefly);
         let xml = Reply { content_type, cors, caching, body: b"<a/>", ..Reply::empty(200) };
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nX-Content-Type-Options: nosniff\r\n\
-            Content-Length: 4\r\nAccess-Control-Allow-Origin: *\r\nCache-Control: max-age=300\r\nVary: Accept\r\n\
+            Content-Length: 4\r\nAccess-Control-Allow-Origin: *\r\nCache-Control: max-age=300\r\nVary: Accept, Accept-Encoding\r\n\
             Connection: close\r\n\r\n";
         check(xml, false, &format!("{head}<a/>"));
         check(xml, true, head);

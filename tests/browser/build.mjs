@@ -1,5 +1,5 @@
-// build.mjs: makes the classic scripts of client/ out of the module and client/classic/, in a syntax that IE 10 reads, and
-// the dashboard, one page and gzipped, out of client/dashboard/.
+// build.mjs: makes the classic scripts of client/ out of the module and client/classic/, in a syntax that IE 10 reads; the
+// dashboard, one page, out of client/dashboard/; and all that is part of the daemon, gzipped, in client/embedded/.
 //
 //     npm run build --prefix tests/browser
 //
@@ -18,10 +18,19 @@ const SOURCES = { 'audience.min.js': 'classic/audience.js', 'jquery.audience.js'
 
 const BANNER = '/* Audience Meter, MIT license. Made from client/audience.js and client/classic/ by tests/browser/build.mjs */\n';
 
+const MODULE_BANNER = '/* Audience Meter, MIT license. Made from client/audience.js by tests/browser/build.mjs */\n';
+
+/** Files that are part of the daemon as they are. */
+const EMBEDDED = ['demo.html', 'grafana.json', 'welcome.html'];
+
 /** The text of all that is made, by the name of its file. */
 export async function build() {
-  const made = Object.entries(SOURCES).map(async ([name, source]) => [name, await classic(source)]);
-  return Object.fromEntries(await Promise.all([...made, ['dashboard.html.gz', await dashboard()]]));
+  const [scripts, embedded] = await Promise.all([
+    Promise.all(Object.entries(SOURCES).map(async ([name, source]) => [name, await classic(source)])),
+    Promise.all(EMBEDDED.map(async (name) => [name, await readFile(path(name), 'utf8')])),
+  ]);
+  embedded.push(...scripts, ['audience.js', MODULE_BANNER + await minifiedModule()], ['dashboard.html', await dashboard()]);
+  return Object.fromEntries([...scripts, ...embedded.map(([name, text]) => [`embedded/${name}.gz`, text])]);
 }
 
 /** The page with its style and its scripts in it, of the syntax of the browsers that know `light-dark()`. */
@@ -44,10 +53,7 @@ export async function minifiedModule() {
   return outputFiles[0].text;
 }
 
-/**
- * A script of this source. The core comes last, and is the same text in all of them, byte for byte: the daemon has it once
- * (src/server/answers/assets.rs).
- */
+/** A script of this source. The core comes last, and is the same text in all of them. */
 async function classic(source) {
   const [start, core] = await Promise.all([
     part(source, { external: ['./core.js'] }, (text) => `(function (core) {'use strict';${text}}(CORE));`),

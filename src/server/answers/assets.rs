@@ -1,84 +1,77 @@
 //! The pages and scripts that are part of the program; nothing is read from the disk at run time.
 //!
 //! Owns the embedded files of `client/` and their media types, and fills the audience port into the pages once, at start.
-//! Both classic scripts end with the same core (`tests/browser/build.mjs`), which the program has once.
+//! Files are packed (`client/embedded/`, made by `tests/browser/build.mjs`), which is a third of their size: most clients get
+//! them so. The first client that takes no gzip has a file unpacked, and it is kept.
+
+use std::sync::OnceLock;
+
+use crate::wire::gzip;
 
 /// A file that is sent as it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asset {
     path: &'static str,
     pub(super) content_type: &'static str,
-    body: &'static str,
-    /// What follows, and is of another file.
-    end: &'static str,
+    /// The file by gzip.
+    pub(super) packed: &'static [u8],
+    plain: OnceLock<Vec<u8>>,
 }
 
 impl Asset {
-    const fn new(path: &'static str, content_type: &'static str, body: &'static str) -> Self {
-        Self { path, content_type, body, end: "" }
+    const fn new(path: &'static str, content_type: &'static str, packed: &'static [u8]) -> Self {
+        Self { path, content_type, packed, plain: OnceLock::new() }
     }
 
-    /// What it says.
-    pub(super) fn text(&self) -> String {
-        [self.body, self.end].concat()
+    /// The file for clients that take no gzip.
+    pub(super) fn plain(&self) -> &[u8] {
+        self.plain.get_or_init(|| unpack(self.packed))
     }
+}
+
+/// Unpacks a file. All embedded ones can be: a test unpacks each.
+fn unpack(packed: &[u8]) -> Vec<u8> {
+    let plain = gzip::unpack(packed);
+    debug_assert!(plain.is_some(), "an embedded file is broken");
+    plain.unwrap_or_default()
 }
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
+/// The path of the policy of Flash.
+pub(super) const POLICY_PATH: &str = "/crossdomain.xml";
+
 /// The policy that lets Flash movies of any domain in, as the 2011 daemon sent it.
-pub(super) const POLICY: Asset = Asset::new(
-    "/crossdomain.xml",
-    "application/xml",
-    concat!(
-        r#"<?xml version="1.0"?>"#,
-        r#"<!DOCTYPE cross-domain-policy SYSTEM "http://www.macromedia.com/xml/dtds/cross-domain-policy.dtd">"#,
-        "<cross-domain-policy>",
-        r#"<site-control permitted-cross-domain-policies="master-only"/>"#,
-        r#"<allow-access-from domain="*" secure="false"/>"#,
-        r#"<allow-http-request-headers-from domain="*" headers="Accept" secure="false"/>"#,
-        "</cross-domain-policy>"
-    ),
+pub(super) const POLICY: &str = concat!(
+    r#"<?xml version="1.0"?>"#,
+    r#"<!DOCTYPE cross-domain-policy SYSTEM "http://www.macromedia.com/xml/dtds/cross-domain-policy.dtd">"#,
+    "<cross-domain-policy>",
+    r#"<site-control permitted-cross-domain-policies="master-only"/>"#,
+    r#"<allow-access-from domain="*" secure="false"/>"#,
+    r#"<allow-http-request-headers-from domain="*" headers="Accept" secure="false"/>"#,
+    "</cross-domain-policy>"
 );
 
-/// The page that shows an operator what goes on, all in one file. It is part of the program as it is sent, by gzip (RFC
-/// 1952): that is 17 kB where the page is 46.
-pub(super) const DASHBOARD: &[u8] = include_bytes!("../../../client/dashboard.html.gz");
+/// The page that shows an operator what goes on, all in one file.
+pub(super) const DASHBOARD: &[u8] = include_bytes!("../../../client/embedded/dashboard.html.gz");
 
 /// A dashboard for Grafana, of the metrics of the stats port.
-pub(super) const GRAFANA: Asset =
-    Asset::new("/grafana.json", "application/json", include_str!("../../../client/grafana.json"));
+pub(super) static GRAFANA: Asset =
+    Asset::new("/grafana.json", "application/json", include_bytes!("../../../client/embedded/grafana.json.gz"));
 
 static SCRIPTS: [Asset; 3] = [
-    Asset::new("/client/audience.js", JAVASCRIPT, include_str!("../../../client/audience.js")),
-    Asset::new("/client/audience.min.js", JAVASCRIPT, CLASSIC),
-    Asset { end: CORE, ..Asset::new("/client/jquery.audience.js", JAVASCRIPT, JQUERY_START) },
+    Asset::new("/client/audience.js", JAVASCRIPT, include_bytes!("../../../client/embedded/audience.js.gz")),
+    Asset::new("/client/audience.min.js", JAVASCRIPT, include_bytes!("../../../client/embedded/audience.min.js.gz")),
+    Asset::new(
+        "/client/jquery.audience.js",
+        JAVASCRIPT,
+        include_bytes!("../../../client/embedded/jquery.audience.js.gz"),
+    ),
 ];
 
-const CLASSIC: &str = include_str!("../../../client/audience.min.js");
-const JQUERY: &str = include_str!("../../../client/jquery.audience.js");
-
-/// What both end with.
-const CORE: &str = CLASSIC.split_at(CLASSIC.len() - common_end(CLASSIC.as_bytes(), JQUERY.as_bytes())).1;
-
-/// What one begins with alone. A copy: a slice would bring all that it is cut from into the program.
-const JQUERY_START: &str = {
-    const START: [u8; JQUERY.len() - CORE.len()] = *JQUERY.as_bytes().first_chunk().unwrap();
-    match str::from_utf8(&START) {
-        Ok(start) => start,
-        Err(_) => unreachable!(),
-    }
-};
-
-/// How many bytes two files end with in common.
-const fn common_end(one: &[u8], other: &[u8]) -> usize {
-    let mut length = 0;
-    while length < one.len() && length < other.len() && one[one.len() - 1 - length] == other[other.len() - 1 - length] {
-        length += 1;
-    }
-    length
-}
+const WELCOME: &[u8] = include_bytes!("../../../client/embedded/welcome.html.gz");
+const DEMO: &[u8] = include_bytes!("../../../client/embedded/demo.html.gz");
 
 /// The client script of this path.
 pub(super) fn script(path: &str) -> Option<&'static Asset> {
@@ -94,11 +87,9 @@ pub(super) struct Pages {
 impl Pages {
     /// Pages that join on this port.
     pub(super) fn new(audience_port: u16) -> Self {
-        let fill = |page: &str| page.replace("{{audience_port}}", &audience_port.to_string());
-        Self {
-            welcome: fill(include_str!("../../../client/welcome.html")),
-            demo: fill(include_str!("../../../client/demo.html")),
-        }
+        let number = audience_port.to_string();
+        let fill = |page| String::from_utf8_lossy(&unpack(page)).replace("{{audience_port}}", &number);
+        Self { welcome: fill(WELCOME), demo: fill(DEMO) }
     }
 }
 
@@ -106,13 +97,19 @@ impl Pages {
 mod tests {
     use super::*;
 
+    const OUT_OF_DATE: &str = "out of date: npm run build --prefix tests/browser";
+
     #[test]
-    fn the_scripts_are_the_files() {
-        let text = |path| script(path).unwrap().text();
-        assert_eq!(text("/client/audience.js"), include_str!("../../../client/audience.js"));
-        assert_eq!(text("/client/audience.min.js"), CLASSIC);
-        assert_eq!(text("/client/jquery.audience.js"), JQUERY);
-        assert!(JQUERY_START.len() < JQUERY.len() / 10, "the core is one text: npm run build --prefix tests/browser");
+    fn what_is_embedded_is_the_file() {
+        assert!(GRAFANA.plain() == include_bytes!("../../../client/grafana.json"), "{OUT_OF_DATE}");
+        assert!(unpack(WELCOME) == include_bytes!("../../../client/welcome.html"), "{OUT_OF_DATE}");
+        assert!(unpack(DEMO) == include_bytes!("../../../client/demo.html"), "{OUT_OF_DATE}");
+        let plain = |path| script(path).unwrap().plain();
+        assert!(plain("/client/audience.min.js") == include_bytes!("../../../client/audience.min.js"), "{OUT_OF_DATE}");
+        let jquery = plain("/client/jquery.audience.js");
+        assert!(jquery == include_bytes!("../../../client/jquery.audience.js"), "{OUT_OF_DATE}");
+        assert!(str::from_utf8(plain("/client/audience.js")).unwrap().contains("EventSource"));
+        assert!(unpack(DASHBOARD).starts_with(b"<!doctype html>"));
     }
 
     #[test]

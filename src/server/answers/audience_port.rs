@@ -5,9 +5,9 @@
 //! Invariant: a member is in the audience exactly if its answer is a stream with its first count, or with none yet.
 
 use super::answer::{AfterReply, Asker};
-use super::replies::{PLAIN_TEXT, push_asset, push_no_room};
+use super::replies::{PLAIN_TEXT, push_asset, push_no_room, push_policy};
 use super::route::Route;
-use super::{assets, watching};
+use super::watching;
 use crate::collections::tick::Now;
 use crate::config::{AllowOrigin, Config};
 use crate::server::audience::{AskedTooOften, Audience, Joining};
@@ -54,7 +54,6 @@ impl AudiencePort {
         out: &mut Vec<u8>,
         now: Now,
     ) -> AfterReply {
-        let is_head = request.method == Method::Head;
         match Route::of(request, self.enable_uuid) {
             Route::Join { namespace, uuid } => {
                 let Asker { member, address, has_slot, .. } = asker;
@@ -77,8 +76,8 @@ impl AudiencePort {
                 Some(cors) => return watching::answer(request, cors, asker, audience, out, now),
                 None => self.push_text(out, request, 403, NOT_THIS_ORIGIN),
             },
-            Route::Policy => push_asset(out, &assets::POLICY, is_head),
-            Route::Script(script) => push_asset(out, script, is_head),
+            Route::Policy => push_policy(out, request),
+            Route::Script(script) => push_asset(out, script, request),
             // Without room for members there is no event to ask for.
             Route::JoinHead | Route::Event if !asker.has_slot => {
                 self.push(out, request, Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) });

@@ -34,7 +34,7 @@ impl DemoPort {
         match DemoRoute::of(request.path) {
             DemoRoute::Welcome => push_page(out, &self.pages.welcome),
             DemoRoute::Event => push_page(out, &self.pages.demo),
-            DemoRoute::Script(script) => push_asset(out, script, is_head),
+            DemoRoute::Script(script) => push_asset(out, script, request),
             DemoRoute::NotFound => push_text(out, 404, "there is no such page", is_head),
         }
         AfterReply::Drain

@@ -37,7 +37,7 @@ impl<'a> Route<'a> {
         if request.method == Method::Options {
             return Self::Preflight;
         }
-        if request.path == "/crossdomain.xml" {
+        if request.path == assets::POLICY_PATH {
             return Self::Policy;
         }
         if request.path == "/" && watch::is_asked(request.query) {

@@ -83,7 +83,7 @@ impl StatsPort {
             }
             "/readyz" if !process.has_member_slot => push_text(out, 503, NO_SLOT, is_head),
             "/readyz" => push_text(out, 200, "ready", is_head),
-            "/grafana.json" => push_asset(out, &assets::GRAFANA, is_head),
+            "/grafana.json" => push_asset(out, &assets::GRAFANA, request),
             _ => return answer_about_one(request, &mut audience.meter, out, now),
         }
         AfterReply::Drain
@@ -168,6 +168,6 @@ fn name_or<'a>(name: &'a str, query: Option<&str>) -> Cow<'a, str> {
 
 /// Whether a browser asks for a page: other clients are content with anything. All browsers take gzip.
 fn is_for_browser(request: &Request<'_>) -> bool {
-    let takes = |name, what| request.values(name).any(|value| contains_ignore_case(value, what));
-    takes(b"accept", b"text/html") && takes(b"accept-encoding", b"gzip")
+    let is_for_page = request.values(b"accept").any(|value| contains_ignore_case(value, b"text/html"));
+    is_for_page && request.takes_gzip()
 }

@@ -301,3 +301,19 @@ fn every_refusal_has_its_status() {
     assert_eq!(Refusal::Version.status(), 505);
     assert_eq!(Refusal::BareLf.status(), 400);
 }
+
+#[test]
+fn gzip_is_taken_where_it_is_listed_with_a_weight_above_0() {
+    let takes = |value: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: h\r\nAccept-Encoding: {value}\r\n\r\n");
+        Request::parse(head.as_bytes()).unwrap().takes_gzip()
+    };
+    for value in
+        ["gzip", "GZIP", "gzip, deflate, br", "br;q=1.0,gzip;q=0.8", "deflate , gzip ; q=0.001", "identity, gzip;q=1"]
+    {
+        assert!(takes(value), "{value}");
+    }
+    for value in ["", "br", "identity", "gzip;q=0", "gzip;q=0.0", "br, gzip; q=0.000", "xgzip", "gzipx", "*;q=0"] {
+        assert!(!takes(value), "{value}");
+    }
+}

@@ -164,3 +164,23 @@ fn a_body_that_the_daemon_ends_is_whole_to_a_client_that_looks() {
     assert_eq!(wait_for("the cut", || killed.child.try_wait().unwrap()).code(), Some(18));
     daemon.wait_exit();
 }
+
+#[test]
+fn curl_gets_a_script_packed_or_plain_and_a_cache_is_told_that_there_are_two() {
+    let daemon = Daemon::start(&[]);
+    let fetch = |args: &[&str]| {
+        let url = format!("http://{}/client/audience.js", daemon.audience());
+        let output = Command::new("curl").args(["-sSi", "--max-time", "10", &url]).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", lossy(&output.stderr));
+        let text = lossy(&output.stdout);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    };
+    let (head, plain) = fetch(&[]);
+    assert!(!head.contains("Content-Encoding") && plain.contains("EventSource"), "{head}");
+    assert!(head.contains("\r\nVary: Accept, Accept-Encoding\r\n"), "{head}");
+    let (head, unpacked) = fetch(&["--compressed"]);
+    assert!(head.contains("\r\nContent-Encoding: gzip\r\n") && unpacked == plain, "{head}");
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+    assert!(length.parse::<usize>().unwrap() < 4_000, "{head}");
+}
