@@ -48,11 +48,11 @@ impl Poll {
     }
 
     /// Replaces `ready` by the tokens of the sources that have bytes to read. It waits for one at most `wait`, rounded up
-    /// to milliseconds.
+    /// to milliseconds. Returns whether these are all.
     ///
     /// # Errors
     /// A signal has come, or the kernel fails.
-    pub(super) fn wait(&mut self, wait: Duration, ready: &mut Vec<usize>) -> Result<()> {
+    pub(super) fn wait(&mut self, wait: Duration, ready: &mut Vec<usize>) -> Result<bool> {
         let wait_ms = i32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
         ready.clear();
         let count = match self.epoll.wait(&mut self.events, EpollTimeout::try_from(wait_ms)?) {
@@ -69,6 +69,6 @@ impl Poll {
             }
             ready.push(token);
         }
-        Ok(())
+        Ok(count < EVENTS_PER_WAIT)
     }
 }

@@ -207,7 +207,9 @@ impl<'a> Soak<'a> {
     }
 
     fn turn(&mut self, wait: Duration) -> Result<()> {
-        self.churn.turn(wait)?;
+        if self.churn.turn(wait)? {
+            self.nodes.record_look();
+        }
         self.nodes.tend()?;
         self.messages.receive_answers(&self.nodes)?;
         self.churn.set_stopped(self.nodes.is_one_stopped());

@@ -125,10 +125,11 @@ impl Churn {
         })
     }
 
-    /// Receives what has come, and waits for it at most `wait`; then has visits end and begin.
-    pub(super) fn turn(&mut self, wait: Duration) -> Result<()> {
+    /// Receives what has come, and waits for it at most `wait`; then has visits end and begin. Returns whether each stream
+    /// that had something to read was read from.
+    pub(super) fn turn(&mut self, wait: Duration) -> Result<bool> {
         let mut ready = std::mem::take(&mut self.ready);
-        self.poll.wait(wait, &mut ready)?;
+        let are_all = self.poll.wait(wait, &mut ready)?;
         for &key in &ready {
             self.receive(key)?;
         }
@@ -140,7 +141,7 @@ impl Churn {
             }
             self.begin_visits(moment)?;
         }
-        Ok(())
+        Ok(are_all)
     }
 
     /// Visits begin and end from now on; the first come at once, up to the size of the crowd.

@@ -18,8 +18,12 @@ use crate::{Result, now};
 /// How long a daemon may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long after the end of a daemon the ends of its streams may be noticed: a busy machine is slow.
+/// How long after the end of a daemon the ends of its streams may be noticed, for some connections are just being made.
 const AFTERMATH: Duration = Duration::from_secs(3);
+
+/// How often all streams are looked at until the ends of those of a daemon have been noticed, however slow a busy machine is:
+/// what came before the end is read first.
+const LOOKS: u32 = 2;
 
 /// Their faults so far.
 #[derive(Clone, Copy, Default)]
@@ -44,6 +48,8 @@ pub(super) struct Nodes {
     /// How many were ever started.
     started_count: usize,
     last_ended: Option<Instant>,
+    /// How often all streams were looked at since then.
+    look_count: u32,
     pub(super) befallen: Befallen,
 }
 
@@ -90,6 +96,7 @@ impl Nodes {
             start,
             started_count: 0,
             last_ended: None,
+            look_count: 0,
             befallen,
         };
         this.tend()?;
@@ -105,7 +112,7 @@ impl Nodes {
             let number = leaving.number;
             match leaving.run.daemon.ended()? {
                 Some(status) if status.success() => {
-                    self.last_ended = Some(now());
+                    self.record_end();
                     self.befallen.warnings += leaving.run.warnings();
                 }
                 Some(status) => {
@@ -164,11 +171,11 @@ impl Nodes {
             Fault::Kill(down) => {
                 self.befallen.kills += 1;
                 self.befallen.warnings += run.warnings();
-                self.last_ended = Some(moment);
                 node.state = State::Down(moment + down);
                 node.empty_bytes = None;
                 // It is killed, and waited for.
                 drop(run);
+                self.record_end();
             }
             Fault::Stop(long) => {
                 self.befallen.stops += 1;
@@ -204,7 +211,17 @@ impl Nodes {
 
     /// Whether streams may end: a daemon is about to end, or has just ended.
     pub(super) fn are_ending(&self) -> bool {
-        !self.leaving.is_empty() || self.last_ended.is_some_and(|at| now() - at < AFTERMATH)
+        let is_aftermath = |at| self.look_count < LOOKS || now() - at < AFTERMATH;
+        !self.leaving.is_empty() || self.last_ended.is_some_and(is_aftermath)
+    }
+
+    /// All streams that had something to read were read from.
+    pub(super) fn record_look(&mut self) {
+        self.look_count = self.look_count.saturating_add(1);
+    }
+
+    fn record_end(&mut self) {
+        (self.last_ended, self.look_count) = (Some(now()), 0);
     }
 
     /// The daemons that serve, with their numbers, which count from 1.
