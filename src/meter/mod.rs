@@ -35,6 +35,7 @@ pub mod watches;
 mod way;
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
@@ -369,8 +370,9 @@ impl Meter {
         self.cluster.lost_count()
     }
 
-    /// The latest figures of each living node about itself.
-    pub fn counters(&self) -> impl Iterator<Item = (NodeId, &[Counter])> {
+    /// The latest figures of each living node about itself, in the order of [`nodes`](Self::nodes). A node that has announced
+    /// none yet has none.
+    pub fn counters(&self) -> impl Iterator<Item = (NodeId, &Rc<[Counter]>)> {
         self.cluster.counters()
     }
 

@@ -127,6 +127,8 @@ impl Server {
             audience_port,
             node_timeout: config.cluster.rules.node_timeout,
             started_unix_s: reactor.now().unix_s(),
+            process: listeners.seat().number.into(),
+            target: listeners.seat().target,
         };
         listeners.log(&capacity)?;
         bus.log_ways();
@@ -200,21 +202,25 @@ impl Server {
         Ok(())
     }
 
-    /// Whether startup may end: there is no other node, all their state has arrived, or it takes too long. The processes of
+    /// Whether startup may end: there is no other node, all their state has arrived, with the figures of siblings, or it takes too long. The processes of
     /// the audience on this host are known from the start; those on the network never are.
     fn has_caught_up(&mut self, patience: Tick, latest: Tick, now: Now) -> bool {
-        let Loop { keyring, bus, audience, .. } = &mut self.turns;
-        let is_seeking = keyring.is_seeking(bus, &audience.meter, now);
-        let meter = &self.turns.audience.meter;
-        let sibling_count = self.turns.listeners.sibling_count();
+        let Loop { keyring, bus, audience, listeners, drain, .. } = &mut self.turns;
+        let meter = &audience.meter;
+        let is_seeking = keyring.is_seeking(bus, meter, now);
+        let sibling_count = listeners.sibling_count();
         let have_answered = match sibling_count {
             Some(siblings) => meter.nodes(now).count() >= siblings,
             None => meter.nodes(now).next().is_some(),
         };
         let is_alone = sibling_count == Some(0);
+        // A scrape may come at once, and is answered for all processes here.
+        let mut figures = meter.nodes(now).zip(meter.counters());
+        let near = &*bus.near();
+        let knows_figures = figures.all(|(node, (_, own))| !own.is_empty() || !near.is_received(node.node, now));
         is_alone
-            || (meter.knows_all() && (have_answered || (now.tick >= patience && !is_seeking)))
+            || (meter.knows_all() && knows_figures && (have_answered || (now.tick >= patience && !is_seeking)))
             || now.tick >= latest
-            || self.turns.drain.is_some()
+            || drain.is_some()
     }
 }

@@ -68,6 +68,7 @@ mod tests {
     use super::*;
     use crate::meter::news::{Counter, NodeId};
     use crate::server::figures::largest::Largest;
+    use crate::server::figures::page::{Page, Row};
 
     /// What this program writes for these numbers, and each later one has to.
     const GOLDEN: &str = include_str!("figures/metrics.golden.txt");
@@ -79,11 +80,13 @@ mod tests {
         let is_known = |number: &u16| !matches!(number, 641..=643 | 655..=702);
         let counters: Vec<Counter> =
             (1..=u16::MAX).filter(is_known).map(|number| Counter { number, value: number.into() }).collect();
-        let mut out = String::new();
-        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters)]);
+        let target = counters.iter().find(|counter| counter.number == 24 * 64).unwrap().value;
+        let row = Row::of(NodeId(7), 0, counters.into(), target).unwrap();
+        let (mut page, mut out) = (Page::new(&METRICS, vec![row]), String::new());
+        while page.push_piece(&mut out) {}
         let mut largest = Largest::new(2);
         for (name, members) in [("a", 3), ("b", 9), ("c", 1)] {
-            largest.see(name, members);
+            largest.see(name, members, 3_600);
         }
         largest.push(&mut out);
         for (line, golden) in out.lines().zip(GOLDEN.lines()) {

@@ -65,6 +65,8 @@ pub(super) struct Announcer {
     departed: DepartedNews,
     /// When this node's counters may be announced again.
     counters_at: Tick,
+    /// When they may be announced again for a peer that has come.
+    counters_not_before: Tick,
     has_departed: bool,
 }
 
@@ -86,6 +88,7 @@ impl Announcer {
             copies: Copies::default(),
             departed: DepartedNews::default(),
             counters_at: Tick(0),
+            counters_not_before: Tick(0),
             has_departed: false,
         }
     }
@@ -199,6 +202,7 @@ impl Announcer {
     /// Announces at most [`COUNTERS_MAX`] figures of this node, which stand in the order of their numbers.
     pub(super) fn announce_counters(&mut self, counters: &[Counter], outputs: &mut Outputs, now: Now) {
         self.counters_at = now.tick.after(COUNTERS_GAP);
+        self.counters_not_before = now.tick.after(ALIVE_GAP_MIN);
         self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), outputs, now);
     }
 
@@ -218,6 +222,11 @@ impl Announcer {
     /// A peer is waiting for the news that is there: fresh news is announced now.
     pub(super) fn hasten_news(&mut self, now: Now) {
         self.fresh_at = self.fresh_at.min(now.tick);
+    }
+
+    /// A peer has come that is living: it shall have this node's counters, too.
+    pub(super) fn hasten_counters(&mut self, now: Now) {
+        self.counters_at = self.counters_at.min(self.counters_not_before.max(now.tick));
     }
 
     /// A peer has come, perhaps to stay: a sign of life follows soon.

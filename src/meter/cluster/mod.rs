@@ -77,6 +77,7 @@ mod transit;
 
 #[cfg(any(test, debug_assertions))]
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::book::Book;
@@ -205,8 +206,8 @@ impl Cluster {
     }
 
     /// The latest figures of each living node about itself.
-    pub(super) fn counters(&self) -> impl Iterator<Item = (NodeId, &[Counter])> {
-        self.peers.living().map(|peer| (peer.node, &*peer.counters))
+    pub(super) fn counters(&self) -> impl Iterator<Item = (NodeId, &Rc<[Counter]>)> {
+        self.peers.living().map(|peer| (peer.node, &peer.counters))
     }
 
     /// The other nodes that are living.
@@ -219,7 +220,7 @@ impl Cluster {
     }
 
     /// Sends news at once, and twice more, if there is a way to other nodes.
-    pub(super) fn announce_thrice(&mut self, news: News<std::rc::Rc<str>>, call: &mut Call<'_>) {
+    pub(super) fn announce_thrice(&mut self, news: News<Rc<str>>, call: &mut Call<'_>) {
         self.announcer.announce_thrice(news, call.outputs, call.now);
     }
 

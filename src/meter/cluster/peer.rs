@@ -5,6 +5,7 @@
 //!
 //! Invariant: a datagram is new once.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::arrivals::{Arrival, Arrivals};
@@ -64,7 +65,7 @@ pub(super) struct Peer {
     /// What it last said that it knows of departed nodes, as a digest.
     pub(super) departed_digest: Option<u64>,
     /// Its latest figures of itself.
-    pub(super) counters: Box<[Counter]>,
+    pub(super) counters: Rc<[Counter]>,
     /// When its datagrams were sent.
     pub(super) transit: Transit,
     pub(super) arrivals: Arrivals,
@@ -92,7 +93,7 @@ impl Peer {
             departed_digest: None,
             inbox: Inbox::default(),
             is_behind: false,
-            counters: Box::default(),
+            counters: Rc::default(),
             transit: Transit::default(),
             arrivals: Arrivals::default(),
         }

@@ -163,6 +163,7 @@ fn meet(
     peer.transit = Transit::new(datagram.clock, now);
     cluster.agree_on_format();
     cluster.announcer.hasten_sign_of_life(call.now);
+    cluster.announcer.hasten_counters(call.now);
     Ok(id)
 }
 

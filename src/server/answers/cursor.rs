@@ -1,4 +1,4 @@
-//! Replies that are too long for one turn: the stats of 100,000 namespaces, a day of history, the largest namespaces.
+//! Replies that are too long for one turn: the stats of 100,000 namespaces, a day of history, the metrics of 1,024 processes.
 //!
 //! Owns how far each has come, and how much a piece is. The next piece is written when the peer has taken the one before.
 //!
@@ -9,6 +9,7 @@ use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
 use crate::meter::{HistoryCursor, Meter, Namespace, NamespaceId};
 use crate::server::figures::largest::Largest;
+use crate::server::figures::page::Page;
 use crate::wire::history::{Format, HistoryWriter};
 use crate::wire::reply;
 use crate::wire::stats::{Figures, StatsWriter};
@@ -29,8 +30,8 @@ pub(in crate::server) enum Cursor {
     Stats { from: NamespaceId, writer: StatsWriter },
     /// The history of a namespace.
     History { from: HistoryCursor, writer: HistoryWriter },
-    /// The largest namespaces, of those before this one.
-    Metrics { from: NamespaceId, largest: Largest },
+    /// The metrics of processes, and after them the largest namespaces, of those before this one.
+    Metrics { page: Page, from: NamespaceId, largest: Largest },
 }
 
 impl Cursor {
@@ -39,9 +40,9 @@ impl Cursor {
         Self::Stats { from: NamespaceId::FIRST, writer: StatsWriter::default() }
     }
 
-    /// The metrics of namespaces from the beginning, `most` of them with series of their own.
-    pub(super) fn metrics(most: usize) -> Self {
-        Self::Metrics { from: NamespaceId::FIRST, largest: Largest::new(most) }
+    /// The metrics from the beginning, `most` namespaces with series of their own.
+    pub(super) fn metrics(page: Page, most: usize) -> Self {
+        Self::Metrics { page, from: NamespaceId::FIRST, largest: Largest::new(most) }
     }
 
     /// Begins a reply with the history of this namespace: its head, and what comes before the rows. `None` if there is none.
@@ -63,7 +64,7 @@ impl Cursor {
         match self {
             Self::Stats { from, writer } => push_stats(out, from, writer, meter, now),
             Self::History { from, writer } => push_history(out, from, writer, meter, now),
-            Self::Metrics { from, largest } => push_largest(out, from, largest, meter),
+            Self::Metrics { page, from, largest } => push_metrics(out, page, from, largest, meter, now),
         }
     }
 }
@@ -110,17 +111,31 @@ fn push_history(
     true
 }
 
-/// Looks at the next namespaces, and when there are no more appends the largest of them.
-fn push_largest(out: &mut Vec<u8>, from: &mut NamespaceId, largest: &mut Largest, meter: &Meter) -> bool {
+/// Goes on with the processes. After them looks at the next namespaces, and when there are no more appends the largest of them.
+fn push_metrics(
+    out: &mut Vec<u8>,
+    page: &mut Page,
+    from: &mut NamespaceId,
+    largest: &mut Largest,
+    meter: &Meter,
+    now: Now,
+) -> bool {
+    let mut text = String::new();
+    let goes_on = page.push_piece(&mut text);
+    out.extend_from_slice(text.as_bytes());
+    if goes_on {
+        return true;
+    }
     let mut namespaces = meter.namespaces_from(*from);
     for (_, namespace) in namespaces.by_ref().take(NAMESPACES_SEEN_PER_PIECE) {
-        largest.see(namespace.name(), namespace.total());
+        let age_s = now.unix_s().saturating_sub(namespace.created_unix_s(now));
+        largest.see(namespace.name(), namespace.total(), age_s);
     }
     if let Some((next, _)) = namespaces.next() {
         *from = next;
         return true;
     }
-    let mut text = String::new();
+    text.clear();
     largest.push(&mut text);
     out.extend_from_slice(text.as_bytes());
     false

@@ -4,13 +4,17 @@
 //! is written in one go, its members in the order of their names. What is reported of namespaces is long, and written in
 //! pieces (`cursor`).
 //!
-//! Invariant: on the page of the metrics, this node's counters are the ones that it has announced.
+//! Invariant: on the page of the metrics, this process's counters are the ones that it has announced.
+
+use std::rc::Rc;
 
 use crate::collections::tick::Tick;
 use crate::meter::NodeFigures;
-use crate::meter::news::{Counter, NodeId};
+use crate::meter::news::NodeId;
 use crate::server::figures::announced::Announced;
+use crate::server::figures::audience;
 use crate::server::figures::metrics::Metrics;
+use crate::server::figures::page::{Page as MetricsPage, Row};
 use crate::server::figures::tally::NoRoom;
 use crate::server::figures::view::View;
 use crate::wire::json::Value;
@@ -99,14 +103,22 @@ pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     ]))
 }
 
-/// The metrics of all nodes, without those of namespaces.
-pub(super) fn of_nodes(metrics: &Metrics, view: &View<'_>, announced: &mut Announced) -> String {
+/// The metrics of the processes behind the stats port, and before them, in `out`, those of the whole audience.
+pub(super) fn metrics(
+    metrics: &'static Metrics,
+    view: &View<'_>,
+    announced: &mut Announced,
+    out: &mut String,
+) -> MetricsPage {
     let meter = view.meter;
-    let own = announced.for_answer(metrics.sample(view), meter.counters().next().is_none());
-    let all: Vec<(NodeId, &[Counter])> = [(meter.node(), own.as_slice())].into_iter().chain(meter.counters()).collect();
-    let mut text = String::new();
-    metrics.push_nodes(&mut text, &all);
-    text
+    let others = meter.nodes(view.now).zip(meter.counters());
+    let others = others
+        .filter_map(|(figures, (node, counters))| Row::of(node, figures.silent_ms, Rc::clone(counters), view.target));
+    let others: Vec<Row> = others.collect();
+    let own = announced.for_answer(metrics.sample(view), others.is_empty());
+    audience::push(out, view);
+    let own = Row::of(meter.node(), 0, own, view.target);
+    MetricsPage::new(metrics, own.into_iter().chain(others).collect())
 }
 
 /// A value, and the end of its line.

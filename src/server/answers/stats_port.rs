@@ -14,8 +14,10 @@ use super::{assets, pages, watching};
 use crate::collections::tick::Now;
 use crate::config::Config;
 use crate::meter::Meter;
+use crate::server::figures::announced::Announced;
 use crate::server::figures::exposition;
 use crate::server::figures::metrics::Metrics;
+use crate::server::figures::view::View;
 use crate::server::ports::port::Port;
 use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
@@ -70,8 +72,7 @@ impl StatsPort {
             "/cluster" => push_json(out, &pages::cluster(&audience.view(process, now)), is_head),
             "/process" => push_json(out, &pages::process(self.metrics, &audience.view(process, now)), is_head),
             "/metrics" => {
-                let text = pages::of_nodes(self.metrics, &audience.view(process, now), announced);
-                return self.push_metrics(out, &text, is_head);
+                return self.push_metrics(out, &audience.view(process, now), announced, is_head);
             }
             "/healthz" => push_text(out, 200, "alive", is_head),
             "/readyz" if process.is_draining => push_text(out, 503, "draining", is_head),
@@ -89,14 +90,16 @@ impl StatsPort {
         AfterReply::Drain
     }
 
-    /// Answers with the metrics of all nodes, which the ones of the largest namespaces follow.
-    fn push_metrics(&self, out: &mut Vec<u8>, of_nodes: &str, is_head: bool) -> AfterReply {
+    /// Answers with the metrics of the audience and of the processes here, which those of the largest namespaces follow.
+    fn push_metrics(&self, out: &mut Vec<u8>, view: &View<'_>, announced: &mut Announced, is_head: bool) -> AfterReply {
         reply::push_open_ended_head(out, exposition::CONTENT_TYPE);
         if is_head {
             return AfterReply::Drain;
         }
-        out.extend_from_slice(of_nodes.as_bytes());
-        AfterReply::DrainPieces(Box::new(Cursor::metrics(self.metrics_namespaces)))
+        let mut text = String::new();
+        let page = pages::metrics(self.metrics, view, announced, &mut text);
+        out.extend_from_slice(text.as_bytes());
+        AfterReply::DrainPieces(Box::new(Cursor::metrics(page, self.metrics_namespaces)))
     }
 }
 

@@ -76,6 +76,11 @@ impl Near {
         Reception { is_living: meter.nodes(now).any(|living| living.node == node), on_loopback, by_link }
     }
 
+    /// Whether a node is received, over loopback or by a link.
+    pub(in crate::server) fn is_received(&self, node: NodeId, now: Now) -> bool {
+        self.sightings.is_received(node, now.tick) || self.links.carries(node, self.patience, now.tick)
+    }
+
     /// The number of nodes that are living and received by the group on loopback.
     pub(in crate::server) fn received_count(&self, meter: &Meter, now: Now) -> usize {
         meter.nodes(now).filter(|living| self.sightings.is_received(living.node, now.tick)).count()

@@ -1,16 +1,18 @@
 //! The counters that this node has announced.
 //!
-//! Owns which of its own counters a node answers with. The other nodes answer with those that were announced, so this one
-//! does so too: whichever node answers, a counter that goes up goes up in every answer.
+//! Owns which of its own counters a process answers with. The others behind its stats port answer with those that were
+//! announced, so this one does so too: whichever answers, a counter that goes up goes up in every answer.
 //!
 //! Invariant: an answer never has lesser counters than an answer, or a datagram, before it.
+
+use std::rc::Rc;
 
 use crate::meter::news::Counter;
 
 /// The last counters that left this process.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Announced {
-    counters: Option<Vec<Counter>>,
+    counters: Option<Rc<[Counter]>>,
 }
 
 impl Announced {
@@ -20,18 +22,18 @@ impl Announced {
     }
 
     /// These counters are being announced.
-    pub(in crate::server) fn record(&mut self, counters: Vec<Counter>) {
-        self.counters = Some(counters);
+    pub(in crate::server) fn record(&mut self, counters: impl Into<Rc<[Counter]>>) {
+        self.counters = Some(counters.into());
     }
 
-    /// The counters for an answer, `current` being those of this moment. A node that is alone answers with the current ones,
-    /// which then count as announced: should another node come, no counter falls.
-    pub(in crate::server) fn for_answer(&mut self, current: Vec<Counter>, is_alone: bool) -> Vec<Counter> {
-        if is_alone {
-            self.record(current.clone());
-            return current;
+    /// The counters for an answer, `current` being those of this moment. A process that is alone behind its stats port answers
+    /// with the current ones, which then count as announced: should another one come, no counter falls.
+    pub(in crate::server) fn for_answer(&mut self, current: Vec<Counter>, is_alone: bool) -> Rc<[Counter]> {
+        match &self.counters {
+            Some(announced) if !is_alone => Rc::clone(announced),
+            _ if !is_alone => current.into(),
+            _ => Rc::clone(self.counters.insert(current.into())),
         }
-        self.counters.clone().unwrap_or(current)
     }
 }
 
@@ -46,18 +48,18 @@ mod tests {
     #[test]
     fn a_node_among_others_answers_with_what_it_has_announced() {
         let mut announced = Announced::default();
-        assert_eq!(announced.for_answer(one(1), false), one(1), "it has announced nothing");
-        assert_eq!(announced.for_answer(one(2), false), one(2));
+        assert_eq!(*announced.for_answer(one(1), false), one(1)[..], "it has announced nothing");
+        assert_eq!(*announced.for_answer(one(2), false), one(2)[..]);
         announced.record(one(3));
-        assert_eq!(announced.for_answer(one(4), false), one(3));
+        assert_eq!(*announced.for_answer(one(4), false), one(3)[..]);
     }
 
     #[test]
     fn what_a_lone_node_answers_is_announced() {
         let mut announced = Announced::default();
-        assert_eq!(announced.for_answer(one(1), true), one(1));
-        assert_eq!(announced.for_answer(one(2), true), one(2));
-        assert_eq!(announced.for_answer(one(3), false), one(2));
+        assert_eq!(*announced.for_answer(one(1), true), one(1)[..]);
+        assert_eq!(*announced.for_answer(one(2), true), one(2)[..]);
+        assert_eq!(*announced.for_answer(one(3), false), one(2)[..]);
     }
 
     #[test]

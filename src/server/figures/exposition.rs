@@ -7,15 +7,18 @@
 use std::fmt::{Display, Write as _};
 
 use crate::collections::histogram::Histogram;
-use crate::meter::news::{Counter, NodeId};
+use crate::meter::news::Counter;
 use crate::server::figures::family::{Family, Kind, Read, SUM_PLACE, bucket_place};
 use crate::server::figures::view::Labels;
 
 /// The content type of the format.
 pub(in crate::server) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What begins the name of each metric.
-pub(super) const PREFIX: &str = "audience_meter";
+/// What begins the name of each metric but those that any program has.
+pub(super) const PREFIX: &str = "audience_meter_";
+
+/// What begins the names of metrics that any program has.
+const STANDARD: &str = "process_";
 
 /// Appends what comes before the series of a family.
 pub(super) fn push_head(out: &mut String, name: &str, kind: Kind, help: &str) {
@@ -30,29 +33,38 @@ pub(super) fn push_head(out: &mut String, name: &str, kind: Kind, help: &str) {
 pub(super) fn push_family_head(out: &mut String, family: &Family) {
     match family.read {
         Read::One(kind, _) | Read::Each(kind, ..) => push_head(out, family.name, kind, family.help),
+        Read::Seconds(_) => push_head(out, family.name, Kind::Counter, family.help),
+        Read::Hidden(_) => {}
         Read::Durations(_) => push_head_of(out, family.name, "histogram", family.help),
     }
 }
 
 fn push_head_of(out: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string does not fail.
-    let _ = writeln!(out, "# HELP {PREFIX}_{name} {help}\n# TYPE {PREFIX}_{name} {kind}");
+    let prefix = prefix(name);
+    let _ = writeln!(out, "# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {kind}");
 }
 
-/// Appends the series of a node with these counters. One that is not among them is 0, and of one that this program does not
+fn prefix(name: &str) -> &'static str {
+    if name.starts_with(STANDARD) { "" } else { PREFIX }
+}
+
+/// Appends the series of a process with these counters. One that is not among them is 0, and of one that this program does not
 /// know there is no series.
-pub(super) fn push_series(out: &mut String, family: &Family, labels: Labels, node: NodeId, counters: &[Counter]) {
+pub(super) fn push_series(out: &mut String, family: &Family, labels: Labels, process: u64, counters: &[Counter]) {
     let own = family.own(counters);
     let value_at = |place| {
         let number = family.number_of(place);
         own.iter().find(|counter| counter.number == number).map_or(0, |counter| counter.value)
     };
-    let name = family.name;
+    let (name, prefix) = (family.name, prefix(family.name));
     let mut line = |suffix: &str, label: &str, value: &dyn Display| {
-        let _ = writeln!(out, "{PREFIX}_{name}{suffix}{{node=\"{node}\"{label}}} {value}");
+        let _ = writeln!(out, "{prefix}{name}{suffix}{{process=\"{process}\"{label}}} {value}");
     };
     match family.read {
         Read::One(..) => line("", "", &value_at(0)),
+        Read::Seconds(_) => line("", "", &Seconds(value_at(0))),
+        Read::Hidden(_) => {}
         Read::Each(_, label, values, _) => {
             for (value, place) in values.names(labels).iter().zip(0..) {
                 line("", &format!(",{label}=\"{value}\""), &value_at(place));
@@ -101,9 +113,9 @@ mod tests {
         let counters: Vec<Counter> =
             figures.map(|(place, value)| Counter { number: family.number_of(place), value }).collect();
         let mut out = String::new();
-        push_series(&mut out, family, LABELS, NodeId(1), &counters);
+        push_series(&mut out, family, LABELS, 1, &counters);
         let values: Vec<&str> = out.lines().map(|line| line.split_once("seconds").unwrap().1).collect();
-        let of = |what: &str| format!("{what}{{node=\"0000000000000001\"");
+        let of = |what: &str| format!("{what}{{process=\"1\"");
         assert_eq!(values[0], format!("{},le=\"0.000016\"}} 5", of("_bucket")));
         assert_eq!(values[1], format!("{},le=\"0.000032\"}} 7", of("_bucket")));
         assert_eq!(values[Histogram::BUCKETS - 1], format!("{},le=\"+Inf\"}} 8", of("_bucket")));

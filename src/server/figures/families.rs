@@ -14,12 +14,33 @@ use crate::server::troubles::Kind;
 /// What a connection, or its stream, found full.
 const REFUSED: [&str; 4] = ["heads", NoRoom::NAMES[0], NoRoom::NAMES[1], NoRoom::NAMES[2]];
 
-/// The number of the family of draining nodes.
+/// The number of the family of draining processes.
 pub(super) const DRAINING: u16 = 21;
 
+/// The numbers of what tells whose series the others are: the number of the process, counted from 1, the stats port that it
+/// is behind, and the version of its program.
+pub(super) const PROCESS: u16 = 23;
+pub(super) const TARGET: u16 = 24;
+pub(super) const VERSION: u16 = 25;
+
+/// Names that families had in 3.0.0 and still have.
+pub(super) const OLD_NAMES: [(u16, &str); 3] = [(12, "open_fds"), (13, "max_fds"), (20, "start_time_seconds")];
+
+/// The version of this program: 16 bits for each part.
+pub(super) const OWN_VERSION: u64 = (part(env!("CARGO_PKG_VERSION_MAJOR")) << 32)
+    | (part(env!("CARGO_PKG_VERSION_MINOR")) << 16)
+    | part(env!("CARGO_PKG_VERSION_PATCH"));
+
+const fn part(text: &str) -> u64 {
+    match u16::from_str_radix(text, 10) {
+        Ok(part) => part as u64,
+        Err(_) => panic!("a part of a version is below 65,536"),
+    }
+}
+
 /// The table.
-pub(super) const FAMILIES: [Family; 22] = [
-    Family::gauge(1, "members", "Members that are counted at the node.", |view| view.meter.own_member_count()),
+pub(super) const FAMILIES: [Family; 27] = [
+    Family::gauge(1, "members", "Members that are counted at the process.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
     }),
@@ -50,7 +71,7 @@ pub(super) const FAMILIES: [Family; 22] = [
         help: "Counts and messages that were pushed to members.",
         read: Read::Each(Counter, "kind", Listed(&PushKind::NAMES), |view| view.tally.push_counts().to_vec()),
     },
-    Family::counter(8, "messages_total", "Messages for namespaces that the node knows.", |view| {
+    Family::counter(8, "messages_total", "Messages for namespaces that the process knows.", |view| {
         view.tally.message_count()
     }),
     Family::counter(9, "sent_bytes_total", "Bytes that were written to clients, or kept for them.", |view| {
@@ -65,18 +86,26 @@ pub(super) const FAMILIES: [Family; 22] = [
     Family::gauge(11, "timers", "Timers that are set.", |view| {
         (view.connections.timer_count + view.meter.timer_count()) as u64
     }),
-    Family::gauge(12, "open_fds", "Descriptors that are open.", |view| view.descriptors.open),
-    Family::gauge(13, "max_fds", "Descriptors that may be open.", |view| view.descriptors.max as u64),
-    Family::gauge(14, "namespaces", "Namespaces that the node knows.", |view| view.meter.namespace_count() as u64),
-    Family::gauge(15, "cluster_nodes", "Nodes that the node knows to be there, itself included.", |view| {
-        view.meter.nodes(view.now).count() as u64 + 1
+    Family::gauge(12, "process_open_fds", "Descriptors that are open.", |view| view.descriptors.open),
+    Family::gauge(13, "process_max_fds", "Descriptors that may be open.", |view| view.descriptors.max as u64),
+    Family::gauge(14, "namespaces", "Namespaces that the process knows (no sum: each knows all).", |view| {
+        view.meter.namespace_count() as u64
     }),
-    Family::gauge(16, "cluster_silent_nodes", "Nodes without a datagram for a while.", |view| {
+    Family::gauge(
+        15,
+        "cluster_nodes",
+        "Nodes that the process knows to be there, itself included (no sum: each knows all).",
+        |view| view.meter.nodes(view.now).count() as u64 + 1,
+    ),
+    Family::gauge(16, "cluster_silent_nodes", "Nodes without a datagram for a while (no sum).", |view| {
         view.meter.nodes(view.now).filter(|node| view.is_silent(node)).count() as u64
     }),
-    Family::counter(17, "cluster_lost_nodes_total", "Nodes that fell silent and were taken for gone.", |view| {
-        view.meter.lost_node_count()
-    }),
+    Family::counter(
+        17,
+        "cluster_lost_nodes_total",
+        "Nodes that fell silent and were taken for gone (no sum: each process counts them).",
+        |view| view.meter.lost_node_count(),
+    ),
     Family {
         number: 18,
         name: "cluster_datagrams_total",
@@ -100,10 +129,10 @@ pub(super) const FAMILIES: [Family; 22] = [
             vec![view.datagrams.bytes_sent, view.datagrams.bytes_received]
         }),
     },
-    Family::gauge(20, "start_time_seconds", "When the node started, in seconds since 1970.", |view| {
+    Family::gauge(20, "process_start_time_seconds", "When the process started, in seconds since 1970.", |view| {
         view.started_unix_s
     }),
-    Family::gauge(DRAINING, "draining", "Whether the node is letting its members go.", |view| {
+    Family::gauge(DRAINING, "draining", "Whether the process is letting its members go.", |view| {
         u64::from(view.is_draining)
     }),
     Family {
@@ -112,4 +141,16 @@ pub(super) const FAMILIES: [Family; 22] = [
         help: "Whether a condition lasts that makes the total wrong or doubtful.",
         read: Read::Each(Gauge, "kind", Listed(&Kind::NAMES), |view| view.troubles.gauges()),
     },
+    Family::hidden(PROCESS, |view| if view.target == 0 { 0 } else { view.process + 1 }),
+    Family::hidden(TARGET, |view| view.target),
+    Family::hidden(VERSION, |_| OWN_VERSION),
+    Family {
+        number: 26,
+        name: "process_cpu_seconds_total",
+        help: "Processor time that the process has used.",
+        read: Read::Seconds(|view| view.usage.cpu_us),
+    },
+    Family::gauge(27, "process_resident_memory_bytes", "Memory of the process that is not swapped out.", |view| {
+        view.usage.resident_bytes
+    }),
 ];

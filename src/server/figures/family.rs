@@ -40,11 +40,16 @@ pub(super) enum Read {
     One(Kind, fn(&View<'_>) -> u64),
     /// A number for each value of a label, in the order of the values.
     Each(Kind, &'static str, Values, fn(&View<'_>) -> Vec<u64>),
+    /// One number that counts microseconds, and is shown in seconds.
+    Seconds(fn(&View<'_>) -> u64),
+    /// One number that is announced, and has no series of its own.
+    Hidden(fn(&View<'_>) -> u64),
     /// Microseconds by powers of two, and their sum.
     Durations(for<'a> fn(&View<'a>) -> &'a Histogram),
 }
 
 /// Metrics of one name.
+#[derive(Clone, Copy)]
 pub(super) struct Family {
     /// What it is called between nodes. A number is never given to another family, and never changes.
     pub(super) number: u16,
@@ -88,6 +93,11 @@ impl Family {
         Self { number, name, help, read: Read::One(Kind::Gauge, of) }
     }
 
+    /// A figure that is announced, and has no series.
+    pub(super) const fn hidden(number: u16, of: fn(&View<'_>) -> u64) -> Self {
+        Self { number, name: "", help: "", read: Read::Hidden(of) }
+    }
+
     /// What the figure in this place is called between nodes.
     pub(super) const fn number_of(&self, place: u16) -> u16 {
         self.number * PLACES + place
@@ -96,7 +106,7 @@ impl Family {
     /// The most figures that it has.
     pub(super) const fn figure_count(&self, labels: Labels) -> usize {
         match self.read {
-            Read::One(..) => 1,
+            Read::One(..) | Read::Seconds(_) | Read::Hidden(_) => 1,
             Read::Each(_, _, values, _) => values.names(labels).len(),
             Read::Durations(_) => Histogram::BUCKETS + 1,
         }
@@ -110,7 +120,7 @@ impl Family {
             }
         };
         match self.read {
-            Read::One(_, of) => push(0, of(view)),
+            Read::One(_, of) | Read::Seconds(of) | Read::Hidden(of) => push(0, of(view)),
             Read::Each(_, _, names, of) => {
                 let values = of(view);
                 debug_assert_eq!(values.len(), names.names(labels).len(), "{}", self.name);

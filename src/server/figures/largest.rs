@@ -1,7 +1,7 @@
 //! The largest namespaces, and the sum of all others.
 //!
 //! Owns which namespaces have series of their own. Names of namespaces come from strangers, so only those of the largest are
-//! values of a label, and the rest are `other`.
+//! values of a label, if they are not small and new; the rest are `other`.
 //!
 //! Invariant: no name can end its label, or its line: what is none of `"`, `\` and visible ASCII does not occur in one, and
 //! those two are escaped.
@@ -17,14 +17,20 @@ use crate::server::figures::family::Kind;
 const OTHER: &str = "other";
 
 /// The name of the metric.
-const NAME: &str = "namespace_members";
+const NAME: &str = "audience_namespace_members";
+
+/// A namespace has a series once it has this many members, or has been there for this long. Each name is a series for ever in
+/// a database, and one that a stranger invents takes the place of an event. So 20 invented names take 2,000 connections, or
+/// 20 that are held for five minutes; in the latter way at most 240 names an hour come into the database.
+const MEMBERS_MIN: u64 = 100;
+const AGE_MIN_S: u64 = 300;
 
 /// The largest of the namespaces that were seen so far, and the sum of the rest.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) struct Largest {
     kept_max: usize,
-    /// The smallest of them first; of equal ones, the one whose name comes last.
-    kept: BTreeSet<(u64, Reverse<String>)>,
+    /// The smallest of them first; of equal ones the younger one, and then the one whose name comes last.
+    kept: BTreeSet<(u64, u64, Reverse<String>)>,
     other: u64,
 }
 
@@ -34,17 +40,20 @@ impl Largest {
         Self { kept_max, kept: BTreeSet::new(), other: 0 }
     }
 
-    /// Adds a namespace.
-    pub(in crate::server) fn see(&mut self, name: &str, members: u64) {
+    /// Adds a namespace that has been there for this long.
+    pub(in crate::server) fn see(&mut self, name: &str, members: u64, age_s: u64) {
         let is_too_small = self.kept.len() >= self.kept_max
-            && self.kept.first().is_none_or(|(least, Reverse(last))| (members, last.as_str()) <= (*least, name));
-        if members == 0 || name == OTHER || is_too_small {
+            && self.kept.first().is_none_or(|(least, youngest, Reverse(last))| {
+                (members, age_s, last.as_str()) <= (*least, *youngest, name)
+            });
+        let is_new = members < MEMBERS_MIN && age_s < AGE_MIN_S;
+        if members == 0 || name == OTHER || is_new || is_too_small {
             self.other += members;
             return;
         }
-        self.kept.insert((members, Reverse(name.to_owned())));
+        self.kept.insert((members, age_s, Reverse(name.to_owned())));
         if self.kept.len() > self.kept_max
-            && let Some((least, _)) = self.kept.pop_first()
+            && let Some((least, ..)) = self.kept.pop_first()
         {
             self.other += least;
         }
@@ -52,12 +61,17 @@ impl Largest {
 
     /// Appends their series, the largest first, then that of the rest.
     pub(in crate::server) fn push(&self, out: &mut String) {
-        push_head(out, NAME, Kind::Gauge, "Members of the largest namespaces, and of all others, at all nodes.");
-        let largest = self.kept.iter().rev().map(|(members, Reverse(name))| (name.as_str(), *members));
+        push_head(
+            out,
+            NAME,
+            Kind::Gauge,
+            "Members of the largest namespaces, and of all others, of the whole audience (max over targets, no sum).",
+        );
+        let largest = self.kept.iter().rev().map(|(members, _, Reverse(name))| (name.as_str(), *members));
         for (name, members) in largest.chain([(OTHER, self.other)]) {
             let name = name.replace('\\', "\\\\").replace('"', "\\\"");
             // Writing to a string does not fail.
-            let _ = writeln!(out, "{PREFIX}_{NAME}{{namespace=\"{name}\"}} {members}");
+            let _ = writeln!(out, "{PREFIX}{NAME}{{namespace=\"{name}\"}} {members}");
         }
     }
 }
@@ -69,12 +83,12 @@ mod tests {
     fn largest(most: usize, namespaces: &[(&str, u64)]) -> Vec<String> {
         let mut largest = Largest::new(most);
         for (name, members) in namespaces {
-            largest.see(name, *members);
+            largest.see(name, *members, AGE_MIN_S);
         }
         let mut out = String::new();
         largest.push(&mut out);
         let lines = out.lines().filter(|line| !line.starts_with('#'));
-        lines.map(|line| line.strip_prefix("audience_meter_namespace_members").unwrap().to_owned()).collect()
+        lines.map(|line| line.strip_prefix("audience_meter_audience_namespace_members").unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -87,6 +101,25 @@ mod tests {
         assert_eq!(largest(3, &reversed), expected, "whatever the order");
         assert_eq!(largest(0, &all), ["{namespace=\"other\"} 20"]);
         assert_eq!(largest(3, &[]), ["{namespace=\"other\"} 0"]);
+    }
+
+    #[test]
+    fn small_namespaces_have_no_series_while_they_are_new_and_of_equal_ones_the_oldest_have() {
+        let mut largest = Largest::new(2);
+        for (name, members, age_s) in [
+            ("new", MEMBERS_MIN - 1, AGE_MIN_S - 1),
+            ("large", MEMBERS_MIN, 0),
+            ("a-fake", 3, AGE_MIN_S),
+            ("old", 3, AGE_MIN_S + 60),
+            ("b-fake", 3, AGE_MIN_S + 1),
+        ] {
+            largest.see(name, members, age_s);
+        }
+        let mut out = String::new();
+        largest.push(&mut out);
+        let lines: Vec<&str> = out.lines().filter_map(|line| line.split_once('{')).map(|(_, rest)| rest).collect();
+        let expected = ["namespace=\"large\"} 100", "namespace=\"old\"} 3", "namespace=\"other\"} 105"];
+        assert_eq!(lines, expected);
     }
 
     #[test]

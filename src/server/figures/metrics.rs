@@ -1,20 +1,19 @@
-//! The metrics of a node: counters by number, and the page that has those of all nodes.
+//! The metrics of a process: counters by number.
 //!
-//! Owns what is announced, and which nodes have series. Any node answers for all nodes, so the series are the same at each of
-//! them; the label `node` distinguishes them. A node of another program is among them, with the series that both know.
+//! Owns what is announced. Any process behind a stats port answers for all of them, so the others need what each has counted.
 //!
 //! Invariant: all counters of a node fit into a datagram.
 
 use crate::meter::COUNTERS_MAX;
-use crate::meter::news::{Counter, NodeId};
-use crate::server::figures::exposition::{push_family_head, push_series};
+use crate::meter::news::Counter;
 use crate::server::figures::families::{DRAINING, FAMILIES};
 use crate::server::figures::family::PLACES;
 use crate::server::figures::view::{Labels, View};
 
 /// The metrics of this program.
+#[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) struct Metrics {
-    labels: Labels,
+    pub(super) labels: Labels,
 }
 
 impl Metrics {
@@ -52,16 +51,6 @@ impl Metrics {
     pub(in crate::server) fn closed(&self, view: &View<'_>) -> impl Iterator<Item = (&'static str, u64)> {
         self.labels.close_reasons.iter().copied().zip(view.connections.closed.iter().copied())
     }
-
-    /// Appends the series of these nodes. A node that has not announced its counters yet has none.
-    pub(in crate::server) fn push_nodes(&self, out: &mut String, nodes: &[(NodeId, &[Counter])]) {
-        for family in &FAMILIES {
-            push_family_head(out, family);
-            for (node, counters) in nodes.iter().filter(|(_, counters)| !counters.is_empty()) {
-                push_series(out, family, self.labels, *node, counters);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -73,7 +62,10 @@ mod tests {
     use crate::collections::histogram::Histogram;
     use crate::collections::key::Key as _;
     use crate::collections::tick::{Now, Tick};
+    use crate::meter::news::NodeId;
     use crate::meter::{MemberId, Meter, NotifyRule, Rules};
+    use crate::reactor::proc::Usage;
+    use crate::server::figures::families::{OWN_VERSION, VERSION};
     use crate::server::figures::tally::{NoRoom, PushKind, Tally};
     use crate::server::figures::view::{Connections, Datagrams, Descriptors, Named};
     use crate::server::troubles::{Kind, Source, Troubles};
@@ -100,7 +92,7 @@ mod tests {
     fn expected_counters(timer_count: u64) -> Vec<Counter> {
         let mut turn_figures = [0; 64];
         (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
-        let expected: [(u16, &[u64]); 22] = [
+        let expected: [(u16, &[u64]); 27] = [
             (1, &[3]),
             (2, &[54]),
             (3, &[11, 12, 13, 14]),
@@ -123,6 +115,11 @@ mod tests {
             (20, &[55]),
             (21, &[1]),
             (22, &[0, 0, 0, 1, 0, 0, 0, 0, 0]),
+            (23, &[59]),
+            (24, &[59]),
+            (VERSION, &[OWN_VERSION]),
+            (26, &[56]),
+            (27, &[57]),
         ];
         let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
         numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
@@ -174,6 +171,9 @@ mod tests {
             },
             descriptors: Descriptors { open: 51, max: 52 },
             turns: &turns,
+            usage: Usage { cpu_us: 56, resident_bytes: 57 },
+            process: 58,
+            target: 59,
             audience_port: 53,
             watcher_count: 54,
             node_timeout: Duration::from_secs(6),
@@ -184,73 +184,6 @@ mod tests {
         assert_eq!(METRICS.sample(&view), expected_counters(timer_count));
         assert_eq!(METRICS.closed(&view).nth(2), Some(("peer_timeout", 23)));
         assert_eq!(view.connections.open_count(), 50);
-    }
-
-    /// The lines of the page about a node with these counters.
-    fn lines_of(counters: &[(u16, u64)]) -> Vec<String> {
-        let counters: Vec<Counter> = counters.iter().map(|&(number, value)| Counter { number, value }).collect();
-        let mut out = String::new();
-        METRICS.push_nodes(&mut out, &[(NodeId(7), &counters)]);
-        let of_node = out.lines().filter_map(|line| line.strip_prefix("audience_meter_"));
-        of_node.map(|line| line.replace("node=\"0000000000000007\"", "")).collect()
-    }
-
-    #[test]
-    fn what_only_a_later_program_counts_is_not_on_the_page() {
-        // Two reasons and a kind that are not in the lists, and families after the last, up to the largest number.
-        let known = [(64, 9), (5 * 64 + 10, 7), (21 * 64, 1)];
-        let unknown =
-            [(5 * 64 + 11, 8), (5 * 64 + 12, 8), (7 * 64 + 2, 8), (22 * 64 + 60, 8), (23 * 64, 8), (u16::MAX, 8)];
-        let mut all = [&known[..], &unknown].concat();
-        all.sort_unstable();
-        assert_eq!(lines_of(&all), lines_of(&known));
-        let lines = lines_of(&known);
-        for line in ["members{} 9", "closed_total{,reason=\"proxy_head\"} 7", "draining{} 1"] {
-            assert!(lines.iter().any(|found| found == line), "{line} is not in {lines:?}");
-        }
-    }
-
-    #[test]
-    fn a_finer_bucket_of_a_later_program_counts_in_the_next_one() {
-        let buckets = [(640, 5_000_000), (640 + 3, 1), (640 + 4, 2), (640 + 14, 4), (640 + 15, 8), (640 + 63, 16)];
-        let lines = lines_of(&buckets);
-        let turns: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("turn_seconds_")).collect();
-        let expected = [
-            "bucket{,le=\"0.000016\"} 3",
-            "bucket{,le=\"0.000032\"} 3",
-            "bucket{,le=\"0.000064\"} 3",
-            "bucket{,le=\"0.000128\"} 3",
-            "bucket{,le=\"0.000256\"} 3",
-            "bucket{,le=\"0.000512\"} 3",
-            "bucket{,le=\"0.001024\"} 3",
-            "bucket{,le=\"0.002048\"} 3",
-            "bucket{,le=\"0.004096\"} 3",
-            "bucket{,le=\"0.008192\"} 3",
-            "bucket{,le=\"0.016384\"} 7",
-            "bucket{,le=\"+Inf\"} 31",
-            "sum{} 5.000000",
-            "count{} 31",
-        ];
-        assert_eq!(turns, expected);
-    }
-
-    #[test]
-    fn what_an_earlier_program_does_not_count_is_0() {
-        let lines = lines_of(&[(64, 3), (20 * 64, 1_300_000_000)]);
-        let values: Vec<&str> = lines.iter().map(|line| line.rsplit_once(' ').unwrap().1).collect();
-        assert_eq!(lines.len(), 56 + Kind::COUNT);
-        assert_eq!((values[0], values[54], values[55]), ("3", "1300000000", "0"));
-        assert!(
-            values[1..54].iter().chain(&values[56..]).all(|&value| value == "0" || value == "0.000000"),
-            "{values:?}"
-        );
-        let series = |counters| lines_of(counters).into_iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned());
-        assert!(series(&[(64, 3)]).eq(series(&[(64, 3), (21 * 64, 1)])), "each node has the same series");
-    }
-
-    #[test]
-    fn a_node_that_has_announced_nothing_has_no_series() {
-        assert_eq!(lines_of(&[]), Vec::<String>::new());
     }
 
     #[test]

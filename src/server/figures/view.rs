@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::collections::histogram::Histogram;
 use crate::collections::tick::Now;
 use crate::meter::{Meter, NodeFigures};
-use crate::reactor::proc;
+use crate::reactor::proc::{self, Usage};
 use crate::server::figures::tally::Tally;
 use crate::server::troubles::Troubles;
 
@@ -29,6 +29,12 @@ pub(in crate::server) struct View<'a> {
     pub(in crate::server) descriptors: Descriptors,
     /// The turns of the loop, in microseconds.
     pub(in crate::server) turns: &'a Histogram,
+    /// What the process has used of its machine.
+    pub(in crate::server) usage: Usage,
+    /// The number of the process on its host.
+    pub(in crate::server) process: u64,
+    /// The stats port that it is behind, with its host, as a digest; 0 if it has none.
+    pub(in crate::server) target: u64,
     /// The port where members join.
     pub(in crate::server) audience_port: u16,
     /// Streams that watch many namespaces.
@@ -63,6 +69,10 @@ pub(in crate::server) struct Facts {
     /// The time after which another node counts as gone.
     pub(in crate::server) node_timeout: Duration,
     pub(in crate::server) started_unix_s: u64,
+    /// The number of the process on its host.
+    pub(in crate::server) process: u64,
+    /// The stats port that it is behind, with its host, as a digest; 0 if it has none.
+    pub(in crate::server) target: u64,
 }
 
 /// The connections, by the numbers that their table keeps.
@@ -115,7 +125,7 @@ pub(in crate::server) struct Descriptors {
 }
 
 /// The names that a room above has for what it counts, in the order of its counts.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct Labels {
     pub(in crate::server) ports: &'static [&'static str],
     pub(in crate::server) close_reasons: &'static [&'static str],
@@ -137,7 +147,7 @@ impl<'a> Process<'a> {
         watcher_count: usize,
         now: Now,
     ) -> View<'a> {
-        let Facts { audience_port, descriptors_max, node_timeout, started_unix_s } = self.facts;
+        let Facts { audience_port, descriptors_max, node_timeout, started_unix_s, process, target } = self.facts;
         let open = proc::open_descriptors().unwrap_or(self.connections.open_count() as u64);
         View {
             now,
@@ -148,6 +158,9 @@ impl<'a> Process<'a> {
             troubles: self.troubles,
             descriptors: Descriptors { open, max: descriptors_max },
             turns: self.turns,
+            usage: proc::usage(),
+            process,
+            target,
             audience_port,
             watcher_count,
             node_timeout,

@@ -8,8 +8,8 @@
 use super::port::{Port, Share};
 use crate::config::Limits;
 
-/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, their names 6, bus 3,
-/// and some to spare.
+/// Descriptors that are no connections: standard streams 3, poller 3, signals 1, listeners 6, their names 6, that of
+/// the seat 1, bus 3, and some to spare.
 const OWN_DESCRIPTORS: usize = 24;
 
 /// The part of all descriptors that each side port keeps for itself: a few operators, scripts and demo pages at once. Each

@@ -9,12 +9,13 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use super::capacity::Capacity;
 use super::crowd::Crowd;
 use super::neighbours::{Neighbours, SiblingDoor};
 use super::port::Port;
+use super::seat::Seat;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log::{self, Value::Shown};
@@ -87,6 +88,9 @@ pub(in crate::server) struct Listeners {
     neighbours: Option<Neighbours>,
     /// The number of other processes of the audience at that time; `None` when that could not be seen.
     sibling_count: Option<usize>,
+    seat: Seat,
+    /// What claims the seat.
+    seat_name: Option<UnixDatagram>,
 }
 
 impl Listeners {
@@ -105,6 +109,8 @@ impl Listeners {
             rest_until: None,
             neighbours: None,
             sibling_count: None,
+            seat: Seat::default(),
+            seat_name: None,
         };
         let audience = this.bind_public(reactor, Port::Audience, config.host, config.port)?;
         if let Some(number) = config.stats_port {
@@ -151,6 +157,11 @@ impl Listeners {
             let address = socket.source().local_addr()?;
             return Err(BindError { option: port.policy().option, address, error: None }.into());
         }
+        let is_stats = |listener: &&Listener| listener.port == Port::Stats;
+        if let Some(stats) = self.sockets.iter().find(is_stats) {
+            let address = stats.socket.source().local_addr()?.to_string();
+            (self.seat, self.seat_name) = Seat::take(&neighbours.audience, &address);
+        }
         self.sibling_count = view.sibling_count;
         self.neighbours = Some(neighbours);
         Ok(door)
@@ -160,6 +171,11 @@ impl Listeners {
     /// seen from here.
     pub(in crate::server) fn group_size(&self) -> Option<usize> {
         self.neighbours.as_ref().and_then(Neighbours::group_size)
+    }
+
+    /// The number of this process on its host, and whom it answers for.
+    pub(in crate::server) fn seat(&self) -> Seat {
+        self.seat
     }
 
     /// The doors of the other processes of the audience; `None` when they cannot be seen from here.

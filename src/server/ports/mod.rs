@@ -7,6 +7,7 @@
 //! | `listeners` | the listening sockets |
 //! | `crowd` | when silent connections wait in the kernel |
 //! | `neighbours` | the names by which processes of this host know whose a port is |
+//! | `seat` | the number of this process among those of its host |
 //!
 //! `port` and `capacity` are values without state, and every room may name them. `listeners` counts no connections: whether
 //! one more fits, its caller says.
@@ -16,3 +17,4 @@ mod crowd;
 pub(in crate::server) mod listeners;
 pub(in crate::server) mod neighbours;
 pub(in crate::server) mod port;
+pub(in crate::server) mod seat;

@@ -29,7 +29,8 @@ const DOORS_MAX: usize = 1_024;
 
 /// The names that this process puts up.
 pub(super) struct Neighbours {
-    audience: String,
+    /// Whose the ports are.
+    pub(super) audience: String,
     /// What the names of this process end with.
     token: String,
     /// Whether all processes of the audience are on this host.
