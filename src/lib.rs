@@ -123,9 +123,10 @@
 //! itself, and is announced only when something changes: peers know it at any moment by the node's own clock, which comes with
 //! each datagram. For a departed node it ends at the node's last datagram, by that clock, and so is the same at all peers.
 //!
-//! A node's counters of itself (`server::figures`) go with its signs of life, every few seconds. So any node answers a scrape
-//! of the shared stats port for all nodes. Its own counters in that answer are the announced ones, or a counter would seem to
-//! fall where another node answers next. They travel with numbers that stand for one thing for ever, so programs that count
+//! A node's counters of itself (`server::figures`) go with its signs of life, every few seconds, and at once when a node has
+//! come. So any process answers a scrape of the shared stats port for all processes of its host, each under a number that is
+//! claimed in the kernel. Its own counters in that answer are the announced ones, or a counter would seem to
+//! fall where another process answers next. They travel with numbers that stand for one thing for ever, so programs that count
 //! more and fewer things are on each other's page.
 //!
 //! What is forgotten leaves the journal, and is announced before. Signs of life carry the version up to which something is no

@@ -17,8 +17,8 @@ const REFUSED: [&str; 4] = ["heads", NoRoom::NAMES[0], NoRoom::NAMES[1], NoRoom:
 /// The number of the family of draining processes.
 pub(super) const DRAINING: u16 = 21;
 
-/// The numbers of what tells whose series the others are: the number of the process, counted from 1, the stats port that it
-/// is behind, and the version of its program.
+/// The numbers of the families that name a process: its own number, counted from 1, the stats port that it is behind, and the
+/// version of its program.
 pub(super) const PROCESS: u16 = 23;
 pub(super) const TARGET: u16 = 24;
 pub(super) const VERSION: u16 = 25;

@@ -20,6 +20,7 @@
 //! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
 //! | `rotation` | a key is replaced while all nodes run |
 //! | `scopes` | audiences on one network that are not the same stay apart |
+//! | `scraped` | what a Prometheus adds up of two hosts is right, through restarts |
 //! | `shared_key` | the processes of one user share a key for the loopback bus |
 //! | `siblings` | processes that share a port and are one audience, on one host, over the loopback bus |
 //! | `simulation` | the cluster on a virtual clock and a bad network |
@@ -47,6 +48,7 @@ mod page;
 mod peers;
 mod rotation;
 mod scopes;
+mod scraped;
 mod shared_key;
 mod siblings;
 mod simulation;

@@ -51,8 +51,8 @@ fn said(daemon: &Daemon, kind: &str) -> Said {
     let entries = page["troubles"].as_array().unwrap().iter().filter(|trouble| trouble["kind"] == kind);
     let address = |trouble: &Value| trouble["address"].as_str().unwrap_or("others").to_owned();
     let metrics = daemon.stats_page("/metrics").body;
-    let (node, label) = (page["node"].as_str().unwrap(), format!("kind=\"{kind}\"}} "));
-    let own = metrics.lines().filter(|line| line.starts_with("audience_meter_cluster_trouble{") && line.contains(node));
+    let label = format!("kind=\"{kind}\"}} ");
+    let own = metrics.lines().filter(|line| line.starts_with("audience_meter_cluster_trouble{"));
     let gauges = own.filter_map(|line| line.split_once(&label)).map(|(_, gauge)| gauge.parse().unwrap());
     let gauges = gauges.collect::<Vec<u64>>();
     assert_eq!(gauges.len(), 1, "all kinds are always there: {metrics}");

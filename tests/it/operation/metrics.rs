@@ -1,32 +1,32 @@
-//! What Prometheus and Grafana are told: checked with `promtool`, and against what happened.
+//! What Prometheus is told: checked with `promtool`, and against what happened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-
-use serde_json::Value;
 
 use audience_kit::*;
 
 /// Every change is told, and nodes tell their counters.
-const BRISK: [&str; 2] = ["--notify-min-delay", "0.05"];
+pub(super) const BRISK: [&str; 2] = ["--notify-min-delay", "0.05"];
 
-fn text(daemon: &Daemon) -> String {
+pub(super) fn text(daemon: &Daemon) -> String {
     let reply = daemon.stats_page("/metrics");
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     reply.body
 }
 
-/// The samples, by name and labels, without the node.
+/// The samples, by name and labels, without the process.
 fn samples(daemon: &Daemon) -> BTreeMap<String, Vec<f64>> {
     let mut samples: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for line in text(daemon).lines().filter(|line| !line.starts_with('#')) {
         let (series, value) = line.rsplit_once(' ').unwrap();
-        let series = series.strip_prefix("audience_meter_").unwrap_or_else(|| panic!("{line}"));
-        let node = series.find("node=\"").map(|at| at..at + "node=\"0123456789abcdef\"".len());
-        let series = node.map_or(series.to_owned(), |node| [&series[..node.start], &series[node.end..]].concat());
-        samples.entry(series.replace("{,", "{")).or_default().push(value.parse().unwrap());
+        let series = series.strip_prefix("audience_meter_").unwrap_or(series);
+        let series = match series.split_once("process=\"") {
+            Some((start, rest)) => [start, rest.split_once('"').unwrap().1].concat().replace("{,", "{"),
+            None => series.to_owned(),
+        };
+        samples.entry(series).or_default().push(value.parse().unwrap());
     }
     samples
 }
@@ -37,7 +37,7 @@ fn total(daemon: &Daemon, series: &str) -> f64 {
 
 /// What `promtool` says of this, which is to be nothing.
 #[track_caller]
-fn promtool(arguments: &[&str], input: &str) {
+pub(super) fn promtool(arguments: &[&str], input: &str) {
     let mut command = Command::new("promtool");
     let child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.expect("promtool is there (Debian: prometheus)");
@@ -51,10 +51,10 @@ fn promtool(arguments: &[&str], input: &str) {
 fn promtool_has_nothing_to_say_of_the_metrics() {
     let daemon = Daemon::start(&BRISK);
     let _members = members(&daemon, "/ns", 3);
-    let _strange = members(&daemon, "/\"quoted\\name", 2);
+    let _strange = members(&daemon, "/\"quoted\\name", 100);
     let told = text(&daemon);
     promtool(&["check", "metrics"], &told);
-    assert!(told.contains("{namespace=\"\\\"quoted\\\\name\"} 2\n"), "{told}");
+    assert!(told.contains("{namespace=\"\\\"quoted\\\\name\"} 100\n"), "{told}");
 }
 
 #[test]
@@ -79,8 +79,11 @@ fn what_happens_is_counted() {
         ("messages_total{}", 1.0),
         ("pushes_total{kind=\"message\"}", 3.0),
         ("namespaces{}", 1.0),
-        ("namespace_members{namespace=\"ns\"}", 2.0),
-        ("namespace_members{namespace=\"other\"}", 0.0),
+        ("audience_members", 2.0),
+        ("audience_namespaces", 1.0),
+        ("audience_nodes", 1.0),
+        ("audience_silent_nodes", 0.0),
+        ("audience_namespace_members{namespace=\"other\"}", 2.0),
         ("cluster_nodes{}", 1.0),
         ("draining{}", 0.0),
     ] {
@@ -91,9 +94,13 @@ fn what_happens_is_counted() {
     assert!(total(&daemon, "sent_bytes_total{}") > 3.0 * 150.0);
     assert!(total(&daemon, "turn_seconds_bucket{le=\"+Inf\"}") > 10.0);
     assert!(total(&daemon, "turn_seconds_sum{}") > 0.0);
-    assert!((5.0..100.0).contains(&total(&daemon, "open_fds{}")));
-    let started = total(&daemon, "start_time_seconds{}");
-    assert!(started > 1.7e9 && started <= total(&daemon, "start_time_seconds{}"));
+    // By their standard names, and those of 3.0.0.
+    for prefix in ["process_", ""] {
+        let of = |name: &str| total(&daemon, &format!("{prefix}{name}{{}}"));
+        assert!((5.0..100.0).contains(&of("open_fds")) && of("max_fds") >= of("open_fds"));
+        let started = of("start_time_seconds").to_string().parse::<u64>().unwrap();
+        assert!((1_700_000_000..=unix_now()).contains(&started));
+    }
 }
 
 #[test]
@@ -146,45 +153,102 @@ fn bytes_are_counted_as_clients_receive_them() {
 fn the_largest_namespaces_have_series_and_others_are_summed_up() {
     let daemon = Daemon::start(&[&BRISK[..], &["--metrics-namespaces", "2"]].concat());
     let _all: Vec<_> =
-        [("/a", 1), ("/b", 3), ("/c", 2), ("/other", 4)].map(|(name, count)| members(&daemon, name, count)).into();
+        [("/a", 1), ("/b", 102), ("/c", 101), ("/other", 4)].map(|(name, count)| members(&daemon, name, count)).into();
     let told = samples(&daemon);
-    let largest = told.iter().filter(|(series, _)| series.starts_with("namespace_members"));
+    let largest = told.iter().filter(|(series, _)| series.starts_with("audience_namespace_members"));
     let largest: Vec<_> = largest.map(|(series, values)| (series.as_str(), values[0].to_string())).collect();
-    let of = |name: &str, members: &str| (format!("namespace_members{{namespace=\"{name}\"}}"), members.to_owned());
-    let expected = [of("b", "3"), of("c", "2"), of("other", "5")];
+    let of =
+        |name: &str, members: &str| (format!("audience_namespace_members{{namespace=\"{name}\"}}"), members.to_owned());
+    let expected = [of("b", "102"), of("c", "101"), of("other", "5")];
     assert!(
         largest.iter().map(|(series, members)| ((*series).to_owned(), members.clone())).eq(expected),
         "{largest:?}"
     );
 }
 
-#[test]
-fn whichever_node_answers_it_answers_for_all() {
-    let port = free_port().to_string();
-    let options = [&BRISK[..], &["--port", &port, "--cluster-notify-interval", "0.1"]].concat();
-    let daemons = [Daemon::start(&options), Daemon::start(&options)];
-    let _members = members(&daemons[0], "/ns", 8);
-    let nodes = |daemon: &Daemon| -> BTreeSet<String> {
-        let told = text(daemon);
-        let lines = told.lines().filter_map(|line| line.strip_prefix("audience_meter_members{node=\""));
-        lines.map(|line| line[..16].to_owned()).collect()
-    };
-    wait_until("that each tells of both", || daemons.iter().all(|daemon| nodes(daemon).len() == 2));
-    wait_until("that each tells the same of both", || {
-        let [first, second] = daemons.each_ref().map(|daemon| samples(daemon).remove("members{}").unwrap());
-        let sum = |values: &[f64]| values.iter().sum::<f64>().to_string();
-        sum(&first) == "8" && sum(&second) == "8"
-    });
-    assert_eq!(nodes(&daemons[0]), nodes(&daemons[1]));
-    let [first, second] = daemons;
-    drop(second);
-    wait_until("that the one that is gone is told of no more", || nodes(&first).len() == 1);
+/// The options of processes that share all their ports.
+fn shared() -> Vec<String> {
+    let ports = [("--port", free_port()), ("--stats-port", free_port())];
+    let ports = ports.iter().flat_map(|(option, port)| [(*option).to_owned(), port.to_string()]);
+    BRISK.map(str::to_owned).into_iter().chain(ports).collect()
+}
+
+/// The processes that an answer tells of, by their numbers, with their nodes.
+fn builds(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("audience_meter_build_info{process=\""));
+    let build =
+        |line: &str| line.split_once("\",node=\"").map(|(process, rest)| (process.to_owned(), rest[..16].to_owned()));
+    let builds: Vec<_> = lines.filter_map(build).collect();
+    let by_process: BTreeMap<_, _> = builds.iter().cloned().collect();
+    assert_eq!(by_process.len(), builds.len(), "each process is there once: {text}");
+    by_process
+}
+
+/// What any number of answers have in common.
+fn common<T: PartialEq + std::fmt::Debug>(what: impl Fn() -> T) -> Option<T> {
+    let first = what();
+    (0..12).all(|_| what() == first).then_some(first)
 }
 
 #[test]
-fn no_counter_falls_when_another_node_ends_and_one_comes() {
-    let port = free_port().to_string();
-    let options = [&BRISK[..], &["--port", &port, "--drain-delay", "0"]].concat();
+fn whichever_process_answers_it_answers_for_all_of_its_host() {
+    let options = shared();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let daemons = [Daemon::start(&options), Daemon::start(&options)];
+    // One of the same audience that has another stats port, so it is another target's.
+    let apart = Daemon::start(&options[..4]);
+    let _members = members(&daemons[0], "/ns", 9);
+    wait_until("that each tells the same of both", || {
+        let sum = |daemon: &Daemon| samples(daemon)["members{}"].iter().sum::<f64>();
+        let both = common(|| sum(&daemons[0]));
+        both.is_some_and(|both| (both + sum(&apart)).to_string() == "9")
+    });
+    for daemon in [&daemons[0], &apart] {
+        let told = samples(daemon);
+        assert_eq!(
+            (told["audience_members"][0].to_string(), told["audience_nodes"][0].to_string()),
+            ("9".into(), "3".into())
+        );
+    }
+    let told = builds(&text(&daemons[0]));
+    assert_eq!(told.keys().map(String::as_str).collect::<Vec<_>>(), ["0", "1"]);
+    assert_eq!(builds(&text(&apart)).keys().map(String::as_str).collect::<Vec<_>>(), ["0"]);
+    // The one that comes next has the number of the one that has gone.
+    let [first, second] = daemons;
+    drop(first);
+    let third = Daemon::start(&options);
+    wait_until("the number of the first one again", || {
+        let now = common(|| builds(&text(&second)));
+        now.is_some_and(|now| now.len() == 2 && now["0"] != told["0"] && now["1"] == told["1"])
+    });
+    drop(third);
+    wait_until("that the one that is gone is told of no more", || builds(&text(&second)).len() == 1);
+}
+
+#[test]
+fn a_process_that_starts_tells_of_its_siblings_from_its_first_answer_on() {
+    let options = shared();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let first = Daemon::start(&options);
+    let _members = members(&first, "/ns", 5);
+    for _ in 0..3 {
+        let second = Daemon::start(&options);
+        for _ in 0..20 {
+            let told = text(&second);
+            assert!(
+                builds(&told).contains_key("0") && told.contains("audience_meter_members{process=\"0\"} 5\n"),
+                "{told}"
+            );
+        }
+        drop(second);
+        wait_until("that it is gone", || builds(&text(&first)).len() == 1);
+    }
+}
+
+#[test]
+fn no_counter_falls_when_another_process_ends_and_one_comes() {
+    let options = [&shared()[..], &["--drain-delay".to_owned(), "0".to_owned()]].concat();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let first = Daemon::start(&options);
     let joins = || samples(&first).remove("joins_total{}").unwrap();
     let mut second = Daemon::start(&options);
@@ -197,11 +261,27 @@ fn no_counter_falls_when_another_node_ends_and_one_comes() {
     assert_eq!(before.iter().sum::<f64>().to_string(), "3");
     // Now what is told is what the others were told, which was before.
     let _third = Daemon::start(&options);
-    wait_until("that both are told of", || {
+    for _ in 0..50 {
         let after = joins();
         assert!(after[0] >= before[0], "from {before:?} to {after:?}");
-        after.len() == 2
+    }
+    wait_until("that both are told of", || joins().len() == 2);
+}
+
+#[test]
+fn processor_time_and_memory_are_those_of_the_kernel() {
+    let daemon = Daemon::start(&BRISK);
+    let cpu = || total(&daemon, "process_cpu_seconds_total{}");
+    wait_until("processor time", || {
+        drop(members(&daemon, "/ns", 50));
+        cpu() >= 0.05
     });
+    // In ticks of 10 ms, before and after: the process uses some for the answer.
+    let ticks = || f64::from(u32::try_from(cpu_ticks(daemon.pid())).unwrap()) / 100.0;
+    let (before, told, after) = (ticks(), cpu(), ticks());
+    assert!((before..=after).contains(&told), "{before} {told} {after}");
+    let resident = total(&daemon, "process_resident_memory_bytes{}");
+    assert!((1e6..1e8).contains(&resident) && resident % 1024.0 == 0.0, "{resident}");
 }
 
 #[test]
@@ -237,8 +317,8 @@ fn a_node_that_fell_silent_is_counted_for_good() {
     let options = [&BRISK[..], &["--port", &port, "--cluster-node-timeout", "1"]].concat();
     let first = Daemon::start(&options);
     let second = Daemon::start(&options);
-    wait_until("that both are told of", || samples(&first)["cluster_nodes{}"] == [2.0, 2.0]);
-    assert_eq!(samples(&first)["cluster_lost_nodes_total{}"], [0.0, 0.0]);
+    wait_until("that both are known", || samples(&first)["audience_nodes"] == [2.0]);
+    assert_eq!(samples(&first)["cluster_lost_nodes_total{}"], [0.0]);
     drop(second);
     wait_until("that it is missed", || samples(&first)["cluster_lost_nodes_total{}"] == [1.0]);
 }
@@ -259,67 +339,4 @@ fn health_and_readiness_are_told_and_the_drain_is_not_ready() {
     early.write_all(b"Host: localhost\r\n\r\n").unwrap();
     let reply = Reply::parse(&read_to_end(&mut early));
     assert_eq!((reply.status, reply.body.as_str()), (503, "draining\n"));
-}
-
-/// What each rule says to half an hour of two nodes, scraped every 15 seconds, as `promtool test rules` takes it.
-fn tests_of(rules: &str) -> String {
-    // After five minutes: 1,000 members, and 100 joins a second for five minutes; a node that is gone a few seconds after it
-    // fell silent; another node without a key for five minutes; and 950 descriptors of 1,000.
-    let series = [
-        ("joins_total{node=\"a\"}", "0+15x20 315+1500x20 30315+15x80"),
-        ("members{node=\"a\"}", "1000x120"),
-        ("cluster_lost_nodes_total{node=\"a\"}", "0x20 1x100"),
-        ("cluster_lost_nodes_total{node=\"b\"}", "0x20"),
-        ("cluster_trouble{node=\"a\",kind=\"unkeyed\"}", "0x20 1x20 0x80"),
-        ("cluster_trouble{node=\"b\",kind=\"clock_skew\"}", "0x120"),
-        ("open_fds{node=\"a\"}", "100x20 950x20 100x80"),
-        ("max_fds{node=\"a\"}", "1000x120"),
-    ];
-    let series = series.map(|(series, values)| format!("{{series: 'audience_meter_{series}', values: '{values}'}}"));
-    let alerts = rules.split("- alert: ").skip(1).flat_map(|rule| {
-        let (alert, summary) = (rule.lines().next().unwrap(), rule.split_once("summary: ").unwrap().1);
-        let labels = if rule.contains("max by (kind)") { "exp_labels: {kind: unkeyed}, " } else { "" };
-        let on = format!("[{{{labels}exp_annotations: {{summary: '{}'}}}}]", summary.lines().next().unwrap());
-        [(4, "[]"), (9, &on), (25, "[]")]
-            .map(|(minutes, expected)| format!("{{eval_time: {minutes}m, alertname: {alert}, exp_alerts: {expected}}}"))
-    });
-    let (series, alerts) = (series.join(", "), alerts.collect::<Vec<_>>().join(", "));
-    let test = format!("{{interval: 15s, input_series: [{series}], alert_rule_test: [{alerts}]}}");
-    format!("rule_files: [audience-meter.rules.yml]\ntests: [{test}]\n")
-}
-
-/// The names of metrics in an expression.
-fn names_in(text: &str) -> BTreeSet<&str> {
-    let is_of_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
-    text.match_indices("audience_meter_")
-        .map(|(at, _)| text[at..].split(|char| !is_of_name(char)).next().unwrap())
-        .collect()
-}
-
-#[test]
-fn the_dashboard_and_the_rules_of_the_manual_ask_for_what_is_told() {
-    let daemon = Daemon::start(&BRISK);
-    let told = text(&daemon);
-    let told = names_in(&told);
-    let reply = daemon.stats_page("/grafana.json");
-    assert_eq!((reply.status, reply.header("Content-Type")), (200, Some("application/json")));
-    let dashboard: Value = serde_json::from_str(&reply.body).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap();
-    assert!(panels.len() > 5);
-    for name in names_in(&reply.body) {
-        assert!(told.contains(name), "the dashboard asks for {name}");
-    }
-    let folder = std::env::temp_dir().join(format!("audience-meter-metrics-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let rules = manual::block("yaml", "# audience-meter.rules.yml");
-    for name in names_in(&rules) {
-        assert!(told.contains(name), "a rule asks for {name}");
-    }
-    std::fs::write(folder.join("tests.yml"), tests_of(&rules)).unwrap();
-    std::fs::write(folder.join("audience-meter.rules.yml"), rules).unwrap();
-    std::fs::write(folder.join("prometheus.yml"), manual::block("yaml", "# prometheus.yml")).unwrap();
-    promtool(&["check", "rules", folder.join("audience-meter.rules.yml").to_str().unwrap()], "");
-    promtool(&["test", "rules", folder.join("tests.yml").to_str().unwrap()], "");
-    promtool(&["check", "config", folder.join("prometheus.yml").to_str().unwrap()], "");
-    std::fs::remove_dir_all(&folder).unwrap();
 }

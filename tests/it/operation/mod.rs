@@ -9,10 +9,11 @@
 //! | `ending` | whatever happens to the supervisor, no worker is left behind |
 //! | `giving_up` | what a supervisor cannot make work it gives up, with one line |
 //! | `local` | requests of this machine, and those that a web page elsewhere makes a browser send |
-//! | `metrics` | what Prometheus and Grafana are told |
+//! | `metrics` | what Prometheus is told |
 //! | `notification` | the notification port |
 //! | `process_page` | the page `/process` |
 //! | `rolling` | a rolling restart of all processes under load |
+//! | `rules` | the dashboard for Grafana and the rules for Prometheus |
 //! | `side_ports` | where the side ports listen, and what all of them have in common |
 //! | `stats` | the stats port |
 //! | `supervisor` | `-w N` |
@@ -29,6 +30,7 @@ mod metrics;
 mod notification;
 mod process_page;
 mod rolling;
+mod rules;
 mod side_ports;
 mod stats;
 mod supervisor;
