@@ -180,6 +180,31 @@ fn wait_sums(prometheus: &Prometheus, members: [u64; 2], targets: [SocketAddr; 2
     assert_eq!(labels.into_iter().map(|(labels, _)| labels).collect::<Vec<_>>(), expected);
 }
 
+/// Each panel of the dashboard shows something, but those of what should not be.
+#[track_caller]
+fn dashboard_has_data(prometheus: &Prometheus, dashboard: &str) {
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let query = target["expr"].as_str().unwrap();
+            assert!(query.contains("$job"), "{query}");
+            let query =
+                query.replace("$job", "audience-meter").replace("$instance", ".*").replace("$__rate_interval", "5s");
+            // A rate takes two scrapes.
+            let has_data = || !prometheus.values(&query, &[]).is_empty();
+            if panel["title"] == "Troubles of the cluster" {
+                assert!(!has_data(), "{query}");
+            } else {
+                wait_until(&query, has_data);
+            }
+        }
+    }
+    let members = &dashboard["panels"][0];
+    assert_eq!(members["title"], "Members");
+    let query = members["targets"][0]["expr"].as_str().unwrap().replace("$job", "audience-meter");
+    assert_eq!(prometheus.value(&query).as_deref(), Some("20"));
+}
+
 #[test]
 fn every_sum_of_a_prometheus_is_right_through_restarts() {
     let Some(network) = Network::build() else { return };
@@ -191,6 +216,7 @@ fn every_sum_of_a_prometheus_is_right_through_restarts() {
     let _crowds = [crowd(&network, 0, 12), crowd(&network, 1, 8)];
     wait_sums(&prometheus, [12, 8], targets);
     prometheus.wait("sum(audience_meter_joins_total)", 20);
+    dashboard_has_data(&prometheus, &network.within(0, || first.stats_page("/grafana.json")).body);
 
     // A worker is killed, and another one takes its number.
     let instance = format!("{{instance=\"{}\"}}", targets[0]);

@@ -87,6 +87,24 @@ fn the_counters_of_a_node_are_known_while_it_is_there() {
 }
 
 #[test]
+fn a_node_that_has_come_is_announced_the_counters_soon() {
+    let mut scene = clustered();
+    let is_due = |scene: &mut Scene| {
+        let now = scene.now();
+        scene.meter().are_counters_due(now)
+    };
+    scene.meet(2);
+    scene.world.step(0, |node, now| node.announce_counters(&numbered(&[4]), now));
+    scene.pass(1.0);
+    assert!(!is_due(&mut scene), "there is no other node than before");
+    let other = NodeId(8);
+    assert_eq!(scene.receive_from(other, 1, News::Alive(Alive::default())), Err(Rejection::Unproven));
+    let echo = scene.asked_of(other).map(|ask| Echo { asker: HERE, nonce: ask.nonce });
+    assert_eq!(scene.receive_from(other, 2, News::Alive(Alive { echo, ..Alive::default() })), Ok(()));
+    assert!(is_due(&mut scene), "it asks for them at its first scrape");
+}
+
+#[test]
 fn the_node_that_takes_the_place_of_a_departed_one_is_let_in() {
     let mut scene = clustered_with(ClusterRules { nodes_max: 1, ..ClusterRules::default() });
     let other = NodeId(8);
