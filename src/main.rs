@@ -3,6 +3,7 @@
 //! Owns the exit codes: 0 after a signal or an answer, 2 when the arguments are wrong, 1 for everything else. It knows
 //! nothing of how serving is done, only whether this process does it or its workers.
 
+use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -11,13 +12,17 @@ use audience_meter::server::Server;
 use audience_meter::{log, supervisor};
 
 fn main() -> ExitCode {
-    match config::parse(std::env::args_os().skip(1).collect(), |name| std::env::var_os(name)) {
+    let arguments = || env::args_os().skip(1).collect();
+    let variable = |name: &str| env::var_os(name);
+    log::set_format(config::log_format(arguments(), variable));
+    match config::parse(arguments(), variable) {
         Ok(Command::Help) => log::answer(&config::usage::all()),
         Ok(Command::ShortHelp) => log::answer(&config::usage::common_only()),
         Ok(Command::Version) => log::answer(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Check(config)) => return check(&config),
         Ok(Command::Run(config)) => {
             return run(&config).unwrap_or_else(|error| {
-                log::fatal(&error);
+                log::fatal(&config.rename(&error.to_string()));
                 ExitCode::from(1)
             });
         }
@@ -33,9 +38,32 @@ fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     if config.debug {
         log::enable_debug();
     }
+    // A supervisor has said it already.
+    if config.supervisor.is_none() {
+        warn_of_unknown_variables();
+    }
     if config.workers > 1 {
         return supervisor::run(config);
     }
     Server::bind(config)?.run()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check(config: &Config) -> ExitCode {
+    warn_of_unknown_variables();
+    let problems = config.check_files();
+    for problem in &problems {
+        log::fatal(&config.rename(problem));
+    }
+    if !problems.is_empty() {
+        return ExitCode::from(2);
+    }
+    log::answer("the options and their files are right\n");
+    ExitCode::SUCCESS
+}
+
+fn warn_of_unknown_variables() {
+    for config::Unknown { name, nearest } in config::unknown(env::vars_os()) {
+        log::warn("unknown_variable", &[("name", name[..].into()), ("nearest", nearest[..].into())]);
+    }
 }

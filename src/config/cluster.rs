@@ -46,13 +46,13 @@ const ADDRESSES_MAX: usize = 256;
 /// Reads the options.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<ClusterConfig, UsageError> {
     let defaults = ClusterRules::default();
-    let group = options.given(["-m", "--cluster-addr"], "--cluster-addr", None, parse_group)?;
-    let peers = options.value("--cluster-peers", None, Vec::new(), parse_peers)?;
+    let group = options.given(["-m", "--cluster-addr"], "--cluster-addr", parse_group)?;
+    let peers = options.value("--cluster-peers", Vec::new(), parse_peers)?;
     let rules = ClusterRules {
         notify_interval: options.positive_duration("--cluster-notify-interval", 2.0)?,
         node_timeout: options.positive_duration("--cluster-node-timeout", 5.0)?,
-        nodes_max: options.value("--cluster-max-nodes", None, defaults.nodes_max, parse_limit)?,
-        namespaces_max: options.value("--cluster-max-namespaces", None, defaults.namespaces_max, parse_limit)?,
+        nodes_max: options.value("--cluster-max-nodes", defaults.nodes_max, parse_limit)?,
+        namespaces_max: options.value("--cluster-max-namespaces", defaults.namespaces_max, parse_limit)?,
         ..defaults
     };
     // Loopback cannot be cut, so a node that is alone there need not call out for others again and again.
@@ -61,14 +61,14 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -
     Ok(ClusterConfig {
         rules: ClusterRules { lone_interval, ..rules },
         group,
-        interface: options.given("--cluster-interface", "--cluster-interface", None, |text| {
+        interface: options.given("--cluster-interface", "--cluster-interface", |text| {
             text.parse().map_err(|_| "is not an IPv4 address; give that of an interface".to_owned())
         })?,
-        ttl: options.value("--cluster-ttl", None, 1, |text| {
+        ttl: options.value("--cluster-ttl", 1, |text| {
             text.parse().map_err(|_| "is not a TTL; give a number from 0 to 255".to_owned())
         })?,
         peers,
-        name: options.value("--cluster-name", None, String::new(), parse_name)?,
+        name: options.value("--cluster-name", String::new(), parse_name)?,
         key: key::parse(options)?,
     })
 }

@@ -1,22 +1,26 @@
-//! Secrets: the keys that all nodes of an audience share, and what else is kept in a file.
+//! Secrets: the keys that all nodes of an audience share, and the tokens of the side ports.
 //!
-//! Owns where they come from, and refuses what is no secret. It never prints one.
+//! Owns where they come from, a file or the environment, and refuses what is no secret. It never prints one.
 //!
 //! Keys are lines: one, or two while one replaces the other. Content that is no text is one key as a whole, as
 //! `head -c 32 /dev/urandom` makes it.
+//!
+//! A file that others can read is refused, with one exception: a secret as Kubernetes and Docker mount it, which this process
+//! could neither have written nor make private. There, the host has decided about it.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::options::{Options, UsageError};
+use super::variables::secret_variable;
+use crate::log::{self, Value::Shown};
+use crate::reactor::sys;
 use crate::wire::report::{KEY_MIN, Keys};
 
-pub(super) const OPTION: &str = "--cluster-key-file";
-
-const VARIABLE: &str = "AUDIENCE_METER_CLUSTER_KEY";
+const OPTION: &str = "--cluster-key-file";
 
 /// How long a file with a secret may be in bytes; a longer one is another file.
 const FILE_MAX: usize = 4096;
@@ -24,13 +28,30 @@ const FILE_MAX: usize = 4096;
 /// Most keys at a time: the one that seals, and the one before or after it.
 const KEYS_MAX: usize = 2;
 
+/// A file with a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFile {
+    /// The option or the variable that names it.
+    source: String,
+    path: PathBuf,
+}
+
 /// Where the keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// In a file that only its owner can read.
-    Path(PathBuf),
+    /// In a file.
+    File(SecretFile),
     /// In the environment.
     Environment(Keys),
+}
+
+/// Where a token is that has to come with requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// In a file.
+    File(SecretFile),
+    /// In the environment.
+    Environment(Vec<u8>),
 }
 
 impl KeySource {
@@ -41,41 +62,127 @@ impl KeySource {
     pub fn read(&self) -> Result<Keys, String> {
         match self {
             Self::Environment(keys) => Ok(keys.clone()),
-            Self::Path(path) => {
-                keys_in(&read_private(OPTION, path)?).map_err(|problem| explain(OPTION, path, &problem))
-            }
+            Self::File(file) => keys_in(&file.read()?).map_err(|problem| file.explain(&problem)),
         }
     }
 }
 
-/// Reads the secret in a file that an option names; or says what is wrong with it, as a line for a person.
-pub(super) fn read_secret(option: &str, path: &Path) -> Result<Vec<u8>, String> {
-    let bytes = read_private(option, path)?;
-    let secret = bytes.trim_ascii_end();
-    if secret.len() < KEY_MIN {
-        return Err(explain(option, path, &format!("what is in it is too short; put at least {KEY_MIN} bytes there")));
+impl TokenSource {
+    /// Reads the options: the file that `option` names, or the token itself in the variable beside it.
+    pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
+        options: &mut Options<E>,
+        option: &'static str,
+    ) -> Result<Option<Self>, UsageError> {
+        if let Some(file) = SecretFile::parse(options, option)? {
+            return Ok(Some(Self::File(file)));
+        }
+        let variable = secret_variable(option);
+        let Some(content) = (options.env)(&variable).filter(|token| !token.is_empty()) else { return Ok(None) };
+        // Without the value: it is a secret.
+        let token = token_in(&content.into_encoded_bytes());
+        token
+            .map(|token| Some(Self::Environment(token)))
+            .map_err(|problem| UsageError(format!("{variable}: {problem}")))
     }
-    Ok(secret.to_vec())
+
+    /// Reads the token.
+    ///
+    /// # Errors
+    /// A file that cannot be read, that others can read, that has too little in it, or what cannot come in a field, as a
+    /// line for a person.
+    pub fn read(&self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Environment(token) => Ok(token.clone()),
+            Self::File(file) => token_in(&file.read()?).map_err(|problem| file.explain(&problem)),
+        }
+    }
 }
 
-/// Reads the options.
+impl SecretFile {
+    pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
+        options: &mut Options<E>,
+        option: &'static str,
+    ) -> Result<Option<Self>, UsageError> {
+        let path = options.given(option, option, |text| Ok(PathBuf::from(text)))?;
+        Ok(path.map(|path| Self { source: options.source(option), path }))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong with it, as a line for a person.
+    pub(super) fn explain(&self, problem: &str) -> String {
+        format!("{} {}: {problem}", self.source, self.path.display())
+    }
+
+    /// What is in it, if only its owner can read it, or the host has given it.
+    fn read(&self) -> Result<Vec<u8>, String> {
+        let (metadata, is_given, bytes) = self.open().map_err(|error| self.explain(&error.to_string()))?;
+        let mode = metadata.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            if !is_given {
+                return Err(self.explain(&format!("others can read it; run `chmod 600 {}`", self.path.display())));
+            }
+            let fields = [("path", Shown(&self.path.display())), ("mode", Shown(&format_args!("{mode:04o}")))];
+            log::warn("secret_readable", &fields);
+        }
+        if bytes.len() > FILE_MAX {
+            return Err(self.explain(&format!("it is longer than {FILE_MAX} bytes; it may be another file")));
+        }
+        Ok(bytes)
+    }
+
+    /// What is known of the file, whether the host has given it, and its content, or the beginning of one that is too long:
+    /// all of the file that was opened.
+    fn open(&self) -> io::Result<(Metadata, bool, Vec<u8>)> {
+        let file = fs::File::open(&self.path)?;
+        let metadata = file.metadata()?;
+        let is_given = self.is_given(&file, &metadata);
+        let mut bytes = Vec::new();
+        file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        Ok((metadata, is_given, bytes))
+    }
+
+    /// Whether this process could not have written the file: it is on a mount that is read-only, or it is root's, and only
+    /// root can write it.
+    fn is_given(&self, file: &fs::File, metadata: &Metadata) -> bool {
+        let is_roots = metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
+        sys::is_read_only(file) || is_roots && sys::may_write(&self.path).is_err()
+    }
+}
+
+/// Reads the options of the keys.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
     options: &mut Options<E>,
 ) -> Result<Option<KeySource>, UsageError> {
-    let path = options.given(OPTION, OPTION, None, |text| Ok(PathBuf::from(text)))?;
-    let variable = (options.env)(VARIABLE).filter(|key| !key.is_empty());
-    if cfg!(not(feature = "keyed")) && (path.is_some() || variable.is_some()) {
-        let source = if path.is_some() { OPTION } else { VARIABLE };
+    let variable = secret_variable(OPTION);
+    let file = SecretFile::parse(options, OPTION)?;
+    let content = (options.env)(&variable).filter(|key| !key.is_empty());
+    if cfg!(not(feature = "keyed")) && (file.is_some() || content.is_some()) {
+        let source = file.map_or(variable, |file| file.source);
         return Err(UsageError(format!("{source} is not for this build; build with the feature `keyed`")));
     }
-    if let Some(path) = path {
-        return Ok(Some(KeySource::Path(path)));
+    if let Some(file) = file {
+        return Ok(Some(KeySource::File(file)));
     }
-    let Some(content) = variable else { return Ok(None) };
+    let Some(content) = content else { return Ok(None) };
     // Without the value: it is a secret.
     let keys =
-        keys_in(&content.into_encoded_bytes()).map_err(|problem| UsageError(format!("{VARIABLE}: {problem}")))?;
+        keys_in(&content.into_encoded_bytes()).map_err(|problem| UsageError(format!("{variable}: {problem}")))?;
     Ok(Some(KeySource::Environment(keys)))
+}
+
+/// The token that the content is, or what is wrong with it.
+fn token_in(content: &[u8]) -> Result<Vec<u8>, String> {
+    let token = content.trim_ascii_end();
+    if token.len() < KEY_MIN {
+        return Err(format!("what is in it is too short; put at least {KEY_MIN} bytes there"));
+    }
+    if !token.iter().all(u8::is_ascii_graphic) {
+        return Err("a token is visible ASCII, without spaces".to_owned());
+    }
+    Ok(token.to_vec())
 }
 
 /// The keys that the content holds, or what is wrong with it.
@@ -104,42 +211,19 @@ fn is_text(content: &[u8]) -> bool {
     !content.iter().any(is_control) && str::from_utf8(content).is_ok()
 }
 
-pub(super) fn explain(option: &str, path: &Path, problem: &str) -> String {
-    format!("{option} {}: {problem}", path.display())
-}
-
-/// What is in a file that only its owner can read.
-fn read_private(option: &str, path: &Path) -> Result<Vec<u8>, String> {
-    let (mode, bytes) = read_with_mode(path).map_err(|error| explain(option, path, &error.to_string()))?;
-    if mode & 0o077 != 0 {
-        let problem = format!("others can read it; run `chmod 600 {}`", path.display());
-        return Err(explain(option, path, &problem));
-    }
-    if bytes.len() > FILE_MAX {
-        return Err(explain(option, path, &format!("it is longer than {FILE_MAX} bytes; it may be another file")));
-    }
-    Ok(bytes)
-}
-
-/// The permissions of a file and its content, or the beginning of a content that is too long: both of the file that was
-/// opened.
-fn read_with_mode(path: &Path) -> io::Result<(u32, Vec<u8>)> {
-    let file = fs::File::open(path)?;
-    let mode = file.metadata()?.mode();
-    let mut bytes = Vec::new();
-    file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok((mode, bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Command, parse};
     use std::os::unix::fs::PermissionsExt as _;
 
+    fn file(path: impl Into<PathBuf>) -> SecretFile {
+        SecretFile { source: OPTION.to_owned(), path: path.into() }
+    }
+
     fn key(line: &str, variable: Option<&str>) -> Result<Option<KeySource>, String> {
         let args = line.split_whitespace().map(OsString::from).collect();
-        match parse(args, |name| variable.filter(|_| name == VARIABLE).map(OsString::from)) {
+        match parse(args, |name| variable.filter(|_| name == "AUDIENCE_METER_CLUSTER_KEY").map(OsString::from)) {
             Ok(Command::Run(config)) => Ok(config.cluster.key),
             other => Err(other.unwrap_err().to_string()),
         }
@@ -151,7 +235,7 @@ mod tests {
         assert_eq!(key("", Some("sixteen bytes...")), given(vec![b"sixteen bytes...".to_vec()]));
         let both = vec![b"a new one, 16 bytes".to_vec(), b"sixteen bytes...".to_vec()];
         assert_eq!(key("", Some("a new one, 16 bytes\nsixteen bytes...")), given(both));
-        assert_eq!(key("--cluster-key-file /k", Some("x")), Ok(Some(KeySource::Path("/k".into()))));
+        assert_eq!(key("--cluster-key-file /k", Some("x")), Ok(Some(KeySource::File(file("/k")))));
         assert_eq!(key("", None), Ok(None));
         let error = key("", Some("hunter2")).unwrap_err();
         assert_eq!(error, "AUDIENCE_METER_CLUSTER_KEY: line 1 is too short; a key has at least 16 bytes");
@@ -196,7 +280,7 @@ mod tests {
         let read = |mode, content: &str| {
             fs::write(&path, content).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            KeySource::Path(path.clone()).read()
+            KeySource::File(file(&path)).read()
         };
         assert_eq!(
             read(0o600, "the key of this audience\n"),
@@ -208,6 +292,6 @@ mod tests {
         assert!(read(0o400, "short\n").unwrap_err().contains("line 1 is too short"));
         assert!(read(0o400, &"x".repeat(4097)).unwrap_err().contains("longer than 4096 bytes"));
         fs::remove_file(&path).unwrap();
-        assert!(KeySource::Path(path.clone()).read().unwrap_err().contains("No such file"));
+        assert!(KeySource::File(file(&path)).read().unwrap_err().contains("No such file"));
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::key::{self, KeySource};
+use super::key::KeySource;
 use crate::wire::report::Keys;
 
 /// A key file, as it was at the last look.
@@ -33,7 +33,7 @@ impl KeyFile {
     /// As [`KeySource::read`].
     pub fn open(source: &KeySource) -> Result<(Keys, Option<Self>), String> {
         // Before the content is read: a change meanwhile is then another stamp.
-        let stamp = if let KeySource::Path(path) = source { stamp_of(path).ok() } else { None };
+        let stamp = if let KeySource::File(file) = source { stamp_of(file.path()).ok() } else { None };
         let keys = source.read()?;
         let file = stamp.map(|stamp| Self { source: source.clone(), stamp: Some(stamp), keys: keys.clone() });
         Ok((keys, file))
@@ -44,10 +44,10 @@ impl KeyFile {
     /// # Errors
     /// As [`KeySource::read`], once for each change; the keys before it remain the ones to compare with.
     pub fn reread(&mut self) -> Option<Result<Keys, String>> {
-        let KeySource::Path(path) = &self.source else { return None };
-        let (stamp, problem) = match stamp_of(path) {
+        let KeySource::File(file) = &self.source else { return None };
+        let (stamp, problem) = match stamp_of(file.path()) {
             Ok(stamp) => (Some(stamp), None),
-            Err(error) => (None, Some(key::explain(key::OPTION, path, &error.to_string()))),
+            Err(error) => (None, Some(file.explain(&error.to_string()))),
         };
         if stamp == self.stamp {
             return None;
@@ -76,6 +76,7 @@ fn stamp_of(path: &Path) -> io::Result<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Command, parse};
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::PathBuf;
 
@@ -102,9 +103,15 @@ mod tests {
         Keys::new(text.lines().map(|line| line.as_bytes().to_vec()).collect())
     }
 
+    fn source(path: &str) -> KeySource {
+        let args = ["--cluster-key-file", path].map(Into::into).to_vec();
+        let Ok(Command::Run(config)) = parse(args, |_| None) else { panic!("{path} is taken") };
+        config.cluster.key.unwrap()
+    }
+
     #[track_caller]
     fn open(path: &Path) -> KeyFile {
-        KeyFile::open(&KeySource::Path(path.into())).unwrap().1.unwrap()
+        KeyFile::open(&source(path.to_str().unwrap())).unwrap().1.unwrap()
     }
 
     #[test]
@@ -167,6 +174,6 @@ mod tests {
     #[test]
     fn the_environment_does_not_change() {
         assert!(KeyFile::open(&KeySource::Environment(keys(OLD))).unwrap().1.is_none());
-        assert!(KeyFile::open(&KeySource::Path("/nonexistent/key".into())).is_err());
+        assert!(KeyFile::open(&source("/nonexistent/key")).is_err());
     }
 }

@@ -25,11 +25,11 @@ pub struct Limits {
 /// Reads the options.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<Limits, UsageError> {
     Ok(Limits {
-        members: options.given(MAX_CONNECTIONS, MAX_CONNECTIONS, None, parse_limit)?,
-        heads: options.value("--max-heads", None, 4096, parse_limit)?,
-        namespaces: options.value("--max-namespaces", None, 250_000, parse_limit)?,
-        name_length: options.value("--max-name-length", None, NAME_MAX, parse_name_length)?,
-        per_address: options.given(PER_ADDRESS, PER_ADDRESS, None, parse_limit)?,
+        members: options.given(MAX_CONNECTIONS, MAX_CONNECTIONS, parse_limit)?,
+        heads: options.value("--max-heads", 4096, parse_limit)?,
+        namespaces: options.value("--max-namespaces", 250_000, parse_limit)?,
+        name_length: options.value("--max-name-length", NAME_MAX, parse_name_length)?,
+        per_address: options.given(PER_ADDRESS, PER_ADDRESS, parse_limit)?,
     })
 }
 

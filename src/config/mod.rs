@@ -7,12 +7,14 @@
 //! |---|---|
 //! | `usage` | the text of `--help` |
 //! | `options` | how an option is read, and why it is refused |
+//! | `variables` | the names of environment variables, and which of them are unknown |
 //! | `limits` | how much of everything there may be |
 //! | `networks` | lists of networks |
 //! | `origins` | the origins whose pages may join |
 //! | `cluster` | how nodes find each other, and which they believe |
 //! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
+//! | `check` | whether the files that the settings name can be used |
 //! | `key_file` | what is read again when it has changed |
 //! | `notification` | where messages are taken, and what proves their sender |
 //! | `watching` | where many namespaces may be watched |
@@ -21,6 +23,7 @@
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
 
 mod accounts;
+mod check;
 mod cluster;
 pub mod identity;
 mod key;
@@ -31,6 +34,7 @@ mod notification;
 mod options;
 mod origins;
 pub mod usage;
+mod variables;
 mod watching;
 
 use std::ffi::OsString;
@@ -38,21 +42,22 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::log::Format;
 use crate::meter::{NotifyRule, Rules};
 pub use accounts::AccountsConfig;
 pub use cluster::{ClusterConfig, Peer};
-pub use key::KeySource;
+pub use key::{KeySource, TokenSource};
 pub use key_file::KeyFile;
 pub use limits::Limits;
 pub use networks::Networks;
 pub use notification::NotificationConfig;
 use options::{Options, parse_host, parse_ratio, parse_seed};
-pub use options::{SUPERVISOR_VARIABLE, UsageError, WORKERS_MAX};
+pub use options::{UsageError, WORKERS_MAX};
 pub use origins::AllowOrigin;
+pub use variables::{SUPERVISOR_VARIABLE, Unknown, unknown};
 pub use watching::WatchConfig;
 
-/// The environment variable that stands in for `--torture`, for all daemons that a test run starts.
-const TORTURE_VARIABLE: &str = "AUDIENCE_METER_TORTURE";
+const LOG_FORMAT: &str = "--log-format";
 
 /// What to do.
 #[derive(Debug)]
@@ -65,6 +70,8 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
+    /// Read the files that the settings name, and say what is wrong.
+    Check(Box<Config>),
 }
 
 /// Validated settings.
@@ -72,12 +79,16 @@ pub enum Command {
 pub struct Config {
     /// Log everything.
     pub debug: bool,
+    /// The form of the log.
+    pub log_format: Format,
     /// How many processes serve, each on a core: this one, or as many that it starts and looks after.
     pub workers: usize,
     /// The process that looks after this one, if one does.
     pub supervisor: Option<u32>,
     /// The arguments that a worker gets as well: all but those for `workers` and `port`.
     pub handed_on: Vec<OsString>,
+    /// The options that were given by the environment, each with its variable.
+    pub by_variable: Vec<(&'static str, String)>,
     /// The audience port; 0 lets the kernel choose.
     pub port: u16,
     /// The address of the audience and demo ports; `None` is all of them, IPv4 and IPv6.
@@ -121,6 +132,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// A line for a person in which each option has the name under which it was given: its own, or its variable's.
+    #[must_use]
+    pub fn rename(&self, line: &str) -> String {
+        let mut words = line.split(' ').map(|word| {
+            let option = word.trim_end_matches(':');
+            let found = self.by_variable.iter().find(|(known, _)| *known == option);
+            found.map_or(word.to_owned(), |(option, variable)| word.replacen(option, variable, 1))
+        });
+        let first = words.next().unwrap_or_default();
+        words.fold(first, |line, word| line + " " + &word)
+    }
+
     /// Each port has a number of its own: the kernel would let two share one, and mix up their answers.
     fn refuse_equal_ports(&self) -> Result<(), UsageError> {
         let ports = [
@@ -144,7 +167,7 @@ impl Config {
 /// # Errors
 /// The first thing that is wrong, as a line for a person.
 pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Result<Command, UsageError> {
-    let mut options = Options { args: pico_args::Arguments::from_vec(args), env };
+    let mut options = Options::new(args, env);
     if options.args.contains("--help") {
         return Ok(Command::Help);
     }
@@ -154,23 +177,26 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
     if options.args.contains(["-V", "--version"]) {
         return Ok(Command::Version);
     }
+    let is_check = options.args.contains("--check");
     let workers = options.workers()?;
-    let port = options.port("--port", Some("PORT"), 80)?;
-    let config = Config {
+    let port = options.port("--port", 80)?;
+    let mut config = Config {
         workers,
         port,
         supervisor: options.supervisor()?,
         handed_on: options.args.clone().finish(),
-        debug: options.args.contains(["-d", "--debug"]),
-        enable_uuid: options.args.contains("--enable-uuid"),
-        host: options.value("--host", Some("HOST"), None, parse_host)?,
+        by_variable: Vec::new(),
+        debug: options.flag(["-d", "--debug"], "--debug")?,
+        log_format: options.value(LOG_FORMAT, Format::default(), parse_log_format)?,
+        enable_uuid: options.flag("--enable-uuid", "--enable-uuid")?,
+        host: options.value("--host", None, parse_host)?,
         demo_port: options.side_port("--demo-port", 8080)?,
         stats_port: options.side_port("--stats-port", 1442)?,
         notification_port: options.side_port("--notification-port", 2442)?,
         notification: notification::parse(&mut options)?,
         rules: Rules {
             notify: NotifyRule {
-                delta_ratio: options.value("--notify-delta-ratio", None, 0.1, parse_ratio)?,
+                delta_ratio: options.value("--notify-delta-ratio", 0.1, parse_ratio)?,
                 min_delay: options.duration("--notify-min-delay", 2.0)?,
                 max_delay: options.duration("--notify-max-delay", 25.0)?,
             },
@@ -180,19 +206,32 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         max_conn_duration: Some(options.duration("--max-conn-duration", 3600.0)?).filter(|most| !most.is_zero()),
         head_timeout: options.positive_duration("--head-timeout", 10.0)?,
         limits: limits::parse(&mut options)?,
-        trust_proxy: options.value("--trust-proxy", None, Networks::default(), Networks::parse)?,
+        trust_proxy: options.value("--trust-proxy", Networks::default(), Networks::parse)?,
         peer_timeout: Some(options.duration("--peer-timeout", 30.0)?).filter(|timeout| !timeout.is_zero()),
         drain_delay: options.duration("--drain-delay", 5.0)?,
         retry_ms: options.retry_ms()?,
-        allow_origin: options.value("--allow-origin", None, AllowOrigin::Any, origins::parse)?,
+        allow_origin: options.value("--allow-origin", AllowOrigin::Any, origins::parse)?,
         accounts: accounts::parse(&mut options)?,
         watching: watching::parse(&mut options)?,
         cluster: cluster::parse(&mut options)?,
-        torture: options.given("--torture", "--torture", Some(TORTURE_VARIABLE), parse_seed)?,
+        torture: options.given("--torture", "--torture", parse_seed)?,
     };
-    options.finish()?;
-    config.refuse_equal_ports()?;
-    Ok(Command::Run(Box::new(config)))
+    config.by_variable = options.finish()?;
+    config.refuse_equal_ports().map_err(|error| UsageError(config.rename(&error.0)))?;
+    Ok(if is_check { Command::Check(Box::new(config)) } else { Command::Run(Box::new(config)) })
+}
+
+/// The form of the log that the same arguments ask for, also where something else in them is wrong.
+pub fn log_format(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Format {
+    Options::new(args, env).value(LOG_FORMAT, Format::default(), parse_log_format).unwrap_or_default()
+}
+
+fn parse_log_format(text: &str) -> Result<Format, String> {
+    match text {
+        "logfmt" => Ok(Format::Logfmt),
+        "json" => Ok(Format::Json),
+        _ => Err("is not a format; give logfmt or json".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -255,7 +294,7 @@ mod tests {
         assert_eq!(run("", &[]).supervisor, None);
         assert_eq!(run("", &[(SUPERVISOR_VARIABLE, "17")]).supervisor, Some(17));
         let error = parse_line("", &[(SUPERVISOR_VARIABLE, "yes")]).unwrap_err();
-        assert_eq!(error.to_string(), "AUDIENCE_METER_WORKER \"yes\" is not a process id; leave it unset");
+        assert_eq!(error.to_string(), "AUDIENCE_METER_SUPERVISOR \"yes\" is not a process id; leave it unset");
     }
 
     #[test]

@@ -5,9 +5,8 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
-use super::key;
+use super::key::TokenSource;
 use super::options::{Options, UsageError, parse_host};
 
 /// Where messages are taken, and what proves their sender.
@@ -15,22 +14,16 @@ use super::options::{Options, UsageError, parse_host};
 pub struct NotificationConfig {
     /// The address of the notification port; `None` is loopback, IPv4 and IPv6.
     pub host: Option<IpAddr>,
-    token_file: Option<PathBuf>,
+    token: Option<TokenSource>,
 }
 
 impl NotificationConfig {
     /// Reads the token that has to come with a message, if one has to.
     ///
     /// # Errors
-    /// A file that cannot be read, that others can read, that has too little in it, or what cannot come in a field, as a
-    /// line for a person.
+    /// As [`TokenSource::read`].
     pub fn read_token(&self) -> Result<Option<Vec<u8>>, String> {
-        let Some(path) = &self.token_file else { return Ok(None) };
-        let token = key::read_secret(TOKEN_FILE, path)?;
-        if !token.iter().all(u8::is_ascii_graphic) {
-            return Err(format!("{TOKEN_FILE} {}: a token is visible ASCII, without spaces", path.display()));
-        }
-        Ok(Some(token))
+        self.token.as_ref().map(TokenSource::read).transpose()
     }
 }
 
@@ -40,15 +33,16 @@ const TOKEN_FILE: &str = "--notification-token-file";
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
     options: &mut Options<E>,
 ) -> Result<NotificationConfig, UsageError> {
-    let host = options.value("--notification-host", None, None, parse_host)?;
-    let token_file = options.given(TOKEN_FILE, TOKEN_FILE, None, |text| Ok(PathBuf::from(text)))?;
+    let host = options.value("--notification-host", None, parse_host)?;
+    let token = TokenSource::parse(options, TOKEN_FILE)?;
     if let Some(host) = host
         && !host.is_loopback()
-        && token_file.is_none()
+        && token.is_none()
     {
-        return Err(UsageError(format!("--notification-host {host} lets others in; give a {TOKEN_FILE}, too")));
+        let source = options.source("--notification-host");
+        return Err(UsageError(format!("{source} {host} lets others in; give a {TOKEN_FILE}, too")));
     }
-    Ok(NotificationConfig { host, token_file })
+    Ok(NotificationConfig { host, token })
 }
 
 #[cfg(test)]

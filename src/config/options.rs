@@ -10,15 +10,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::usage;
+use super::variables::{SUPERVISOR_VARIABLE, is_service_link, older_variable, variable};
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
 const DURATION_MAX_S: u32 = 365 * 24 * 3600;
 
 /// More processes than a machine has cores are of no use.
 pub const WORKERS_MAX: usize = 1024;
-
-/// The environment variable in which a supervisor passes its process id to its workers.
-pub const SUPERVISOR_VARIABLE: &str = "AUDIENCE_METER_WORKER";
 
 /// Why the arguments are refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,40 +34,58 @@ impl std::error::Error for UsageError {}
 pub(super) struct Options<E> {
     pub(super) args: pico_args::Arguments,
     pub(super) env: E,
+    /// The options that were given by the environment, and by which variable.
+    by_variable: Vec<(&'static str, String)>,
 }
 
 impl<E: Fn(&str) -> Option<OsString>> Options<E> {
-    /// The value of an option, or of an environment variable, or the default. `parse` says what it wants if it refuses.
+    pub(super) fn new(args: Vec<OsString>, env: E) -> Self {
+        Self { args: pico_args::Arguments::from_vec(args), env, by_variable: Vec::new() }
+    }
+
+    /// The value of an option, or of its environment variable, or the default. `parse` says what it wants if it refuses.
     pub(super) fn value<T>(
         &mut self,
         option: &'static str,
-        variable: Option<&'static str>,
         default: T,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, UsageError> {
-        Ok(self.given(option, option, variable, parse)?.unwrap_or(default))
+        Ok(self.given(option, option, parse)?.unwrap_or(default))
     }
 
-    /// The value of an option that has these names, or of an environment variable, if there is one.
+    /// The value of an option that has these names, or of its environment variable, if there is one.
     pub(super) fn given<T>(
         &mut self,
         names: impl Into<pico_args::Keys>,
         option: &'static str,
-        variable: Option<&'static str>,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, UsageError> {
-        let Some((source, text)) = self.text(names.into(), option, variable)? else { return Ok(None) };
-        parse(&text).map(Some).map_err(|problem| refused(source, &text, &problem))
+        let Some(text) = self.text(names.into(), option)? else { return Ok(None) };
+        parse(&text).map(Some).map_err(|problem| self.refused(option, &text, &problem))
     }
 
-    /// What was given for an option, and by which name: its own, or the environment variable's. (What is the same for all
-    /// options is here, for the program has it once; `given` is there for each kind of value.)
-    fn text(
-        &mut self,
-        names: pico_args::Keys,
-        option: &'static str,
-        variable: Option<&'static str>,
-    ) -> Result<Option<(&'static str, String)>, UsageError> {
+    /// Whether an option without a value was given, or its variable says so.
+    pub(super) fn flag(&mut self, names: impl Into<pico_args::Keys>, option: &'static str) -> Result<bool, UsageError> {
+        if self.args.contains(names) {
+            return Ok(true);
+        }
+        let Some(text) = self.variable_of(option)? else { return Ok(false) };
+        match &*text.to_ascii_lowercase() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" => Ok(false),
+            _ => Err(self.refused(option, &text, "is not a switch; give 1 or 0")),
+        }
+    }
+
+    /// The name under which an option was given: its own, or its variable's.
+    pub(super) fn source(&self, option: &'static str) -> String {
+        let found = self.by_variable.iter().find(|(known, _)| *known == option);
+        found.map_or(option, |(_, variable)| variable).to_owned()
+    }
+
+    /// What was given for an option. (What is the same for all options is here, for the program has it once; `given` is
+    /// there for each kind of value.)
+    fn text(&mut self, names: pico_args::Keys, option: &'static str) -> Result<Option<String>, UsageError> {
         let given = self.args.opt_value_from_fn(names, |value| Ok::<_, UsageError>(value.to_owned()));
         let given = given.map_err(|error| match error {
             pico_args::Error::NonUtf8Argument => {
@@ -77,42 +93,50 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
             }
             _ => UsageError(format!("{option} takes a value; see --help")),
         })?;
-        let Some(variable) = variable.filter(|_| given.is_none()) else {
-            return Ok(given.map(|text| (option, text)));
-        };
-        let Some(value) = (self.env)(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
-        let text = value.into_string().map_err(|value| refused(variable, &value.to_string_lossy(), "is not text"))?;
-        Ok(Some((variable, text)))
+        if given.is_some() { Ok(given) } else { self.variable_of(option) }
     }
 
-    pub(super) fn port(
-        &mut self,
-        option: &'static str,
-        variable: Option<&'static str>,
-        default: u16,
-    ) -> Result<u16, UsageError> {
-        self.value(option, variable, default, |text| {
+    /// What the environment says of an option: the first of its variables that has a value.
+    fn variable_of(&mut self, option: &'static str) -> Result<Option<String>, UsageError> {
+        for name in [Some(variable(option)), older_variable(option).map(str::to_owned)].into_iter().flatten() {
+            let Some(value) = (self.env)(&name).filter(|value| !value.is_empty() && !is_service_link(value)) else {
+                continue;
+            };
+            self.by_variable.push((option, name));
+            let text = value.into_string();
+            return text.map(Some).map_err(|value| self.refused(option, &value.to_string_lossy(), "is not text"));
+        }
+        Ok(None)
+    }
+
+    /// What is wrong with what was given for an option.
+    fn refused(&self, option: &'static str, text: &str, problem: &str) -> UsageError {
+        UsageError(format!("{} {text:?} {problem}", self.source(option)))
+    }
+
+    pub(super) fn port(&mut self, option: &'static str, default: u16) -> Result<u16, UsageError> {
+        self.value(option, default, |text| {
             text.parse().map_err(|_| "is not a port; give a number from 0 to 65535".to_owned())
         })
     }
 
     pub(super) fn side_port(&mut self, option: &'static str, default: u16) -> Result<Option<u16>, UsageError> {
-        Ok(Some(self.port(option, None, default)?).filter(|&port| port != 0))
+        Ok(Some(self.port(option, default)?).filter(|&port| port != 0))
     }
 
     pub(super) fn duration(&mut self, option: &'static str, default_s: f64) -> Result<Duration, UsageError> {
-        self.value(option, None, Duration::from_secs_f64(default_s), parse_duration)
+        self.value(option, Duration::from_secs_f64(default_s), parse_duration)
     }
 
     pub(super) fn positive_duration(&mut self, option: &'static str, default_s: f64) -> Result<Duration, UsageError> {
-        self.value(option, None, Duration::from_secs_f64(default_s), |text| {
+        self.value(option, Duration::from_secs_f64(default_s), |text| {
             let duration = parse_duration(text)?;
             if duration.is_zero() { Err("is too short; give more than 0 seconds".to_owned()) } else { Ok(duration) }
         })
     }
 
     pub(super) fn workers(&mut self) -> Result<usize, UsageError> {
-        let given = self.given(["-w", "--workers"], "--workers", None, |text| match text.parse() {
+        let given = self.given(["-w", "--workers"], "--workers", |text| match text.parse() {
             Ok(workers @ 1..=WORKERS_MAX) => Ok(workers),
             _ => Err(format!("is not a number of processes; give one from 1 to {WORKERS_MAX}")),
         })?;
@@ -133,16 +157,17 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         let most = self.duration("--retry-max", 10.0)?;
         if least > most {
             let (least, most) = (seconds(least), seconds(most));
-            return Err(UsageError(format!("--retry-min {least} is more than --retry-max {most}; give at most that")));
+            let (of_least, of_most) = (self.source("--retry-min"), self.source("--retry-max"));
+            return Err(UsageError(format!("{of_least} {least} is more than {of_most} {most}; give at most that")));
         }
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Ok(ms(least)..=ms(most))
     }
 
-    /// Refuses arguments that no option has taken.
-    pub(super) fn finish(self) -> Result<(), UsageError> {
+    /// Refuses arguments that no option has taken; returns what the environment has given, and by which variables.
+    pub(super) fn finish(self) -> Result<Vec<(&'static str, String)>, UsageError> {
         let left = self.args.finish();
-        let Some(first) = left.first() else { return Ok(()) };
+        let Some(first) = left.first() else { return Ok(self.by_variable) };
         let text = first.to_string_lossy();
         let name = text.split('=').next().unwrap_or(&text);
         Err(UsageError(if usage::is_option(name) {
@@ -153,11 +178,6 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
             format!("{text:?} is not expected here: there are options only; see --help")
         }))
     }
-}
-
-/// What is wrong with what was given under this name.
-fn refused(source: &str, text: &str, problem: &str) -> UsageError {
-    UsageError(format!("{source} {text:?} {problem}"))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -44,6 +44,11 @@ const GROUPS: [Group; 7] = [
             common("-h, --help", "-h prints the common options, --help prints all of them"),
             common("-V, --version", "print the version"),
             other("-d, --debug", "log everything"),
+            other("--log-format <format>", "logfmt or json (default logfmt)"),
+            other(
+                "--check",
+                "read the options and the files that they name, open no port, and exit: with 0, or with 2 and what is wrong",
+            ),
             common("-w, --workers <num>", "number of processes (default the number of CPUs)"),
         ],
     },
@@ -209,7 +214,8 @@ const GROUPS: [Group; 7] = [
             other(
                 "--notification-token-file <path>",
                 "file with a token of at least 16 bytes that must come with each message (`Authorization: Bearer \
-                 <token>`), readable by its owner only",
+                 <token>`), readable by its owner only (default the environment variable \
+                 AUDIENCE_METER_NOTIFICATION_TOKEN)",
             ),
         ],
     },
@@ -222,6 +228,9 @@ Counts the people at a live event and pushes the number to all of them.
 ";
 
 const ALL_TAIL: &str = "
+Each setting has an environment variable as well, AUDIENCE_METER_ and the name of the option, as in
+AUDIENCE_METER_STATS_PORT. The option wins. Those without a value take 1 or 0.
+
 A duration takes fractions of a second, as in 0.5. The exit code is 0 after a signal, 2 for a wrong
 option, 1 for everything else.
 ";
@@ -254,8 +263,17 @@ pub fn common_only() -> String {
 /// Whether an option has this name.
 #[must_use]
 pub fn is_option(name: &str) -> bool {
-    let mut names = GROUPS.iter().flat_map(|group| group.rows).flat_map(|row| row.names.split([' ', ',']));
-    name.starts_with('-') && names.any(|known| known == name)
+    name.starts_with('-') && words().any(|known| known == name)
+}
+
+/// All options by their long names.
+pub fn options() -> impl Iterator<Item = &'static str> {
+    words().filter(|word| word.starts_with("--"))
+}
+
+/// The names of all options, and what is beside them.
+fn words() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().flat_map(|group| group.rows).flat_map(|row| row.names.split([' ', ',']))
 }
 
 fn format_group(group: &Group, is_wanted: fn(&Row) -> bool) -> String {

@@ -8,11 +8,14 @@
 #![expect(unsafe_code, reason = "system calls that std does not offer")]
 #![expect(clippy::cast_possible_truncation, reason = "families and sizes of addresses and options are small constants")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io::{self, PipeReader, PipeWriter};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::parent_id;
+use std::path::Path;
 use std::process::Child;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -215,6 +218,27 @@ pub fn allocate(file: &impl AsRawFd, at: u64, bytes: usize) -> io::Result<()> {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINTR)) => Ok(()),
         result => result,
     }
+}
+
+/// Whether a file is on a mount that is read-only, whatever its permissions say.
+#[must_use]
+pub fn is_read_only(file: &impl AsRawFd) -> bool {
+    let mut mount = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the pointer is to one entry, which is filled in on success.
+    check(unsafe { libc::fstatvfs(file.as_raw_fd(), mount.as_mut_ptr()) }).is_ok_and(|()| {
+        // SAFETY: see above.
+        unsafe { mount.assume_init() }.f_flag & libc::ST_RDONLY != 0
+    })
+}
+
+/// Whether this process may write to what is at a path.
+///
+/// # Errors
+/// What the kernel says: no permission, a mount that is read-only, or nothing is there.
+pub fn may_write(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the text ends with a NUL and outlives the call.
+    check(unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::W_OK, libc::AT_EACCESS) })
 }
 
 /// Sends a signal to a child that has not been waited for: until then no other process has its id.

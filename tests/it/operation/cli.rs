@@ -346,7 +346,7 @@ fn a_port_without_the_privilege_for_it_is_code_1() {
     outcome.expect_refusal(1, &["--port"]);
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     uid.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")

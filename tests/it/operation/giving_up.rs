@@ -60,8 +60,8 @@ fn wrong_arguments_are_refused_by_the_supervisor_itself() {
 fn a_process_that_only_believes_to_be_a_worker_does_not_start() {
     let mut command = Command::new(program());
     command.args(["-w", "1", "--port=0", "--stats-port=0", "--notification-port=0", "--demo-port=0"]);
-    run_to_end(command.env("AUDIENCE_METER_WORKER", "1")).expect_refusal(1, &["supervisor"]);
-    run_to_end(command.env("AUDIENCE_METER_WORKER", "yes")).expect_refusal(2, &["AUDIENCE_METER_WORKER"]);
+    run_to_end(command.env("AUDIENCE_METER_SUPERVISOR", "1")).expect_refusal(1, &["supervisor"]);
+    run_to_end(command.env("AUDIENCE_METER_SUPERVISOR", "yes")).expect_refusal(2, &["AUDIENCE_METER_SUPERVISOR"]);
 }
 
 #[test]

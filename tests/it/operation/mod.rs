@@ -7,6 +7,7 @@
 //! | `demo` | the demo port |
 //! | `drain` | how a process ends by a signal |
 //! | `ending` | whatever happens to the supervisor, no worker is left behind |
+//! | `environment` | settings by the environment, `--check`, and secrets as hosts mount them |
 //! | `giving_up` | what a supervisor cannot make work it gives up, with one line |
 //! | `local` | requests of this machine, and those that a web page elsewhere makes a browser send |
 //! | `metrics` | what Prometheus is told |
@@ -24,6 +25,7 @@ mod cli;
 mod demo;
 mod drain;
 mod ending;
+mod environment;
 mod giving_up;
 mod local;
 mod metrics;

@@ -242,19 +242,25 @@ impl Drop for Daemon {
 
 /// One process, unless the test says otherwise.
 fn add_workers(command: &mut Command, args: &[&str]) {
-    if !args.iter().any(|arg| arg.starts_with("-w") || arg.starts_with("--workers")) {
+    let by_env = has_variable(command, "AUDIENCE_METER_WORKERS");
+    if !by_env && !args.iter().any(|arg| arg.starts_with("-w") || arg.starts_with("--workers")) {
         command.args(["-w", "1"]);
     }
 }
 
 fn add_ports(command: &mut Command, args: &[&str]) {
-    let by_env = command.get_envs().any(|(key, _)| key == "PORT");
+    let by_env = has_variable(command, "PORT");
     for option in ["--port", "--stats-port", "--notification-port", "--demo-port"] {
         let given = args.iter().any(|arg| arg.split('=').next() == Some(option));
-        if given || (option == "--port" && by_env) {
+        let variable = format!("AUDIENCE_METER_{}", option.trim_matches('-').replace('-', "_").to_uppercase());
+        if given || has_variable(command, &variable) || (option == "--port" && by_env) {
             continue;
         }
         let port = if option == "--port" { 0 } else { free_port() };
         command.arg(option).arg(port.to_string());
     }
+}
+
+fn has_variable(command: &Command, name: &str) -> bool {
+    command.get_envs().any(|(key, value)| key == name && value.is_some())
 }

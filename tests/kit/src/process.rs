@@ -55,7 +55,7 @@ pub fn show(text: &str) {
 
 /// Keeps what is set around the tests out of the daemon.
 pub fn isolate(command: &mut Command) -> &mut Command {
-    for name in ["PORT", "HOST"] {
+    for name in ["PORT", "HOST", "METER_PROGRAM"] {
         let given = command.get_envs().any(|(key, value)| key == name && value.is_some());
         if !given {
             command.env_remove(name);

@@ -4,15 +4,15 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The path of the daemon: `AUDIENCE_METER_PROGRAM` if it is set, else the one that was built beside this executable.
+/// The path of the daemon: `METER_PROGRAM` if it is set, else the one that was built beside this executable.
 ///
 /// # Panics
 /// If no daemon is there.
 #[track_caller]
 pub fn program() -> &'static str {
     static PROGRAM: OnceLock<String> = OnceLock::new();
-    PROGRAM.get_or_init(|| match env::var("AUDIENCE_METER_PROGRAM") {
-        Ok(given) => expect_file(PathBuf::from(given), "AUDIENCE_METER_PROGRAM names no file"),
+    PROGRAM.get_or_init(|| match env::var("METER_PROGRAM") {
+        Ok(given) => expect_file(PathBuf::from(given), "METER_PROGRAM names no file"),
         Err(_) => beside_this("audience-meter"),
     })
 }
