@@ -6,6 +6,7 @@
 //! | `clients` | client libraries of others |
 //! | `container` | the static program as the Dockerfile of the manual makes it, in a root that holds nothing else |
 //! | `front_page` | what README.md and the manual have a newcomer type into a shell, as it stands there |
+//! | `logs` | the log as readers of logfmt and of JSON and the journal take it |
 //! | `proxies` | the daemon behind the proxies of the manual, configured as it says |
 //! | `rrd` | the stats in a round-robin database, by the very script of the manual, and the picture that `rrdtool` draws of it |
 //! | `tools` | what others wrote to take servers down or to measure them |
@@ -14,6 +15,7 @@ pub(crate) mod browser;
 mod clients;
 mod container;
 mod front_page;
+mod logs;
 mod proxies;
 mod rrd;
 mod tools;

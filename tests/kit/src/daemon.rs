@@ -72,7 +72,8 @@ impl Daemon {
         // From here on its end is that of the value.
         let mut daemon = Daemon { child, log: Arc::default(), ended: false, below: Mutex::default() };
         daemon.log.collect(daemon.child.stderr.take().unwrap());
-        if daemon.log.wait_line(|line| line == "level=info event=ready").is_some() {
+        let is_ready = |line: &str| line == "level=info event=ready" || line.contains("\"event\":\"ready\"");
+        if daemon.log.wait_line(is_ready).is_some() {
             return Ok(daemon);
         }
         let text = daemon.log().join("\n");
@@ -87,6 +88,11 @@ impl Daemon {
 
     /// All lines it has logged so far, without their times.
     pub fn log(&self) -> Vec<String> {
+        self.timed_log().iter().map(|line| without_time(line).to_owned()).collect()
+    }
+
+    /// All lines it has logged so far, as they are.
+    pub fn timed_log(&self) -> Vec<String> {
         self.log.lines.lock().unwrap().0.clone()
     }
 

@@ -1,4 +1,4 @@
-//! What a daemon writes to its standard error, gathered line by line while it runs. The times of the lines are taken off.
+//! What a daemon writes to its standard error, gathered line by line while it runs, and the times that its lines begin with.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
@@ -19,7 +19,7 @@ impl Log {
         let log = Arc::clone(self);
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                log.lines.lock().unwrap().0.push(without_time(&line).to_owned());
+                log.lines.lock().unwrap().0.push(line);
                 log.changed.notify_all();
             }
             log.lines.lock().unwrap().1 = true;
@@ -27,13 +27,13 @@ impl Log {
         });
     }
 
-    /// The first line that `matches`, or nothing if the process closed its log or `SOON` passed.
+    /// The first line that `matches`, without its time, or nothing if the process closed its log or `SOON` passed.
     pub(super) fn wait_line(&self, matches: impl Fn(&str) -> bool) -> Option<String> {
         let deadline = Deadline::after(SOON);
         let mut lines = self.lines.lock().unwrap();
         loop {
-            if let Some(line) = lines.0.iter().find(|line| matches(line)) {
-                return Some(line.clone());
+            if let Some(line) = lines.0.iter().map(|line| without_time(line)).find(|line| matches(line)) {
+                return Some(line.to_owned());
             }
             if lines.1 {
                 return None;
