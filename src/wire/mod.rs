@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `http` | the request head |
 //! | `session` | the steps of a connection's life |
+//! | `name` | the one spelling of a name |
 //! | `query` | the parameters of a query |
 //! | `proxy` | the head of the PROXY protocol |
 //! | `forwarded` | the chain of `X-Forwarded-For` |
@@ -34,6 +35,7 @@ pub mod gzip;
 pub mod history;
 pub mod http;
 pub mod json;
+pub mod name;
 pub mod outbox;
 pub mod proxy;
 pub mod query;

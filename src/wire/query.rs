@@ -4,6 +4,8 @@
 //!
 //! Invariant: a bounded number of them is looked at, however many there are.
 
+use super::name::encoded_byte;
+
 /// How many parameters of a query are looked at: a head has room for 8,000 separators.
 const PARAMETERS_MAX: usize = 64;
 
@@ -15,28 +17,18 @@ pub fn values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     })
 }
 
-/// The first value of the parameter of this name, with its percent-encoding undone (RFC 3986 section 2.1); what is not rightly
-/// encoded stays as it was sent. `None` if there is none, or its bytes are no text.
+/// The bytes of the first value of the parameter of this name, with its percent-encoding undone (RFC 3986 section 2.1); what is
+/// not rightly encoded stays as it was sent. `None` if there is none.
 #[must_use]
-pub fn decoded(query: Option<&str>, name: &str) -> Option<String> {
+pub fn decoded(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
     let mut rest = values(query?, name).next()?.as_bytes();
     let mut bytes = Vec::with_capacity(rest.len());
     while let [first, after @ ..] = rest {
-        let encoded = match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4 | low, after))
-            }
-            _ => None,
-        };
-        let (byte, after) = encoded.unwrap_or((*first, after));
-        bytes.push(byte);
-        rest = after;
+        let encoded = encoded_byte(rest);
+        bytes.push(encoded.unwrap_or(*first));
+        rest = if encoded.is_some() { rest.get(3..).unwrap_or_default() } else { after };
     }
-    String::from_utf8(bytes).ok()
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -45,7 +37,7 @@ mod tests {
 
     #[track_caller]
     fn check(query: &str, expected: Option<&str>) {
-        assert_eq!(decoded(Some(query), "name").as_deref(), expected, "{query}");
+        assert_eq!(decoded(Some(query), "name").as_deref(), expected.map(str::as_bytes), "{query}");
     }
 
     #[test]
@@ -57,7 +49,7 @@ mod tests {
         check("name=50%&x", Some("50%"));
         check("name=%4%zz%%41", Some("%4%zz%A"));
         check("name", Some(""));
-        check("name=%ff", None);
+        assert_eq!(decoded(Some("name=%ff"), "name").as_deref(), Some(&b"\xff"[..]));
         check("names=a&Name=a", None);
         assert_eq!(decoded(None, "name"), None);
         check(&format!("{}name=a", "&".repeat(63)), Some("a"));

@@ -3,8 +3,8 @@
 //! Owns the form of the `watch` parameter, and of the events that only watchers are sent. A page's old client takes every event
 //! without a type for a count, so each of these has one.
 //!
-//! Names are compared as they were sent, like everywhere. Browsers and tools write a comma in a parameter as `%2C`, and some a
-//! star as `%2A`: both are taken for what they stand for, and nothing else is decoded. So a name that has a comma, or ends in a
+//! Names are compared in their canonical spelling ([`name`](super::name)), like everywhere. Browsers and tools write a comma in a
+//! parameter as `%2C`, and some a star as `%2A`: both are taken for what they stand for. So a name that has a comma, or ends in a
 //! star, can be watched with others only, by a prefix.
 //!
 //! Invariant: no name can end its line: it has visible ASCII only.
@@ -56,13 +56,13 @@ pub fn is_asked(query: Option<&str>) -> bool {
     query.is_some_and(|query| query::values(query, PARAMETER).next().is_some())
 }
 
-/// The patterns that a query asks for, each once, in order.
+/// The patterns that a query in its canonical spelling asks for, each once, in order.
 ///
 /// # Errors
 /// When there is none, or too much of them.
 pub fn parse(query: &str) -> Result<Vec<Pattern<'_>>, WatchError> {
     let lists = query::values(query, PARAMETER).flat_map(|value| value.split(','));
-    let texts = lists.flat_map(split_encoded);
+    let texts = lists.flat_map(|text| text.split("%2C"));
     let mut patterns: Vec<Pattern<'_>> = Vec::new();
     for (index, text) in texts.enumerate() {
         if index == TEXTS_MAX {
@@ -71,7 +71,7 @@ pub fn parse(query: &str) -> Result<Vec<Pattern<'_>>, WatchError> {
         if text.is_empty() {
             continue;
         }
-        let prefix = text.strip_suffix('*').or_else(|| text.strip_suffix("%2A")).or_else(|| text.strip_suffix("%2a"));
+        let prefix = text.strip_suffix('*').or_else(|| text.strip_suffix("%2A"));
         let pattern = prefix.map_or(Pattern::Name(text), Pattern::Prefix);
         if text.len() > NAME_MAX {
             return Err(WatchError::TooLong);
@@ -85,10 +85,6 @@ pub fn parse(query: &str) -> Result<Vec<Pattern<'_>>, WatchError> {
         patterns.push(pattern);
     }
     if patterns.is_empty() { Err(WatchError::Nothing) } else { Ok(patterns) }
-}
-
-fn split_encoded(text: &str) -> impl Iterator<Item = &str> {
-    text.split("%2C").flat_map(|text| text.split("%2c"))
 }
 
 /// Appends an update for a watcher: an event for the counts, and one for each kind of milestone.
@@ -134,12 +130,13 @@ fn push_event<'a>(out: &mut Vec<u8>, kind: &str, lines: impl Iterator<Item = (&'
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::name::canonical;
     use Pattern::{Name, Prefix};
 
     #[track_caller]
     fn check(query: &str, expected: &[Pattern<'_>]) {
         assert!(is_asked(Some(query)), "{query}");
-        assert_eq!(parse(query).as_deref(), Ok(expected), "{query}");
+        assert_eq!(parse(&canonical(query)).as_deref(), Ok(expected), "{query}");
     }
 
     #[test]
@@ -148,6 +145,7 @@ mod tests {
         check("watch=a%2Cb%2cpre%2A%2c%2a", &[Name("a"), Name("b"), Prefix("pre"), Prefix("")]);
         check("x=1&watch=a&watch=b,a&y", &[Name("a"), Name("b")]);
         check("watch=caf%C3%A9,a=b,__proto__", &[Name("caf%C3%A9"), Name("a=b"), Name("__proto__")]);
+        check("watch=caf%c3%a9,%63af%C3%A9,caf%c3*,%2e%2e", &[Name("caf%C3%A9"), Prefix("caf%C3"), Name("..")]);
         check("watch=,a,,*b,", &[Name("a"), Name("*b")]);
     }
 

@@ -142,7 +142,7 @@ impl Namespace {
         }
     }
 
-    /// The name, as it was sent.
+    /// The name, as its joins have it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

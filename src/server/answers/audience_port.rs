@@ -4,14 +4,18 @@
 //!
 //! Invariant: a member is in the audience exactly if its answer is a stream with its first count, or with none yet.
 
+use std::cell::Cell;
+
 use super::answer::{AfterReply, Asker};
 use super::replies::{PLAIN_TEXT, push_asset, push_no_room, push_policy};
 use super::route::Route;
 use super::watching;
 use crate::collections::tick::Now;
 use crate::config::{AllowOrigin, Config};
+use crate::log;
 use crate::server::audience::{AskedTooOften, Audience, Joining};
 use crate::wire::http::{Method, Request, contains_ignore_case};
+use crate::wire::name;
 use crate::wire::reply::{self, Caching, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
 use crate::wire::transfer::Coding;
@@ -26,13 +30,19 @@ const NOT_PUBLIC: &str = "watching is for the stats port, unless the daemon is s
 const ASK_FOR_A_STREAM: &str = "this is an event; ask for its stream with the header 'Accept: text/event-stream', as EventSource \
                                 does, or with curl -N -H 'Accept: text/event-stream'";
 
-/// What was decided at start about the audience port.
+/// What helps where the first segment of a path is a proxy's, or the second is a uuid.
+const SEGMENT_REMEDY: &str = "if it names the event, have the proxy take off the path before it (nginx: a / at the end of \
+                              proxy_pass); if it is a uuid, give --enable-uuid";
+
+/// What was decided at start about the audience port, and what it has warned of.
 pub(super) struct AudiencePort {
     allow_origin: AllowOrigin,
     enable_uuid: bool,
     /// The longest name of a namespace, and the longest uuid, in bytes.
     name_length: usize,
     is_watching_public: bool,
+    /// Whether a second segment without effect was warned of.
+    has_warned: Cell<bool>,
 }
 
 impl AudiencePort {
@@ -42,6 +52,7 @@ impl AudiencePort {
             enable_uuid: config.enable_uuid,
             name_length: config.limits.name_length,
             is_watching_public: config.watching.is_public,
+            has_warned: Cell::new(false),
         }
     }
 
@@ -54,8 +65,13 @@ impl AudiencePort {
         out: &mut Vec<u8>,
         now: Now,
     ) -> AfterReply {
-        match Route::of(request, self.enable_uuid) {
-            Route::Join { namespace, uuid } => {
+        let path = name::canonical(request.path);
+        match Route::of(request, &path, self.enable_uuid) {
+            Route::Join { namespace, second } => {
+                let uuid = second.filter(|_| self.enable_uuid);
+                if let Some(ignored) = second.xor(uuid) {
+                    self.warn_of_ignored(namespace, ignored);
+                }
                 let Asker { member, address, has_slot, .. } = asker;
                 let joining = Joining { member, namespace, uuid, address, has_slot };
                 return self.join(request, joining, audience, out, now);
@@ -127,6 +143,15 @@ impl AudiencePort {
             sse::push_first(out, audience.draw_retry_ms(), first_count);
         });
         AfterReply::Stream { coding, until: audience.draw_stream_end(now) }
+    }
+
+    /// Warns once that a second segment has no effect: behind a proxy that hands on a prefix, all events are one.
+    fn warn_of_ignored(&self, namespace: &str, ignored: &str) {
+        if !self.has_warned.replace(true) {
+            let fields =
+                [("namespace", namespace.into()), ("ignored", ignored.into()), ("remedy", SEGMENT_REMEDY.into())];
+            log::warn("second_segment_ignored", &fields);
+        }
     }
 
     /// What a page of the request's origin is allowed; `None` is neither to join nor to leave.

@@ -7,6 +7,7 @@ use super::assets::{self, Asset, Pages};
 use super::replies::{push_asset, push_text};
 use super::route::split_namespace;
 use crate::wire::http::{Method, Request};
+use crate::wire::name;
 use crate::wire::reply::Reply;
 
 /// No page elsewhere may show one of these in a frame (Content Security Policy, section 6.4.2). What else they may do is in
@@ -31,7 +32,7 @@ impl DemoPort {
             let (content_type, fields) = (Some(assets::HTML), NOT_FRAMED);
             Reply { content_type, fields, body: page.as_bytes(), ..Reply::empty(200) }.write(out, is_head);
         };
-        match DemoRoute::of(request.path) {
+        match DemoRoute::of(&name::canonical(request.path)) {
             DemoRoute::Welcome => push_page(out, &self.pages.welcome),
             DemoRoute::Event => push_page(out, &self.pages.demo),
             DemoRoute::Script(script) => push_asset(out, script, request),

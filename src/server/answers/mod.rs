@@ -15,8 +15,9 @@
 //! | `assets` | the embedded pages and scripts |
 //! | `replies` | the forms of short replies |
 //!
-//! This file owns the choice of the port. Answers keep no state but what was decided at start. A request comes in, the
-//! audience is called, and figures are read from a view. Bytes come out, with a word about what becomes of the connection.
+//! This file owns the choice of the port. Answers keep no state but what was decided at start, and whether a warning was
+//! logged. A request comes in, the audience is called, and figures are read from a view. Bytes come out, with a word about
+//! what becomes of the connection.
 //!
 //! Invariant: an answer touches no socket, and a request that is refused has no effect on the audience.
 

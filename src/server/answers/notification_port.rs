@@ -5,6 +5,8 @@
 //!
 //! Invariant: what is answered with another status than 200 has reached no member.
 
+use std::borrow::Cow;
+
 use super::access::Access;
 use super::answer::{AfterReply, Confirmation};
 use super::replies::{NOT_FROM_ELSEWHERE, push_json, push_text};
@@ -16,6 +18,7 @@ use crate::server::ports::port::Port;
 use crate::wire::http::body::BodyLength;
 use crate::wire::http::{Body, Method, Request, Version, contains_ignore_case};
 use crate::wire::json::Value;
+use crate::wire::name;
 use crate::wire::reply::{self, Reply};
 use crate::wire::sse;
 
@@ -86,7 +89,7 @@ fn message(
             return AfterReply::ReadBody;
         }
         Found::Nothing(status, why) => push_text(out, status, why, is_head),
-        Found::Message { namespace, text } => match audience.message(namespace, &text, now) {
+        Found::Message { namespace, text } => match audience.message(&namespace, &text, now) {
             Ok(Sent { members, number: Some(number) }) => {
                 return AfterReply::Await(Confirmation { number, members, is_head });
             }
@@ -110,7 +113,7 @@ pub(super) fn push_confirmed(out: &mut Vec<u8>, members: u64, unconfirmed: usize
 #[derive(Debug, PartialEq, Eq)]
 enum Found<'a> {
     /// A message: its service and its text in one.
-    Message { namespace: &'a str, text: String },
+    Message { namespace: Cow<'a, str>, text: String },
     /// The head of a message, whose body comes next.
     Unread,
     /// No message: a status, and a line that says why.
@@ -125,7 +128,8 @@ impl<'a> Found<'a> {
             Ok(parts) => parts,
             Err(why) => return Self::Nothing(400, why),
         };
-        if !is_known(namespace) {
+        let namespace = name::canonical(namespace);
+        if !is_known(&namespace) {
             return Self::Nothing(404, NO_EVENT);
         }
         match text_of(in_path, request.body, body) {
@@ -189,7 +193,7 @@ mod tests {
     }
 
     fn message(text: &str) -> Found<'static> {
-        Found::Message { namespace: "ns", text: text.to_owned() }
+        Found::Message { namespace: "ns".into(), text: text.to_owned() }
     }
 
     const NO_BODY: &str = "Content-Length: 0";
@@ -201,6 +205,7 @@ mod tests {
         for (path, expected) in [
             ("/ns/chat/hello%20you", message("chat=hello%20you")),
             ("/ns/chat/", message("chat=")),
+            ("/%6Es/%63hat/%c3%a9", message("%63hat=%c3%a9")),
             ("/other/chat/", Found::Nothing(404, NO_EVENT)),
             ("/ns/chat/a/b", Found::Nothing(400, TOO_MANY)),
             ("/ns/chat//", Found::Nothing(400, TOO_MANY)),

@@ -15,8 +15,8 @@ pub(super) enum Route<'a> {
     Preflight,
     /// Flash asks which servers its movies may talk to.
     Policy,
-    /// To be a member.
-    Join { namespace: &'a str, uuid: Option<&'a str> },
+    /// To be a member. The second segment is a uuid if uuids are enabled.
+    Join { namespace: &'a str, second: Option<&'a str> },
     /// To get updates of many namespaces, and not be counted.
     Watch,
     /// The head that a join would get.
@@ -32,26 +32,24 @@ pub(super) enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// Decides; `enable_uuid` says whether the second segment of a path is a uuid.
-    pub(super) fn of(request: &Request<'a>, enable_uuid: bool) -> Self {
+    /// Decides; `path` is the canonical spelling of the request's, and `enable_uuid` says whether its second segment is a uuid.
+    pub(super) fn of(request: &Request<'_>, path: &'a str, enable_uuid: bool) -> Self {
         if request.method == Method::Options {
             return Self::Preflight;
         }
-        if request.path == assets::POLICY_PATH {
+        if path == assets::POLICY_PATH {
             return Self::Policy;
         }
-        if request.path == "/" && watch::is_asked(request.query) {
+        if path == "/" && watch::is_asked(request.query) {
             return Self::Watch;
         }
-        let named = split_namespace(request.path);
+        let named = split_namespace(path);
         match named {
             Some(_) if request.accepts_event_stream && request.method == Method::Head => return Self::JoinHead,
-            Some((namespace, rest)) if request.accepts_event_stream => {
-                return Self::Join { namespace, uuid: rest.filter(|_| enable_uuid) };
-            }
+            Some((namespace, second)) if request.accepts_event_stream => return Self::Join { namespace, second },
             _ => {}
         }
-        if let Some(script) = assets::script(request.path) {
+        if let Some(script) = assets::script(path) {
             return Self::Script(script);
         }
         match named {
@@ -87,7 +85,7 @@ mod tests {
     fn check(request_line: &str, accept: &str, enable_uuid: bool, expected: &Route<'_>) {
         let head = format!("{request_line} HTTP/1.0\r\nAccept: {accept}\r\n\r\n");
         let request = Request::parse(head.as_bytes()).unwrap();
-        assert_eq!(&Route::of(&request, enable_uuid), expected, "{request_line}");
+        assert_eq!(&Route::of(&request, request.path, enable_uuid), expected, "{request_line}");
     }
 
     #[test]
@@ -113,10 +111,9 @@ mod tests {
     fn a_join_is_any_method_that_accepts_an_event_stream() {
         const STREAM: &str = "text/event-stream";
         for method in ["GET", "POST", "PUT", "get"] {
-            let join = Route::Join { namespace: "a", uuid: None };
-            check(&format!("{method} /a"), STREAM, true, &join);
-            check(&format!("{method} /a/u"), STREAM, false, &join);
-            check(&format!("{method} /a/u"), STREAM, true, &Route::Join { namespace: "a", uuid: Some("u") });
+            check(&format!("{method} /a"), STREAM, true, &Route::Join { namespace: "a", second: None });
+            check(&format!("{method} /a/u"), STREAM, false, &Route::Join { namespace: "a", second: Some("u") });
+            check(&format!("{method} /a/u"), STREAM, true, &Route::Join { namespace: "a", second: Some("u") });
             check(&format!("{method} /a"), "*/*", true, &Route::Event);
             check(&format!("{method} /a/u"), "*/*", false, &Route::Event);
             check(&format!("{method} /a/"), STREAM, true, &Route::Nothing);
@@ -155,14 +152,14 @@ mod tests {
         check("GET /?watch", "*/*", true, &Route::Watch);
         check("OPTIONS /?watch=a", "*/*", true, &Route::Preflight);
         check("GET /?watched=a", "*/*", true, &Route::Nothing);
-        check("GET /a?watch=b", "text/event-stream", true, &Route::Join { namespace: "a", uuid: None });
+        check("GET /a?watch=b", "text/event-stream", true, &Route::Join { namespace: "a", second: None });
     }
 
     #[test]
     fn scripts_are_served_where_no_stream_is_asked_for() {
         let script = assets::script("/client/audience.js").unwrap();
         check("GET /client/audience.js?v=1", "*/*", true, &Route::Script(script));
-        let join = Route::Join { namespace: "client", uuid: None };
+        let join = Route::Join { namespace: "client", second: Some("audience.js") };
         check("GET /client/audience.js", "text/event-stream", false, &join);
         check("GET /client/other.js", "*/*", false, &Route::Event);
     }

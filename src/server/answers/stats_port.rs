@@ -22,7 +22,7 @@ use crate::server::ports::port::Port;
 use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::reply::{self, Cors, Reply};
-use crate::wire::{query, stats, watch};
+use crate::wire::{name, query, stats, watch};
 
 /// What there is at the stats port.
 const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>, /history/<namespace>, /cluster, /process, \
@@ -165,8 +165,8 @@ fn push_history(out: &mut Vec<u8>, path: &str, request: &Request<'_>, meter: &mu
 
 /// The name that a path has, or if it has none that of the query.
 fn name_or<'a>(name: &'a str, query: Option<&str>) -> Cow<'a, str> {
-    let of_query = || Cow::Owned(query::decoded(query, "name").unwrap_or_default());
-    if name.is_empty() { of_query() } else { Cow::Borrowed(name) }
+    let of_query = || Cow::Owned(name::canonical_of(&query::decoded(query, "name").unwrap_or_default()));
+    if name.is_empty() { of_query() } else { name::canonical(name) }
 }
 
 /// Whether a browser asks for a page: other clients are content with anything. All browsers take gzip.

@@ -11,6 +11,7 @@ use crate::collections::tick::Now;
 use crate::server::audience::{Audience, Watching};
 use crate::server::ports::port::Streams;
 use crate::wire::http::{Method, Request};
+use crate::wire::name;
 use crate::wire::reply::{self, Cors};
 use crate::wire::transfer::Coding;
 use crate::wire::watch;
@@ -28,7 +29,8 @@ pub(super) fn answer(
     now: Now,
 ) -> AfterReply {
     let is_head = request.method == Method::Head;
-    let patterns = match watch::parse(request.query.unwrap_or_default()) {
+    let query = name::canonical(request.query.unwrap_or_default());
+    let patterns = match watch::parse(&query) {
         Ok(patterns) => patterns,
         Err(why) => {
             push_text(out, 400, why, is_head);

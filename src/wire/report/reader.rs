@@ -13,6 +13,7 @@ use crate::meter::news::{
     MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Promise, Receipt, SUMMAND_MAX, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
+use crate::wire::name::is_canonical;
 use crate::wire::sse::is_one_line;
 
 /// The bytes of a datagram that are left.
@@ -72,10 +73,10 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    /// Visible ASCII.
+    /// In its canonical spelling: no node of ours sends another, and one event is never announced under two names.
     fn name(&mut self) -> Result<&'a str, Dropped> {
         let name = self.text(NAME_MAX)?;
-        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+        let is_name = !name.is_empty() && !name.contains('/') && is_canonical(name);
         if is_name { Ok(name) } else { Err(Dropped::Malformed) }
     }
 

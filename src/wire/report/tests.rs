@@ -246,7 +246,9 @@ fn names_are_visible_ascii_without_a_slash_and_of_a_length_and_texts_are_lines()
     assert_eq!(message("a", ""), Ok(()));
     assert_eq!(message("a", "b=/c"), Ok(()));
     assert_eq!(message("a", "b= c \u{e9}\u{1f600}"), Ok(()));
-    for name in ["", "a b", "a\n", "a/b", "\u{e9}", "\0"] {
+    assert_eq!(message("caf%C3%A9%2F50%", "%63af%c3%a9"), Ok(()));
+    // A name has one spelling.
+    for name in ["", "a b", "a\n", "a/b", "\u{e9}", "\0", "caf%c3%a9", "%61", "a%2d", "%2f"] {
         assert_eq!(message(name, "x"), Err(Dropped::Malformed), "{name:?}");
     }
     for text in ["a\n\ndata: 7", "a\rb", "\0", "\t", "\u{7f}", "\u{85}", "\u{2028}"] {

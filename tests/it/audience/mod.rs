@@ -6,6 +6,7 @@
 //! | `deaf_watchers` | watchers that do not take what is pushed, and too many of them |
 //! | `http` | the audience port, one request at a time |
 //! | `limits` | how much of everything there may be, and what is answered past it |
+//! | `names` | names in several spellings |
 //! | `refused` | what the audience port refuses |
 //! | `rfc9112` | what is no HTTP/1.1 request, and what is one however odd it looks |
 //! | `stream` | what a member hears |
@@ -17,6 +18,7 @@ mod counts;
 mod deaf_watchers;
 mod http;
 mod limits;
+mod names;
 mod refused;
 mod rfc9112;
 mod stream;

@@ -61,6 +61,11 @@ use HTTP::Tiny; $| = 1;
 HTTP::Tiny->new->get($ARGV[0], { headers => { Accept => 'text/event-stream' }, data_callback => sub { print $_[0] } });
 ";
 
+const FETCH: &str = "
+const { body } = await fetch(process.argv[1], { headers: { Accept: 'text/event-stream' } });
+for await (const bytes of body) process.stdout.write(bytes);
+";
+
 const ACCEPT_FIELD: &str = "Accept: text/event-stream";
 
 const CLIENTS: [Client; 9] = [
@@ -142,6 +147,43 @@ fn every_client_receives_counts_and_messages_at_once_and_the_end_of_its_stream()
         let status = wait_for("its end", || running.child.try_wait().unwrap());
         assert!(status.success(), "{}: {status}", client.name);
     }
+}
+
+#[test]
+fn every_client_joins_the_event_that_a_person_typed_however_it_spells_it() {
+    let daemon = Daemon::start(&["--notify-min-delay=0.1", "--notify-delta-ratio=0", "--notify-max-delay=600"]);
+    let name = "caf\u{e9}-~.1";
+    let url = format!("http://{}/{name}", daemon.audience());
+    // Some take no address beyond ASCII, so their users quote, and some of them with small letters.
+    let quoted = url.replace('\u{e9}', "%c3%a9").replace('-', "%2d");
+    let mut running = Vec::new();
+    // (urllib3 leaves after three seconds of silence, and spells as requests does.)
+    for client in CLIENTS.iter().filter(|client| client.name != "urllib3") {
+        let members = running.len() as u64 + 1;
+        running.push(client.join(if ["urllib", "HTTP::Tiny"].contains(&client.name) { &quoted } else { &url }));
+        daemon.wait_members("caf%C3%A9-~.1", members);
+    }
+    let node = Client { name: "fetch", program: "node", arguments: &["--input-type=module", "-e", FETCH] };
+    running.push(node.join(&url));
+    daemon.wait_members("caf%C3%A9-~.1", running.len() as u64);
+    assert_eq!(daemon.namespaces(), ["caf%C3%A9-~.1"]);
+    // The recipes of the manual, typed with that name.
+    let curl = |url: &str, arguments: &[&str]| run("curl", &[&["-sSg", "-m", "10", url], arguments].concat());
+    let sent = curl(&format!("http://{}/{name}/score/2:0", daemon.notification()), &[]);
+    assert_eq!(sent, format!("{{\"members\":{}}}\n", running.len()));
+    for client in &running {
+        let message = std::iter::from_fn(|| client.data.recv_timeout(SOON).ok()).find(|data| data.contains('='));
+        assert_eq!(message.as_deref(), Some("score=2:0"), "{}", client.name);
+    }
+    let members = format!("\"members\":{},", running.len());
+    let stats = format!("http://{}", daemon.stats_port());
+    assert!(curl(&format!("{stats}/namespace/{name}"), &[]).contains(&members));
+    let parameter = format!("name={name}");
+    assert!(curl(&format!("{stats}/namespace/"), &["-G", "--data-urlencode", &parameter]).contains(&members));
+    assert!(curl(&format!("{stats}/history/{name}.csv"), &["-f"]).lines().count() > 1);
+    let watched = format!("timeout 10 curl -sN -G --data-urlencode 'watch={name}' {stats}/ | head -n 3");
+    let last = format!("data: caf%C3%A9-~.1={}", running.len());
+    assert_eq!(run("sh", &["-c", &watched]).lines().last(), Some(&*last));
 }
 
 #[test]

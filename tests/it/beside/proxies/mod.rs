@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `caches` | caches before the daemon: what they must not store |
+//! | `names` | names behind a proxy |
 //! | `promises` | what the manual promises behind nginx and HAProxy |
 //! | `proxy` | a proxy in front of a daemon, with TLS and HTTP/2, as the manual configures it |
 //! | `recipes` | how each proxy is started with the configuration of the manual |
@@ -11,6 +12,7 @@
 //! | `vanishing` | visitors behind a proxy whose machine vanishes without a word |
 
 mod caches;
+mod names;
 mod promises;
 mod proxy;
 mod recipes;

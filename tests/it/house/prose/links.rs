@@ -9,10 +9,11 @@ use std::process::Command;
 use super::super::{File, root, tree};
 use super::{manual, without_blocks};
 
-/// Options of other programs that the manual names: cargo, docker, systemctl, ip, rrdtool, and Traefik.
-const FOREIGN: [&str; 24] = [
+/// Options of other programs that the manual names: cargo, curl, docker, systemctl, ip, rrdtool, and Traefik.
+const FOREIGN: [&str; 25] = [
     "--bin",
     "--cpus",
+    "--data-urlencode",
     "--entrypoints",
     "--from",
     "--locked",

@@ -8,7 +8,7 @@ use std::ops::Range;
 use audience_meter::meter::NAME_MAX;
 use audience_meter::meter::watches::Pattern;
 use audience_meter::wire::http::{HEAD_MAX, HeadScanner, Request};
-use audience_meter::wire::{query, watch};
+use audience_meter::wire::{name, query, watch};
 
 /// Runs the target on one head.
 ///
@@ -63,6 +63,9 @@ fn accepted(bytes: &[u8]) -> Option<(Range<usize>, Request<'_>)> {
 
 /// What a query asks to watch, if it asks for anything, is within its bounds, and is in the query.
 fn watch_list(query: &str) {
+    let canonical = name::canonical(query);
+    assert!(name::is_canonical(&canonical) && name::canonical(&canonical) == canonical, "{query}");
+    let query = &*canonical;
     let Ok(patterns) = watch::parse(query) else { return };
     assert!(watch::is_asked(Some(query)) && (1..=watch::PATTERNS_PER_WATCHER).contains(&patterns.len()), "{query}");
     for pattern in &patterns {
