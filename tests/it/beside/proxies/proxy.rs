@@ -118,7 +118,8 @@ pub(super) fn certificate() -> &'static str {
     static CERTIFICATE: OnceLock<String> = OnceLock::new();
     CERTIFICATE.get_or_init(|| {
         let key = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-        let name = ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+        let names = format!("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:{}", address(0));
+        let name = ["-days", "2", "-subj", "/CN=localhost", "-addext", &names];
         run("openssl", &[&key[..], &name[..], &["-keyout", "-", "-out", "-"]].concat())
     })
 }

@@ -41,6 +41,7 @@ impl Place<'_> {
             ("{host}", self.listen.ip().to_string()),
             ("{port}", self.listen.port().to_string()),
             ("{daemon}", self.daemon.to_string()),
+            ("{daemon-host}", self.daemon.ip().to_string()),
             ("{daemon-port}", self.daemon.port().to_string()),
             ("{certificate}", certificate),
             ("{folder}", self.folder.to_owned()),
@@ -131,7 +132,7 @@ const ENVOY: Recipe = Recipe {
     block: ("yaml", "static_resources:"),
     placed: &[
         ("address: 0.0.0.0, port_value: 443", "address: {host}, port_value: {port}"),
-        ("port_value: 8000", "port_value: {daemon-port}"),
+        ("127.0.0.1, port_value: 8000", "{daemon-host}, port_value: {daemon-port}"),
         CERTIFICATE,
         KEY,
     ],
@@ -158,7 +159,7 @@ const LIGHTTPD: Recipe = Recipe {
     block: ("lighttpd", ""),
     placed: &[
         ("server.port = 443", "server.port = {port}"),
-        ("\"port\" => 8000", "\"port\" => {daemon-port}"),
+        ("\"127.0.0.1\", \"port\" => 8000", "\"{daemon-host}\", \"port\" => {daemon-port}"),
         CERTIFICATE,
         KEY,
     ],
@@ -198,7 +199,12 @@ const SQUID: Recipe = Recipe {
     package: "Debian's squid",
     arguments: &["-N", "-f", "{folder}/configuration.yml"],
     block: ("squid", ""),
-    placed: &[("https_port 443", "https_port {listen}"), CERTIFICATE, KEY, ("parent 8000", "parent {daemon-port}")],
+    placed: &[
+        ("https_port 443", "https_port {listen}"),
+        CERTIFICATE,
+        KEY,
+        ("127.0.0.1 parent 8000", "{daemon-host} parent {daemon-port}"),
+    ],
     around: [
         "",
         "pid_filename none
@@ -231,7 +237,7 @@ const VARNISH: Recipe = Recipe {
         "{folder}/configuration.yml",
     ],
     block: ("vcl", ""),
-    placed: &[("\"8000\"", "\"{daemon-port}\"")],
+    placed: &[("\"127.0.0.1\"; .port = \"8000\"", "\"{daemon-host}\"; .port = \"{daemon-port}\"")],
     around: ["", ""],
     is_secure: false,
 };
