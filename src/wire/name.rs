@@ -46,8 +46,8 @@ pub fn is_canonical(name: &str) -> bool {
         let has_small_digit = || rest.iter().skip(1).take(2).any(u8::is_ascii_lowercase);
         encoded_byte(rest).is_none_or(|byte| !has_small_digit() && !is_decoded(byte, before))
     };
-    name.iter().all(u8::is_ascii_graphic)
-        && name.iter().enumerate().all(|(place, &byte)| byte != b'%' || is_kept(place))
+    let is_plain = |(place, &byte): (usize, &u8)| byte.is_ascii_graphic() && (byte != b'%' || is_kept(place));
+    name.iter().enumerate().all(is_plain)
 }
 
 /// The byte that is encoded where `rest` begins (RFC 3986 section 2.1), if one is.
