@@ -267,7 +267,7 @@ impl Trouble {
             ("node", self.list(|source| source.node.as_ref())),
             ("skew_ms", self.list(|source| source.skew_ms.as_ref())),
         ];
-        let mut fields = vec![("kind", kind.name().into())];
+        let mut fields = Vec::from([("kind", kind.name().into())]);
         fields.extend(lists.iter().filter(|(_, list)| !list.is_empty()).map(|(key, list)| (*key, list[..].into())));
         fields.extend([("count", self.count.into()), ("remedy", kind.remedy().into())]);
         log::warn("cluster_trouble", &fields);

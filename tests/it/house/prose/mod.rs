@@ -3,12 +3,14 @@
 //! | file | owns |
 //! |---|---|
 //! | `words` | words and turns of phrase that have a plainer one, through the sources, the client and the manual |
+//! | `events` | the events of the log, and their table in the manual |
 //! | `exceptions` | where such a word stays, each with its reason |
 //! | `sentences` | how long the sentences of the manual are |
 //! | `links` | options, links and anchors of the manual |
 //!
 //! `cargo test --workspace --test it -- house::prose --nocapture` prints every offence, and counts per folder.
 
+mod events;
 mod exceptions;
 mod links;
 mod sentences;
