@@ -32,6 +32,7 @@
 //! | [`config`] | turns arguments into validated settings |
 //! | [`supervisor`] | looks after several such processes (`-w`) |
 //! | [`log`] | the only place that prints |
+//! | [`probe`] | asks a process that runs whether it is alive or ready |
 //! | [`reports`] | the only place that writes to a file |
 //! | [`manual`] | how to use the daemon, page by page |
 //!
@@ -177,6 +178,7 @@ pub mod config;
 pub mod log;
 pub mod manual;
 pub mod meter;
+pub mod probe;
 pub mod reactor;
 pub mod reports;
 pub mod server;

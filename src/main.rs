@@ -1,15 +1,15 @@
 //! The daemon's entry: arguments in, exit code out.
 //!
-//! Owns the exit codes: 0 after a signal or an answer, 2 when the arguments are wrong, 1 for everything else. It knows
-//! nothing of how serving is done, only whether this process does it or its workers.
+//! Owns the exit codes: 0 after a signal or an answer, 2 when the arguments are wrong, 1 for everything else, such as a probe
+//! whose answer is no. It knows nothing of how serving is done, only whether this process does it or its workers.
 
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
-use audience_meter::config::{self, Command, Config};
+use audience_meter::config::{self, Command, Config, Probe};
 use audience_meter::server::Server;
-use audience_meter::{log, supervisor};
+use audience_meter::{log, probe, supervisor};
 
 fn main() -> ExitCode {
     let arguments = || env::args_os().skip(1).collect();
@@ -26,12 +26,26 @@ fn main() -> ExitCode {
                 ExitCode::from(1)
             });
         }
+        Ok(Command::Probe(question)) => return ask(question),
         Err(error) => {
             log::fatal(&error);
             return ExitCode::from(2);
         }
     }
     ExitCode::SUCCESS
+}
+
+fn ask(question: Probe) -> ExitCode {
+    match probe::ask(question) {
+        Ok((is_yes, answer)) => {
+            log::answer(&answer);
+            ExitCode::from(u8::from(!is_yes))
+        }
+        Err(error) => {
+            log::fatal(&format_args!("--probe {}: {}: {error}", question.page, question.address));
+            ExitCode::from(1)
+        }
+    }
 }
 
 fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {

@@ -16,7 +16,8 @@
 //! | `key` | secrets from files and from the environment |
 //! | `check` | whether the files that the settings name can be used |
 //! | `key_file` | what is read again when it has changed |
-//! | `notification` | where messages are taken, and what proves their sender |
+//! | `local_port` | where the stats port and the notification port listen, and which requests they take |
+//! | `probe` | what `--probe` asks a process that runs |
 //! | `watching` | where many namespaces may be watched |
 //! | `accounts` | what is kept and written down of events |
 //!
@@ -29,10 +30,11 @@ pub mod identity;
 mod key;
 mod key_file;
 mod limits;
+mod local_port;
 mod networks;
-mod notification;
 mod options;
 mod origins;
+mod probe;
 pub mod usage;
 mod variables;
 mod watching;
@@ -49,11 +51,12 @@ pub use cluster::{ClusterConfig, Peer};
 pub use key::{KeySource, TokenSource};
 pub use key_file::KeyFile;
 pub use limits::Limits;
+pub use local_port::LocalPort;
 pub use networks::Networks;
-pub use notification::NotificationConfig;
 use options::{Options, parse_host, parse_ratio, parse_seed};
 pub use options::{UsageError, WORKERS_MAX};
 pub use origins::AllowOrigin;
+pub use probe::Probe;
 pub use variables::{SUPERVISOR_VARIABLE, Unknown, unknown};
 pub use watching::WatchConfig;
 
@@ -64,6 +67,8 @@ const LOG_FORMAT: &str = "--log-format";
 pub enum Command {
     /// Serve.
     Run(Box<Config>),
+    /// Ask a process that runs (`--probe`).
+    Probe(Probe),
     /// Print the common options (`-h`).
     ShortHelp,
     /// Print all options (`--help`).
@@ -95,12 +100,14 @@ pub struct Config {
     pub host: Option<IpAddr>,
     /// The demo port; `None` is disabled.
     pub demo_port: Option<u16>,
-    /// The stats port, on loopback; `None` is disabled.
+    /// The stats port; `None` is disabled.
     pub stats_port: Option<u16>,
+    /// Where it listens, and which requests it takes.
+    pub stats: LocalPort,
     /// The notification port; `None` is disabled.
     pub notification_port: Option<u16>,
-    /// Where messages are taken, and what proves their sender.
-    pub notification: NotificationConfig,
+    /// Where it listens, and which requests it takes.
+    pub notification: LocalPort,
     /// How counting goes.
     pub rules: Rules,
     /// The longest that a stream stays open; `None` is for ever.
@@ -178,6 +185,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         return Ok(Command::Version);
     }
     let is_check = options.args.contains("--check");
+    let page = probe::page(&mut options)?;
     let workers = options.workers()?;
     let port = options.port("--port", 80)?;
     let mut config = Config {
@@ -193,7 +201,8 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         demo_port: options.side_port("--demo-port", 8080)?,
         stats_port: options.side_port("--stats-port", 1442)?,
         notification_port: options.side_port("--notification-port", 2442)?,
-        notification: notification::parse(&mut options)?,
+        stats: local_port::parse(&mut options, "--stats-host", "--stats-token-file")?,
+        notification: local_port::parse(&mut options, "--notification-host", "--notification-token-file")?,
         rules: Rules {
             notify: NotifyRule {
                 delta_ratio: options.value("--notify-delta-ratio", 0.1, parse_ratio)?,
@@ -218,6 +227,9 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
     };
     config.by_variable = options.finish()?;
     config.refuse_equal_ports().map_err(|error| UsageError(config.rename(&error.0)))?;
+    if let Some(page) = page {
+        return Probe::new(page, &config).map(Command::Probe);
+    }
     Ok(if is_check { Command::Check(Box::new(config)) } else { Command::Run(Box::new(config)) })
 }
 

@@ -43,6 +43,11 @@ const GROUPS: [Group; 7] = [
         rows: &[
             common("-h, --help", "-h prints the common options, --help prints all of them"),
             common("-V, --version", "print the version"),
+            other(
+                "--probe <page>",
+                "ask the process that runs with the same options, at its stats port, for healthz or readyz; print the \
+                 answer, and exit with 0 for yes and 1 for no, within 2 seconds",
+            ),
             other("-d, --debug", "log everything"),
             other("--log-format <format>", "logfmt or json (default logfmt)"),
             other(
@@ -74,7 +79,7 @@ const GROUPS: [Group; 7] = [
                 "longest time that a stream stays open; its last tenth is drawn at random for each member, so that \
                  members that came together do not leave together (default 3600, 0 for no limit)",
             ),
-            other("--head-timeout <seconds>", "time within which a request head must arrive whole (default 10)"),
+            other("--head-timeout <seconds>", "time within which a request must arrive whole (default 10)"),
             other(
                 "--peer-timeout <seconds>",
                 "time after which a member is gone if its machine does not answer, counted from the last thing that \
@@ -206,6 +211,12 @@ const GROUPS: [Group; 7] = [
         rows: &[
             common("--demo-port <port>", "public port of the demo pages (default 8080)"),
             common("--stats-port <port>", "local port of the dashboard, the figures and the metrics (default 1442)"),
+            other("--stats-host <ip>", "address of the stats port (default loopback; any other needs a token)"),
+            other(
+                "--stats-token-file <path>",
+                "file with a token of at least 16 bytes that must come with each request to the stats port but /healthz \
+                 and /readyz, readable by its owner only",
+            ),
             other("--notification-port <port>", "local port that takes messages to an event (default 2442)"),
             other(
                 "--notification-host <ip>",

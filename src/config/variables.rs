@@ -15,8 +15,8 @@ pub const SUPERVISOR_VARIABLE: &str = "AUDIENCE_METER_SUPERVISOR";
 
 const PREFIX: &str = "AUDIENCE_METER_";
 
-/// Options that print or check and are no settings.
-const WITHOUT: [&str; 3] = ["--help", "--version", "--check"];
+/// Options that print, check or ask, and are no settings.
+const WITHOUT: [&str; 4] = ["--help", "--version", "--check", "--probe"];
 
 /// Variables that stand for no option in the usage text, for they are not for operators.
 const BESIDE: [&str; 2] = ["AUDIENCE_METER_TORTURE", SUPERVISOR_VARIABLE];

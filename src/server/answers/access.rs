@@ -1,18 +1,23 @@
 //! Whether a request comes from where its port expects it.
 //!
 //! Owns the checks that keep web pages elsewhere out of the ports on loopback: a browser on the same machine would carry a
-//! page's request to them. Which port asks for what is in the table of the ports. Pure.
+//! page's request to them. Which port asks for what is in the table of the ports. It owns the answers to requests that fail, too.
 //!
 //! Invariant: a request that is not granted has no effect.
 
 use std::net::IpAddr;
 
+use super::replies::push_text;
 use crate::server::ports::port::{Askers, Port};
-use crate::wire::http::Request;
+use crate::wire::http::{Method, Request};
+use crate::wire::reply::Reply;
+
+/// The answer to a page elsewhere that has a browser on this machine ask.
+const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
 
 /// Whether a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+enum Access {
     Granted,
     /// It does not bring the token that the operator has chosen.
     TokenMissing,
@@ -20,15 +25,28 @@ pub(super) enum Access {
     FromElsewhere,
 }
 
+/// Whether a port whose token is this one, if it has one, answers a request. If not, the refusal is appended.
+pub(super) fn admits(request: &Request<'_>, port: Port, token: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    let is_head = request.method == Method::Head;
+    match Access::of(request, port, token) {
+        Access::Granted => return true,
+        Access::TokenMissing => {
+            Reply { fields: "WWW-Authenticate: Bearer\r\n", ..Reply::empty(401) }.write(out, is_head);
+        }
+        Access::FromElsewhere => push_text(out, 403, NOT_FROM_ELSEWHERE, is_head),
+    }
+    false
+}
+
 impl Access {
-    /// Decides, for a port whose token is this one, if it has one.
-    pub(super) fn of(request: &Request<'_>, port: Port, token: Option<&[u8]>) -> Self {
+    /// Decides.
+    fn of(request: &Request<'_>, port: Port, token: Option<&[u8]>) -> Self {
         match (port.policy().askers, token) {
             (Askers::Anywhere, _) => Self::Granted,
             (Askers::TokenOrThisMachine, Some(token)) if brings_token(request, token) => Self::Granted,
             (Askers::TokenOrThisMachine, Some(_)) => Self::TokenMissing,
-            (Askers::ThisMachine | Askers::TokenOrThisMachine, _) if is_local(request) => Self::Granted,
-            (Askers::ThisMachine | Askers::TokenOrThisMachine, _) => Self::FromElsewhere,
+            (Askers::TokenOrThisMachine, None) if is_local(request) => Self::Granted,
+            (Askers::TokenOrThisMachine, None) => Self::FromElsewhere,
         }
     }
 }
@@ -60,14 +78,26 @@ fn is_loopback_origin(origin: &[u8]) -> bool {
     authority.is_some_and(is_loopback_authority)
 }
 
-/// `host [ ":" port ]`, the host being a loopback address or `localhost`.
+/// `host [ ":" port ]`, the host being a loopback address or a name of one, in whatever spelling.
 fn is_loopback_authority(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => authority.split(':').next().unwrap_or(authority),
     };
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    // The root of all names may be written, too.
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    // No such name can be another's in DNS: a last label of digits makes an address (URL standard, section 3.5).
+    let is_short_address =
+        host.strip_prefix("127.").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+    is_short_address
+        || host.ends_with(".localhost")
+        || LOOPBACK_NAMES.contains(&&*host)
+        || host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
+
+/// What systems call their loopback in `/etc/hosts`. Names below `localhost` are reserved for it as well (RFC 6761 section 6.3).
+const LOOPBACK_NAMES: [&str; 6] =
+    ["localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"];
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +139,17 @@ mod tests {
             "Host: LOCALHOST",
             "Host: 127.0.0.1:1442",
             "Host: 127.1.2.3",
+            "Host: 127.1:1442",
+            "Host: 127.0.0.1.",
             "Host: [::1]:1442",
+            "Host: [0:0:0:0:0:0:0:1]",
+            "Host: [::ffff:127.0.0.1]:1442",
+            "Host: localhost.:1442",
+            "Host: LocalHost.LocalDomain",
+            "Host: ip6-localhost:1442",
+            "Host: IP6-LOOPBACK",
+            "Host: meter.localhost",
+            "Host: localhost\r\nOrigin: http://ip6-localhost:8080",
             "Host:",
             "Host: localhost\r\nOrigin: http://localhost:8080\r\nSec-Fetch-Site: same-site",
             "Origin: http://127.0.0.1",
@@ -123,6 +163,15 @@ mod tests {
             "Host: 127.0.0.1.example.com",
             "Host: 10.0.0.1",
             "Host: [::2]",
+            "Host: [::ffff:10.0.0.1]",
+            "Host: 127.evil.example",
+            "Host: 127.0.0.1x",
+            "Host: 128.1",
+            "Host: 0.0.0.0",
+            "Host: localhost..",
+            "Host: localhost.example",
+            "Host: evil-localhost",
+            "Host: ip6-localhost.example.com",
             "Origin: https://example.com",
             "Origin: null",
             "Origin: http://localhost.example.com",
@@ -144,6 +193,8 @@ mod tests {
             (Port::Demo, elsewhere, None, Access::Granted),
             (Port::Stats, elsewhere, None, Access::FromElsewhere),
             (Port::Stats, "Host: localhost", None, Access::Granted),
+            (Port::Stats, "Host: localhost", Some("t"), Access::TokenMissing),
+            (Port::Stats, token, Some("t"), Access::Granted),
             (Port::Notification, elsewhere, None, Access::FromElsewhere),
             (Port::Notification, "Host: localhost", None, Access::Granted),
             (Port::Notification, "Host: localhost", Some("t"), Access::TokenMissing),

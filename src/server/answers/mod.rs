@@ -67,7 +67,7 @@ impl Answers {
     ) -> Result<Self, String> {
         Ok(Self {
             audience: AudiencePort::new(config),
-            stats: StatsPort::new(config, metrics),
+            stats: StatsPort::new(config, metrics)?,
             notification: NotificationPort::new(config)?,
             demo: DemoPort::new(audience_port),
         })

@@ -7,9 +7,9 @@
 
 use std::borrow::Cow;
 
-use super::access::Access;
+use super::access;
 use super::answer::{AfterReply, Confirmation};
-use super::replies::{NOT_FROM_ELSEWHERE, push_json, push_text};
+use super::replies::{push_json, push_text};
 use crate::collections::tick::Now;
 use crate::config::Config;
 use crate::server::audience::fan_out::Busy;
@@ -59,15 +59,11 @@ impl NotificationPort {
         out: &mut Vec<u8>,
         now: Now,
     ) -> AfterReply {
-        let is_head = request.method == Method::Head;
-        match Access::of(request, Port::Notification, self.token.as_deref()) {
-            Access::Granted => return message(request, body, audience, out, now),
-            Access::TokenMissing => {
-                Reply { fields: "WWW-Authenticate: Bearer\r\n", ..Reply::empty(401) }.write(out, is_head);
-            }
-            Access::FromElsewhere => push_text(out, 403, NOT_FROM_ELSEWHERE, is_head),
+        if access::admits(request, Port::Notification, self.token.as_deref(), out) {
+            message(request, body, audience, out, now)
+        } else {
+            AfterReply::Drain
         }
-        AfterReply::Drain
     }
 }
 

@@ -10,9 +10,6 @@ use crate::wire::reply::{self, Caching, Cors, Reply};
 use crate::wire::sse;
 use crate::wire::transfer::Coding;
 
-/// The answer to a page elsewhere that has a browser on this machine ask.
-pub(super) const NOT_FROM_ELSEWHERE: &str = "not from elsewhere";
-
 /// A page that is isolated from other origins takes no script of theirs without this (HTML standard, section 7.1.4).
 const FILE_FIELDS: &str = "Cross-Origin-Resource-Policy: cross-origin\r\n";
 

@@ -2,14 +2,15 @@
 //!
 //! Owns its paths. What the pages say is read from the audience and from the figures of the process.
 //!
-//! Invariant: a request from another machine, or of a page from elsewhere, learns nothing.
+//! Invariant: a request from another machine without the token, or of a page from elsewhere, learns nothing but whether the
+//! process is there, and ready.
 
 use std::borrow::Cow;
 
-use super::access::Access;
+use super::access;
 use super::answer::{AfterReply, Asker, Sources};
 use super::cursor::{Cursor, figures_of};
-use super::replies::{NOT_FROM_ELSEWHERE, push_asset, push_json, push_text};
+use super::replies::{push_asset, push_json, push_text};
 use super::{assets, pages, watching};
 use crate::collections::tick::Now;
 use crate::config::Config;
@@ -40,12 +41,17 @@ const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
 pub(super) struct StatsPort {
     /// Most namespaces that have metrics of their own.
     metrics_namespaces: usize,
+    /// The token that has to come with a request, if one has to.
+    token: Option<Vec<u8>>,
     metrics: &'static Metrics,
 }
 
 impl StatsPort {
-    pub(super) fn new(config: &Config, metrics: &'static Metrics) -> Self {
-        Self { metrics_namespaces: config.accounts.metrics_namespaces, metrics }
+    /// # Errors
+    /// A token that cannot be read, as a line for a person.
+    pub(super) fn new(config: &Config, metrics: &'static Metrics) -> Result<Self, String> {
+        let (metrics_namespaces, token) = (config.accounts.metrics_namespaces, config.stats.read_token()?);
+        Ok(Self { metrics_namespaces, token, metrics })
     }
 
     /// Answers a request.
@@ -59,8 +65,8 @@ impl StatsPort {
     ) -> AfterReply {
         let is_head = request.method == Method::Head;
         let Sources { audience, process, announced } = sources;
-        if Access::of(request, Port::Stats, None) != Access::Granted {
-            push_text(out, 403, NOT_FROM_ELSEWHERE, is_head);
+        let is_probe = matches!(request.path, "/healthz" | "/readyz");
+        if !is_probe && !access::admits(request, Port::Stats, self.token.as_deref(), out) {
             return AfterReply::Drain;
         }
         match request.path {

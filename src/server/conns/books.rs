@@ -117,7 +117,7 @@ impl Books {
         let port = conn.port();
         self.open[port] += 1;
         self.heads[port].begin();
-        let patience = port.policy().silence.unwrap_or(self.head_timeout);
+        let patience = conn.silence().unwrap_or(self.head_timeout);
         self.set_deadline(conn, Some(now.after(patience)));
     }
 
@@ -125,7 +125,7 @@ impl Books {
     /// too much beside what others hold.
     pub(in crate::server) fn hold_head(&mut self, conn: &mut Conn, before: HeadState, now: Tick) {
         let port = conn.port();
-        let has_begun = before.is_untouched && port.policy().silence.is_some();
+        let has_begun = before.is_untouched && conn.silence().is_some();
         if has_begun && conn.stage() == Stage::Head {
             // Silence is over: what has begun may take as long as at any port.
             self.set_deadline(conn, Some(now.after(self.head_timeout)));
@@ -139,10 +139,10 @@ impl Books {
     }
 
     /// Turns away a connection that has just come, if its head did not come whole with it and too many others are waited for.
-    /// At a port that answers silence, a silent connection may stay: it will be answered soon.
+    /// Where silence is answered, a silent connection may stay: it will be answered soon.
     pub(in crate::server) fn limit_heads(&mut self, conn: &mut Conn) {
         let port = conn.port();
-        let may_stay = port.policy().silence.is_some() && conn.session().is_untouched();
+        let may_stay = conn.silence().is_some() && conn.session().is_untouched();
         if conn.closing().is_some() || conn.stage() != Stage::Head || may_stay {
             return;
         }

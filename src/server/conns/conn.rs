@@ -8,6 +8,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use super::close_reason::CloseReason;
 use super::torture;
@@ -83,6 +84,8 @@ pub(in crate::server) struct Conn {
     is_peer_finished: bool,
     /// We have said our last word.
     is_shut: bool,
+    /// It is answered if it says nothing.
+    answers_silence: bool,
 }
 
 /// What came of reading.
@@ -97,7 +100,7 @@ pub(in crate::server) enum ReadOutcome {
 
 impl Conn {
     /// Takes over an accepted connection.
-    pub(super) fn new(id: ConnId, socket: Registered<TcpStream>, port: Port) -> Self {
+    pub(super) fn new(id: ConnId, socket: Registered<TcpStream>, port: Port, answers_silence: bool) -> Self {
         Self {
             socket,
             session: Session::default(),
@@ -109,6 +112,7 @@ impl Conn {
             closing: None,
             is_peer_finished: false,
             is_shut: false,
+            answers_silence,
         }
     }
 
@@ -119,6 +123,11 @@ impl Conn {
     /// The port that it came in on.
     pub(in crate::server) fn port(&self) -> Port {
         self.port
+    }
+
+    /// After how much silence it is answered as if it had asked for the stats, if it is.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        self.port.policy().silence.filter(|_| self.answers_silence)
     }
 
     /// How its body is sent, if it is a stream.

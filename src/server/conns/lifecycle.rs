@@ -189,7 +189,7 @@ pub(in crate::server) fn on_deadline(conn: &mut Conn, books: &mut Books) -> Unas
     Unasked::Nothing
 }
 
-/// Whether a connection has said nothing, at a port that answers silence.
+/// Whether a connection has said nothing, and is answered for that.
 fn answers_silence(conn: &Conn) -> bool {
-    conn.port().policy().silence.is_some() && conn.session().is_untouched()
+    conn.silence().is_some() && conn.session().is_untouched()
 }

@@ -42,12 +42,15 @@ use origins::Origins;
 pub(in crate::server) struct Conns {
     slab: Slab<ConnId, Conn>,
     books: Books,
+    /// Whether the stats are for clients on this machine alone, and for those with the token.
+    is_silence_local: bool,
 }
 
 impl Conns {
     /// No connections yet.
     pub(in crate::server) fn new(config: &Config, capacity: Capacity) -> Self {
-        Self { slab: Slab::default(), books: Books::new(capacity, config.head_timeout, Origins::new(config)) }
+        let books = Books::new(capacity, config.head_timeout, Origins::new(config));
+        Self { slab: Slab::default(), books, is_silence_local: config.stats.needs_token() }
     }
 
     /// Takes over an accepted connection.
@@ -63,8 +66,13 @@ impl Conns {
         now: Tick,
     ) -> io::Result<ConnId> {
         let id = self.slab.next_key();
+        let is_answered = |stream: &TcpStream| {
+            let is_from_here = || stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+            !self.is_silence_local || is_from_here()
+        };
+        let answers_silence = port.policy().silence.is_some() && is_answered(&stream);
         let socket = Registered::new(reactor, stream, Conn::token(id), Interest::Read)?;
-        let conn = Conn::new(id, socket, port);
+        let conn = Conn::new(id, socket, port, answers_silence);
         self.books.open(&conn, now);
         self.books.origins.begin(id, peer);
         Ok(self.slab.insert(conn))

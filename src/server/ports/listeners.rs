@@ -14,10 +14,10 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use super::capacity::Capacity;
 use super::crowd::Crowd;
 use super::neighbours::{Neighbours, SiblingDoor};
-use super::port::Port;
+use super::port::{Policy, Port};
 use super::seat::Seat;
 use crate::collections::tick::{Now, Tick};
-use crate::config::Config;
+use crate::config::{Config, LocalPort};
 use crate::log::{self, Value::Shown};
 use crate::reactor::listening::{self, Inherited};
 use crate::reactor::sys::Accepted;
@@ -43,7 +43,7 @@ pub(in crate::server) const FIRST_FREE_TOKEN: usize = FIRST_TOKEN + LISTENERS_MA
 /// Why a port cannot be opened.
 #[derive(Debug)]
 pub struct BindError {
-    option: &'static str,
+    port: Port,
     address: SocketAddr,
     /// What the kernel says; `None`: the kernel allows it, but the port is another audience's.
     error: Option<io::Error>,
@@ -51,7 +51,8 @@ pub struct BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { option, address, error } = self;
+        let Self { port, address, error } = self;
+        let Policy { option, host_option, .. } = port.policy();
         write!(f, "{option}: cannot listen on {address}: ")?;
         let Some(error) = error else {
             return write!(f, "another audience has it; give another {option}");
@@ -61,7 +62,9 @@ impl fmt::Display for BindError {
             io::ErrorKind::PermissionDenied => {
                 write!(f, "it takes privilege; start as root, or give {option} a number above 1023")
             }
-            io::ErrorKind::AddrNotAvailable => write!(f, "this machine has no such address; give another --host"),
+            io::ErrorKind::AddrNotAvailable => {
+                write!(f, "this machine has no such address; give another {host_option}")
+            }
             _ => write!(f, "{error}"),
         }
     }
@@ -113,13 +116,15 @@ impl Listeners {
             seat_name: None,
         };
         let audience = this.bind_public(reactor, Port::Audience, config.host, config.port)?;
-        if let Some(number) = config.stats_port {
-            this.bind_local(reactor, Port::Stats, number)?;
-        }
-        if let Some(number) = config.notification_port {
-            match config.notification.host {
-                Some(host) => drop(this.bind_one(reactor, Port::Notification, (host, number).into())?),
-                None => this.bind_local(reactor, Port::Notification, number)?,
+        let local = [
+            (Port::Stats, config.stats_port, &config.stats),
+            (Port::Notification, config.notification_port, &config.notification),
+        ];
+        for (port, number, LocalPort { host, .. }) in local {
+            match (host, number) {
+                (_, None) => {}
+                (Some(host), Some(number)) => drop(this.bind_one(reactor, port, (*host, number).into())?),
+                (None, Some(number)) => this.bind_local(reactor, port, number)?,
             }
         }
         if let Some(number) = config.demo_port {
@@ -155,7 +160,7 @@ impl Listeners {
         let view = neighbours.look();
         if let Some(Listener { socket, port, .. }) = view.clash.and_then(|index| self.sockets.get(index)) {
             let address = socket.source().local_addr()?;
-            return Err(BindError { option: port.policy().option, address, error: None }.into());
+            return Err(BindError { port: *port, address, error: None }.into());
         }
         let is_stats = |listener: &&Listener| listener.port == Port::Stats;
         if let Some(stats) = self.sockets.iter().find(is_stats) {
@@ -328,8 +333,7 @@ impl Listeners {
             .and_then(|(address, socket)| {
                 Ok((address, Registered::new(reactor, socket, token(index), Interest::Nothing)?))
             });
-        let (address, socket) =
-            bound.map_err(|error| BindError { option: port.policy().option, address, error: Some(error) })?;
+        let (address, socket) = bound.map_err(|error| BindError { port, address, error: Some(error) })?;
         self.sockets.push(Listener { socket, port, is_paused: true });
         Ok(address.port())
     }

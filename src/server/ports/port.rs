@@ -27,8 +27,6 @@ pub(in crate::server) enum Port {
 pub(in crate::server) enum Askers {
     /// Requests from anywhere.
     Anywhere,
-    /// Requests from this machine, and from its own pages.
-    ThisMachine,
     /// Requests with the token, if the operator has chosen one; else those from this machine.
     TokenOrThisMachine,
 }
@@ -48,8 +46,8 @@ pub(in crate::server) enum Streams {
     /// A browser's: it lasts for `--max-conn-duration` at most. Without a slot it is answered with a stream that says when to
     /// come back, because a browser never comes back after an error status.
     OfBrowsers,
-    /// A tool's on this machine: it cannot die without a word, so it lasts until either side ends it. Without a slot it is
-    /// answered with status 503.
+    /// A tool's: on this machine it cannot die without a word, and elsewhere `--peer-timeout` finds it, so it lasts until either
+    /// side ends it. Without a slot it is answered with status 503.
     OfTools,
 }
 
@@ -60,6 +58,8 @@ pub(in crate::server) struct Policy {
     pub(in crate::server) name: &'static str,
     /// The option that chooses its number.
     pub(in crate::server) option: &'static str,
+    /// The option that chooses its address.
+    pub(in crate::server) host_option: &'static str,
     /// Whether clients come from afar: in crowds, through proxies, and with handshakes that take a round trip.
     pub(in crate::server) is_public: bool,
     pub(in crate::server) askers: Askers,
@@ -67,7 +67,8 @@ pub(in crate::server) struct Policy {
     pub(in crate::server) streams: Streams,
     /// How many connections one turn accepts at each listener of the port.
     pub(in crate::server) accepts_per_turn: usize,
-    /// After how much silence a client is answered as if it had asked for the stats; `None`: a client has to ask.
+    /// After how much silence a client is answered as if it had asked for the stats; `None`: a client has to ask. Where a token
+    /// is needed, only clients on this machine are answered so.
     pub(in crate::server) silence: Option<Duration>,
     /// Whether the kernel hands over a connection only with its first bytes.
     pub(in crate::server) is_silence_deferred: bool,
@@ -93,6 +94,7 @@ const POLICIES: [Policy; Port::COUNT] = [
     Policy {
         name: "audience",
         option: "--port",
+        host_option: "--host",
         is_public: true,
         askers: Askers::Anywhere,
         share: Share::Members,
@@ -102,21 +104,26 @@ const POLICIES: [Policy; Port::COUNT] = [
         is_silence_deferred: false,
         send_buffer: Some(MEMBER_SEND_BUFFER),
     },
-    Policy { askers: Askers::ThisMachine, silence: Some(STATS_SILENCE), ..Policy::side("stats", "--stats-port") },
+    Policy {
+        askers: Askers::TokenOrThisMachine,
+        silence: Some(STATS_SILENCE),
+        ..Policy::side("stats", "--stats-port", "--stats-host")
+    },
     Policy {
         askers: Askers::TokenOrThisMachine,
         is_silence_deferred: true,
-        ..Policy::side("notification", "--notification-port")
+        ..Policy::side("notification", "--notification-port", "--notification-host")
     },
-    Policy { is_public: true, is_silence_deferred: true, ..Policy::side("demo", "--demo-port") },
+    Policy { is_public: true, is_silence_deferred: true, ..Policy::side("demo", "--demo-port", "--host") },
 ];
 
 impl Policy {
     /// What the side ports have in common.
-    const fn side(name: &'static str, option: &'static str) -> Self {
+    const fn side(name: &'static str, option: &'static str, host_option: &'static str) -> Self {
         Self {
             name,
             option,
+            host_option,
             is_public: false,
             askers: Askers::Anywhere,
             share: Share::Side,

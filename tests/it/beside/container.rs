@@ -95,6 +95,18 @@ fn wait_workers(daemon: &Daemon, count: usize) -> Vec<u32> {
     wait_for("all workers", || Some(children(first(daemon))).filter(|workers| workers.len() == count))
 }
 
+/// Asks as the platform does, with the command of the image. Returns whether it is healthy, and what it prints.
+fn health(image: &Image, daemon: &Daemon) -> (bool, String) {
+    let health = instruction("HEALTHCHECK ");
+    let words: Vec<String> = serde_json::from_str(health.strip_prefix("CMD ").unwrap()).unwrap();
+    let [program, arguments @ ..] = &words[..] else { panic!("{words:?}") };
+    let mut command = image.command();
+    assert!(command.get_args().any(|argument| argument == program.as_str()), "{program} is the entry point");
+    let port = daemon.stats_port().port().to_string();
+    let output = command.args(arguments).args(["--stats-port", &port]).output().unwrap();
+    (output.status.success(), lossy(&output.stdout))
+}
+
 /// Members join an event that nobody knows yet and are told, and all ports say what they say elsewhere. Of two processes the
 /// other may hear of it a moment later.
 #[track_caller]
@@ -136,6 +148,7 @@ fn one_process_serves_in_an_empty_root() {
     assert_eq!(entries.collect::<Vec<_>>(), ["audience-meter"]);
     serves(&daemon, "alone");
     assert!(daemon.stats_page("/process").body.contains("\"pid\":1,"));
+    assert_eq!(health(&image, &daemon), (true, "alive\n".to_owned()));
     ends(daemon);
 }
 

@@ -23,7 +23,7 @@ pub(super) const FLOORS: [(&str, &[&str]); 5] = [
 const PURE: [&str; 3] = ["collections", "meter", "wire"];
 
 /// What may stand beside the floors, as a file or as a folder.
-const BESIDE: [&str; 7] = ["config", "lib", "log", "main", "manual", "reports", "supervisor"];
+const BESIDE: [&str; 8] = ["config", "lib", "log", "main", "manual", "probe", "reports", "supervisor"];
 
 fn imports_that_run_up(source: &Source) -> Vec<String> {
     let Some(&(own, below)) = FLOORS.iter().find(|(name, _)| source.floor() == Some(name)) else {

@@ -12,6 +12,7 @@
 //! | `local` | requests of this machine, and those that a web page elsewhere makes a browser send |
 //! | `metrics` | what Prometheus is told |
 //! | `notification` | the notification port |
+//! | `probes` | the stats port for others than this machine, and `--probe` |
 //! | `process_page` | the page `/process` |
 //! | `rolling` | a rolling restart of all processes under load |
 //! | `rules` | the dashboard for Grafana and the rules for Prometheus |
@@ -30,6 +31,7 @@ mod giving_up;
 mod local;
 mod metrics;
 mod notification;
+mod probes;
 mod process_page;
 mod rolling;
 mod rules;

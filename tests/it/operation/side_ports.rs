@@ -7,7 +7,7 @@ use super::demo::demo;
 use audience_kit::*;
 
 /// An address of this machine that is not the loopback one, if it has a way out.
-fn address_of_this_machine() -> Option<IpAddr> {
+pub(super) fn address_of_this_machine() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     // Connecting a datagram socket sends nothing: it only chooses the route.
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
