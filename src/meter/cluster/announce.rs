@@ -65,8 +65,8 @@ pub(super) struct Announcer {
     departed: DepartedNews,
     /// When this node's counters may be announced again.
     counters_at: Tick,
-    /// When they may be announced again for a peer that has come.
-    counters_not_before: Tick,
+    /// When they were announced last.
+    counters_sent_at: Option<Tick>,
     has_departed: bool,
 }
 
@@ -88,7 +88,7 @@ impl Announcer {
             copies: Copies::default(),
             departed: DepartedNews::default(),
             counters_at: Tick(0),
-            counters_not_before: Tick(0),
+            counters_sent_at: None,
             has_departed: false,
         }
     }
@@ -202,7 +202,7 @@ impl Announcer {
     /// Announces at most [`COUNTERS_MAX`] figures of this node, which stand in the order of their numbers.
     pub(super) fn announce_counters(&mut self, counters: &[Counter], outputs: &mut Outputs, now: Now) {
         self.counters_at = now.tick.after(COUNTERS_GAP);
-        self.counters_not_before = now.tick.after(ALIVE_GAP_MIN);
+        self.counters_sent_at = Some(now.tick);
         self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), outputs, now);
     }
 
@@ -224,9 +224,10 @@ impl Announcer {
         self.fresh_at = self.fresh_at.min(now.tick);
     }
 
-    /// A peer has come that is living: it shall have this node's counters, too.
-    pub(super) fn hasten_counters(&mut self, now: Now) {
-        self.counters_at = self.counters_at.min(self.counters_not_before.max(now.tick));
+    /// A peer has come that is living: it shall have this node's counters, too. They are for all that have come meanwhile.
+    pub(super) fn hasten_counters(&mut self, peers: &Peers, rules: &ClusterRules, now: Now) {
+        let not_before = self.counters_sent_at.map_or(now.tick, |at| at.after(gathering_time(peers, rules)));
+        self.counters_at = self.counters_at.min(not_before.max(now.tick));
     }
 
     /// A peer has come, perhaps to stay: a sign of life follows soon.

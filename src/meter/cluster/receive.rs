@@ -163,7 +163,7 @@ fn meet(
     peer.transit = Transit::new(datagram.clock, now);
     cluster.agree_on_format();
     cluster.announcer.hasten_sign_of_life(call.now);
-    cluster.announcer.hasten_counters(call.now);
+    cluster.announcer.hasten_counters(&cluster.peers, &cluster.rules, call.now);
     Ok(id)
 }
 
