@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Fixed integers are little-endian; all others are LEB128, 7 bits a byte, the low ones first, below 2^56. A name is its
-//! length and its bytes, in its canonical spelling ([`name`](super::name)). `scope` names the audience. The first bit of `flags` says that there is a
-//! seal, over all bytes before it.
+//! length and its bytes, in its canonical spelling ([`name`](super::name)). `scope` names the audience. The first bit of
+//! `flags` says that there is a seal, over all bytes before it.
 //!
 //! # Versions
 //!
