@@ -102,6 +102,15 @@ pub(super) struct Sent {
     answer: Vec<u8>,
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was delivered to the members of its event.
+    Delivered,
+    /// There is no such event.
+    NoEvent,
+}
+
 impl Daemon {
     /// Starts a daemon on an audience port that others may share.
     pub(super) fn start(program: &Program, audience: u16, counts: Counts) -> Result<Self> {
@@ -282,28 +291,32 @@ impl Drop for Daemon {
 }
 
 impl Sent {
-    /// Waits for the answer.
+    /// Waits until the message has been delivered.
     pub(super) fn confirm(mut self) -> Result<()> {
         self.stream.read_to_end(&mut self.answer)?;
-        self.judge()
+        match self.judge()? {
+            Outcome::Delivered => Ok(()),
+            Outcome::NoEvent => Err("the notification port knows no such event".into()),
+        }
     }
 
-    /// Takes what has come of the answer, and does not wait for the rest. Returns whether it is whole.
-    pub(super) fn has_been_confirmed(&mut self) -> Result<bool> {
+    /// Takes what has come of the answer, and does not wait for the rest; `None` if it is not whole.
+    pub(super) fn outcome(&mut self) -> Result<Option<Outcome>> {
         self.stream.set_nonblocking(true)?;
         match self.stream.read_to_end(&mut self.answer) {
-            Ok(_) => self.judge().map(|()| true),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Ok(_) => self.judge().map(Some),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn judge(&self) -> Result<()> {
-        if self.answer.starts_with(b"HTTP/1.1 200 ") {
-            return Ok(());
-        }
+    fn judge(&self) -> Result<Outcome> {
         let text = String::from_utf8_lossy(&self.answer);
-        Err(format!("the notification port says {:?}", text.lines().next().unwrap_or_default()).into())
+        match text.split(' ').nth(1) {
+            Some("200") => Ok(Outcome::Delivered),
+            Some("404") => Ok(Outcome::NoEvent),
+            _ => Err(format!("the notification port says {:?}", text.lines().next().unwrap_or_default()).into()),
+        }
     }
 }
 

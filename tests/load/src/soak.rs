@@ -305,6 +305,7 @@ impl<'a> Soak<'a> {
             number("warnings that daemons logged", self.nodes.warnings()),
             Figure::number("datagrams lost", self.network.as_ref().map(Network::lost).transpose()?),
             number("messages sent", self.messages.sent_count),
+            number("messages delivered", self.messages.delivered_count),
             number("messages received", self.churn.received.messages),
             number("counts received", self.churn.received.firsts + self.churn.received.counts),
             number("checks passed", self.passed_count),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::chance::Chance;
 use super::churn::{EVENTS, name};
 use super::nodes::Nodes;
-use crate::daemon::Sent;
+use crate::daemon::{Outcome, Sent};
 use crate::{Result, now};
 
 /// The time between two messages.
@@ -24,6 +24,7 @@ pub(super) struct Messages {
     chance: Chance,
     next_at: Instant,
     pub(super) sent_count: u64,
+    pub(super) delivered_count: u64,
     /// Messages whose answers have not come yet.
     open: Vec<Open>,
 }
@@ -38,7 +39,7 @@ struct Open {
 
 impl Messages {
     pub(super) fn new(chance: Chance) -> Self {
-        Self { chance, next_at: now(), sent_count: 0, open: Vec::new() }
+        Self { chance, next_at: now(), sent_count: 0, delivered_count: 0, open: Vec::new() }
     }
 
     /// Sends a message to an event, if it is time for one, by way of a daemon that serves.
@@ -65,11 +66,13 @@ impl Messages {
     /// Takes the answers that have come.
     pub(super) fn receive_answers(&mut self, nodes: &Nodes) -> Result<()> {
         for mut open in std::mem::take(&mut self.open) {
-            match open.sent.has_been_confirmed() {
-                Ok(true) => {}
-                Ok(false) if now() < open.by => self.open.push(open),
+            match open.sent.outcome() {
+                Ok(Some(Outcome::Delivered)) => self.delivered_count += 1,
+                // The event has no member now, or a daemon that has just started does not know it yet.
+                Ok(Some(Outcome::NoEvent)) => {}
+                Ok(None) if now() < open.by => self.open.push(open),
                 _ if nodes.are_ending() => {}
-                Ok(false) => return Err(refused(open.daemon, &open.event, &"no answer came")),
+                Ok(None) => return Err(refused(open.daemon, &open.event, &"no answer came")),
                 Err(error) => return Err(refused(open.daemon, &open.event, &*error)),
             }
         }
