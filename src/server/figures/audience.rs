@@ -22,9 +22,11 @@ const FIGURES: [Figure; 4] = [
     ("audience_nodes", "Processes of the whole audience, at all hosts (max over targets, no sum).", |view| {
         view.meter.nodes(view.now).count() as u64 + 1
     }),
-    ("audience_silent_nodes", "Processes of the whole audience without a datagram for a while.", |view| {
-        view.meter.nodes(view.now).filter(|node| view.is_silent(node)).count() as u64
-    }),
+    (
+        "audience_silent_nodes",
+        "Processes of the whole audience without a datagram for a while (max over targets, no sum).",
+        |view| view.meter.nodes(view.now).filter(|node| view.is_silent(node)).count() as u64,
+    ),
 ];
 
 /// Appends them.
