@@ -50,7 +50,8 @@ impl Row {
 impl Page {
     /// The page of these processes; of two with one number, the first stands, unless another one was received later.
     pub(in crate::server) fn new(metrics: &'static Metrics, mut rows: Vec<Row>) -> Self {
-        rows.sort_by_key(|row| (row.process, row.silent_ms));
+        // Of rows that are alike in both either will do, and a stable sort is 9 kB of program.
+        rows.sort_unstable_by_key(|row| (row.process, row.silent_ms));
         rows.dedup_by_key(|row| row.process);
         Self { metrics, rows, section: 0, row: 0 }
     }
