@@ -198,14 +198,16 @@ fn feed_head<'a>(partial: &'a mut Option<Box<Partial>>, bytes: &'a [u8]) -> Step
 
 /// Takes bytes of the body of a request whose head is whole.
 fn feed_body<'a>(partial: &'a mut Partial, bytes: &[u8]) -> Step<'a> {
-    let taken = partial.body.as_mut().map_or(Ok(None), |body| body.take(bytes));
-    if taken == Ok(None) {
-        partial.wait();
-        return Step::Wait;
-    }
-    let whole = taken.and_then(|count| Ok((Request::parse(&partial.bytes)?, count.unwrap_or_default())));
-    match whole {
-        Ok((request, count)) => {
+    let count = match partial.body.as_mut().map_or(Ok(None), |body| body.take(bytes)) {
+        Ok(Some(count)) => count,
+        Ok(None) => {
+            partial.wait();
+            return Step::Wait;
+        }
+        Err(refusal) => return Step::Refuse { refusal, is_head: says_head(&partial.bytes) },
+    };
+    match Request::parse(&partial.bytes) {
+        Ok(request) => {
             let surplus = length(bytes.get(count..).unwrap_or_default());
             Step::Request { request, body: partial.body.as_ref().map(|body| body.bytes()), surplus }
         }
