@@ -49,8 +49,8 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -
     let group = options.given(["-m", "--cluster-addr"], "--cluster-addr", parse_group)?;
     let peers = options.value("--cluster-peers", Vec::new(), parse_peers)?;
     let rules = ClusterRules {
-        notify_interval: options.positive_duration("--cluster-notify-interval", 2.0)?,
-        node_timeout: options.positive_duration("--cluster-node-timeout", 5.0)?,
+        notify_interval: options.positive_duration("--cluster-notify-interval", 2)?,
+        node_timeout: options.positive_duration("--cluster-node-timeout", 5)?,
         nodes_max: options.value("--cluster-max-nodes", defaults.nodes_max, parse_limit)?,
         namespaces_max: options.value("--cluster-max-namespaces", defaults.namespaces_max, parse_limit)?,
         ..defaults

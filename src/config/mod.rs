@@ -206,18 +206,18 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         rules: Rules {
             notify: NotifyRule {
                 delta_ratio: options.value("--notify-delta-ratio", 0.1, parse_ratio)?,
-                min_delay: options.duration("--notify-min-delay", 2.0)?,
-                max_delay: options.duration("--notify-max-delay", 25.0)?,
+                min_delay: options.duration("--notify-min-delay", 2)?,
+                max_delay: options.duration("--notify-max-delay", 25)?,
             },
-            increment_delay: options.duration("--increment-delay", 0.0)?,
-            namespace_clean_delay: options.duration("--namespace-clean-delay", 60.0)?,
+            increment_delay: options.duration("--increment-delay", 0)?,
+            namespace_clean_delay: options.duration("--namespace-clean-delay", 60)?,
         },
-        max_conn_duration: Some(options.duration("--max-conn-duration", 3600.0)?).filter(|most| !most.is_zero()),
-        head_timeout: options.positive_duration("--head-timeout", 10.0)?,
+        max_conn_duration: Some(options.duration("--max-conn-duration", 3600)?).filter(|most| !most.is_zero()),
+        head_timeout: options.positive_duration("--head-timeout", 10)?,
         limits: limits::parse(&mut options)?,
         trust_proxy: options.value("--trust-proxy", Networks::default(), Networks::parse)?,
-        peer_timeout: Some(options.duration("--peer-timeout", 30.0)?).filter(|timeout| !timeout.is_zero()),
-        drain_delay: options.duration("--drain-delay", 5.0)?,
+        peer_timeout: Some(options.duration("--peer-timeout", 30)?).filter(|timeout| !timeout.is_zero()),
+        drain_delay: options.duration("--drain-delay", 5)?,
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", AllowOrigin::Any, origins::parse)?,
         accounts: accounts::parse(&mut options)?,
@@ -352,7 +352,8 @@ mod tests {
         );
         refuses("--head-timeout 0", "--head-timeout \"0\" is too short; give more than 0 seconds");
         refuses("--host example.com", "--host \"example.com\" is not an address; give one such as 127.0.0.1 or ::1");
-        refuses("--notify-delta-ratio -1", "--notify-delta-ratio \"-1\" is not a ratio; give a number such as 0.1");
+        let problem = "is not a ratio; give a number from 0 to 1000, such as 0.1";
+        refuses("--notify-delta-ratio -1", &format!("--notify-delta-ratio \"-1\" {problem}"));
         for workers in ["0", "abc", "1025", "-1"] {
             let message = format!("--workers \"{workers}\" is not a number of processes; give one from 1 to 1024");
             refuses(&format!("-w {workers}"), &message);

@@ -13,7 +13,12 @@ use super::usage;
 use super::variables::{SUPERVISOR_VARIABLE, is_service_link, older_variable, variable};
 
 /// A year: the longest duration that an option takes. It keeps all arithmetic on time far from its limits.
-const DURATION_MAX_S: u32 = 365 * 24 * 3600;
+const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
+
+/// The largest ratio.
+const RATIO_MAX: u64 = 1000;
+
+const BILLION: u64 = 1_000_000_000;
 
 /// More processes than a machine has cores are of no use.
 pub const WORKERS_MAX: usize = 1024;
@@ -124,12 +129,12 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         Ok(Some(self.port(option, default)?).filter(|&port| port != 0))
     }
 
-    pub(super) fn duration(&mut self, option: &'static str, default_s: f64) -> Result<Duration, UsageError> {
-        self.value(option, Duration::from_secs_f64(default_s), parse_duration)
+    pub(super) fn duration(&mut self, option: &'static str, default_s: u64) -> Result<Duration, UsageError> {
+        self.value(option, Duration::from_secs(default_s), parse_duration)
     }
 
-    pub(super) fn positive_duration(&mut self, option: &'static str, default_s: f64) -> Result<Duration, UsageError> {
-        self.value(option, Duration::from_secs_f64(default_s), |text| {
+    pub(super) fn positive_duration(&mut self, option: &'static str, default_s: u64) -> Result<Duration, UsageError> {
+        self.value(option, Duration::from_secs(default_s), |text| {
             let duration = parse_duration(text)?;
             if duration.is_zero() { Err("is too short; give more than 0 seconds".to_owned()) } else { Ok(duration) }
         })
@@ -153,8 +158,8 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
     }
 
     pub(super) fn retry_ms(&mut self) -> Result<RangeInclusive<u64>, UsageError> {
-        let least = self.duration("--retry-min", 2.0)?;
-        let most = self.duration("--retry-max", 10.0)?;
+        let least = self.duration("--retry-min", 2)?;
+        let most = self.duration("--retry-max", 10)?;
         if least > most {
             let (least, most) = (seconds(least), seconds(most));
             let (of_least, of_most) = (self.source("--retry-min"), self.source("--retry-max"));
@@ -181,13 +186,25 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=f64::from(DURATION_MAX_S)).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(format!("is not a duration; give seconds from 0 to {DURATION_MAX_S}, such as 0.5")),
-    }
+    let duration = parse_billionths(text).map(Duration::from_nanos);
+    duration
+        .filter(|&duration| duration <= DURATION_MAX)
+        .ok_or_else(|| format!("is not a duration; give seconds from 0 to {}, such as 0.5", DURATION_MAX.as_secs()))
 }
 
-/// A duration as it would be given. (What writes an `f64` is 17 kB of program, and this would be all that it is for.)
+/// A decimal number, times 10^9: digits, and perhaps a point and more digits, of which those after the ninth are dropped.
+/// (What reads an `f64` is 17 kB of program, and takes exponents, infinity and NaN.)
+fn parse_billionths(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + fraction.len() == 0 || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let nine = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    whole.bytes().chain(nine).try_fold(0_u64, |sum, byte| sum.checked_mul(10)?.checked_add(u64::from(byte - b'0')))
+}
+
+/// A duration as it would be given. (What writes an `f64` is another 17 kB.)
 fn seconds(duration: Duration) -> String {
     let text = format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos());
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -205,10 +222,10 @@ pub(super) fn parse_seed(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn parse_ratio(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(ratio) if (0.0..=1000.0).contains(&ratio) => Ok(ratio),
-        _ => Err("is not a ratio; give a number such as 0.1".to_owned()),
-    }
+    let billionths = parse_billionths(text).filter(|&ratio| ratio <= RATIO_MAX * BILLION);
+    #[expect(clippy::cast_precision_loss, reason = "both are far below 2^53")]
+    let ratio = billionths.map(|ratio| ratio as f64 / BILLION as f64);
+    ratio.ok_or_else(|| format!("is not a ratio; give a number from 0 to {RATIO_MAX}, such as 0.1"))
 }
 
 pub(super) fn parse_host(text: &str) -> Result<Option<IpAddr>, String> {
@@ -218,4 +235,36 @@ pub(super) fn parse_host(text: &str) -> Result<Option<IpAddr>, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse().map_err(|_| "is not an address; give one such as 127.0.0.1 or ::1".to_owned())?;
     Ok(Some(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_numbers_are_read_to_the_ninth_digit() {
+        for (text, expected) in [
+            ("0", 0),
+            ("25", 25 * BILLION),
+            ("0.5", BILLION / 2),
+            (".5", BILLION / 2),
+            ("5.", 5 * BILLION),
+            ("007.000000001", 7 * BILLION + 1),
+            ("1.0000000019", BILLION + 1),
+            ("18446744073.709551615", u64::MAX),
+        ] {
+            assert_eq!(parse_billionths(text), Some(expected), "{text}");
+        }
+        for text in ["", ".", "-1", "+1", "1e3", "1,5", "1.2.3", " 1", "nan", "18446744073.709551616", "99999999999"] {
+            assert_eq!(parse_billionths(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_the_nearest_number_that_there_is() {
+        for text in ["0", "0.1", "0.3", "1.5", "1000"] {
+            assert_eq!(parse_ratio(text).unwrap().to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+        }
+        assert!(parse_ratio("1000.000000001").is_err());
+    }
 }

@@ -85,7 +85,7 @@ pub fn unknown(environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<U
     }
     let known = known();
     all.retain(|name| !known.contains(name));
-    all.sort();
+    all.sort_unstable();
     let nearest = |name: &String| known.iter().min_by_key(|known| distance(name, known)).cloned().unwrap_or_default();
     all.into_iter().map(|name| Unknown { nearest: nearest(&name), name }).collect()
 }
