@@ -112,7 +112,7 @@ impl Exchange<'_> {
                     (self.answers.answer(&request, body, asker, sources, self.buffer, self.now), surplus)
                 }
             };
-            if answer.after != AfterReply::ReadBody {
+            if !matches!(answer.after, AfterReply::ReadBody) {
                 let written = write(self.conn, self.books, answer);
                 return self.after_reply(written, surplus);
             }

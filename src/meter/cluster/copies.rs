@@ -4,8 +4,7 @@
 //!
 //! Invariant: there are never more than [`COPIES_MAX`]; beyond, news is sent once.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::OccupiedEntry;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,41 +14,41 @@ use crate::meter::news::News;
 /// When messages and claims are sent again.
 const COPIES_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
 
-/// How many copies may wait; beyond, there are none: the news was sent once.
-const COPIES_MAX: usize = 4096;
+/// How many copies may wait for each of these times; beyond, there are none: the news was sent once.
+const COPIES_MAX: usize = 2048;
 
-/// The place of a copy in the order of sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct CopyKey {
+/// News that is sent again at this time.
+struct Copy {
     at: Tick,
-    serial: u64,
+    news: News<Rc<str>>,
 }
 
 /// What is sent again.
 #[derive(Default)]
 pub(super) struct Copies {
-    waiting: BTreeMap<CopyKey, News<Rc<str>>>,
-    serial: u64,
+    /// One queue for each delay, so each is in the order of sending.
+    queues: [VecDeque<Copy>; COPIES_AFTER.len()],
 }
 
 impl Copies {
     /// Sends this again, twice.
     pub(super) fn add(&mut self, news: &News<Rc<str>>, now: Tick) {
-        for after in COPIES_AFTER {
-            if self.waiting.len() < COPIES_MAX {
-                self.serial += 1;
-                self.waiting.insert(CopyKey { at: now.after(after), serial: self.serial }, news.clone());
+        for (queue, after) in self.queues.iter_mut().zip(COPIES_AFTER) {
+            if queue.len() < COPIES_MAX {
+                queue.push_back(Copy { at: now.after(after), news: news.clone() });
             }
         }
     }
 
     /// When the next copy is due.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        self.waiting.keys().next().map(|copy| copy.at)
+        self.queues.iter().filter_map(|queue| queue.front()).map(|copy| copy.at).min()
     }
 
     /// The next copy that is due.
     pub(super) fn pop_due(&mut self, now: Tick) -> Option<News<Rc<str>>> {
-        self.waiting.first_entry().filter(|copy| copy.key().at <= now).map(OccupiedEntry::remove)
+        let front_at = |queue: &&mut VecDeque<Copy>| queue.front().map_or(Tick(u64::MAX), |copy| copy.at);
+        let first = self.queues.iter_mut().min_by_key(front_at)?;
+        first.pop_front_if(|copy| copy.at <= now).map(|copy| copy.news)
     }
 }

@@ -9,8 +9,6 @@
 //!
 //! Invariant: a sum is never more than what the listed nodes had counted, so it can only have to be raised.
 
-use std::collections::BTreeSet;
-
 use super::pairs::{Pairs, Place};
 use crate::meter::accounts::stays::StaysTable;
 use crate::meter::book::keys::NamespaceId;
@@ -37,14 +35,15 @@ const SALT: u64 = 0x9e37_79b9_7f4a_7c15;
 /// What the oldest departed nodes had counted.
 #[derive(Debug)]
 pub(super) struct Fold {
-    names: BTreeSet<NodeId>,
+    /// In their order.
+    names: Vec<NodeId>,
     list_digest: u64,
     pairs: Pairs,
 }
 
 impl Default for Fold {
     fn default() -> Self {
-        Self { names: BTreeSet::new(), list_digest: 0, pairs: Pairs::new(FOLD) }
+        Self { names: Vec::new(), list_digest: 0, pairs: Pairs::new(FOLD) }
     }
 }
 
@@ -56,27 +55,31 @@ impl Fold {
 
     /// Whether this name is listed.
     pub(super) fn contains(&self, name: NodeId) -> bool {
-        self.names.contains(&name)
+        self.names.binary_search(&name).is_ok()
     }
 
     /// The listed names after this one, or all, in order.
     pub(super) fn names_after(&self, name: Option<NodeId>) -> impl Iterator<Item = NodeId> {
-        self.names.range(name.map_or(NodeId(0), |name| NodeId(name.0.saturating_add(1)))..).copied()
+        let passed = name.map_or(0, |name| self.names.partition_point(|&listed| listed <= name));
+        self.names.iter().skip(passed).copied()
     }
 
     /// Lists a name; returns whether it is new, and there was room.
     pub(super) fn list(&mut self, name: NodeId) -> bool {
-        let is_new = !self.is_full() && self.names.insert(name);
-        if is_new {
-            self.list_digest = self.list_digest.wrapping_add(mix(name.0 ^ SALT));
+        let Err(place) = self.names.binary_search(&name) else { return false };
+        if self.is_full() {
+            return false;
         }
-        is_new
+        // Of 32,768 names some 130 kB are moved, for 5 us.
+        self.names.insert(place, name);
+        self.list_digest = self.list_digest.wrapping_add(mix(name.0 ^ SALT));
+        true
     }
 
     /// Which of its names a node has its sums under, counted from 0, and that name.
     pub(super) fn name_of(&self, node: NodeId) -> (u64, NodeId) {
         let (mut number, mut name) = (0, node);
-        while number + 1 < NAMES_MAX && self.names.contains(&name) {
+        while number + 1 < NAMES_MAX && self.contains(name) {
             (number, name) = (number + 1, NodeId(mix(name.0 ^ SALT)));
         }
         (number, name)

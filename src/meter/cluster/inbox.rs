@@ -6,7 +6,7 @@
 //!
 //! Invariant: a part is delivered at most once, and never after one with a larger number. What is confirmed stays true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -51,14 +51,15 @@ pub(super) struct Inbox {
     next: Option<u64>,
     /// The largest number that the sender is known to have sent.
     sent: u64,
-    held: BTreeMap<u64, MessagePart<Rc<str>>>,
+    /// Parts that came too early, in the order of their numbers.
+    held: VecDeque<MessagePart<Rc<str>>>,
     gap: Option<Gap>,
     /// The parts of a message that goes on.
     begun: Option<Message>,
     /// Nothing is confirmed of parts up to this number.
     unconfirmed: u64,
-    /// The lost parts after that.
-    lost: BTreeSet<u64>,
+    /// The lost parts after that, in order.
+    lost: Vec<u64>,
     /// The messages that are delivered, and that the caller has not handed on yet.
     delivered_count: usize,
     /// While there are some: the number up to which all was handed on.
@@ -84,21 +85,21 @@ impl Inbox {
             return Vec::new();
         }
         self.sent = self.sent.max(part.number);
-        self.held.insert(
-            part.number,
-            MessagePart {
-                number: part.number,
-                namespace: part.namespace.into(),
-                text: part.text.into(),
-                begins: part.begins,
-                continues: part.continues,
-            },
-        );
+        self.hold(part);
         let mut complete = self.deliver(now);
         if self.held.len() > HELD_MAX {
             complete.extend(self.skip(now));
         }
         complete
+    }
+
+    /// Holds a part, unless it is held already.
+    fn hold(&mut self, part: &MessagePart<&str>) {
+        let &MessagePart { number, namespace, text, begins, continues } = part;
+        if let Err(place) = self.held.binary_search_by_key(&number, |held| held.number) {
+            let (namespace, text) = (namespace.into(), text.into());
+            self.held.insert(place, MessagePart { number, namespace, text, begins, continues });
+        }
     }
 
     /// The caller has handed a delivered message on, or had no room for it. Messages are handed on in order.
@@ -141,14 +142,17 @@ impl Inbox {
     /// These parts are lost, and confirmed as such. Only the last of all are remembered; nothing is confirmed of those before.
     fn lose(&mut self, numbers: Range<u64>) {
         let first = numbers.start.max(numbers.end.saturating_sub(LOST_MAX as u64));
-        self.lost.extend(first..numbers.end);
-        let mut forgotten = (first > numbers.start).then(|| first - 1);
-        while self.lost.len() > LOST_MAX {
-            forgotten = forgotten.max(self.lost.pop_first());
+        for number in first..numbers.end {
+            if let Err(place) = self.lost.binary_search(&number) {
+                self.lost.insert(place, number);
+            }
         }
+        let too_many = self.lost.len().saturating_sub(LOST_MAX);
+        let last_dropped = self.lost.drain(..too_many).next_back();
+        let forgotten = (first > numbers.start).then(|| first - 1).max(last_dropped);
         if let Some(forgotten) = forgotten.filter(|&forgotten| forgotten > self.unconfirmed) {
             self.unconfirmed = forgotten;
-            self.lost = self.lost.split_off(&(forgotten + 1));
+            self.lost.retain(|&number| number > forgotten);
         }
         self.is_receipt_due = true;
     }
@@ -163,7 +167,7 @@ impl Inbox {
         let mut complete = Vec::new();
         let last = self.gap.take().map_or(0, |gap| gap.last);
         while let Some(next) = self.next.filter(|&next| next <= last) {
-            let first_held = self.held.keys().next().copied();
+            let first_held = self.held.front().map(|part| part.number);
             let after = first_held.unwrap_or(last + 1).clamp(next, last + 1);
             self.lose(next..after);
             self.next = Some(after);
@@ -183,7 +187,7 @@ impl Inbox {
     /// Takes what is next from what is held.
     fn deliver(&mut self, now: Tick) -> Vec<Message> {
         let mut complete = Vec::new();
-        while let Some(part) = self.next.and_then(|next| self.held.remove(&next)) {
+        while let Some(part) = self.held.pop_front_if(|part| Some(part.number) == self.next) {
             self.next = Some(part.number + 1);
             match self.put_together(&part) {
                 Some(message) => {

@@ -9,8 +9,6 @@
 //!
 //! Invariant: nothing is confirmed but what the inbox of the peer says.
 
-use std::collections::BTreeSet;
-
 use super::announce::{Announcer, ITEMS_WEIGHT_MAX};
 use super::inbox::Message;
 use super::peers::{PeerId, Peers};
@@ -24,7 +22,8 @@ const RECEIPTS_PER_TICK: usize = 10;
 /// The receipts that are due.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    due: BTreeSet<PeerId>,
+    /// In the order of their keys.
+    due: Vec<PeerId>,
     not_before: Tick,
     /// When receipts were sent last, and how often in that tick.
     sent_at: Tick,
@@ -34,8 +33,10 @@ pub(super) struct Receipts {
 impl Receipts {
     /// This peer may wait for a receipt.
     pub(super) fn add_due(&mut self, id: PeerId, peers: &mut Peers) {
-        if peers.at_mut(id).inbox.takes_receipt() {
-            self.due.insert(id);
+        if peers.at_mut(id).inbox.takes_receipt()
+            && let Err(place) = self.due.binary_search(&id)
+        {
+            self.due.insert(place, id);
         }
     }
 

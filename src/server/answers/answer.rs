@@ -23,7 +23,7 @@ pub(in crate::server) struct Answer<'a> {
 }
 
 /// What becomes of the connection once the bytes of its answer are written.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::server) enum AfterReply {
     /// It is a member's or a watcher's.
     Stream {

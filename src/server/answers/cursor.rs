@@ -24,7 +24,7 @@ const ROWS_PER_PIECE: usize = 512;
 const NAMESPACES_SEEN_PER_PIECE: usize = 4096;
 
 /// Where a reply goes on.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::server) enum Cursor {
     /// The stats, from this namespace on.
     Stats { from: NamespaceId, writer: StatsWriter },

@@ -91,7 +91,7 @@ impl Answers {
             Port::Notification => self.notification.answer(request, body, sources.audience, buffer, now),
             Port::Demo => self.demo.answer(request, buffer),
         };
-        if after != AfterReply::ReadBody {
+        if !matches!(after, AfterReply::ReadBody) {
             insert_date(buffer, now.unix_s());
         }
         Answer { bytes: buffer, after }

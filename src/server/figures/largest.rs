@@ -7,7 +7,7 @@
 //! those two are escaped.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::BinaryHeap;
 use std::fmt::Write as _;
 
 use crate::server::figures::exposition::{PREFIX, push_head};
@@ -26,24 +26,27 @@ const MEMBERS_MIN: u64 = 100;
 const AGE_MIN_S: u64 = 300;
 
 /// The largest of the namespaces that were seen so far, and the sum of the rest.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::server) struct Largest {
     kept_max: usize,
-    /// The smallest of them first; of equal ones the younger one, and then the one whose name comes last.
-    kept: BTreeSet<(u64, u64, Reverse<String>)>,
+    /// The one that goes next is on top.
+    kept: BinaryHeap<Reverse<Rank>>,
     other: u64,
 }
+
+/// The place of a namespace: the larger one is before the smaller, of equal ones the older, and then the name decides.
+type Rank = (u64, u64, Reverse<String>);
 
 impl Largest {
     /// No namespace was seen yet; `kept_max` of them are to have series of their own.
     pub(in crate::server) fn new(kept_max: usize) -> Self {
-        Self { kept_max, kept: BTreeSet::new(), other: 0 }
+        Self { kept_max, kept: BinaryHeap::new(), other: 0 }
     }
 
     /// Adds a namespace that has been there for this long.
     pub(in crate::server) fn see(&mut self, name: &str, members: u64, age_s: u64) {
         let is_too_small = self.kept.len() >= self.kept_max
-            && self.kept.first().is_none_or(|(least, youngest, Reverse(last))| {
+            && self.kept.peek().is_none_or(|Reverse((least, youngest, Reverse(last)))| {
                 (members, age_s, last.as_str()) <= (*least, *youngest, name)
             });
         let is_new = members < MEMBERS_MIN && age_s < AGE_MIN_S;
@@ -51,23 +54,24 @@ impl Largest {
             self.other += members;
             return;
         }
-        self.kept.insert((members, age_s, Reverse(name.to_owned())));
+        self.kept.push(Reverse((members, age_s, Reverse(name.to_owned()))));
         if self.kept.len() > self.kept_max
-            && let Some((least, ..)) = self.kept.pop_first()
+            && let Some(Reverse((least, ..))) = self.kept.pop()
         {
             self.other += least;
         }
     }
 
     /// Appends their series, the largest first, then that of the rest.
-    pub(in crate::server) fn push(&self, out: &mut String) {
+    pub(in crate::server) fn push(&mut self, out: &mut String) {
         push_head(
             out,
             NAME,
             Kind::Gauge,
             "Members of the largest namespaces, and of all others, of the whole audience (max over targets, no sum).",
         );
-        let largest = self.kept.iter().rev().map(|(members, _, Reverse(name))| (name.as_str(), *members));
+        let kept = std::mem::take(&mut self.kept).into_sorted_vec();
+        let largest = kept.iter().map(|Reverse((members, _, Reverse(name)))| (name.as_str(), *members));
         for (name, members) in largest.chain([(OTHER, self.other)]) {
             let name = name.replace('\\', "\\\\").replace('"', "\\\"");
             // Writing to a string does not fail.
