@@ -87,7 +87,7 @@ impl Outputs<'_> {
                 if !is_pushed {
                     log::warn("message_dropped", &[("reason", "busy".into())]);
                 }
-                self.audience.meter.mail(now).confirm(id, is_pushed);
+                self.audience.meter.mail(now).confirm(id, &namespace, is_pushed);
             }
             Output::Settled { number, unconfirmed } => carried_out.settled.push((number, unconfirmed)),
             Output::Farewell(member) => carried_out.farewells.push(member),

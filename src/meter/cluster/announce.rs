@@ -38,7 +38,7 @@ pub(super) const ITEMS_WEIGHT_MAX: usize = 1_100;
 /// learns 100,000 namespaces, some 2,100 datagrams, in 0.5 s, and no receive buffer runs over.
 ///
 /// One datagram takes 8 us to put together, so a turn is at it for 0.4 ms.
-const DATAGRAMS_PER_TURN: usize = 48;
+pub(super) const DATAGRAMS_PER_TURN: usize = 48;
 
 /// After how long this node's counters are announced again: often enough for a scrape every 15 s, at some 40 bytes a second.
 const COUNTERS_GAP: Duration = Duration::from_secs(5);
@@ -349,7 +349,7 @@ impl Announcer {
 
     /// Sends one report of a stretch; returns whether there was something. While the node's own sums are on their way into the
     /// fold, some are those under its name and some are not: all of them wait.
-    fn announce_stretch(
+    pub(super) fn announce_stretch(
         &mut self,
         stretch: Stretch,
         peers: &Peers,

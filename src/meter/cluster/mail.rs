@@ -6,8 +6,13 @@
 //!
 //! Invariant: a message of another node is confirmed after it was handed on, never before.
 
+use super::announce::DATAGRAMS_PER_TURN;
 use super::{Call, Cluster};
+use crate::meter::book::journal::Stretch;
 use crate::meter::news::{MessageId, NAME_MAX};
+
+/// For how many milliseconds an event is new: far longer than changes are gathered.
+const NEW_MS: u64 = 2_000;
 
 /// The messages of a meter, for one call.
 pub struct Mail<'a> {
@@ -33,8 +38,17 @@ impl Mail<'_> {
         announcer.announce_message(name, text, peers, self.call.outputs, self.call.now)
     }
 
-    /// A message of another node was handed on to the members here, or (`is_pushed` is false) there was no room for it.
-    pub fn confirm(&mut self, id: MessageId, is_pushed: bool) {
+    /// The members of the event of this name, at all nodes; `None` while no such event is known here.
+    #[must_use]
+    pub fn member_count(&self, name: &str) -> Option<u64> {
+        let book = &self.call.book;
+        book.find(name).map(|id| book.at(id).total())
+    }
+
+    /// A message of another node was handed on to the members of its namespace here, or (`is_pushed` is false) there was no
+    /// room for it. Its sender learns of the namespace, if that is new, before it learns that.
+    pub fn confirm(&mut self, id: MessageId, namespace: &str, is_pushed: bool) {
+        self.announce_if_new(namespace);
         if let Some(peer) = self.cluster.peers.find(id.sender) {
             self.cluster.peers.at_mut(peer).inbox.hand_on(id.number, is_pushed);
             self.cluster.receipts.add_due(peer, &mut self.cluster.peers);
@@ -44,5 +58,19 @@ impl Mail<'_> {
     /// The members here lag far behind, or no longer: the other nodes learn of it at once.
     pub fn set_behind(&mut self, is_behind: bool) {
         self.cluster.announcer.set_behind(is_behind, self.call.now);
+    }
+
+    /// Announces a namespace that began here a moment ago: its announcement may wait to be gathered with others.
+    fn announce_if_new(&mut self, name: &str) {
+        let Self { cluster: Cluster { announcer, peers, .. }, call: Call { book, outputs, now } } = self;
+        let Some(namespace) = book.find(name).map(|id| book.at(id)) else { return };
+        let is_new = namespace.age(*now).existed_ms < NEW_MS && !peers.is_alone();
+        let Some(share) = namespace.share.filter(|_| is_new) else { return };
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let is_known = book.journal.is_announced(share);
+            if is_known || !announcer.announce_stretch(Stretch::Fresh, peers, book, outputs, *now) {
+                break;
+            }
+        }
     }
 }

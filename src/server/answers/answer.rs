@@ -43,14 +43,22 @@ pub(in crate::server) enum AfterReply {
 }
 
 /// What is known of the answer to a message before the other nodes have confirmed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::server) struct Confirmation {
     /// The number of the message with the meter.
     pub(in crate::server) number: u64,
-    /// The members that it was for, at all nodes.
-    pub(in crate::server) members: u64,
+    pub(in crate::server) receivers: Receivers,
     /// Whether the request was one for a head alone.
     pub(in crate::server) is_head: bool,
+}
+
+/// Whom a message is for.
+#[derive(Debug)]
+pub(in crate::server) enum Receivers {
+    /// This number of members, at all nodes.
+    Members(u64),
+    /// The members of a namespace of this name, which may have begun at another node a moment ago.
+    Unknown(Box<str>),
 }
 
 /// The connection that a request came on.

@@ -36,6 +36,7 @@ mod watching;
 
 use crate::collections::tick::Now;
 use crate::config::Config;
+use crate::server::audience::Audience;
 use crate::server::figures::metrics::Metrics;
 use crate::server::ports::port::Port;
 use crate::wire::http::{Refusal, Request};
@@ -107,15 +108,15 @@ pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Ve
 }
 
 /// Answers a message that is settled, of which this number of living nodes has confirmed nothing.
-pub(in crate::server) fn confirm(
-    confirmation: Confirmation,
+pub(in crate::server) fn confirm<'a>(
+    confirmation: &Confirmation,
     unconfirmed: usize,
-    buffer: &mut Vec<u8>,
+    audience: &mut Audience,
+    buffer: &'a mut Vec<u8>,
     now: Now,
-) -> Answer<'_> {
-    let Confirmation { members, is_head, .. } = confirmation;
+) -> Answer<'a> {
     buffer.clear();
-    notification_port::push_confirmed(buffer, members, unconfirmed, is_head);
+    notification_port::push_settled(buffer, confirmation, unconfirmed, &audience.meter.mail(now));
     insert_date(buffer, now.unix_s());
     Answer { bytes: buffer, after: AfterReply::Drain }
 }

@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 
 use super::access;
-use super::answer::{AfterReply, Confirmation};
+use super::answer::{AfterReply, Confirmation, Receivers};
 use super::replies::{push_json, push_text};
 use crate::collections::tick::Now;
 use crate::config::Config;
+use crate::meter::Mail;
 use crate::server::audience::fan_out::Busy;
 use crate::server::audience::{Audience, Sent};
 use crate::server::ports::port::Port;
@@ -75,7 +76,8 @@ fn message(
     now: Now,
 ) -> AfterReply {
     let is_head = request.method == Method::Head;
-    match Found::of(request, body, |namespace| audience.meter.find(namespace).is_some()) {
+    let is_alone = audience.meter.nodes(now).next().is_none();
+    match Found::of(request, body, |namespace| !is_alone || audience.meter.find(namespace).is_some()) {
         Found::Unread => {
             if request.version == Version::Http11
                 && request.values(b"expect").any(|value| contains_ignore_case(value, b"100-continue"))
@@ -87,17 +89,31 @@ fn message(
         Found::Nothing(status, why) => push_text(out, status, why, is_head),
         Found::Message { namespace, text } => match audience.message(&namespace, &text, now) {
             Ok(Sent { members, number: Some(number) }) => {
-                return AfterReply::Await(Confirmation { number, members, is_head });
+                let receivers = members.map_or_else(|| Receivers::Unknown(namespace.into()), Receivers::Members);
+                return AfterReply::Await(Confirmation { number, receivers, is_head });
             }
-            Ok(Sent { members, number: None }) => push_confirmed(out, members, 0, is_head),
+            Ok(Sent { members: Some(members), number: None }) => push_confirmed(out, members, 0, is_head),
+            Ok(Sent { members: None, number: None }) => push_text(out, 404, NO_EVENT, is_head),
             Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) }.write(out, is_head),
         },
     }
     AfterReply::Drain
 }
 
-/// Appends the answer to a message that is settled.
-pub(super) fn push_confirmed(out: &mut Vec<u8>, members: u64, unconfirmed: usize, is_head: bool) {
+/// Appends the answer to a message that is settled. By now this node has learned of an event that another node has told it of
+/// before it confirmed the message.
+pub(super) fn push_settled(out: &mut Vec<u8>, confirmation: &Confirmation, unconfirmed: usize, mail: &Mail<'_>) {
+    let members = match &confirmation.receivers {
+        Receivers::Members(members) => Some(*members),
+        Receivers::Unknown(name) => mail.member_count(name),
+    };
+    match members {
+        None if unconfirmed == 0 => push_text(out, 404, NO_EVENT, confirmation.is_head),
+        _ => push_confirmed(out, members.unwrap_or(0), unconfirmed, confirmation.is_head),
+    }
+}
+
+fn push_confirmed(out: &mut Vec<u8>, members: u64, unconfirmed: usize, is_head: bool) {
     let unconfirmed = (unconfirmed > 0).then_some(("unconfirmed", unconfirmed as u64));
     let mut body = Vec::new();
     Value::numbers([("members", members)].into_iter().chain(unconfirmed)).push(&mut body);

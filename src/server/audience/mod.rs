@@ -80,8 +80,8 @@ pub(in crate::server) struct Watching<'a> {
 /// A message that is on its way.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Sent {
-    /// The members of its namespace, at all nodes.
-    pub(in crate::server) members: u64,
+    /// The members of its namespace, at all nodes; `None` while no such namespace is known here.
+    pub(in crate::server) members: Option<u64>,
     /// The number under which the meter settles it, if other nodes have to confirm it.
     pub(in crate::server) number: Option<u64>,
 }
@@ -203,7 +203,7 @@ impl Audience {
         if id.is_some_and(|id| self.fan_out.is_behind_in(id)) || !self.meter.mail(now).has_room() {
             return Err(Busy);
         }
-        let members = id.and_then(|id| self.meter.namespaces_from(id).next()).map_or(0, |(_, of)| of.total());
+        let members = self.meter.mail(now).member_count(namespace);
         self.push_message(namespace, text)?;
         Ok(Sent { members, number: self.meter.mail(now).announce(namespace, text) })
     }

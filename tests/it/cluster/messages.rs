@@ -68,6 +68,23 @@ fn a_sender_that_waits_for_its_answers_is_received_in_order_by_all() {
 }
 
 #[test]
+fn a_message_right_after_the_first_join_reaches_the_event_whichever_process_takes_it() {
+    let daemon = Daemon::start(&["-w", "2", "--notify-min-delay", "600"]);
+    // Other events that change all the time: the news of each process is gathered meanwhile.
+    let _others: Vec<Stream> = (0..20).map(|number| member(&daemon, &format!("/other{number}")).0).collect();
+    for number in 0..200 {
+        let (mut stream, total) = member(&daemon, &format!("/new{number}"));
+        assert_eq!(total, 1);
+        assert_eq!(daemon.notify(&format!("/new{number}/chat/hello")).expect_confirmed(), 1, "event {number}");
+        stream.expect(&Event::Message("chat=hello".to_owned()));
+    }
+    for _ in 0..8 {
+        let reply = daemon.notify("/unknown/chat/hello");
+        assert_eq!((reply.status, &*reply.body), (404, "there is no such event\n"));
+    }
+}
+
+#[test]
 fn what_is_confirmed_is_received_by_all_under_load_and_what_is_refused_by_none() {
     let daemon = Daemon::start(&["-w", "2", "--notify-min-delay", "600"]);
     let mut open: Vec<Stream> = (0..500).map(|_| member(&daemon, "/ns").0).collect();

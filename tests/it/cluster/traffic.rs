@@ -76,7 +76,7 @@ impl Group {
                 has_any = true;
                 match output {
                     Output::Send(_, datagram) => sent.push_back(datagram),
-                    Output::Message { id, .. } => meter.mail(self.now).confirm(id, true),
+                    Output::Message { id, namespace, .. } => meter.mail(self.now).confirm(id, &namespace, true),
                     Output::Settled { unconfirmed: 0, .. } => self.traffic.confirmed += 1,
                     Output::Settled { .. } => self.traffic.unconfirmed += 1,
                     _ => {}

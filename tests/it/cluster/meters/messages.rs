@@ -97,6 +97,26 @@ fn a_receipt_goes_back_to_the_sender_once_the_message_was_handed_on() {
 }
 
 #[test]
+fn an_event_that_is_new_is_announced_before_a_message_to_it_is_confirmed() {
+    let mut scene = clustered();
+    scene.meet(1);
+    scene.pass(0.1);
+    scene.join("b");
+    scene.pass(0.01);
+    // This one begins while changes are gathered.
+    scene.join("a");
+    assert!(scene.announced(0.0).iter().all(|news| !matches!(news, News::Report { .. })));
+    scene.receive(3, message(1));
+    let announced = scene.announced(0.0);
+    let place = |is_it: fn(&News<std::rc::Rc<str>>) -> bool| announced.iter().position(is_it);
+    let (report, receipt) = (
+        place(|news| matches!(news, News::Report { items, .. } if items.len() == 1)),
+        place(|news| matches!(news, News::Received { .. })),
+    );
+    assert!(report.is_some() && report < receipt, "{announced:?}");
+}
+
+#[test]
 fn no_message_is_announced_while_a_node_that_is_there_says_that_it_is_behind() {
     let mut scene = clustered();
     scene.meet(1);

@@ -73,7 +73,9 @@ pub fn report(mut bytes: &[u8]) {
             match output {
                 Output::Send(_, datagram) => assert!(report::encode(&datagram, &scope).len() <= DATAGRAM_MAX),
                 // There is room for every other one.
-                Output::Message { id, .. } => meter.mail(now).confirm(id, id.number & 1 == 0),
+                Output::Message { id, namespace, .. } => {
+                    meter.mail(now).confirm(id, &namespace, id.number & 1 == 0);
+                }
                 _ => {}
             }
         }

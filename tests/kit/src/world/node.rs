@@ -340,7 +340,7 @@ impl Node {
                         self.full_at.is_none_or(|full_at| !(id.number + self.address).is_multiple_of(full_at));
                     self.is_behind = !is_pushed;
                     self.meter.mail(now).set_behind(self.is_behind);
-                    self.meter.mail(now).confirm(id, is_pushed);
+                    self.meter.mail(now).confirm(id, &namespace, is_pushed);
                     done.messages.push(Passed { namespace, text, is_pushed });
                 }
                 Output::Settled { number, unconfirmed } => done.settled.push((number, unconfirmed)),
