@@ -134,8 +134,8 @@ impl Exchange<'_> {
     }
 
     /// The message of this connection is settled: it gets its answer.
-    pub(super) fn confirm(&mut self, confirmation: Confirmation, unconfirmed: usize) {
-        let answer = answers::confirm(&confirmation, unconfirmed, self.audience, self.buffer, self.now);
+    pub(super) fn confirm(&mut self, confirmation: &Confirmation, unconfirmed: usize) {
+        let answer = answers::confirm(confirmation, unconfirmed, self.audience, self.buffer, self.now);
         let written = write(self.conn, self.books, answer);
         self.after_reply(written, 0);
     }

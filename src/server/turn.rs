@@ -220,7 +220,7 @@ impl Loop {
             log::debug("message_settled", &[("number", number.into()), ("unconfirmed", unconfirmed.into())]);
             let Some((id, confirmation)) = self.awaiting.take(number) else { continue };
             if let Some(mut exchange) = self.exchange(id, now) {
-                exchange.confirm(confirmation, unconfirmed);
+                exchange.confirm(&confirmation, unconfirmed);
             }
         }
     }
