@@ -30,6 +30,8 @@ pub enum Caching {
     /// It may serve for five minutes. A day would outlive an upgrade of the daemon. A request for an event stream at its
     /// path has another answer, and a file may be packed.
     Briefly,
+    /// It may serve for ever (RFC 8246): what is at this address will not change.
+    Forever,
 }
 
 /// No browser may take a body for something else than it says (Fetch standard, section 3.6).
@@ -48,7 +50,7 @@ pub struct Reply<'a> {
     /// What a cache may do with it.
     pub caching: Caching,
     /// Further header lines, each ended by CRLF.
-    pub fields: &'static str,
+    pub fields: &'a str,
     /// The origins whose pages may read it.
     pub cors: Cors<'a>,
     /// The body.
@@ -77,8 +79,8 @@ impl Reply<'_> {
             push_field(out, "Content-Type", content_type);
             out.extend_from_slice(NO_SNIFFING);
         }
-        // RFC 9110 section 8.6: a 204 has no Content-Length.
-        if self.status != 204 {
+        // RFC 9110 section 8.6: a 204 has no Content-Length, and a 304 that of the file or none.
+        if !matches!(self.status, 204 | 304) {
             out.extend_from_slice(b"Content-Length: ");
             sse::push_decimal(out, self.body.len() as u64);
             out.extend_from_slice(b"\r\n");
@@ -154,8 +156,10 @@ fn push_caching(out: &mut Vec<u8>, caching: Caching) {
             push_field(out, "Cache-Control", "no-store");
             out.extend_from_slice(VARY);
         }
-        Caching::Briefly => {
-            push_field(out, "Cache-Control", "max-age=300");
+        Caching::Briefly | Caching::Forever => {
+            let is_brief = caching == Caching::Briefly;
+            let directives = if is_brief { "max-age=300" } else { "public, max-age=31536000, immutable" };
+            push_field(out, "Cache-Control", directives);
             push_field(out, "Vary", "Accept, Accept-Encoding");
         }
     }
@@ -172,6 +176,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
+        304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -260,7 +265,7 @@ mod tests {
 
     #[test]
     fn every_status_that_is_sent_has_a_reason() {
-        for status in [200, 204, 400, 401, 403, 404, 408, 414, 429, 431, 503, 505] {
+        for status in [200, 204, 304, 400, 401, 403, 404, 408, 414, 429, 431, 503, 505] {
             assert!(!reason(status).is_empty(), "{status}");
         }
     }

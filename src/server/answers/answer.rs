@@ -52,7 +52,7 @@ pub(in crate::server) struct Confirmation {
     pub(in crate::server) is_head: bool,
 }
 
-/// Whom a message is for.
+/// The members that a message is for.
 #[derive(Debug)]
 pub(in crate::server) enum Receivers {
     /// This number of members, at all nodes.

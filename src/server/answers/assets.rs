@@ -16,17 +16,37 @@ pub(super) struct Asset {
     /// The file by gzip.
     pub(super) packed: &'static [u8],
     plain: OnceLock<Vec<u8>>,
+    tag: [u8; TAG_BYTES],
 }
+
+/// The length of a tag.
+const TAG_BYTES: usize = 16;
 
 impl Asset {
     const fn new(path: &'static str, content_type: &'static str, packed: &'static [u8]) -> Self {
-        Self { path, content_type, packed, plain: OnceLock::new() }
+        Self { path, content_type, packed, plain: OnceLock::new(), tag: tag(packed) }
+    }
+
+    /// What distinguishes the file from others that were at its path.
+    pub(super) fn tag(&self) -> &str {
+        str::from_utf8(&self.tag).unwrap_or_default()
     }
 
     /// The file for clients that take no gzip.
     pub(super) fn plain(&self) -> &[u8] {
         self.plain.get_or_init(|| unpack(self.packed))
     }
+}
+
+/// The checksum and the length of a packed file, with which it ends (RFC 1952 section 2.3.1), in hex digits.
+const fn tag(packed: &[u8]) -> [u8; TAG_BYTES] {
+    let (digits, mut tag, mut place) = (b"0123456789abcdef", [0; TAG_BYTES], 0);
+    while place < TAG_BYTES {
+        let byte = packed[packed.len() - TAG_BYTES / 2 + place / 2];
+        tag[place] = digits[(if place % 2 == 0 { byte >> 4 } else { byte & 15 }) as usize];
+        place += 1;
+    }
+    tag
 }
 
 /// Unpacks a file. All embedded ones can be: a test unpacks each.
@@ -109,6 +129,7 @@ mod tests {
         let jquery = plain("/client/jquery.audience.js");
         assert!(jquery == include_bytes!("../../../client/jquery.audience.js"), "{OUT_OF_DATE}");
         assert!(str::from_utf8(plain("/client/audience.js")).unwrap().contains("EventSource"));
+        assert_eq!(tag(b"before\x01\x23\x45\x67\x89\xab\xcd\xef"), *b"0123456789abcdef");
         assert!(unpack(DASHBOARD).starts_with(b"<!doctype html>"));
     }
 

@@ -100,7 +100,7 @@ fn message(
     AfterReply::Drain
 }
 
-/// Appends the answer to a message that is settled. By now this node has learned of an event that another node has told it of
+/// Appends the answer to a message that is settled. By now this node has learned of an event that another node had announced
 /// before it confirmed the message.
 pub(super) fn push_settled(out: &mut Vec<u8>, confirmation: &Confirmation, unconfirmed: usize, mail: &Mail<'_>) {
     let members = match &confirmation.receivers {

@@ -210,14 +210,7 @@ fn a_body_that_the_daemon_ends_is_whole_to_a_client_that_looks() {
 #[test]
 fn curl_gets_a_script_packed_or_plain_and_a_cache_is_told_that_there_are_two() {
     let daemon = Daemon::start(&[]);
-    let fetch = |args: &[&str]| {
-        let url = format!("http://{}/client/audience.js", daemon.audience());
-        let output = Command::new("curl").args(["-sSi", "--max-time", "10", &url]).args(args).output().unwrap();
-        assert!(output.status.success(), "{}", lossy(&output.stderr));
-        let text = lossy(&output.stdout);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.to_owned(), body.to_owned())
-    };
+    let fetch = |args: &[&str]| fetch_script(&daemon, "", args);
     let (head, plain) = fetch(&[]);
     assert!(!head.contains("Content-Encoding") && plain.contains("EventSource"), "{head}");
     assert!(head.contains("\r\nVary: Accept, Accept-Encoding\r\n"), "{head}");
@@ -225,4 +218,37 @@ fn curl_gets_a_script_packed_or_plain_and_a_cache_is_told_that_there_are_two() {
     assert!(head.contains("\r\nContent-Encoding: gzip\r\n") && unpacked == plain, "{head}");
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
     assert!(length.parse::<usize>().unwrap() < 4_000, "{head}");
+}
+
+#[test]
+fn curl_keeps_a_script_by_its_tag_and_for_ever_at_the_address_of_its_tag() {
+    let daemon = Daemon::start(&[]);
+    let file = ScratchFile::none("tag");
+    let path = file.path();
+    let (head, _) = fetch_script(&daemon, "", &["--etag-save", path]);
+    assert!(head.contains("\r\nCache-Control: max-age=300\r\n"), "{head}");
+    let saved = std::fs::read_to_string(path).unwrap();
+    let tag = saved.trim().strip_prefix("W/\"").and_then(|tag| tag.strip_suffix('"')).unwrap();
+    for also in [&[][..], &["--compressed"], &["--head"], &["-H", "If-None-Match: \"other\""]] {
+        let (head, body) = fetch_script(&daemon, "", &[&["--etag-compare", path], also].concat());
+        assert!(head.starts_with("HTTP/1.1 304 Not Modified\r\n") && body.is_empty(), "{also:?}: {head}");
+        assert!(head.contains(saved.trim()) && head.contains("Vary: ") && !head.contains("Content-"), "{head}");
+    }
+    let (head, body) = fetch_script(&daemon, "", &["-H", "If-None-Match: W/\"0123456789abcdef\""]);
+    assert!(head.starts_with("HTTP/1.1 200 ") && body.contains("EventSource"), "{head}");
+    let forever = "\r\nCache-Control: public, max-age=31536000, immutable\r\n";
+    for (query, is_forever) in [(format!("?v={tag}"), true), ("?v=0123456789abcdef".to_owned(), false)] {
+        let (head, body) = fetch_script(&daemon, &query, &[]);
+        assert!(head.contains(forever) == is_forever && body.contains("EventSource"), "{query}: {head}");
+    }
+}
+
+/// The head and the body of the module, as curl gets it with these arguments.
+fn fetch_script(daemon: &Daemon, query: &str, args: &[&str]) -> (String, String) {
+    let url = format!("http://{}/client/audience.js{query}", daemon.audience());
+    let output = Command::new("curl").args(["-sSi", "--max-time", "10", &url]).args(args).output().unwrap();
+    assert!(output.status.success(), "{}", lossy(&output.stderr));
+    let text = lossy(&output.stdout);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
 }
