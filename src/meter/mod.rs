@@ -53,6 +53,7 @@ pub use book::namespace::Namespace;
 pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
+pub use cluster::departure::Departure;
 pub use cluster::figures::NodeFigures;
 pub use cluster::mail::Mail;
 pub use cluster::proofs::promise_of;
@@ -200,6 +201,12 @@ impl Meter {
         self.check_invariants();
     }
 
+    /// The caller takes this many reports of events that are over, and may take more from that time on: no event is forgotten
+    /// whose report has no room. Until it says so, it takes all.
+    pub fn set_ending_room(&mut self, room: usize, more_at: Tick) {
+        self.book.schedule.set_room(room, more_at);
+    }
+
     /// When the next call of [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
@@ -230,22 +237,10 @@ impl Meter {
         cluster.announce_counters(counters, call);
     }
 
-    /// Announces all that is fresh, and the end of this node.
-    pub fn announce_departure(&mut self, now: Now) {
-        if self.cluster.is_reachable() {
-            let (cluster, call) = &mut self.parts(now);
-            cluster.announce_departure(call);
-        }
-    }
-
-    /// What the events come to that end with this node: all that there are, unless other nodes go on with them.
-    ///
-    /// Ask it once the departure is announced, and all datagrams before its echo are received. Of nodes that
-    /// end together, the one whose goodbye the network delivered last has received all the others by then.
-    pub fn last_endings(&self, now: Now) -> impl Iterator<Item = Ending> {
-        let is_last = self.cluster.living_count() == 0;
-        let ended = self.namespaces().filter(move |(_, namespace)| is_last && namespace.connections() > 0);
-        ended.map(move |(_, namespace)| namespace.ending(&self.book.stays, now))
+    /// The end of this node.
+    pub fn departure(&mut self, now: Now) -> Departure<'_> {
+        let (cluster, call) = self.parts(now);
+        Departure { cluster, call }
     }
 
     /// The namespace of this name.

@@ -346,3 +346,22 @@ fn a_turn_does_a_bounded_number_of_things_that_are_due_at_once() {
     }
     assert_eq!(left, [2 * TIMEOUTS_PER_TURN, TIMEOUTS_PER_TURN, 0], "forgotten");
 }
+
+#[test]
+fn an_event_is_not_forgotten_before_there_is_room_for_its_report() {
+    let mut scene = Scene::new(|_| {});
+    for (member, name) in (0..).zip(["a", "b", "c", "d"]) {
+        scene.join(member, name);
+        scene.leave(member);
+    }
+    scene.meter.set_ending_room(1, Tick(0));
+    scene.pass(61.0);
+    assert_eq!(scene.meter.namespace_count(), 3);
+    scene.meter.set_ending_room(0, scene.now.tick.after(s(1.0)));
+    scene.pass(10.0);
+    assert_eq!(scene.meter.namespace_count(), 3, "nothing of it is lost");
+    scene.join(0, "d");
+    scene.meter.set_ending_room(usize::MAX, Tick(0));
+    scene.pass(1.0);
+    assert_eq!((scene.meter.namespace_count(), scene.members("d")), (1, Some((1, 2))), "one goes on");
+}

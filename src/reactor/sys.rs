@@ -196,6 +196,15 @@ pub fn standard_pipe() -> io::Result<PipeWriter> {
     Ok(own(copy)?.into())
 }
 
+/// The standard output once more.
+///
+/// # Errors
+/// What the kernel says: there is none, or no descriptor left.
+pub fn standard_output() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers are passed.
+    own(unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 0) })
+}
+
 /// Whether a write of up to 4096 bytes (`PIPE_BUF`) need not wait: there is room for it, or it fails at once.
 #[must_use]
 pub fn has_room(output: &impl AsRawFd) -> bool {

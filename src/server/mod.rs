@@ -82,7 +82,7 @@ use figures::view::Facts;
 use keyring::Keyring;
 use ports::capacity::Capacity;
 use ports::listeners::Listeners;
-use shutdown::ending;
+use shutdown::ending::LastTurns;
 use shutdown::heartbeat::Heartbeat;
 use turn::Loop;
 
@@ -174,10 +174,10 @@ impl Server {
         while !turns.is_stopped {
             turns.turn()?;
         }
-        let Loop { reactor, conns, audience, bus, reports, .. } = turns;
+        let Loop { reactor, signals, conns, audience, bus, reports, .. } = turns;
         conns.end_all();
-        ending::depart(&mut audience.meter, conns.place_count(), bus, reports.as_mut(), reactor.now());
-        ending::write_last_reports(&mut audience.meter, bus, reports.as_mut(), reactor.now());
+        LastTurns { reactor, signals: signals.source(), meter: &mut audience.meter, bus, reports: reports.as_mut() }
+            .end(conns.place_count())?;
         log::info("stopped", &[]);
         Ok(())
     }

@@ -94,7 +94,11 @@ impl Outputs<'_> {
             Output::Send(to, datagram) => self.bus.send(to, &datagram, self.audience.meter.learned_addresses(), now),
             Output::Folded => self.bus.raise_here(Kind::Folded, now),
             Output::FoldFull => self.bus.raise_here(Kind::FoldFull, now),
-            Output::Ended(ending) => ending::write_down(&ending, self.reports.as_deref_mut()),
+            Output::Ended(ending) => {
+                if !ending::write_down(&ending, self.reports.as_deref_mut()) {
+                    self.audience.record_lost_report();
+                }
+            }
         }
     }
 }

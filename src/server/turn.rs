@@ -175,6 +175,9 @@ impl Loop {
         if !self.has_outputs {
             self.go_on_draining(now);
             self.announce_counters(now);
+            if let Some(reports) = &self.reports {
+                self.audience.meter.set_ending_room(reports.room(), reports.room_at());
+            }
             self.audience.handle_timeout(now, self.is_bus_empty);
         }
         let Self { keyring, listeners, bus, audience, reactor, .. } = self;

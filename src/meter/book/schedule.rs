@@ -14,6 +14,10 @@ use super::notice::{CountPush, NotifyRule};
 use crate::collections::tick::Tick;
 use crate::collections::wheel::TimerWheel;
 
+/// How many namespaces are looked at again in one tick that wait for room for their reports: 128 of them every 10 ms take
+/// 0.5 % of a processor, and 12,800 reports find room in a second.
+const HELD_PER_TICK: usize = 128;
+
 /// What the operator decided about counting.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -33,6 +37,19 @@ pub(in crate::meter) enum Due {
     Forget,
 }
 
+/// How many reports of events that are over the caller takes, and when it may take more.
+#[derive(Clone, Copy, Debug)]
+struct ReportCapacity {
+    left: usize,
+    more_at: Tick,
+}
+
+impl Default for ReportCapacity {
+    fn default() -> Self {
+        Self { left: usize::MAX, more_at: Tick(0) }
+    }
+}
+
 /// When each namespace is looked at.
 #[derive(Default)]
 pub(in crate::meter) struct Schedule {
@@ -40,6 +57,9 @@ pub(in crate::meter) struct Schedule {
     timers: TimerWheel<NamespaceId>,
     /// Namespaces that are due in this turn.
     ready: VecDeque<NamespaceId>,
+    capacity: ReportCapacity,
+    /// The tick in which the last namespace that waits for room is looked at again, and how many are looked at in it.
+    held: (Tick, usize),
 }
 
 impl Schedule {
@@ -66,6 +86,30 @@ impl Schedule {
     /// Looks at the namespace at this time.
     pub(in crate::meter) fn set(&mut self, id: NamespaceId, at: Tick) {
         self.timers.set(id, at);
+    }
+
+    /// The caller takes this many reports, and may take more from that time on.
+    pub(in crate::meter) fn set_room(&mut self, left: usize, more_at: Tick) {
+        self.capacity = ReportCapacity { left, more_at };
+    }
+
+    /// Takes room for one report, if there is some.
+    pub(in crate::meter) fn take_room(&mut self) -> bool {
+        let left = self.capacity.left.checked_sub(1);
+        self.capacity.left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Looks at the namespace again once there may be room for its report.
+    pub(in crate::meter) fn hold(&mut self, id: NamespaceId, now: Tick) {
+        let (last, count) = self.held;
+        let earliest = self.capacity.more_at.max(Tick(now.0 + 1));
+        self.held = match count < HELD_PER_TICK {
+            _ if last < earliest => (earliest, 1),
+            true => (last, count + 1),
+            false => (Tick(last.0 + 1), 1),
+        };
+        self.timers.set(id, self.held.0);
     }
 
     /// The namespace is forgotten.

@@ -1,7 +1,7 @@
 //! How claims of members here end, and how a vacant namespace is forgotten.
 //!
-//! Owns what has to be over before: walks, and the announcement that the namespace is vacant. Decides which node reports what
-//! the event came to. It does not know when a namespace has been vacant for long enough, or which claim is the later one.
+//! Owns what has to be over before: walks, the announcement that the namespace is vacant, and a wait for room for its report.
+//! Decides which node reports what the event came to. It does not know when a namespace has been vacant for long enough, or which claim is the later one.
 //!
 //! Invariant: no key of a namespace is free for another while something of it is on its way.
 
@@ -30,7 +30,11 @@ pub(in crate::meter) fn forget(id: NamespaceId, cluster: &mut Cluster, call: &mu
         return call.book.schedule.set(id, until.max(Tick(now.tick.0 + 1)));
     }
     if namespace.connections() > 0 && is_reporter(id, namespace, cluster) {
-        call.outputs.push_back(Output::Ended(Box::new(namespace.ending(&call.book.stays, now))));
+        let ending = Box::new(namespace.ending(&call.book.stays, now));
+        if !call.book.schedule.take_room() {
+            return call.book.schedule.hold(id, now.tick);
+        }
+        call.outputs.push_back(Output::Ended(ending));
     }
     let Some(name) = call.book.forget(id) else { return };
     for peer in cluster.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {

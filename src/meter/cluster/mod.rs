@@ -25,6 +25,7 @@
 //! | `bequests` | what a datagram says about departed nodes |
 //! | `copies` | what is sent again |
 //! | `departed` | the announcement of what departed nodes had counted |
+//! | `departure` | the end of this node, as the caller deals with it |
 //! | `ends` | how claims end, and how a namespace leaves all tables |
 //! | `figures` | what another node looks like from here |
 //! | `fold` | what the oldest departed nodes had counted, and their names |
@@ -54,6 +55,7 @@ mod arrivals;
 mod bequests;
 mod copies;
 mod departed;
+pub(super) mod departure;
 pub(super) mod ends;
 pub(super) mod figures;
 mod fold;
@@ -232,12 +234,6 @@ impl Cluster {
     /// Announces figures of this node.
     pub(super) fn announce_counters(&mut self, counters: &[Counter], call: &mut Call<'_>) {
         self.announcer.announce_counters(counters, call.outputs, call.now);
-    }
-
-    /// Announces all fresh news, and says goodbye.
-    pub(super) fn announce_departure(&mut self, call: &mut Call<'_>) {
-        folding::renew(&mut self.peers, call.book, &mut { usize::MAX }, call.now);
-        self.announcer.announce_departure(&self.peers, call.book, call.outputs, call.now);
     }
 
     /// When something is due towards the others.

@@ -299,6 +299,11 @@ impl Audience {
         self.meter.handle_timeout(now, is_bus_drained);
     }
 
+    /// The file of reports had no room for one.
+    pub(in crate::server) fn record_lost_report(&mut self) {
+        self.tally.record_lost_report();
+    }
+
     /// The next thing that the meter wants done.
     pub(in crate::server) fn poll_output(&mut self) -> Option<Output> {
         self.meter.poll_output()

@@ -39,7 +39,7 @@ const fn part(text: &str) -> u64 {
 }
 
 /// The table.
-pub(super) const FAMILIES: [Family; 27] = [
+pub(super) const FAMILIES: [Family; 28] = [
     Family::gauge(1, "members", "Members that are counted at the process.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
@@ -152,5 +152,8 @@ pub(super) const FAMILIES: [Family; 27] = [
     },
     Family::gauge(27, "process_resident_memory_bytes", "Memory of the process that is not swapped out.", |view| {
         view.usage.resident_bytes
+    }),
+    Family::counter(28, "reports_lost_total", "Reports of events for which the file had no room.", |view| {
+        view.tally.lost_report_count()
     }),
 ];

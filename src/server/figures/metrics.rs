@@ -92,7 +92,7 @@ mod tests {
     fn expected_counters(timer_count: u64) -> Vec<Counter> {
         let mut turn_figures = [0; 64];
         (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
-        let expected: [(u16, &[u64]); 27] = [
+        let expected: [(u16, &[u64]); 28] = [
             (1, &[3]),
             (2, &[54]),
             (3, &[11, 12, 13, 14]),
@@ -120,6 +120,7 @@ mod tests {
             (VERSION, &[OWN_VERSION]),
             (26, &[56]),
             (27, &[57]),
+            (28, &[1]),
         ];
         let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
         numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
@@ -143,6 +144,7 @@ mod tests {
         tally.record_message();
         tally.record_refusal(NoRoom::Namespaces);
         tally.record_push(PushKind::Message);
+        tally.record_lost_report();
         let mut turns = Histogram::default();
         turns.record(3);
         turns.record(20_000);

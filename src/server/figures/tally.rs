@@ -42,6 +42,7 @@ pub(in crate::server) struct Tally {
     refusals: [u64; NoRoom::NAMES.len()],
     pushes: [u64; PushKind::NAMES.len()],
     messages: u64,
+    lost_reports: u64,
 }
 
 impl Tally {
@@ -65,6 +66,11 @@ impl Tally {
         self.messages += 1;
     }
 
+    /// Counts a report of an event that is over for which the file had no room.
+    pub(in crate::server) fn record_lost_report(&mut self) {
+        self.lost_reports += 1;
+    }
+
     /// The number of streams that were opened.
     pub(in crate::server) fn join_count(&self) -> u64 {
         self.joins
@@ -83,6 +89,11 @@ impl Tally {
     /// The number of messages.
     pub(in crate::server) fn message_count(&self) -> u64 {
         self.messages
+    }
+
+    /// The number of reports that are in the log alone.
+    pub(in crate::server) fn lost_report_count(&self) -> u64 {
+        self.lost_reports
     }
 }
 

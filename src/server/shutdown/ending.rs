@@ -5,10 +5,15 @@
 //!
 //! Invariant: what an event came to is logged, whatever becomes of the file.
 
+use std::io;
+use std::time::Duration;
+
 use crate::collections::key::Key as _;
-use crate::collections::tick::Now;
+use crate::collections::tick::{Now, Tick};
 use crate::log::{self, Value::Json};
-use crate::meter::{Ending, MemberId, Meter, Output};
+use crate::meter::{Ending, MemberId, Meter, NamespaceId, Output};
+use crate::reactor::Reactor;
+use crate::reactor::sys::Signals;
 use crate::reports::ReportFile;
 use crate::server::bus::Bus;
 use crate::wire::stats;
@@ -16,70 +21,97 @@ use crate::wire::stats;
 /// Most times that the bus is read before the end: its buffer holds no more.
 const RECEIVES_MAX: usize = 1_000;
 
-/// Most times that the lines which are left are tried to be written at the end.
-const LAST_TRIES: usize = 1_000;
+/// How long the end waits for the file to take the lines that are left: a pipe has a reader that is at work.
+const WRITING_MAX: Duration = Duration::from_secs(1);
 
-/// Writes what an event came to into the log, and into the file.
-pub(in crate::server) fn write_down(ending: &Ending, reports: Option<&mut ReportFile>) {
+/// Writes what an event came to into the log, and into the file; returns whether there was room for it there.
+pub(in crate::server) fn write_down(ending: &Ending, reports: Option<&mut ReportFile>) -> bool {
     let mut line = Vec::with_capacity(512);
     stats::push_ending(&mut line, ending);
     log::info("ended", &[("report", Json(str::from_utf8(&line).unwrap_or_default().trim_ascii_end()))]);
-    if let Some(reports) = reports {
-        reports.push(line);
-    }
+    reports.is_none_or(|reports| reports.push(line))
 }
 
-/// Announces that this node departs: the others shall know at once, not after the timeout.
-///
-/// Members that are still there, because a second signal has ended the process early, leave now: how long they stayed is
-/// known. All of them have keys with an index below `place_count`.
-pub(in crate::server) fn depart(
-    meter: &mut Meter,
-    place_count: usize,
-    bus: &mut Bus,
-    mut reports: Option<&mut ReportFile>,
-    now: Now,
-) {
-    for member in (0..place_count).filter_map(MemberId::from_index) {
-        meter.leave(member, now);
-    }
-    meter.announce_departure(now);
-    while let Some(output) = meter.poll_output() {
-        match output {
-            Output::Send(to, datagram) => bus.send(to, &datagram, meter.learned_addresses(), now),
-            Output::Ended(ending) => write_down(&ending, reports.as_deref_mut()),
-            _ => {}
-        }
-    }
+/// What is left of the process after its last turn.
+pub(in crate::server) struct LastTurns<'a> {
+    pub(in crate::server) reactor: &'a mut Reactor,
+    pub(in crate::server) signals: &'a Signals,
+    pub(in crate::server) meter: &'a mut Meter,
+    pub(in crate::server) bus: &'a mut Bus,
+    pub(in crate::server) reports: Option<&'a mut ReportFile>,
 }
 
-/// Reports the events that end with this process, if it is the last one.
-pub(in crate::server) fn write_last_reports(
-    meter: &mut Meter,
-    bus: &mut Bus,
-    mut reports: Option<&mut ReportFile>,
-    now: Now,
-) {
-    for _ in 0..RECEIVES_MAX {
-        if bus.receive(meter, now) {
-            break;
+impl LastTurns<'_> {
+    /// Departs, and reports the events that end with this process, if it is the last one.
+    ///
+    /// Members that are still there, because a second signal has ended the process early, leave now: how long they stayed is
+    /// known. All of them have keys with an index below `place_count`.
+    ///
+    /// # Errors
+    /// When the poller itself fails.
+    pub(in crate::server) fn end(mut self, place_count: usize) -> io::Result<()> {
+        let now = self.reactor.now();
+        for member in (0..place_count).filter_map(MemberId::from_index) {
+            self.meter.leave(member, now);
+        }
+        // The others shall know at once, not after the timeout.
+        self.meter.departure(now).announce();
+        self.carry_out(now);
+        self.receive(now);
+        self.write_last_reports(now)
+    }
+
+    fn carry_out(&mut self, now: Now) {
+        while let Some(output) = self.meter.poll_output() {
+            match output {
+                Output::Send(to, datagram) => self.bus.send(to, &datagram, self.meter.learned_addresses(), now),
+                Output::Ended(ending) => _ = write_down(&ending, self.reports.as_deref_mut()),
+                _ => {}
+            }
         }
     }
-    for ending in meter.last_endings(now) {
-        write_down(&ending, reports.as_deref_mut());
-        if let Some(reports) = &mut reports {
-            reports.write(now.tick);
+
+    fn receive(&mut self, now: Now) {
+        for _ in 0..RECEIVES_MAX {
+            if self.bus.receive(self.meter, now) {
+                break;
+            }
         }
     }
-    let Some(reports) = reports else { return };
-    // A process that ends has no later turn: another process has the lock for a moment only.
-    let mut at = now.tick;
-    for _ in 0..LAST_TRIES {
-        let Some(next) = reports.next_deadline() else { break };
-        at = at.max(next);
-        reports.write(at);
+
+    fn write_last_reports(&mut self, mut now: Now) -> io::Result<()> {
+        let end = now.tick.after(WRITING_MAX);
+        let mut from = NamespaceId::FIRST;
+        while let Some(ending) = self.meter.departure(now).next_ending(&mut from) {
+            if self.reports.as_ref().is_some_and(|reports| reports.room() == 0) {
+                now = self.write(1, end, now)?;
+            }
+            write_down(&ending, self.reports.as_deref_mut());
+        }
+        self.write(usize::MAX, end, now)?;
+        if let Some(reports) = &mut self.reports {
+            reports.end();
+        }
+        Ok(())
     }
-    if reports.unwritten() > 0 {
-        log::warn("reports_lost", &[("number", reports.unwritten().into())]);
+
+    /// Writes until there is room for this number of lines, or nothing is left to write, or it is too late.
+    fn write(&mut self, room: usize, end: Tick, mut now: Now) -> io::Result<Now> {
+        while let Some(reports) = self.reports.as_deref_mut() {
+            let has_more = reports.write(now.tick);
+            let Some(next) = reports.next_deadline().filter(|_| reports.room() < room && now.tick < end) else { break };
+            if !has_more {
+                now = self.wait(next.min(end))?;
+            }
+        }
+        Ok(now)
+    }
+
+    /// Waits until that time. What comes meanwhile has no effect any more.
+    fn wait(&mut self, until: Tick) -> io::Result<Now> {
+        let now = self.reactor.wait(Some(until), &mut Vec::new())?;
+        while self.signals.next().is_some() {}
+        self.bus.receive(self.meter, now);
+        Ok(now)
     }
 }

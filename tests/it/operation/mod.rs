@@ -14,6 +14,7 @@
 //! | `notification` | the notification port |
 //! | `probes` | the stats port for others than this machine, and `--probe` |
 //! | `process_page` | the page `/process` |
+//! | `reports` | the file of reports under load, locks and sockets |
 //! | `rolling` | a rolling restart of all processes under load |
 //! | `rules` | the dashboard for Grafana and the rules for Prometheus |
 //! | `side_ports` | where the side ports listen, and what all of them have in common |
@@ -33,6 +34,7 @@ mod metrics;
 mod notification;
 mod probes;
 mod process_page;
+mod reports;
 mod rolling;
 mod rules;
 mod side_ports;

@@ -2,8 +2,9 @@
 
 use super::*;
 use audience_kit::world::Node;
+use audience_meter::collections::key::Key as _;
 use audience_meter::meter::news::{AGE_MS_MAX, DepartedShare};
-use audience_meter::meter::{self, Accounts, Ending};
+use audience_meter::meter::{self, Accounts, Ending, NamespaceId};
 
 impl Scene {
     fn accounts(&mut self, name: &str) -> Accounts {
@@ -141,7 +142,9 @@ fn an_event_that_goes_on_elsewhere_does_not_end_with_this_node() {
     let mut scene = clustered();
     let last_endings = |scene: &mut Scene| {
         let now = scene.now();
-        scene.meter().last_endings(now).count()
+        let mut from = NamespaceId::FIRST;
+        let departure = scene.meter().departure(now);
+        std::iter::from_fn(|| departure.next_ending(&mut from)).count()
     };
     scene.meet(1);
     scene.join("a");

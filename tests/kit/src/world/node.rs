@@ -223,7 +223,7 @@ impl Node {
 
     /// The process is about to end.
     pub fn say_goodbye(&mut self, now: Now) -> Done {
-        self.meter.announce_departure(now);
+        self.meter.departure(now).announce();
         self.quiet_outputs(now)
     }
 

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{TICK_MS, Tick};
-use audience_meter::meter::{Accounts, Ending};
+use audience_meter::meter::{Accounts, Ending, NamespaceId};
 use audience_meter::wire::report;
 
 use super::adversary::SMALL_TRICKS;
@@ -174,7 +175,9 @@ fn read_last_words(world: &mut World, index: usize) {
         let _ = node.meter.receive(&datagram, flight.origin, now);
     }
     let id = node.meter.node();
-    world.observer.endings.extend(node.meter.last_endings(now).map(|ending| (id, ending)));
+    let mut from = NamespaceId::FIRST;
+    let endings = std::iter::from_fn(|| node.meter.departure(now).next_ending(&mut from));
+    world.observer.endings.extend(endings.map(|ending| (id, ending)));
 }
 
 /// Every node says how many there truly are, counted and not, and no uuid has two members.
