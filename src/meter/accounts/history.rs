@@ -1,38 +1,30 @@
 //! How events went over time: a row a minute, for a day, of the largest.
 //!
-//! Owns a ring of rows for each of a limited number of namespaces, by name, and the choice of these. A row is of the total as
+//! Owns a ring of rows for each of a limited number of namespaces, by name. A row is of the total as
 //! this node saw it: the least, the average over time and the most, and the joins and leaves. A ring is kept when its namespace
-//! is forgotten, because that is when people ask how the event went. It is dropped when the event has been empty for a day,
-//! or when a larger one takes its place.
+//! is forgotten, because that is when people ask how the event went. It is dropped when an event with members needs its place
+//! ([`precedence`](super::precedence)).
 //!
-//! Each change costs O(1), and nothing is done in between: rows of minutes without a change are made up at the next change, at
-//! most a day of them. The rings are ordered by their peaks, as they were when the order was last looked at. A peak only grows,
-//! so its place is corrected when it comes to be the least, a few of them at a time.
+//! Each change costs a step in that order, and nothing is done in between: rows of minutes without a change are made up at
+//! the next change, at most a day of them.
 //!
 //! Minutes are those of the monotonic clock, shifted once so that they begin with those of the wall clock. The wall clock gives
 //! their time only when a reader asks, and may be set in between.
 //!
 //! Invariant: `min <= average <= max` in each row, and members go from row to row as `joins` and `leaves` say.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use crate::collections::key::key_type;
+pub(in crate::meter) use super::precedence::HistoryId;
+use super::precedence::{Precedence, Worth};
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
-
-key_type! {
-    /// The key of a ring.
-    pub(in crate::meter) HistoryId
-}
 
 /// The most rows of a ring: a day of them.
 const HISTORY_ROWS: usize = 24 * 60;
 
 const MINUTE_TICKS: u64 = 60_000 / TICK_MS;
-
-/// How many rings that may be the least are looked at for one that is to take a place, at some 0.2 us each.
-const LOOKS_PER_CHANGE: usize = 8;
 
 /// What happened in a minute.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,27 +68,8 @@ struct Ring {
     total: u64,
     /// The largest total of all.
     peak: u64,
-    /// The peak by which it is ordered in `by_size`.
-    known: u64,
     /// Since when the total has been 0.
     empty_since: Tick,
-    /// Whether it is in `empty`.
-    is_in_line: bool,
-}
-
-/// A ring in the order of sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Ranked {
-    known: u64,
-    id: HistoryId,
-}
-
-/// A ring that became empty.
-#[derive(Clone, Copy, Debug)]
-struct Emptied {
-    id: HistoryId,
-    serial: u64,
-    since: Tick,
 }
 
 /// Rings of the largest namespaces.
@@ -104,10 +77,7 @@ pub(in crate::meter) struct Histories {
     limit: usize,
     rings: Slab<HistoryId, Ring>,
     by_name: HashMap<Rc<str>, HistoryId>,
-    /// The rings by their peaks, as they were when the order was last looked at.
-    by_size: BTreeSet<Ranked>,
-    /// Rings that became empty, in the order in which they did. Members may have joined since.
-    empty: VecDeque<Emptied>,
+    order: Precedence,
     serial: u64,
     /// By how much the wall clock was past a full minute when the monotonic clock was at zero, in ticks.
     shift: Option<u64>,
@@ -128,8 +98,7 @@ impl Histories {
             limit,
             rings: Slab::default(),
             by_name: HashMap::new(),
-            by_size: BTreeSet::new(),
-            empty: VecDeque::new(),
+            order: Precedence::default(),
             serial: 0,
             shift: None,
         }
@@ -158,10 +127,7 @@ impl Histories {
         if let Some(ring) = self.rings.get_mut(id) {
             ring.roll(minute, now.tick, self.shift.unwrap_or(0));
             ring.change(total, joins, now.tick);
-            if total == 0 && !ring.is_in_line {
-                ring.is_in_line = true;
-                self.empty.push_back(Emptied { id, serial: ring.serial, since: now.tick });
-            }
+            self.order.set(id, ring.worth());
         }
         Some(id)
     }
@@ -202,13 +168,17 @@ impl Histories {
         (now.tick.0 + shift) / MINUTE_TICKS
     }
 
-    /// A ring for a namespace that has none, if there is room, or if another is smaller.
+    /// A ring for a namespace that has none, if there is room, or if another is worth less.
     fn begin(&mut self, name: &Rc<str>, before: u64, total: u64, now: Now) -> Option<HistoryId> {
-        if self.rings.len() >= self.limit && !self.make_room(total, now) {
+        let is_full = self.rings.len() >= self.limit;
+        if is_full && !self.deserves_a_place(total) {
             return None;
         }
         if let Some(&id) = self.by_name.get(name) {
             return Some(id);
+        }
+        if is_full {
+            self.drop_first();
         }
         let minute = self.minute(now);
         self.serial += 1;
@@ -218,64 +188,26 @@ impl Histories {
             rows: VecDeque::new(),
             open: Open::begin(minute, before, now.tick),
             total: before,
-            peak: total,
-            known: total,
+            peak: total.max(before),
             empty_since: now.tick,
-            is_in_line: false,
         };
+        let worth = ring.worth();
         let id = self.rings.insert(ring);
         self.by_name.insert(name.clone(), id);
-        self.by_size.insert(Ranked { known: total, id });
+        self.order.insert(id, worth);
         Some(id)
     }
 
-    /// Drops a ring that was empty for a day, or the smallest one, if it is smaller than this.
-    fn make_room(&mut self, total: u64, now: Now) -> bool {
-        self.drop_empty(now) || self.drop_smaller(total)
+    /// Whether an event of this size takes the place of the ring that goes first.
+    fn deserves_a_place(&self, total: u64) -> bool {
+        total > 0 && self.order.first().is_some_and(|(_, least)| Worth::Alive(total).displaces(least))
     }
 
-    fn drop_empty(&mut self, now: Now) -> bool {
-        let is_over = |since: Tick| now.tick.0 - since.0 >= HISTORY_ROWS as u64 * MINUTE_TICKS;
-        for _ in 0..LOOKS_PER_CHANGE {
-            let Some(&Emptied { id, serial, .. }) = self.empty.front().filter(|ring| is_over(ring.since)) else {
-                break;
-            };
-            self.empty.pop_front();
-            let Some(ring) = self.rings.get_mut(id).filter(|ring| ring.serial == serial) else { continue };
-            ring.is_in_line = ring.total == 0;
-            if ring.total == 0 && is_over(ring.empty_since) {
-                self.remove(id);
-                return true;
-            }
-            if ring.total == 0 {
-                self.empty.push_back(Emptied { id, serial, since: ring.empty_since });
-            }
-        }
-        false
-    }
-
-    fn remove(&mut self, id: HistoryId) {
-        if let Some(ring) = self.rings.remove(id) {
+    fn drop_first(&mut self) {
+        let ring = self.order.remove_first().and_then(|id| self.rings.remove(id));
+        if let Some(ring) = ring {
             self.by_name.remove(&ring.name);
-            self.by_size.remove(&Ranked { known: ring.known, id });
         }
-    }
-
-    fn drop_smaller(&mut self, total: u64) -> bool {
-        for _ in 0..LOOKS_PER_CHANGE {
-            let Some(&Ranked { known, id }) = self.by_size.first().filter(|ring| ring.known < total) else {
-                return false;
-            };
-            let Some(ring) = self.rings.get_mut(id) else { return false };
-            if ring.peak == known {
-                self.remove(id);
-                return true;
-            }
-            self.by_size.pop_first();
-            ring.known = ring.peak;
-            self.by_size.insert(Ranked { known: ring.known, id });
-        }
-        false
     }
 }
 
@@ -297,6 +229,14 @@ impl Open {
 }
 
 impl Ring {
+    fn worth(&self) -> Worth {
+        match self.total {
+            0 if self.peak <= 1 => Worth::Trifle(self.empty_since),
+            0 => Worth::Vacant(self.empty_since),
+            total => Worth::Alive(total),
+        }
+    }
+
     fn first_minute(&self) -> u64 {
         self.open.minute - self.rows.len() as u64
     }
@@ -327,6 +267,7 @@ impl Ring {
     }
 
     fn change(&mut self, total: u64, joins: u64, now: Tick) {
+        let before = self.total;
         let open = &mut self.open;
         open.area += self.total * (now.0 - open.at.0);
         open.at = now;
@@ -338,7 +279,7 @@ impl Ring {
         open.max = open.max.max(total);
         self.total = total;
         self.peak = self.peak.max(total);
-        if total == 0 {
+        if total == 0 && before > 0 {
             self.empty_since = now;
         }
     }
@@ -428,39 +369,57 @@ mod tests {
     fn kept(histories: &Histories) -> Vec<&str> {
         let mut names: Vec<&str> = histories.by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();
-        assert_eq!((histories.rings.len(), histories.by_size.len()), (names.len(), names.len()));
+        assert_eq!((histories.rings.len(), histories.order.len()), (names.len(), names.len()));
         names
     }
 
     #[test]
-    fn the_largest_keep_theirs() {
+    fn those_without_members_go_first_and_then_the_smallest_now() {
         let mut histories = Histories::new(2);
         let names: Vec<Rc<str>> = ["a", "b", "c", "d"].map(Rc::from).to_vec();
         let mut ids = [None; 4];
-        let mut note = |histories: &mut Histories, which: usize, total, seconds| {
-            ids[which] = histories.record_total(ids[which], &names[which], total, 1, at(seconds));
+        let mut record = |histories: &mut Histories, which: usize, total, seconds| {
+            ids[which] = histories.record_total(ids[which], &names[which], total, 0, at(seconds));
         };
-        note(&mut histories, 0, 5, 0);
-        note(&mut histories, 1, 7, 0);
-        note(&mut histories, 2, 5, 0);
-        assert_eq!(kept(&histories), ["a", "b"], "as large is not larger");
-        note(&mut histories, 2, 6, 1);
-        assert_eq!(kept(&histories), ["b", "c"]);
-        for total in 6..20 {
-            note(&mut histories, 1, total, 2);
-        }
-        // What was known of b is out of date.
-        note(&mut histories, 0, 7, 3);
-        assert_eq!(kept(&histories), ["a", "b"]);
-        note(&mut histories, 3, 15, 4);
-        note(&mut histories, 2, 16, 4);
-        assert_eq!(kept(&histories), ["b", "c"]);
-        // An hour after it is over it is still the largest, and after a day it is nothing.
-        note(&mut histories, 1, 0, 5);
-        note(&mut histories, 0, 1, 3_600);
-        assert_eq!(kept(&histories), ["b", "c"]);
-        note(&mut histories, 0, 1, 24 * 3_600 + 5);
+        record(&mut histories, 0, 50, 0);
+        record(&mut histories, 1, 8, 0);
+        record(&mut histories, 2, 10, 0);
+        assert_eq!(kept(&histories), ["a", "b"], "a quarter larger is not larger");
+        record(&mut histories, 2, 11, 1);
         assert_eq!(kept(&histories), ["a", "c"]);
+        // What counts is what there is now: a was larger than all others.
+        record(&mut histories, 0, 3, 2);
+        record(&mut histories, 1, 9, 3);
+        assert_eq!(kept(&histories), ["b", "c"]);
+        // An event that is over stays until one with members needs its place, be it small.
+        record(&mut histories, 2, 0, 4);
+        record(&mut histories, 1, 0, 5);
+        record(&mut histories, 3, 0, 6);
+        assert_eq!(kept(&histories), ["b", "c"], "one without members takes no place");
+        record(&mut histories, 3, 1, 3 * 24 * 3_600);
+        assert_eq!(kept(&histories), ["b", "d"], "the one that is empty longest goes first");
+        // One that never had two members goes before it.
+        record(&mut histories, 3, 0, 3 * 24 * 3_600 + 1);
+        record(&mut histories, 2, 1, 3 * 24 * 3_600 + 2);
+        assert_eq!(kept(&histories), ["b", "c"]);
+    }
+
+    #[test]
+    fn events_that_were_large_take_no_history_of_one_that_goes_on() {
+        let mut histories = Histories::new(100);
+        let real: Vec<Rc<str>> = (0..20).map(|number| format!("real-{number}").into()).collect();
+        let ids: Vec<_> = real.iter().map(|name| histories.record_total(None, name, 10, 10, at(0))).collect();
+        for number in 0..1_000 {
+            let name: Rc<str> = format!("fake-{number}").into();
+            let mut id = None;
+            for total in (1..=151).chain([0]) {
+                id = histories.record_total(id, &name, total, u64::from(total > 0), at(number + 1));
+            }
+        }
+        assert_eq!(kept(&histories).iter().filter(|name| name.starts_with("real")).count(), 20);
+        for (name, id) in real.iter().zip(ids) {
+            assert_eq!(histories.record_total(id, name, 11, 1, at(2_000)), id);
+        }
     }
 
     /// What a ring is to say, kept naively: the total before it began, and what has changed when, by how many joins.
@@ -474,15 +433,19 @@ mod tests {
             self.changes.last().map_or(self.before, |change| change.1)
         }
 
-        fn peak(&self) -> u64 {
-            self.changes.iter().map(|change| change.1).max().unwrap_or(0)
+        /// What it is worth, in the order of what goes first.
+        fn worth(&self) -> (bool, bool, u64) {
+            let peak = self.changes.iter().map(|change| change.1).fold(self.before, u64::max);
+            if self.total() > 0 {
+                return (true, true, self.total());
+            }
+            let last = self.changes.iter().rposition(|change| change.1 > 0).map_or(0, |index| index + 1);
+            (false, peak > 1, self.changes[last].0.0)
         }
 
-        /// Whether it has been empty for a day.
-        fn is_over(&self, now: Tick) -> bool {
-            let last = self.changes.iter().rposition(|change| change.1 > 0).map_or(0, |index| index + 1);
-            let left = self.changes.get(last).map_or(now, |change| change.0);
-            self.total() == 0 && now.0 - left.0 >= HISTORY_ROWS as u64 * MINUTE_TICKS
+        /// Whether an event with this total takes its place.
+        fn is_displaced_by(&self, total: u64) -> bool {
+            total > 0 && (self.total() == 0 || total > self.total() + self.total() / 4)
         }
 
         fn rows(&self, now: Tick, shift: u64) -> Vec<Row> {
@@ -547,12 +510,11 @@ mod tests {
                 let joins = if below(9) == 0 { 0 } else { joins };
                 ids[which] = histories.record_total(ids[which], name, total, joins, now);
                 let kept: Vec<Rc<str>> = kept(&histories).into_iter().map(Rc::from).collect();
+                let first = twins.values().map(Twin::worth).min();
                 twins.retain(|gone, twin| {
                     let is_kept = kept.contains(gone);
-                    assert!(
-                        is_kept || twin.is_over(now.tick) || twin.peak() < total,
-                        "{gone} is dropped in step {step}"
-                    );
+                    let is_due = twin.is_displaced_by(total) && Some(twin.worth()) == first;
+                    assert!(is_kept || is_due, "{gone} is dropped in step {step}");
                     is_kept
                 });
                 let before = total.saturating_sub(joins);
@@ -562,7 +524,10 @@ mod tests {
                     twin.changes.push((now.tick, total, joins));
                 } else {
                     assert_eq!((ids[which], kept.len()), (None, 3));
-                    assert!(twins.values().all(|twin| twin.peak() >= total), "{name} is not kept in step {step}");
+                    assert!(
+                        !twins.values().any(|twin| twin.is_displaced_by(total)),
+                        "{name} is not kept in step {step}"
+                    );
                 }
                 assert_eq!(twins.len(), kept.len());
                 if step % 20 == 0 {
@@ -573,35 +538,6 @@ mod tests {
                     }
                 }
             }
-        }
-    }
-
-    #[test]
-    fn a_ring_keeps_its_place_until_it_was_empty_for_a_day() {
-        let mut histories = Histories::new(1);
-        let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
-        let day = 24 * 3_600;
-        let mut id = None;
-        for (seconds, total, other) in [
-            (0, Some(5), "a"),
-            (10, Some(0), "a"),
-            (20, Some(5), "a"),
-            (30, Some(0), "a"),
-            // A day ago it was left, and then again.
-            (day + 20, None, "a"),
-            // A day ago it was left, and it is not now.
-            (day + 25, Some(5), "a"),
-            (day + 40, None, "a"),
-            (day + 50, Some(0), "a"),
-            (2 * day + 45, None, "a"),
-            (2 * day + 55, None, "b"),
-        ] {
-            if let Some(total) = total {
-                id = histories.record_total(id, &a, total, 0, at(seconds));
-            }
-            histories.record_total(None, &b, 1, 1, at(seconds + 1));
-            assert_eq!(kept(&histories), [other], "after {seconds} s");
-            assert!(histories.empty.len() <= 1, "{:?}", histories.empty);
         }
     }
 

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `ending` | the figures of an event that is over, and the choice of the node that reports them |
 //! | `history` | a row per minute of the largest events |
+//! | `precedence` | which history gives up its place first |
 //! | `stays` | histograms of how long members stayed |
 //!
 //! Invariant: once all stays have been reported, stays and members add up to connections, but for those of nodes that were
@@ -18,6 +19,7 @@
 
 pub(super) mod ending;
 pub(super) mod history;
+mod precedence;
 pub(super) mod stays;
 
 use stays::Stays;
