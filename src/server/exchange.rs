@@ -95,7 +95,7 @@ impl Exchange<'_> {
                 return self.books.close(self.conn, CloseReason::ProxyHead);
             }
         };
-        let mut step = self.conn.feed(&bytes);
+        let (mut step, mut socket) = self.conn.feed(&bytes);
         // Twice, if a body is read: once for what the head says, and once for all.
         loop {
             let (answer, surplus) = match step {
@@ -103,8 +103,14 @@ impl Exchange<'_> {
                 Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
                 Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer, self.now), 0),
                 Step::Request { request, body, surplus } => {
-                    let (address, has_slot) = (self.books.origins.take(id, &request), self.books.has_member_slot(port));
-                    let asker = Asker { member: id.into(), watcher: id.into(), port, address, has_slot };
+                    let address = self.books.origins.take(id, &request);
+                    // Of watchers the kernel is asked for it. They are few, and members need not wait for that.
+                    let address = address.or_else(|| {
+                        let peer = watch::is_asked(request.query).then(|| socket.peer_addr().ok()).flatten();
+                        peer.map(|peer| peer.ip())
+                    });
+                    let free_slots = self.books.free_slots(port);
+                    let asker = Asker { member: id.into(), watcher: id.into(), port, address, free_slots };
                     let datagrams = || self.bus.datagrams();
                     let (troubles, facts) = (self.bus.troubles(), *self.facts);
                     let process = process(self.books, &datagrams, troubles, self.reactor, facts, self.is_draining);
@@ -119,7 +125,7 @@ impl Exchange<'_> {
             if !lifecycle::invite_body(self.conn, self.books, self.reactor, answer.bytes) {
                 return;
             }
-            step = self.conn.read_body(&bytes, surplus);
+            (step, socket) = self.conn.read_body(&bytes, surplus);
         }
     }
 

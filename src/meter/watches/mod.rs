@@ -134,9 +134,15 @@ impl Watches {
         Ok(())
     }
 
-    /// A watcher is gone. An absent one changes nothing.
-    pub fn leave(&mut self, id: WatcherId, meter: &mut Meter) {
-        let Some(Watcher { subjects, place, .. }) = self.watchers.remove(&id) else { return };
+    /// How many more patterns there may be.
+    #[must_use]
+    pub fn free_pattern_count(&self) -> usize {
+        PATTERNS_MAX - self.pattern_count
+    }
+
+    /// A watcher is gone. An absent one changes nothing; returns whether it was there.
+    pub fn leave(&mut self, id: WatcherId, meter: &mut Meter) -> bool {
+        let Some(Watcher { subjects, place, .. }) = self.watchers.remove(&id) else { return false };
         self.pattern_count -= subjects.len();
         subjects.into_iter().for_each(|subject| self.subjects.unpin(subject));
         self.all.swap_remove(place);
@@ -155,6 +161,7 @@ impl Watches {
             self.queues.clear();
             self.late.clear();
         }
+        true
     }
 
     /// A watcher has not taken all of its last piece.

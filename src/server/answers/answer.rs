@@ -70,8 +70,15 @@ pub(in crate::server) struct Asker {
     pub(in crate::server) port: Port,
     /// The address of its client, if that matters.
     pub(in crate::server) address: Option<IpAddr>,
+    /// How many slots there are for it, if it becomes a stream.
+    pub(in crate::server) free_slots: usize,
+}
+
+impl Asker {
     /// Whether there is a slot for it, if it becomes a stream.
-    pub(in crate::server) has_slot: bool,
+    pub(super) fn has_slot(&self) -> bool {
+        self.free_slots > 0
+    }
 }
 
 /// What answers act upon and read.

@@ -72,8 +72,8 @@ impl AudiencePort {
                 if let Some(ignored) = second.xor(uuid) {
                     self.warn_of_ignored(namespace, ignored);
                 }
-                let Asker { member, address, has_slot, .. } = asker;
-                let joining = Joining { member, namespace, uuid, address, has_slot };
+                let Asker { member, address, .. } = asker;
+                let joining = Joining { member, namespace, uuid, address, has_slot: asker.has_slot() };
                 return self.join(request, joining, audience, out, now);
             }
             Route::Preflight => {
@@ -95,7 +95,7 @@ impl AudiencePort {
             Route::Policy => push_policy(out, request),
             Route::Script(script) => push_asset(out, script, request),
             // Without room for members there is no event to ask for.
-            Route::JoinHead | Route::Event if !asker.has_slot => {
+            Route::JoinHead | Route::Event if !asker.has_slot() => {
                 self.push(out, request, Reply { fields: "Retry-After: 60\r\n", ..Reply::empty(503) });
             }
             Route::JoinHead => match self.cors(request) {

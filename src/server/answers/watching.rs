@@ -44,8 +44,9 @@ pub(super) fn answer(
     }
     let streams = asker.port.policy().streams;
     let reserved_patterns = if streams == Streams::OfBrowsers { PATTERNS_FOR_STATS } else { 0 };
+    let Asker { watcher, address, port, free_slots, .. } = asker;
     let watching =
-        Watching { watcher: asker.watcher, patterns: &patterns, reserved_patterns, has_slot: asker.has_slot };
+        Watching { watcher, patterns: &patterns, reserved_patterns, origin: (address, port as usize), free_slots };
     match (audience.watch(watching, now), streams) {
         (Err(_), Streams::OfBrowsers) => push_no_room(out, cors, coding, audience.draw_no_room_retry_ms()),
         (Err(_), Streams::OfTools) => {

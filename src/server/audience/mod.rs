@@ -6,6 +6,7 @@
 //! | `asking` | how often an address may have the other nodes asked |
 //! | `fan_out` | what is on its way to members, in slices |
 //! | `jitter` | chance, to keep crowds apart |
+//! | `shares` | how much each address has of what there is for watchers |
 //!
 //! This file joins them to the meter and the watches. It knows neither requests nor bytes of a reply: names, keys and frames
 //! go in, and numbers come out. Whether there is a slot for one more connection, its caller says.
@@ -16,6 +17,7 @@ mod addresses;
 mod asking;
 pub(in crate::server) mod fan_out;
 mod jitter;
+mod shares;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -34,6 +36,7 @@ use addresses::Addresses;
 use asking::AskLimit;
 use fan_out::{Busy, FanOut};
 use jitter::Jitter;
+use shares::{Free, Held, Shares};
 
 /// When a browser that found no room comes back, in milliseconds: much later than others, and not with others.
 const NO_ROOM_RETRY_MS: RangeInclusive<u64> = 30_000..=60_000;
@@ -43,6 +46,7 @@ pub(in crate::server) struct Audience {
     pub(in crate::server) meter: Meter,
     fan_out: FanOut,
     watches: Watches,
+    shares: Shares,
     /// The members of each address, if there is a limit on them.
     addresses: Option<Addresses>,
     ask_limit: AskLimit,
@@ -73,8 +77,10 @@ pub(in crate::server) struct Watching<'a> {
     pub(in crate::server) patterns: &'a [Pattern<'a>],
     /// Patterns that are left to others.
     pub(in crate::server) reserved_patterns: usize,
-    /// Whether there is a slot for its connection.
-    pub(in crate::server) has_slot: bool,
+    /// The address of its client, and the number of the port where it has come.
+    pub(in crate::server) origin: (Option<IpAddr>, usize),
+    /// How many slots there are at the port.
+    pub(in crate::server) free_slots: usize,
 }
 
 /// A message that is on its way.
@@ -100,6 +106,7 @@ impl Audience {
             meter,
             fan_out: FanOut::default(),
             watches: Watches::new(config.watching.thresholds.clone(), config.rules.notify.max_delay),
+            shares: Shares::default(),
             addresses: config.limits.per_address.map(Addresses::new),
             ask_limit: AskLimit::default(),
             jitter: Jitter::default(),
@@ -239,10 +246,16 @@ impl Audience {
     /// A connection begins to watch; it is not counted.
     ///
     /// # Errors
-    /// When there is no slot, or too many patterns are watched already.
+    /// When there is no slot, too many patterns are watched already, or its address has as much as is left for others.
     pub(in crate::server) fn watch(&mut self, watching: Watching<'_>, now: Now) -> Result<(), NoRoom> {
-        let Watching { watcher, patterns, reserved_patterns, has_slot } = watching;
-        if has_slot && self.watches.enter(watcher, patterns, reserved_patterns, &mut self.meter, now).is_ok() {
+        let Watching { watcher, patterns, reserved_patterns, origin, free_slots } = watching;
+        let free_patterns = self.watches.free_pattern_count().saturating_sub(reserved_patterns);
+        let free = Free { slots: free_slots, patterns: free_patterns };
+        let held = Held::new(watcher, origin, patterns.len());
+        if self.shares.admit(&held, free)
+            && self.watches.enter(watcher, patterns, reserved_patterns, &mut self.meter, now).is_ok()
+        {
+            self.shares.enter(held);
             return Ok(());
         }
         Err(self.refuse(NoRoom::Watchers))
@@ -250,7 +263,9 @@ impl Audience {
 
     /// A connection is gone. If it was no watcher's, nothing happens.
     pub(in crate::server) fn stop_watching(&mut self, watcher: WatcherId) {
-        self.watches.leave(watcher, &mut self.meter);
+        if self.watches.leave(watcher, &mut self.meter) {
+            self.shares.leave(watcher);
+        }
     }
 
     /// Goes on with the round of updates, as far as a turn takes it.

@@ -97,9 +97,9 @@ impl Books {
         self.heads[port].count()
     }
 
-    /// Whether there is a slot for one more member or watcher.
-    pub(in crate::server) fn has_member_slot(&self, port: Port) -> bool {
-        self.capacity.has_member_slot(port, self.streams[port])
+    /// How many slots there are for more members and watchers.
+    pub(in crate::server) fn free_slots(&self, port: Port) -> usize {
+        self.capacity.free_slots(port, self.streams[port])
     }
 
     /// Whether one more connection may come in, even if only to be turned away.
@@ -209,6 +209,11 @@ impl Books {
     fn is_blank(&self) -> bool {
         let has_no_heads = self.heads.as_slice().iter().all(Heads::is_empty);
         has_no_heads && self.stream_count() == 0 && self.deadlines.is_empty() && self.origins.is_empty()
+    }
+
+    /// The deadline of a connection; `None` is for ever.
+    pub(super) fn deadline(&self, conn: &Conn) -> Option<Tick> {
+        self.deadlines.deadline(conn.id())
     }
 
     /// Sets the deadline of a connection, in place of the one it had; `None` is for ever.

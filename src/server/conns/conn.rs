@@ -154,14 +154,15 @@ impl Conn {
         &self.session
     }
 
-    /// Takes bytes that have arrived. After [`Step::Wait`] the books have to record what it holds.
-    pub(in crate::server) fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Step<'a> {
-        self.session.feed(bytes)
+    /// Takes bytes that have arrived; what it says of them comes with the socket that they came on. After [`Step::Wait`] the
+    /// books have to record what it holds.
+    pub(in crate::server) fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> (Step<'a>, &'a TcpStream) {
+        (self.session.feed(bytes), self.socket.source())
     }
 
     /// Has the body read of the request that the bytes last fed have brought, as [`feed`](Self::feed) takes bytes.
-    pub(in crate::server) fn read_body<'a>(&'a mut self, bytes: &'a [u8], surplus: u32) -> Step<'a> {
-        self.session.read_body(bytes, surplus)
+    pub(in crate::server) fn read_body<'a>(&'a mut self, bytes: &'a [u8], surplus: u32) -> (Step<'a>, &'a TcpStream) {
+        (self.session.read_body(bytes, surplus), self.socket.source())
     }
 
     /// Makes a stream of it, its body in this coding; `surplus` bytes have followed its head.

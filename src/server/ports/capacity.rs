@@ -68,10 +68,10 @@ impl Capacity {
         Ok(Self { descriptors, members, doorstep, side_port, audience_heads })
     }
 
-    /// Whether there is a slot for one more member or watcher, beside this number of streams. Half of a side port is left to
+    /// How many slots there are for members and watchers beside this number of streams. Half of a side port is left to
     /// requests that end at once.
-    pub(in crate::server) fn has_member_slot(&self, port: Port, stream_count: usize) -> bool {
-        stream_count < by_share(port, self.members, self.side_port / 2)
+    pub(in crate::server) fn free_slots(&self, port: Port, stream_count: usize) -> usize {
+        by_share(port, self.members, self.side_port / 2).saturating_sub(stream_count)
     }
 
     /// Whether one more connection may come in beside this number, even if only to be turned away.
@@ -136,7 +136,8 @@ mod tests {
         for (port, slots, connections, crowded) in
             [(Port::Audience, 966, 982, None), (Port::Stats, 3, 6, Some(4)), (Port::Demo, 3, 6, Some(4))]
         {
-            assert!(capacity.has_member_slot(port, slots - 1) && !capacity.has_member_slot(port, slots), "{port}");
+            let free = [0, slots - 1, slots, slots + 1].map(|streams| capacity.free_slots(port, streams));
+            assert_eq!(free, [slots, 1, 0, 0], "{port}");
             assert!(capacity.may_accept(port, connections - 1) && !capacity.may_accept(port, connections), "{port}");
             let first = (0..2 * connections).find(|&open| capacity.is_crowded(port, open));
             assert_eq!(first, crowded, "{port}");

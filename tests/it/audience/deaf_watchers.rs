@@ -1,5 +1,7 @@
 //! Watchers that do not take what they are told, and too many of them: no member and no other watcher notices.
 
+use std::net::Ipv4Addr;
+
 use super::watcher::*;
 use audience_kit::*;
 
@@ -58,7 +60,10 @@ fn who_never_listens_is_sent_away_in_the_end() {
 #[test]
 fn watchers_leave_half_of_the_stats_port_to_others() {
     let daemon = Daemon::start_after("ulimit -n 256", &[]);
-    let mut watchers: Vec<Watcher> = (0..3).map(|_| Watcher::of(daemon.stats_port(), "*")).collect();
+    let own = Ipv4Addr::LOCALHOST;
+    let another = Ipv4Addr::new(127, 0, 0, 2);
+    let sources = [own, own, another];
+    let mut watchers = Vec::from(sources.map(|source| Watcher::of_source(source, daemon.stats_port(), "*")));
     let reply = exchange(daemon.stats_port(), ask("GET", "/?watch=*", ""));
     assert_eq!(reply.status, 503);
     assert!(reply.body.contains("as many watch here as may"), "{:?}", reply.body);
@@ -69,7 +74,7 @@ fn watchers_leave_half_of_the_stats_port_to_others() {
         exchange(daemon.stats_port(), ask("HEAD", "/?watch=*", "")).status == 200
             && daemon.stats_page("/process").body.contains("\"watchers\":2")
     });
-    Watcher::of(daemon.stats_port(), "*").wait("*", 0);
+    Watcher::of_source(another, daemon.stats_port(), "*").wait("*", 0);
 }
 
 /// What is told at the audience port when there is no room: a status other than 200 would end a browser's `EventSource`.
@@ -98,8 +103,43 @@ fn a_crowd_that_watches_keeps_nobody_from_the_stats_port() {
     let daemon = Daemon::start(&["--allow-listen"]);
     let list = (0..64).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
     let open = || Stream::open(daemon.audience(), ask("GET", &format!("/?watch={list}"), ""));
-    let most = 240;
-    let _crowd: Vec<Stream> = (0..most).map(|_| open()).collect();
+    // Half of what there is for all addresses: 15,360 patterns.
+    let _crowd: Vec<Stream> = (0..120).map(|_| open()).collect();
     is_told_to_come_back(&daemon, "a");
     Watcher::of(daemon.stats_port(), &list).wait("63", 0);
+    let another = Ipv4Addr::new(127, 0, 0, 2);
+    Watcher::of_source(another, daemon.audience(), &list).wait("63", 0);
+    assert_eq!(figure(&daemon, "refused", "watchers"), 1);
+}
+
+#[test]
+fn an_address_leaves_slots_to_others_wherever_it_watches() {
+    let daemon = Daemon::start_after(
+        "ulimit -n 256",
+        &["--allow-listen", "--max-connections", "8", "--trust-proxy", "127.0.0.0/30"],
+    );
+    for (address, share) in [(daemon.stats_port(), 2), (daemon.audience(), 4)] {
+        let _streams: Vec<Watcher> = (0..share).map(|_| Watcher::of(address, "*")).collect();
+        let mut refused = ask_from(Ipv4Addr::LOCALHOST, address, "*");
+        let reply = lossy(&read_to_end(&mut refused));
+        assert!(reply.contains("retry: ") || reply.starts_with("HTTP/1.1 503 "), "{reply}");
+        Watcher::of_source(Ipv4Addr::new(127, 0, 0, 9), address, "*").wait("*", 0);
+    }
+    let watcher_count = |count| {
+        let count = format!("\"watchers\":{count}");
+        wait_until("there are so many watchers", || daemon.stats_page("/process").body.contains(&count));
+    };
+    watcher_count(0);
+    // Behind a proxy the address is the client's.
+    let watch = |client: &str| {
+        let fields = format!("X-Forwarded-For: {client}\r\n");
+        Stream::open(daemon.audience(), ask("GET", "/?watch=*", &fields))
+    };
+    let mut streams = vec![watch("192.0.2.1"), watch("192.0.2.1"), watch("192.0.2.1"), watch("192.0.2.1")];
+    watcher_count(4);
+    let mut next = watch("192.0.2.1");
+    let Some(Block::Lines(lines)) = next.next_block(SOON) else { panic!("nothing came") };
+    assert!(lines.starts_with("retry: ") && !lines.contains("event"), "{lines:?}");
+    streams.push(watch("192.0.2.2"));
+    watcher_count(5);
 }

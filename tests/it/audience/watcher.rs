@@ -1,7 +1,8 @@
 //! A watcher: a stream of counts of several namespaces, and what it has been told.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use audience_kit::*;
@@ -9,6 +10,14 @@ use audience_kit::*;
 /// A request of somebody on this machine.
 pub(super) fn ask(method: &str, target: &str, fields: &str) -> String {
     request(method, target, &format!("Host: localhost\r\n{fields}"))
+}
+
+/// A connection from this address of the machine that has asked to watch.
+pub(super) fn ask_from(source: Ipv4Addr, address: SocketAddr, list: &str) -> TcpStream {
+    let SocketAddr::V4(address) = address else { panic!("tests are on IPv4") };
+    let mut socket = connect_from(source, address).unwrap();
+    socket.write_all(ask("GET", &format!("/?watch={list}"), "").as_bytes()).unwrap();
+    socket
 }
 
 /// A stream of counts of many namespaces, and what was heard of it.
@@ -23,7 +32,16 @@ pub(super) struct Watcher {
 impl Watcher {
     #[track_caller]
     pub(super) fn of(address: SocketAddr, list: &str) -> Self {
-        let stream = Stream::open(address, ask("GET", &format!("/?watch={list}"), ""));
+        Self::over(Stream::open(address, ask("GET", &format!("/?watch={list}"), "")))
+    }
+
+    /// The same, from this address of the machine.
+    #[track_caller]
+    pub(super) fn of_source(source: Ipv4Addr, address: SocketAddr, list: &str) -> Self {
+        Self::over(Stream::over(ask_from(source, address, list)))
+    }
+
+    fn over(stream: Stream) -> Self {
         Self { stream, known: BTreeMap::new(), tellings: 0, milestones: Vec::new() }
     }
 
