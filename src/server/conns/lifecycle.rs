@@ -23,6 +23,10 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long a peer may take none of what is being written to it.
 const STALL: Duration = Duration::from_secs(10);
 
+/// How much later a peer may be for each write that it has taken, while its port is crowded: some 8 KB of a long reply in this
+/// time are 100 KB a second. Readers that take less would keep all others out.
+const PACE: Duration = Duration::from_millis(80);
+
 /// What a connection's further pieces are written with.
 pub(in crate::server) struct Writing<'a> {
     pub(in crate::server) reactor: &'a Reactor,
@@ -84,24 +88,29 @@ pub(in crate::server) fn finish(conn: &mut Conn, books: &mut Books, last_block: 
     let ended = if conn.stage() == Stage::Stream { books.end_body(conn, last_block) } else { Ok(()) };
     books.drain(conn);
     match ended {
-        Ok(()) => drain(conn, books, with),
+        Ok(()) => drain(conn, books, false, with),
         Err(reason) => books.close(conn, reason),
     }
 }
 
-/// Goes on writing to a connection that is being ended; when all is written, shuts our side.
-fn drain(conn: &mut Conn, books: &mut Books, with: &mut Writing<'_>) {
+/// Goes on writing to a connection that is being ended; when all is written, shuts our side. `is_going_on` says whether it
+/// had been begun before.
+fn drain(conn: &mut Conn, books: &mut Books, is_going_on: bool, with: &mut Writing<'_>) {
     let drained = write_next(conn, books, with).and_then(|()| {
         conn.shut_when_written()?;
         conn.watch(with.reactor)
     });
     let is_behind = conn.is_behind();
-    let patience = if is_behind { STALL } else { LINGER };
     match drained {
         // A connection that has its answer makes room. If it still sends, a reset may eat the answer; a whole request is not
         // followed by more.
         Ok(()) if !is_behind && books.is_crowded(conn.port()) => books.close(conn, CloseReason::Lingered),
-        Ok(()) => books.set_deadline(conn, Some(with.now.tick.after(patience))),
+        Ok(()) if !is_behind => books.set_deadline(conn, Some(with.now.tick.after(LINGER))),
+        Ok(()) => {
+            let latest = with.now.tick.after(STALL);
+            let at_pace = books.deadline(conn).filter(|_| is_going_on && books.is_crowded(conn.port()));
+            books.set_deadline(conn, Some(at_pace.map_or(latest, |tick| tick.after(PACE).min(latest))));
+        }
         Err(reason) => books.close(conn, reason),
     }
 }
@@ -148,7 +157,7 @@ pub(in crate::server) fn on_writable(conn: &mut Conn, books: &mut Books, with: &
         return false;
     }
     if conn.stage() == Stage::Drain {
-        drain(conn, books, with);
+        drain(conn, books, true, with);
         return false;
     }
     let flushed = conn.flush();

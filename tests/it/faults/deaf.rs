@@ -2,15 +2,16 @@
 //! and the others do not notice.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 use super::guests::QUIET;
 use audience_kit::*;
 
-/// What the kernel has for each connection of the audience port on the daemon's side: what it was given to send and the
+/// What the kernel has for each connection of a port on the daemon's side: what it was given to send and the
 /// peer has not acknowledged, and the memory that this takes, both in bytes.
 #[track_caller]
-fn queues(daemon: &Daemon) -> Vec<(u64, u64)> {
-    let filter = format!("sport = :{}", daemon.audience().port());
+pub(super) fn queues(port: SocketAddr) -> Vec<(u64, u64)> {
+    let filter = format!("sport = :{}", port.port());
     let listed = run("ss", &["-tnmHO", "state", "established", &filter]);
     let queue = |line: &str| {
         let unacknowledged = line.split_whitespace().nth(1)?.parse().ok()?;
@@ -73,7 +74,7 @@ fn members_that_never_read_cost_a_constant_and_lose_nothing_but_stale_counts() {
 
     // Until their own buffers are full, and the kernel's on this side begin to be.
     let mut sent = 0;
-    while queues(&daemon).iter().filter(|(unsent, _)| *unsent > 0).count() < DEAF {
+    while queues(daemon.audience()).iter().filter(|(unsent, _)| *unsent > 0).count() < DEAF {
         assert!(sent < 40, "kept for all after {sent} messages");
         send_and_read(&daemon, &mut reads, sent);
         sent += 1;
@@ -90,7 +91,7 @@ fn members_that_never_read_cost_a_constant_and_lose_nothing_but_stale_counts() {
         drop(comes);
         reads.wait_count(DEAF as u64 + 1);
     }
-    let kept: Vec<u64> = queues(&daemon).into_iter().map(|(_, memory)| memory).collect();
+    let kept: Vec<u64> = queues(daemon.audience()).into_iter().map(|(_, memory)| memory).collect();
     assert!(kept.len() > DEAF && kept.iter().all(|&memory| memory <= QUEUE_MAX), "{kept:?}");
     let grown = anonymous_memory(daemon.pid()).saturating_sub(before);
     assert!(grown < 1024 * 1024, "{grown} bytes for {DEAF} members");

@@ -12,6 +12,7 @@
 //! | `logs` | what must hold when nobody reads the log |
 //! | `no_room` | a full process turns joins away so that they come back, serves the others, and does not spin |
 //! | `rest` | an idle daemon sleeps, a busy one forgets no deadline, and signals end it politely |
+//! | `slow_readers` | clients of a side port that read their long replies slowly, or not at all |
 //! | `talking` | members that keep talking, and a flood of joins and leaves |
 //! | `torture` | a daemon whose every read takes a byte, whose writes are short, and whose calls fail now and then for no reason |
 //! | `undisturbed` | what all tests of slow and hostile clients hold against |
@@ -26,6 +27,7 @@ mod heads;
 mod logs;
 mod no_room;
 mod rest;
+mod slow_readers;
 mod talking;
 mod torture;
 pub(crate) mod undisturbed;
