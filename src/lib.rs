@@ -157,7 +157,7 @@
 //! # Invariants, as absences
 //!
 //! - Nothing but `reap` frees a connection; so no event of a turn meets a stranger under an old key.
-//! - Nothing but `reactor::clock` reads a clock. Nothing sleeps.
+//! - Nothing but `reactor::clock` reads a clock. (The processor time of turns is none.) Nothing sleeps.
 //! - Nothing calls up: the meter and the sessions return values, and the server acts on them.
 //! - No member costs more than a constant, whatever it or other members do: an outbox holds one frame in flight, the latest
 //!   count and a few shared messages.

@@ -15,6 +15,7 @@
 //! | `proc` | what the kernel says in `/proc` |
 //! | `registered` | sources that the kernel watches while they live |
 //! | `sys` | the system calls that std has no safe name for |
+//! | `turns` | how long turns were, and what processor time they took |
 //!
 //! Invariant: a turn has one time, read after the wait. The clock is read once more when the turn is over, to know how long
 //! it was.
@@ -26,6 +27,7 @@ pub mod local;
 pub mod proc;
 mod registered;
 pub mod sys;
+mod turns;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -33,11 +35,11 @@ use std::time::Duration;
 
 use polling::{Events, Poller};
 
-use crate::collections::histogram::Histogram;
 use crate::collections::tick::{Now, Tick};
 use clock::Clock;
 pub use clock::unix_ms;
 pub use registered::{Interest, Registered};
+pub use turns::Turns;
 
 /// How many events one turn takes from the kernel. At up to 16 us each (a join) that is 0.3 ms; level mode brings the rest
 /// in the next turn, and sources that were served go to the end of the kernel's line. Another wait costs 2 us.
@@ -69,7 +71,7 @@ pub struct Reactor {
     clock: Clock,
     /// When the last wait was over, from the start of the clock.
     woken_at: Option<Duration>,
-    turns: Histogram,
+    turns: Turns,
     /// Whether the last wait had no room for more events.
     is_full: bool,
 }
@@ -81,7 +83,7 @@ impl Reactor {
     /// What the kernel says, for lack of descriptors or memory.
     pub fn new() -> io::Result<Self> {
         let events = Events::with_capacity(EVENTS_PER_TURN);
-        let turns = Histogram::default();
+        let turns = Turns::default();
         Ok(Self { poller: Poller::new()?, events, clock: Clock::start(), woken_at: None, turns, is_full: false })
     }
 
@@ -92,8 +94,7 @@ impl Reactor {
     /// What the kernel says of the poller itself; there is no going on after that.
     pub fn wait(&mut self, deadline: Option<Tick>, ready: &mut Vec<Ready>) -> io::Result<Now> {
         if let Some(woken_at) = self.woken_at {
-            let turn = self.clock.since_start().saturating_sub(woken_at);
-            self.turns.record(u64::try_from(turn.as_micros()).unwrap_or(u64::MAX));
+            self.turns.record(woken_at, self.clock.since_start());
         }
         // `polling` appends to what is there, and fails once the list is full.
         self.events.clear();
@@ -124,7 +125,7 @@ impl Reactor {
 
     /// How long the turns were, each from the end of one wait to the beginning of the next.
     #[must_use]
-    pub fn turns(&self) -> &Histogram {
+    pub fn turns(&self) -> &Turns {
         &self.turns
     }
 }

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::process::Child;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
 
@@ -75,6 +76,15 @@ pub(super) fn numbers<const COUNT: usize>(socket: &impl AsRawFd, option: c_int) 
     // SAFETY: the pointer is to as many bytes as the size says, and any bytes are numbers.
     check(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, pointer, &raw mut size) })?;
     Ok(numbers)
+}
+
+/// The processor time that this thread has used.
+#[must_use]
+pub fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a time that lives as long as the call. Linux has this clock, so the call does not fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Bytes of the system's randomness, at most 256.

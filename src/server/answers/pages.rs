@@ -81,14 +81,17 @@ pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let mut closed: Vec<(&'static str, u64)> = metrics.closed(view).collect();
     closed.sort_unstable();
     let refused = NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts());
-    let histogram = turns.buckets().map(|(below_us, turns)| {
-        Value::object([("below_us", below_us.map_or(Value::Null, Value::from)), ("turns", turns.into())])
+    let turns = [&turns.wall, &turns.cpu].map(|turns| {
+        let histogram = turns.buckets().map(|(below_us, turns)| {
+            Value::object([("below_us", below_us.map_or(Value::Null, Value::from)), ("turns", turns.into())])
+        });
+        Value::object([
+            ("count", Value::from(turns.count())),
+            ("histogram", histogram.collect()),
+            ("longest_us", turns.longest_us().into()),
+        ])
     });
-    let turns = Value::object([
-        ("count", Value::from(turns.count())),
-        ("histogram", histogram.collect()),
-        ("longest_us", turns.longest_us().into()),
-    ]);
+    let [turns, turns_cpu] = turns;
     line(&Value::object([
         ("audience_port", Value::from(u64::from(view.audience_port))),
         ("closed", Value::numbers(closed)),
@@ -98,6 +101,7 @@ pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
         ("pid", u64::from(std::process::id()).into()),
         ("refused", Value::numbers([("heads", connections.heads_refused)].into_iter().chain(refused))),
         ("turns", turns),
+        ("turns_cpu", turns_cpu),
         ("uptime_s", (view.now.tick.ms_since(Tick(0)) / 1000).into()),
         ("watchers", (view.watcher_count as u64).into()),
     ]))

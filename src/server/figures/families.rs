@@ -39,7 +39,7 @@ const fn part(text: &str) -> u64 {
 }
 
 /// The table.
-pub(super) const FAMILIES: [Family; 28] = [
+pub(super) const FAMILIES: [Family; 29] = [
     Family::gauge(1, "members", "Members that are counted at the process.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
@@ -81,7 +81,7 @@ pub(super) const FAMILIES: [Family; 28] = [
         number: 10,
         name: "turn_seconds",
         help: "How long the turns of the loop were.",
-        read: Read::Durations(|view| view.turns),
+        read: Read::Durations(|view| &view.turns.wall),
     },
     Family::gauge(11, "timers", "Timers that are set.", |view| {
         (view.connections.timer_count + view.meter.timer_count()) as u64
@@ -156,4 +156,10 @@ pub(super) const FAMILIES: [Family; 28] = [
     Family::counter(28, "reports_lost_total", "Reports of events for which the file had no room.", |view| {
         view.tally.lost_report_count()
     }),
+    Family {
+        number: 29,
+        name: "turn_cpu_seconds",
+        help: "How much processor time the turns of the loop took.",
+        read: Read::Durations(|view| &view.turns.cpu),
+    },
 ];

@@ -59,11 +59,11 @@ mod tests {
     use std::net::SocketAddr;
     use std::time::Duration;
 
-    use crate::collections::histogram::Histogram;
     use crate::collections::key::Key as _;
     use crate::collections::tick::{Now, Tick};
     use crate::meter::news::NodeId;
     use crate::meter::{MemberId, Meter, NotifyRule, Rules};
+    use crate::reactor::Turns;
     use crate::reactor::proc::Usage;
     use crate::server::figures::families::{OWN_VERSION, VERSION};
     use crate::server::figures::tally::{NoRoom, PushKind, Tally};
@@ -90,9 +90,10 @@ mod tests {
 
     /// The counters of the view below, by family.
     fn expected_counters(timer_count: u64) -> Vec<Counter> {
-        let mut turn_figures = [0; 64];
+        let (mut turn_figures, mut cpu_figures) = ([0; 64], [0; 64]);
         (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
-        let expected: [(u16, &[u64]); 28] = [
+        (cpu_figures[0], cpu_figures[4], cpu_figures[5]) = (19, 1, 1);
+        let expected: [(u16, &[u64]); 29] = [
             (1, &[3]),
             (2, &[54]),
             (3, &[11, 12, 13, 14]),
@@ -121,6 +122,7 @@ mod tests {
             (26, &[56]),
             (27, &[57]),
             (28, &[1]),
+            (29, &cpu_figures),
         ];
         let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
         numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
@@ -145,9 +147,11 @@ mod tests {
         tally.record_refusal(NoRoom::Namespaces);
         tally.record_push(PushKind::Message);
         tally.record_lost_report();
-        let mut turns = Histogram::default();
-        turns.record(3);
-        turns.record(20_000);
+        let mut turns = Turns::default();
+        for (wall_us, cpu_us) in [(3, 3), (20_000, 16)] {
+            turns.wall.record(wall_us);
+            turns.cpu.record(cpu_us);
+        }
         let mut troubles = Troubles::new(Duration::from_secs(5));
         let stranger = "10.0.0.9:80".parse::<SocketAddr>().unwrap();
         troubles.raise(Kind::ForeignVersion, &Source::at(stranger.into()), now);

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use crate::collections::histogram::Histogram;
 use crate::collections::tick::Now;
 use crate::meter::{Meter, NodeFigures};
+use crate::reactor::Turns;
 use crate::reactor::proc::{self, Usage};
 use crate::server::figures::tally::Tally;
 use crate::server::troubles::Troubles;
@@ -27,8 +27,8 @@ pub(in crate::server) struct View<'a> {
     pub(in crate::server) datagrams: Datagrams<'a>,
     pub(in crate::server) troubles: &'a Troubles,
     pub(in crate::server) descriptors: Descriptors,
-    /// The turns of the loop, in microseconds.
-    pub(in crate::server) turns: &'a Histogram,
+    /// The turns of the loop.
+    pub(in crate::server) turns: &'a Turns,
     /// What the process has used of its machine.
     pub(in crate::server) usage: Usage,
     /// The number of the process on its host.
@@ -52,7 +52,7 @@ pub(in crate::server) struct Process<'a> {
     /// Reads the numbers of the bus. The kernel is asked for one of them, so they are read for a view alone.
     pub(in crate::server) datagrams: &'a dyn Fn() -> Datagrams<'a>,
     pub(in crate::server) troubles: &'a Troubles,
-    pub(in crate::server) turns: &'a Histogram,
+    pub(in crate::server) turns: &'a Turns,
     pub(in crate::server) facts: Facts,
     /// Whether there is a slot for one more member.
     pub(in crate::server) has_member_slot: bool,

@@ -24,13 +24,21 @@ const JSON: &str = "wire/json.rs";
 /// The only files with unsafe code.
 const UNSAFE: [&str; 2] = ["reactor/sys.rs", "reactor/registered.rs"];
 
+/// The only file that reads the processor time, which is no moment; it has the call by which clocks are read, too.
+const PROCESSOR_TIME: &str = "reactor/sys.rs";
+
 fn clocks(source: &Source) -> Vec<String> {
+    let has = |part: &str| source.names.iter().any(|name| name.has(part));
+    let is_of_moments = has("CLOCK_MONOTONIC") || has("CLOCK_REALTIME") || !has("CLOCK_THREAD_CPUTIME_ID");
+    let is_exempt = source.product() == Some(PROCESSOR_TIME) && !is_of_moments;
     if source.product().is_none_or(|path| path == CLOCK) {
         return Vec::new();
     }
     let reads = |name: &&Name| {
         let calls = ["Instant::now", "SystemTime::now", "libc::time"];
-        calls.iter().any(|call| name.ends_with(call)) || name.has("clock_gettime") || name.has("gettimeofday")
+        calls.iter().any(|call| name.ends_with(call))
+            || (name.has("clock_gettime") && !is_exempt)
+            || name.has("gettimeofday")
     };
     let names = source.names.iter().filter(reads).map(|name| (name.line, name.text()));
     let call = [".", "elapsed", "(", ")"];

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 /// How many turns each bucket has, after a look at its bounds.
 #[track_caller]
-fn turns_by_length(page: &Value) -> Vec<u64> {
-    let histogram = page["turns"]["histogram"].as_array().unwrap();
+fn turns_by_length(page: &Value, figure: &str) -> Vec<u64> {
+    let histogram = page[figure]["histogram"].as_array().unwrap();
     let bounds: Vec<Option<u64>> = histogram.iter().map(|bucket| bucket["below_us"].as_u64()).collect();
     let powers = (4..=14).map(|power| Some(1 << power));
     assert_eq!(bounds, powers.chain([None]).collect::<Vec<_>>());
@@ -32,19 +32,34 @@ fn the_process_page_says_who_answers_how_full_it_is_and_how_long_its_turns_were(
     assert_eq!((&page["node"], &page["pid"]), (&cluster["node"], &daemon.pid().into()));
     assert_eq!((&page["members"], &before["members"]), (&4.into(), &0.into()));
     assert!(page["uptime_s"].as_u64() < Some(3_600), "{page}");
-    let keys =
-        ["audience_port", "closed", "members", "node", "open", "pid", "refused", "turns", "uptime_s", "watchers"];
+    let keys = [
+        "audience_port",
+        "closed",
+        "members",
+        "node",
+        "open",
+        "pid",
+        "refused",
+        "turns",
+        "turns_cpu",
+        "uptime_s",
+        "watchers",
+    ];
     assert!(page.as_object().unwrap().keys().eq(keys), "{page}");
 
-    let count = |page: &Value| page["turns"]["count"].as_u64().unwrap();
-    assert!(count(&page) > count(&before), "{before} {page}");
-    assert_eq!(turns_by_length(&page).iter().sum::<u64>(), count(&page));
-    let longest = page["turns"]["longest_us"].as_u64().unwrap();
-    assert!(longest >= before["turns"]["longest_us"].as_u64().unwrap());
-    // The longest is in the last bucket that has any.
-    let last = turns_by_length(&page).iter().rposition(|&turns| turns > 0).unwrap();
-    let bound = page["turns"]["histogram"][last]["below_us"].as_u64();
-    assert!(bound.is_none_or(|bound| longest < bound) && (last == 0 || longest >= 8 << last), "{page}");
+    for figure in ["turns", "turns_cpu"] {
+        let count = |page: &Value| page[figure]["count"].as_u64().unwrap();
+        assert!(count(&page) > count(&before), "{before} {page}");
+        assert_eq!(turns_by_length(&page, figure).iter().sum::<u64>(), count(&page));
+        let longest = page[figure]["longest_us"].as_u64().unwrap();
+        assert!(longest >= before[figure]["longest_us"].as_u64().unwrap());
+        // The longest is in the last bucket that has any.
+        let last = turns_by_length(&page, figure).iter().rposition(|&turns| turns > 0).unwrap();
+        let bound = page[figure]["histogram"][last]["below_us"].as_u64();
+        assert!(bound.is_none_or(|bound| longest < bound) && (last == 0 || longest >= 8 << last), "{page}");
+    }
+    assert!(page["turns_cpu"]["longest_us"].as_u64() <= page["turns"]["longest_us"].as_u64(), "{page}");
+    assert_eq!(page["turns_cpu"]["count"], page["turns"]["count"]);
     drop(open);
     wait_until("that they have left", || process_page(&daemon)["members"] == 1);
 }
