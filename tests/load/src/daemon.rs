@@ -16,10 +16,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 
-use super::Result;
 use super::options::Running;
 use super::pages::{ClusterPage, ProcessPage, Stats};
 use super::process::Process;
+use super::turns::rest;
+use super::{Result, now};
 
 /// The least time between two counts of a daemon that pushes them: a batch of joins or leaves fits in between, so the
 /// cost of the pushes is not mixed with theirs.
@@ -264,6 +265,22 @@ impl Daemon {
         // Whatever can be read of it will do.
         let _ = stderr.read_to_string(&mut text);
         format!("{error}; the daemon has ended ({status}): {}", text.lines().last().unwrap_or("without a word")).into()
+    }
+
+    /// Where its figures are.
+    pub(super) fn stats_address(&self) -> Result<SocketAddr> {
+        self.stats.ok_or_else(|| "there is no --stats-port".into())
+    }
+
+    /// Waits until it serves, whatever it logs.
+    pub(super) fn await_answer(&self) -> Result<()> {
+        let give_up = now() + ANSWER_TIMEOUT;
+        loop {
+            match self.process_page() {
+                Err(_) if now() < give_up => rest(Duration::from_millis(20)),
+                page => return page.map(drop),
+            }
+        }
     }
 
     fn await_ready(&mut self) -> Result<()> {

@@ -8,6 +8,7 @@
 //! | `round` | the course of a round, from no member to no member, and the checks between its phases |
 //! | `compare`, `fairness`, `cluster`, `pairs` | what else is measured, and the target of each figure |
 //! | `soak` | everything at once for a long time, and what must be true at each quiet point |
+//! | `turns` | how long the daemon's turns are under loads that touch very much at once |
 //! | `server`, `daemon`, `pages`, `process`, `floor` | the measured side: processes, their pages, what they have spent |
 //! | `parts`, `protocol`, `part` | the crowd, in several processes, and the lines by which they are ordered |
 //! | `crowd`, `member` | the streams that one of those processes holds |
@@ -44,6 +45,7 @@ mod server;
 mod soak;
 mod sockets;
 mod stream;
+mod turns;
 mod watchers;
 
 use std::fs::File;
@@ -91,6 +93,7 @@ fn run(command: &Command) -> Result<String> {
         Command::Plot(options) => plot(&options.file),
         Command::Cluster(options) => cluster::measure(options),
         Command::Soak(options) => soak::measure(options),
+        Command::Turns(options) => turns::measure(options),
         Command::Floor(options) => floor::serve(options).map(|()| String::new()),
         Command::Part => part::serve().map(|()| String::new()),
     }

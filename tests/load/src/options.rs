@@ -64,6 +64,8 @@ pub(super) enum Command {
     /// Everything at once: members come and go, daemons are killed, stopped and restarted, datagrams are lost.
     /// All numbers must be exact at each quiet point
     Soak(SoakOptions),
+    /// How long the daemon's turns are under loads that touch very much at once, as a table for the manual
+    Turns(TurnsOptions),
     /// A server that does the least there is to do, and checks nothing
     Floor(FloorOptions),
     /// A part of the crowd, ordered on standard input.
@@ -273,6 +275,19 @@ pub(super) struct SoakOptions {
     /// This is the process in the network where datagrams are lost.
     #[arg(long = "inside", hide = true)]
     pub(super) is_inside: bool,
+}
+
+/// Which loads to try.
+#[derive(Args)]
+pub(super) struct TurnsOptions {
+    /// part of the name of the loads to try (default: all of them)
+    #[arg(long, value_name = "text", default_value = "")]
+    pub(super) load: String,
+    /// number by which each load is made smaller
+    #[arg(long = "divide", value_name = "num", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) divisor: u32,
+    #[command(flatten)]
+    pub(super) program: ProgramOption,
 }
 
 /// Where the floor listens.

@@ -34,10 +34,16 @@ pub(super) struct Datagrams {
 #[derive(Deserialize)]
 pub(super) struct ProcessPage {
     pub(super) turns: Turns,
+    /// The processor time of the turns; programs before 3.1 do not say it.
+    #[serde(default)]
+    pub(super) turns_cpu: Turns,
+    pub(super) members: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Turns {
+    #[serde(default)]
+    pub(super) count: u64,
     pub(super) longest_us: u64,
     pub(super) histogram: Vec<Bucket>,
 }

@@ -166,6 +166,16 @@ fn fairness_is_measured_beside_a_large_audience() {
 }
 
 #[test]
+fn turns_are_measured_under_each_load() {
+    let table = run(&["turns", "--divide", "1000"]);
+    let rows: Vec<Vec<&str>> = table.lines().skip(2).map(|row| row.split('|').map(str::trim).collect()).collect();
+    assert_eq!(rows.len(), 6, "{table}");
+    for row in rows {
+        assert!(row[2].parse::<u64>().unwrap() > 10 && row[3].contains(" ms") && row[5].ends_with(" ms"), "{table}");
+    }
+}
+
+#[test]
 fn whatever_happens_every_count_is_exact_when_it_is_quiet() {
     let soak = ["soak", "--minutes", "0.05", "-c", "200", "--seed", "7"];
     let mut outcome = run_after("", &soak);
