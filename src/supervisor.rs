@@ -185,14 +185,15 @@ impl Supervisor {
             if is_again {
                 self.end_now();
             } else {
-                self.end(0, signal).is_asked_for = true;
+                self.end(0).is_asked_for = true;
             }
         }
     }
 
-    /// Passes a signal on to all workers, and starts no more. The first reason to end is the one that counts.
-    fn end(&mut self, code: u8, signal: i32) -> &mut Ending {
-        self.posts.iter().filter_map(|post| post.worker.as_ref()).for_each(|worker| worker.child.signal(signal));
+    /// Has all workers end, and starts no more. The first reason to end is the one that counts.
+    fn end(&mut self, code: u8) -> &mut Ending {
+        let workers = self.posts.iter().filter_map(|post| post.worker.as_ref());
+        workers.for_each(|worker| worker.child.signal(sys::SIGTERM));
         let by = self.time.tick.after(self.drain_delay + STOP_WITHIN);
         self.ending.get_or_insert(Ending { code, by, is_asked_for: false })
     }
@@ -284,10 +285,10 @@ impl Supervisor {
             );
         } else if let Some(code) = status.code() {
             // It has printed its error.
-            self.end(u8::try_from(code).unwrap_or(1), sys::SIGTERM);
+            self.end(u8::try_from(code).unwrap_or(1));
         } else {
             log::fatal(&format_args!("a worker ended before it was ready ({status})"));
-            self.end(1, sys::SIGTERM);
+            self.end(1);
         }
     }
 
@@ -334,7 +335,7 @@ impl Supervisor {
             }
             Err(error) => {
                 log::fatal(&format_args!("cannot start a worker: {error}"));
-                self.end(1, sys::SIGTERM);
+                self.end(1);
             }
         }
     }

@@ -100,19 +100,39 @@ pub fn random<const COUNT: usize>() -> io::Result<[u8; COUNT]> {
 
 pub use libc::{O_NOCTTY, O_NONBLOCK, SIGCHLD, SIGTERM};
 
-/// SIGTERM and SIGINT as a source of readiness.
+/// The signals that ask a process to end, as a source of readiness; all others that would end it are ignored.
 ///
 /// A handler that sets a flag would not be seen: `polling` retries a wait that a signal interrupted.
 #[derive(Debug)]
 pub struct Signals(OwnedFd);
 
+/// What asks for an end: by hand or by a service manager, from a terminal, or by the limit of processor time.
+const ENDING: [c_int; 5] = [SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGXCPU];
+
+/// What would end a process for no reason that it has. Those from 32 on belong to programs, two of them to the C library's
+/// threads.
+const IGNORED: [c_int; 9] = [
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGPIPE,
+    libc::SIGALRM,
+    libc::SIGSTKFLT,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGPWR,
+];
+
+const FIRST_OF_PROGRAMS: c_int = 32;
+const LAST: c_int = 64;
+
 impl Signals {
-    /// Takes both signals out of their usual course for this process. Call it before there are threads.
+    /// Takes the signals out of their usual course for this process. Call it before there are threads.
     ///
     /// # Errors
     /// What the kernel says, for lack of descriptors.
     pub fn open() -> io::Result<Self> {
-        Self::take(&[SIGTERM, libc::SIGINT])
+        Self::take(&[libc::SIGXFSZ])
     }
 
     /// The same, and SIGCHLD: that a child has ended.
@@ -121,18 +141,20 @@ impl Signals {
     /// As [`open`](Self::open).
     pub fn open_with_children() -> io::Result<Self> {
         // An ignored SIGCHLD is inherited: then the kernel would not send it, nor keep the status of an ended child.
-        // SAFETY: no handler of ours is passed.
-        let before = unsafe { libc::signal(SIGCHLD, libc::SIG_DFL) };
-        check(if before == libc::SIG_ERR { -1 } else { 0 })?;
-        Self::take(&[SIGTERM, libc::SIGINT, SIGCHLD])
+        set_action(SIGCHLD, libc::SIG_DFL)?;
+        Self::take(&[libc::SIGXFSZ, SIGCHLD])
     }
 
-    fn take(signals: &[c_int]) -> io::Result<Self> {
+    fn take(beside: &[c_int]) -> io::Result<Self> {
+        IGNORED.into_iter().chain(FIRST_OF_PROGRAMS..=LAST).try_for_each(|signal| set_action(signal, libc::SIG_IGN))?;
         // SAFETY: an empty set is all zeroes on Linux.
         let mut set = unsafe { std::mem::zeroed::<libc::sigset_t>() };
-        for &signal in signals.iter().chain(&[libc::SIGXFSZ]) {
-            // SAFETY: the set is initialised.
-            check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
+        for &signal in ENDING.iter().chain(beside) {
+            // Under `nohup`, the end of a terminal is none of ours. A blocked signal would be read although it is ignored.
+            if signal != libc::SIGHUP || action(signal)? != libc::SIG_IGN {
+                // SAFETY: the set is initialised.
+                check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
+            }
         }
         // SAFETY: the set is initialised; a null pointer says that the old mask is not wanted.
         check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) })?;
@@ -270,6 +292,34 @@ pub fn signal(child: &Child, signal: c_int) -> io::Result<()> {
     check(unsafe { libc::kill(id, signal) })
 }
 
+/// The kernel's own form of an action. For SIG_DFL and SIG_IGN all after the first word is zero. (The C library's form refuses
+/// the signals of its threads.)
+type Action = [usize; 8];
+
+/// The bytes of the kernel's set of signals.
+const SET_BYTES: usize = 8;
+
+/// What a signal does.
+fn action(signal: c_int) -> io::Result<usize> {
+    let mut action: Action = [0; 8];
+    // SAFETY: the pointer is to room for more than an action; a null pointer says that it stays.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<Action>(), action.as_mut_ptr(), SET_BYTES)
+    };
+    check(result as c_int)?;
+    Ok(action[0])
+}
+
+/// Has a signal ignored, or do what it does by default.
+fn set_action(signal: c_int, handler: usize) -> io::Result<()> {
+    let action: Action = [handler, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: the pointer is to an action without a handler of ours; a null pointer says that the old one is not wanted.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null_mut::<Action>(), SET_BYTES)
+    };
+    check(result as c_int)
+}
+
 /// How long a process may live on after its parent, in seconds: three times what it takes to end by itself.
 const ORPHAN_GRACE_S: libc::c_uint = 3;
 
@@ -306,6 +356,9 @@ extern "C" fn on_continue(_: c_int) {
     if unsafe { libc::getppid() } == PARENT.load(Ordering::Relaxed) {
         return;
     }
+    // It is ignored until then, and a handler may call this (signal-safety(7)).
+    // SAFETY: no handler of ours is passed.
+    unsafe { libc::signal(libc::SIGALRM, libc::SIG_DFL) };
     // SAFETY: no pointers are passed.
     unsafe { libc::alarm(ORPHAN_GRACE_S) };
     // SAFETY: no pointers are passed.

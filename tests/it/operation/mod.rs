@@ -18,6 +18,7 @@
 //! | `rolling` | a rolling restart of all processes under load |
 //! | `rules` | the dashboard for Grafana and the rules for Prometheus |
 //! | `side_ports` | where the side ports listen, and what all of them have in common |
+//! | `signals` | every signal to a supervisor, to a worker and to a process on its own |
 //! | `stats` | the stats port |
 //! | `supervisor` | `-w N` |
 //! | `workers` | daemons with several workers, by the ids that the supervisor logs |
@@ -38,6 +39,7 @@ mod reports;
 mod rolling;
 mod rules;
 mod side_ports;
+mod signals;
 mod stats;
 mod supervisor;
 mod workers;
