@@ -142,6 +142,13 @@
 //! the request answered. That gives the order, too: a program that waits for its answer says its next message at a node
 //! that has handed on the one before, and so have all others.
 //!
+//! # The workers of a supervisor
+//!
+//! A supervisor (`-w`) and each worker have a channel ([`wire::handover`]), the worker's standard input. Down it comes what is
+//! handed on: the sockets of the ports, by inherited descriptors, the content of files with secrets, and the addresses of
+//! peers. So a replacement needs no privilege for its ports, no name server and no file, and it finds the queue of its
+//! predecessor. Up it come beats, or the reason for an early end.
+//!
 //! # The end of a process
 //!
 //! On a signal a process goes deaf first (`server::shutdown::drain`): the kernel drops new connection attempts, whose repeats
@@ -171,7 +178,7 @@
 //! - Nothing is done when a minute ends: the rows of quiet minutes are made when a reader asks for them.
 //! - No line of the log is waited for: a line that cannot be written at once is counted, and the number is logged later.
 //! - After the start one file is read, that of the cluster's keys, and only when it has changed; pages and scripts are part of
-//!   the program.
+//!   the program. (A supervisor reads files with secrets again before it starts a worker.)
 
 pub mod collections;
 pub mod config;

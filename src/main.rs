@@ -8,7 +8,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use audience_meter::config::{self, Command, Config, Probe};
-use audience_meter::server::Server;
+use audience_meter::server::{Server, report_failure};
 use audience_meter::{log, probe, supervisor};
 
 fn main() -> ExitCode {
@@ -20,9 +20,13 @@ fn main() -> ExitCode {
         Ok(Command::ShortHelp) => log::answer(&config::usage::common_only()),
         Ok(Command::Version) => log::answer(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Check(config)) => return check(&config),
-        Ok(Command::Run(config)) => {
-            return run(&config).unwrap_or_else(|error| {
-                log::fatal(&config.rename(&error.to_string()));
+        Ok(Command::Run(mut config)) => {
+            return run(&mut config).unwrap_or_else(|error| {
+                let reason = config.rename(&error.to_string());
+                // A supervisor says it, for it knows what becomes of that.
+                if !report_failure(&config, &reason) {
+                    log::fatal(&reason);
+                }
                 ExitCode::from(1)
             });
         }
@@ -48,7 +52,7 @@ fn ask(question: Probe) -> ExitCode {
     }
 }
 
-fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
+fn run(config: &mut Config) -> Result<ExitCode, Box<dyn Error>> {
     if config.debug {
         log::enable_debug();
     }

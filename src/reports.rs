@@ -70,13 +70,14 @@ pub struct ReportFile {
 }
 
 impl ReportFile {
-    /// A file that can be written to now; it is made if there is none.
+    /// A file that can be written to now; it is made if there is none. For a worker, its supervisor has looked, and what is
+    /// wrong since then is a warning.
     ///
     /// # Errors
     /// The reason, as a line for a person.
-    pub fn open(path: &Path) -> Result<Self, String> {
-        open(path).map_err(|error| format!("--report-file {}: {error}", path.display()))?;
-        Ok(Self {
+    pub fn open(path: &Path, is_worker: bool) -> Result<Self, String> {
+        let opened = open(path);
+        let mut file = Self {
             path: path.to_owned(),
             waiting: VecDeque::new(),
             retry_at: None,
@@ -86,7 +87,20 @@ impl ReportFile {
             lost: 0,
             logged: 0,
             log_at: Tick(0),
-        })
+        };
+        match opened {
+            Err(error) if is_worker => file.warn(&error),
+            opened => drop(opened.map_err(|error| format!("--report-file {}: {error}", path.display()))?),
+        }
+        Ok(file)
+    }
+
+    /// Says once that the file cannot be written, until it can.
+    fn warn(&mut self, error: &io::Error) {
+        if self.failed_at.replace(self.failed_at.unwrap_or(self.lost)).is_none() {
+            let path = self.path.display().to_string();
+            log::warn("report_file_failed", &[("path", path[..].into()), ("error", Shown(error))]);
+        }
     }
 
     /// Queues a line, its line end included; returns whether there was room for it. If not, it is lost.
@@ -143,10 +157,7 @@ impl ReportFile {
             }
             Err(error) => {
                 self.retry_at = Some(now.after(RETRY));
-                if self.failed_at.replace(self.failed_at.unwrap_or(self.lost)).is_none() {
-                    let path = self.path.display().to_string();
-                    log::warn("report_file_failed", &[("path", path[..].into()), ("error", Shown(&error))]);
-                }
+                self.warn(&error);
                 false
             }
         }
@@ -247,7 +258,7 @@ mod tests {
     fn lines_are_appended_some_in_a_turn_and_the_file_may_be_moved() {
         let (path, moved) = (scratch("moved"), scratch("moved.1"));
         fs::write(&path, "before\n").unwrap();
-        let mut file = ReportFile::open(&path).unwrap();
+        let mut file = ReportFile::open(&path, false).unwrap();
         assert_eq!(file.next_deadline(), None);
         push(&mut file, 0..20);
         assert_eq!(file.next_deadline(), Some(Tick(0)));
@@ -263,7 +274,7 @@ mod tests {
     #[test]
     fn the_lock_is_waited_for_a_moment_and_no_longer() {
         let path = scratch("locked");
-        let mut file = ReportFile::open(&path).unwrap();
+        let mut file = ReportFile::open(&path, false).unwrap();
         let other = open(&path).unwrap();
         other.lock().unwrap();
         push(&mut file, 0..1);
@@ -287,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_keeps_lines_waiting_and_only_so_many() {
-        let mut file = ReportFile::open(Path::new("/dev/full")).unwrap();
+        let mut file = ReportFile::open(Path::new("/dev/full"), false).unwrap();
         push(&mut file, 0..WAITING_MAX);
         assert!(!file.push(vec![]) && !file.push(vec![]), "there is no room");
         assert!(!file.write(Tick(5)));
@@ -312,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_opened_is_refused_with_its_name() {
-        let error = ReportFile::open(Path::new("/no/such/folder/x")).unwrap_err();
+        let error = ReportFile::open(Path::new("/no/such/folder/x"), false).unwrap_err();
         assert_eq!(error, "--report-file /no/such/folder/x: No such file or directory (os error 2)");
     }
 }

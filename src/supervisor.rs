@@ -1,8 +1,12 @@
 //! `-w N`: starts N copies of this program and sees to it that there are N that serve.
 //!
 //! Owns the worker processes: their start, the end of each, and the end of all. It judges a worker by two things: whether
-//! the process exists, and whether it beats, a byte each second through the pipe that is its standard output. It does not
+//! the process exists, and whether it beats each second through the channel that is its standard input. It does not
 //! know what the workers serve; they find each other without it.
+//!
+//! What was good at the start is not judged anew when a worker is replaced. The sockets of each post are bound once, names
+//! are looked up once, and of a secret that cannot be read any more the last content is handed on. Once a worker has
+//! served, the supervisor never gives up: it has a reason to end only while there is none that ever did.
 //!
 //! Time here is time in which this process was awake. A machine or a supervisor that was suspended has received no beat
 //! while it slept, and that says nothing about the workers.
@@ -10,13 +14,15 @@
 //! | file | owns |
 //! |---|---|
 //! | `launcher` | how a worker is started |
-//! | `child` | a child process, and the pipe that its beats come through |
+//! | `child` | a child process, and the channel that its beats come through |
+//! | `post` | the place of a worker: its sockets, and when the next one starts |
 //! | `time` | time awake, and how long to wait |
 //!
 //! Invariant: no worker outlives the supervisor. It returns when all are gone; if it is killed, the kernel signals them.
 
 mod child;
 mod launcher;
+mod post;
 mod time;
 
 use std::error::Error;
@@ -25,33 +31,22 @@ use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use crate::collections::tick::Tick;
-use crate::config::{Config, WORKERS_MAX};
+use crate::config::{Config, Secrets, WORKERS_MAX};
 use crate::log::{self, Value::Shown};
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Registered, Token};
+use crate::reports::ReportFile;
+use crate::wire::handover::{self, Frame, Supervision};
 use child::Child;
 use launcher::Launcher;
-use time::{Awake, Backoff};
+use post::{Post, PostSockets, Worker};
+use time::Awake;
 
 /// The interval at which the workers' beats are read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a worker may be silent before it counts as hung and is killed: its share of new connections would wait for ever.
-///
-/// A worker beats each second and its beats are read each second, so a healthy one is silent for up to 2 s. Sleep in between
-/// adds [`time::AWAKE_MAX`]. That leaves 1.9 s in which a loop whose turns take some milliseconds has to get round once.
-const HUNG_AFTER: Duration = Duration::from_secs(5);
-
-/// How long a worker may take to be ready. Receiving the other nodes' state takes a second at most; but the CPU may be
-/// busy, and few clients miss a worker that has never been ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-
 /// Most workers that start at once. Each start takes some milliseconds of CPU from the workers that already serve.
 const STARTING_MAX: usize = 16;
-
-/// Most replacements in a row that may end without ever having been ready. What they lack (a port, memory, descriptors)
-/// will not come by itself, and the operator has to know.
-const IN_VAIN_MAX: u32 = 5;
 
 /// How long all workers may take to end once their members have been let go. Each takes a second for its last words.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -62,43 +57,18 @@ const STOP_NOW_WITHIN: Duration = Duration::from_secs(1);
 /// Posts have the tokens below.
 const SIGNALS_TOKEN: Token = Token(WORKERS_MAX);
 
-/// Serves with the number of workers that the settings ask for, until a signal stops it or no worker can start.
+/// Serves with the number of workers that the settings ask for, until a signal stops it. While none has ever served, the
+/// first failure ends it.
 ///
 /// # Errors
-/// What keeps this process itself from working. A worker prints its own error; the exit code is then the worker's.
-pub fn run(config: &Config) -> Result<ExitCode, Box<dyn Error>> {
+/// What keeps this process itself from working, or the settings from being right.
+pub fn run(config: &mut Config) -> Result<ExitCode, Box<dyn Error>> {
     sys::raise_descriptor_limit()?;
     let launcher = Launcher::new(config)?;
-    Ok(Supervisor::new(launcher, config)?.run()?)
-}
-
-/// A process that serves, or is about to.
-struct Worker {
-    child: Child,
-    started: Tick,
-    /// When its last beat was read; the first one says that it is ready.
-    last_beat: Option<Tick>,
-    is_killed: bool,
-}
-
-impl Worker {
-    /// Whether a beat is overdue.
-    fn is_hung(&self, now: Tick) -> bool {
-        let patience =
-            self.last_beat.map_or_else(|| self.started.after(READY_WITHIN), |last_beat| last_beat.after(HUNG_AFTER));
-        patience <= now
-    }
-}
-
-/// The place of a worker; its worker may be replaced.
-#[derive(Default)]
-struct Post {
-    worker: Option<Worker>,
-    /// When the next one is started, if there is none.
-    start_at: Tick,
-    backoff: Backoff,
-    /// Whether a worker of this post has ever been ready.
-    is_proven: bool,
+    let secrets = Secrets::read(config)?;
+    // A worker warns of it; at the start it is an error.
+    config.accounts.report_file.as_deref().map(|path| ReportFile::open(path, false)).transpose()?;
+    Ok(Supervisor::new(launcher, config, secrets)?.run()?)
 }
 
 /// How all this ends.
@@ -110,32 +80,44 @@ struct Ending {
     is_asked_for: bool,
 }
 
-struct Supervisor {
+struct Supervisor<'a> {
+    config: &'a mut Config,
+    secrets: Secrets,
     reactor: Reactor,
     signals: Registered<Signals>,
     launcher: Launcher,
-    /// At first there is one post alone, until its worker has been ready: else each worker would print the same error.
+    /// At first there is one post alone, until its worker has been ready: else each worker would have the same error.
     posts: Vec<Post>,
-    /// The number of posts once a worker has been ready.
-    workers: usize,
+    /// Whether a worker has ever been ready.
+    has_served: bool,
     time: Awake,
     /// When the beats are read next.
     look_at: Tick,
-    /// Replacements in a row that have ended without ever having been ready.
-    in_vain: u32,
+    /// The workers that were started in the place of others, and the posts without a worker that serves, as last sent.
+    figures: Supervision,
+    restarts: u64,
     ending: Option<Ending>,
-    /// How long the workers take to let their members go.
-    drain_delay: Duration,
 }
 
-impl Supervisor {
-    fn new(launcher: Launcher, config: &Config) -> io::Result<Self> {
+impl<'a> Supervisor<'a> {
+    fn new(launcher: Launcher, config: &'a mut Config, secrets: Secrets) -> io::Result<Self> {
         let reactor = Reactor::new()?;
         let signals = Registered::new(&reactor, Signals::open_with_children()?, SIGNALS_TOKEN, Interest::Read)?;
         let time = Awake::since(reactor.now().tick);
-        let (posts, look_at) = (vec![Post::default()], Tick(0));
-        let &Config { workers, drain_delay, .. } = config;
-        Ok(Self { reactor, signals, launcher, posts, workers, time, look_at, in_vain: 0, ending: None, drain_delay })
+        Ok(Self {
+            config,
+            secrets,
+            reactor,
+            signals,
+            launcher,
+            posts: vec![Post::default()],
+            has_served: false,
+            time,
+            look_at: Tick(0),
+            figures: Supervision::default(),
+            restarts: 0,
+            ending: None,
+        })
     }
 
     fn run(mut self) -> io::Result<ExitCode> {
@@ -194,7 +176,7 @@ impl Supervisor {
     fn end(&mut self, code: u8) -> &mut Ending {
         let workers = self.posts.iter().filter_map(|post| post.worker.as_ref());
         workers.for_each(|worker| worker.child.signal(sys::SIGTERM));
-        let by = self.time.tick.after(self.drain_delay + STOP_WITHIN);
+        let by = self.time.tick.after(self.config.drain_delay + STOP_WITHIN);
         self.ending.get_or_insert(Ending { code, by, is_asked_for: false })
     }
 
@@ -223,6 +205,7 @@ impl Supervisor {
         if self.look_at <= self.time.tick {
             self.look_at = self.time.tick.after(LOOK_EVERY);
             (0..self.posts.len()).for_each(|index| self.judge(index));
+            self.send_figures();
         }
         if self.ending.as_ref().is_some_and(|ending| ending.by <= self.time.tick) {
             self.kill_all();
@@ -231,7 +214,7 @@ impl Supervisor {
 
     /// Kills a worker whose beat is overdue.
     fn judge(&mut self, index: usize) {
-        // The beats of the time in which we slept are in the pipe.
+        // The beats of the time in which we slept are in the channel.
         self.read_beats(index);
         let Some(worker) = &mut self.posts[index].worker else { return };
         if !worker.is_killed && self.ending.is_none() && worker.is_hung(self.time.tick) {
@@ -254,16 +237,29 @@ impl Supervisor {
         if let Err(error) = worker.child.hush(&self.reactor, Token(index)) {
             log::warn("worker_not_hushed", &[("pid", pid.into()), ("error", Shown(&error))]);
         }
-        post.is_proven = true;
-        self.in_vain = 0;
-        self.posts.resize_with(self.workers, Post::default);
+        self.has_served = true;
+        self.posts.resize_with(self.config.workers, Post::default);
+    }
+
+    /// Sends all workers the figures of the supervisor, if they have changed: with each look, so at most once a second.
+    fn send_figures(&mut self) {
+        let serving = self.posts.iter().filter(|post| post.is_served()).count();
+        let posts_empty = self.config.workers.saturating_sub(serving) as u64;
+        let figures = Supervision { restarts: self.restarts, posts_empty };
+        if figures == self.figures {
+            return;
+        }
+        self.figures = figures;
+        let mut frame = Vec::new();
+        handover::push(&mut frame, &Frame::Figures(figures));
+        self.posts.iter().filter_map(|post| post.worker.as_ref()).for_each(|worker| worker.child.send(&frame));
     }
 
     fn collect_ended(&mut self) {
         for index in 0..self.posts.len() {
             let Some(worker) = &mut self.posts[index].worker else { continue };
             if let Some(status) = worker.child.try_wait() {
-                // It may have become ready since its pipe was last read.
+                // It may have become ready since its channel was last read, or have said why it ends.
                 self.read_beats(index);
                 self.vacate(index, status);
             }
@@ -272,38 +268,32 @@ impl Supervisor {
 
     /// Takes an ended worker from its post, and decides what follows.
     fn vacate(&mut self, index: usize, status: ExitStatus) {
-        let Some(Worker { child, started, last_beat, .. }) = self.posts[index].worker.take() else { return };
+        let Some(Worker { child, started, .. }) = self.posts[index].worker.take() else { return };
         let pid = child.id();
         if self.ending.is_some() {
             log::info("worker_stopped", &[("pid", pid.into()), ("status", Shown(&status))]);
-        } else if last_beat.is_some() || self.may_fail_again(index) {
-            let lived = Duration::from_millis(self.time.tick.ms_since(started));
-            let delay_ms = self.put_off(index, lived);
-            log::warn(
-                "worker_died",
-                &[("pid", pid.into()), ("status", Shown(&status)), ("restart_in_ms", delay_ms.into())],
-            );
-        } else if let Some(code) = status.code() {
-            // It has printed its error.
-            self.end(u8::try_from(code).unwrap_or(1));
-        } else {
-            log::fatal(&format_args!("a worker ended before it was ready ({status})"));
-            self.end(1);
+            return;
         }
-    }
-
-    /// Counts a failed start, and returns whether another is worth trying.
-    fn may_fail_again(&mut self, index: usize) -> bool {
-        self.in_vain += 1;
-        self.posts[index].is_proven && self.in_vain < IN_VAIN_MAX
-    }
-
-    /// Sets the time of the next start; returns the milliseconds until then.
-    fn put_off(&mut self, index: usize, lived: Duration) -> u64 {
-        let post = &mut self.posts[index];
-        let delay = post.backoff.next(lived);
-        post.start_at = self.time.tick.after(delay);
-        u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+        if !self.has_served {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            match child.error() {
+                Some(error) => log::fatal(&error),
+                // One that has a code has printed its error.
+                None if code.is_some() => {}
+                None => log::fatal(&format_args!("a worker ended before it was ready ({status})")),
+            }
+            self.end(code.unwrap_or(1));
+            return;
+        }
+        let lived = Duration::from_millis(self.time.tick.ms_since(started));
+        let delay_ms = self.posts[index].put_off(lived, self.time.tick);
+        let fields = [
+            ("pid", pid.into()),
+            ("status", Shown(&status)),
+            ("restart_in_ms", delay_ms.into()),
+            ("error", child.error().unwrap_or_default().into()),
+        ];
+        log::warn("worker_died", &fields[..3 + usize::from(child.error().is_some())]);
     }
 
     /// The number of workers that are not ready yet.
@@ -324,19 +314,40 @@ impl Supervisor {
     }
 
     fn start(&mut self, index: usize) {
-        match Child::start(&self.reactor, Token(index), self.launcher.command()) {
+        match self.try_to_start(index) {
             Ok(child) => {
-                let started = self.time.tick;
-                self.posts[index].worker = Some(Worker { child, started, last_beat: None, is_killed: false });
+                let post = &mut self.posts[index];
+                self.restarts += u64::from(std::mem::replace(&mut post.is_used, true));
+                post.worker = Some(Worker { child, started: self.time.tick, last_beat: None, is_killed: false });
             }
-            Err(error) if self.may_fail_again(index) => {
-                let delay_ms = self.put_off(index, Duration::ZERO);
+            Err(error) if self.has_served => {
+                let delay_ms = self.posts[index].put_off(Duration::ZERO, self.time.tick);
                 log::warn("worker_not_started", &[("error", Shown(&error)), ("restart_in_ms", delay_ms.into())]);
             }
             Err(error) => {
-                log::fatal(&format_args!("cannot start a worker: {error}"));
+                log::fatal(&self.config.rename(&error.to_string()));
                 self.end(1);
             }
         }
+    }
+
+    fn try_to_start(&mut self, index: usize) -> Result<Child, Box<dyn Error>> {
+        let sockets = match &mut self.posts[index].sockets {
+            Some(sockets) => sockets,
+            none => none.insert(PostSockets::open(self.config, self.launcher.port)?),
+        };
+        let mut handed_on = Vec::new();
+        sockets.push(&mut handed_on);
+        if self.has_served {
+            self.secrets.reread(self.config);
+        }
+        self.secrets.push(&mut handed_on);
+        self.config.push_peers(&mut handed_on);
+        handover::push(&mut handed_on, &Frame::Figures(self.figures));
+        handover::push(&mut handed_on, &Frame::Begin(self.has_served));
+        sockets.set_inherited(true)?;
+        let child = Child::start(&self.reactor, Token(index), self.launcher.command(), &handed_on);
+        sockets.set_inherited(false)?;
+        child.map_err(|error| format!("cannot start a worker: {error}").into())
     }
 }

@@ -33,7 +33,7 @@ pub struct ClusterConfig {
 pub struct Peer {
     /// Its name and port, as they were given.
     pub name: String,
-    /// All that the name stands for; one at least.
+    /// All that the name stands for; one at least, once a worker knows them from its supervisor.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -47,7 +47,9 @@ const ADDRESSES_MAX: usize = 256;
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<ClusterConfig, UsageError> {
     let defaults = ClusterRules::default();
     let group = options.given(["-m", "--cluster-addr"], "--cluster-addr", parse_group)?;
-    let peers = options.value("--cluster-peers", Vec::new(), parse_peers)?;
+    // A supervisor has looked them up, and hands the addresses on.
+    let parse = if options.supervisor()?.is_some() { name_peers } else { parse_peers };
+    let peers = options.value("--cluster-peers", Vec::new(), parse)?;
     let rules = ClusterRules {
         notify_interval: options.positive_duration("--cluster-notify-interval", 2)?,
         node_timeout: options.positive_duration("--cluster-node-timeout", 5)?,
@@ -76,6 +78,12 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -
 fn parse_group(text: &str) -> Result<SocketAddrV4, String> {
     let group = text.parse::<SocketAddrV4>().ok().filter(|group| group.ip().is_multicast() && group.port() != 0);
     group.ok_or_else(|| "is not a multicast ip:port; give one such as 239.255.13.37:314".to_owned())
+}
+
+/// The names alone.
+#[expect(clippy::unnecessary_wraps, reason = "it stands where names are looked up, too")]
+fn name_peers(text: &str) -> Result<Vec<Peer>, String> {
+    Ok(text.split(',').map(|name| Peer { name: name.trim().to_owned(), addresses: Vec::new() }).collect())
 }
 
 /// `host:port`, separated by commas. Names are looked up now: a node that cannot be found is an error at start.

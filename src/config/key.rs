@@ -34,6 +34,8 @@ pub struct SecretFile {
     /// The option or the variable that names it.
     source: String,
     path: PathBuf,
+    /// What was in it when the supervisor read it last, for a worker that has not read it itself.
+    handed_on: Option<Vec<u8>>,
 }
 
 /// Where the keys are.
@@ -55,6 +57,11 @@ pub enum TokenSource {
 }
 
 impl KeySource {
+    /// Its file, if it is one.
+    pub(super) fn file(&mut self) -> Option<&mut SecretFile> {
+        if let Self::File(file) = self { Some(file) } else { None }
+    }
+
     /// Reads the keys: one at least, and all are of a length.
     ///
     /// # Errors
@@ -62,7 +69,7 @@ impl KeySource {
     pub fn read(&self) -> Result<Keys, String> {
         match self {
             Self::Environment(keys) => Ok(keys.clone()),
-            Self::File(file) => keys_in(&file.read()?).map_err(|problem| file.explain(&problem)),
+            Self::File(file) => file.read_with(keys_in),
         }
     }
 }
@@ -93,8 +100,13 @@ impl TokenSource {
     pub fn read(&self) -> Result<Vec<u8>, String> {
         match self {
             Self::Environment(token) => Ok(token.clone()),
-            Self::File(file) => token_in(&file.read()?).map_err(|problem| file.explain(&problem)),
+            Self::File(file) => file.read_with(token_in),
         }
+    }
+
+    /// Its file, if it is one.
+    pub(super) fn file(&mut self) -> Option<&mut SecretFile> {
+        if let Self::File(file) = self { Some(file) } else { None }
     }
 }
 
@@ -104,7 +116,7 @@ impl SecretFile {
         option: &'static str,
     ) -> Result<Option<Self>, UsageError> {
         let path = options.given(option, option, |text| Ok(PathBuf::from(text)))?;
-        Ok(path.map(|path| Self { source: options.source(option), path }))
+        Ok(path.map(|path| Self { source: options.source(option), path, handed_on: None }))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -116,8 +128,25 @@ impl SecretFile {
         format!("{} {}: {problem}", self.source, self.path.display())
     }
 
+    /// What is in it, as `parse` takes it.
+    fn read_with<T>(&self, parse: fn(&[u8]) -> Result<T, String>) -> Result<T, String> {
+        let read = if self.handed_on.is_some() { None } else { Some(self.read()?) };
+        let content = self.handed_on.as_ref().or(read.as_ref()).map_or(&[][..], |content| content);
+        parse(content).map_err(|problem| self.explain(&problem))
+    }
+
+    /// Takes what the supervisor has read; with `None` the file is read again from now on.
+    pub(super) fn set_handed_on(&mut self, content: Option<Vec<u8>>) {
+        self.handed_on = content;
+    }
+
+    /// Whether the supervisor has read it.
+    pub(super) fn is_handed_on(&self) -> bool {
+        self.handed_on.is_some()
+    }
+
     /// What is in it, if only its owner can read it, or the host has given it.
-    fn read(&self) -> Result<Vec<u8>, String> {
+    pub(super) fn read(&self) -> Result<Vec<u8>, String> {
         let (metadata, is_given, bytes) = self.open().map_err(|error| self.explain(&error.to_string()))?;
         let mode = metadata.mode() & 0o777;
         if mode & 0o077 != 0 {
@@ -174,7 +203,7 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
 }
 
 /// The token that the content is, or what is wrong with it.
-fn token_in(content: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn token_in(content: &[u8]) -> Result<Vec<u8>, String> {
     let token = content.trim_ascii_end();
     if token.len() < KEY_MIN {
         return Err(format!("what is in it is too short; put at least {KEY_MIN} bytes there"));
@@ -186,7 +215,7 @@ fn token_in(content: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// The keys that the content holds, or what is wrong with it.
-fn keys_in(content: &[u8]) -> Result<Keys, String> {
+pub(super) fn keys_in(content: &[u8]) -> Result<Keys, String> {
     let lines = if is_text(content) { content.split(|&byte| byte == b'\n').collect() } else { vec![content] };
     let mut keys = Vec::new();
     for (index, line) in lines.into_iter().enumerate() {
@@ -218,7 +247,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     fn file(path: impl Into<PathBuf>) -> SecretFile {
-        SecretFile { source: OPTION.to_owned(), path: path.into() }
+        SecretFile { source: OPTION.to_owned(), path: path.into(), handed_on: None }
     }
 
     fn key(line: &str, variable: Option<&str>) -> Result<Option<KeySource>, String> {

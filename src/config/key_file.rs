@@ -32,11 +32,18 @@ impl KeyFile {
     /// # Errors
     /// As [`KeySource::read`].
     pub fn open(source: &KeySource) -> Result<(Keys, Option<Self>), String> {
+        let mut source = source.clone();
         // Before the content is read: a change meanwhile is then another stamp.
-        let stamp = if let KeySource::File(file) = source { stamp_of(file.path()).ok() } else { None };
+        let stamp = source.file().and_then(|file| stamp_of(file.path()).ok());
         let keys = source.read()?;
-        let file = stamp.map(|stamp| Self { source: source.clone(), stamp: Some(stamp), keys: keys.clone() });
-        Ok((keys, file))
+        // What was handed on may be older than the file, which is looked at as if it had changed.
+        let is_handed_on = source.file().is_some_and(|file| file.is_handed_on());
+        let can_change = is_handed_on || stamp.is_some();
+        if let Some(file) = source.file() {
+            file.set_handed_on(None);
+        }
+        let stamp = stamp.filter(|_| !is_handed_on);
+        Ok((keys.clone(), can_change.then_some(Self { source, stamp, keys })))
     }
 
     /// Looks at the file, and reads it if it has changed. Returns the keys if they are others.
@@ -152,6 +159,23 @@ mod tests {
         assert!(file.reread().unwrap().is_err());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(file.reread(), Some(Ok(keys(NEW))), "permissions that are right now are a change");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_a_supervisor_has_read_stands_until_the_file_is_another() {
+        let (folder, path) = folder("handed-on-key");
+        let mut source = source(path.to_str().unwrap());
+        source.file().unwrap().set_handed_on(Some(OLD.into()));
+        let (read, file) = KeyFile::open(&source).unwrap();
+        let mut file = file.unwrap();
+        assert_eq!((read, file.reread()), (keys(OLD), None), "the file is gone, which is no change");
+        write(&path, OLD);
+        assert_eq!(file.reread(), None, "the same keys");
+        write(&path, NEW);
+        assert_eq!(file.reread(), Some(Ok(keys(NEW))));
+        let (_, file) = KeyFile::open(&source).unwrap();
+        assert_eq!(file.unwrap().reread(), Some(Ok(keys(NEW))), "what was handed on is older");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -14,7 +14,7 @@ use super::options::{Options, UsageError, parse_host};
 pub struct LocalPort {
     /// The address; `None` is loopback, IPv4 and IPv6.
     pub host: Option<IpAddr>,
-    token: Option<TokenSource>,
+    pub(super) token: Option<TokenSource>,
 }
 
 impl LocalPort {

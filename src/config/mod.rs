@@ -14,6 +14,7 @@
 //! | `cluster` | how nodes find each other, and which they believe |
 //! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
+//! | `handed_on` | what a supervisor hands on to its workers of all this |
 //! | `check` | whether the files that the settings name can be used |
 //! | `key_file` | what is read again when it has changed |
 //! | `local_port` | where the stats port and the notification port listen, and which requests they take |
@@ -26,6 +27,7 @@
 mod accounts;
 mod check;
 mod cluster;
+mod handed_on;
 pub mod identity;
 mod key;
 mod key_file;
@@ -48,6 +50,7 @@ use crate::log::Format;
 use crate::meter::{NotifyRule, Rules};
 pub use accounts::AccountsConfig;
 pub use cluster::{ClusterConfig, Peer};
+pub use handed_on::Secrets;
 pub use key::{KeySource, TokenSource};
 pub use key_file::KeyFile;
 pub use limits::Limits;

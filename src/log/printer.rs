@@ -126,6 +126,14 @@ mod tests {
         printer.print(line.into());
     }
 
+    /// What is written to the second end comes out of the first, and neither waits.
+    fn channel() -> (UnixStream, UnixStream) {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        reader.set_nonblocking(true).unwrap();
+        writer.set_nonblocking(true).unwrap();
+        (reader, writer)
+    }
+
     /// All that there is to read.
     fn read_all(from: &mut impl io::Read) -> String {
         let mut bytes = Vec::new();
@@ -136,7 +144,7 @@ mod tests {
 
     #[test]
     fn lines_that_a_full_pipe_does_not_take_are_lost_and_counted() {
-        let (mut reader, writer) = sys::pipe().unwrap();
+        let (mut reader, writer) = channel();
         let mut printer = printer(writer);
         let mut count = 0;
         while printer.lost < 7 {
@@ -168,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_does_no_harm_and_its_lines_are_counted() {
-        let (reader, writer) = sys::pipe().unwrap();
+        let (reader, writer) = channel();
         drop(reader);
         let mut printer = printer(writer);
         print(&mut printer, "one");
@@ -182,7 +190,7 @@ mod tests {
         let mut printer = printer(full);
         print(&mut printer, "one");
         assert_eq!(printer.lost, 1);
-        let (mut reader, writer) = sys::pipe().unwrap();
+        let (mut reader, writer) = channel();
         printer.own = Some(File::from(OwnedFd::from(writer)));
         print(&mut printer, "two");
         assert_eq!(read_all(&mut reader), "<4>level=warn event=log_lines_lost number=1\ntwo\n");
@@ -190,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_longest_line_is_one_write_also_after_half_a_line() {
-        let (mut reader, writer) = sys::pipe().unwrap();
+        let (mut reader, writer) = channel();
         let mut printer = printer(writer);
         printer.is_torn = true;
         printer.fatal(&"x".repeat(MAX));
@@ -203,7 +211,7 @@ mod tests {
 
     #[test]
     fn why_the_process_ends_is_text_or_an_object() {
-        let (mut reader, writer) = sys::pipe().unwrap();
+        let (mut reader, writer) = channel();
         let mut printer = printer(writer);
         printer.fatal("no \"port\"");
         assert_eq!(read_all(&mut reader), "<3>audience-meter: no \"port\"\n");

@@ -10,7 +10,8 @@ use std::num::NonZeroU32;
 
 use libc::c_int;
 
-use super::sys::{bind, numbers, set_option, set_program, socket};
+use super::listening::bind;
+use super::sys::{numbers, set_option, set_program, socket};
 
 /// What a datagram socket may hold that has not been read, in bytes: a whole table of 100,000 names on its way to a
 /// newcomer. By default it would be 92 datagrams.

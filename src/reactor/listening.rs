@@ -7,11 +7,12 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use libc::c_int;
 
-use super::sys::{bind, set_option, set_program, socket, start_listening};
+use super::sys::{self, numbers, set_option, set_program, socket, start_listening};
 
 /// How many finished handshakes may wait to be accepted: a crowd that arrives within one turn. The kernel lowers it to
 /// `net.core.somaxconn`.
@@ -88,6 +89,32 @@ pub fn listen_with(address: SocketAddr, inherited: Inherited) -> io::Result<TcpL
     Ok(listener)
 }
 
+/// Has a socket that [`listen_with`] has opened, in this process or in its parent, listen as if it were new: its options
+/// are those of a new one. Connections that wait there go on waiting.
+///
+/// # Errors
+/// What the kernel says.
+pub fn renew(listener: &TcpListener, inherited: Inherited) -> io::Result<()> {
+    // Most have none, and then it is an error.
+    let _ = set_option(listener, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0);
+    defer_silent(listener, false)?;
+    inherited.set_on(listener)?;
+    start_listening(listener, BACKLOG)
+}
+
+/// Has a socket listen no more, until it is [renewed](renew): connections that wait are reset, and newcomers find another
+/// listener on this address, if there is one. It keeps an address whose port was given by number.
+///
+/// # Errors
+/// What the kernel says.
+pub fn stop(listener: &TcpListener) -> io::Result<()> {
+    // The kernel would have one that was stopped twice shut all connections that it brings later.
+    match numbers(listener, libc::SO_ACCEPTCONN)? {
+        [0] => Ok(()),
+        [_] => sys::stop_listening(listener),
+    }
+}
+
 /// Binds a socket as [`listen`] does and does not listen: it has the address, and takes no connections from listeners.
 ///
 /// # Errors
@@ -102,6 +129,35 @@ pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
     }
     bind(&socket, address)?;
     Ok(socket.into())
+}
+
+/// Binds a socket to an address.
+pub(super) fn bind(socket: &impl AsRawFd, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(v4) => sys::bind_name(
+            socket,
+            &libc::sockaddr_in {
+                sin_family: family(libc::AF_INET),
+                sin_port: v4.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
+                sin_zero: [0; 8],
+            },
+        ),
+        SocketAddr::V6(v6) => sys::bind_name(
+            socket,
+            &libc::sockaddr_in6 {
+                sin6_family: family(libc::AF_INET6),
+                sin6_port: v6.port().to_be(),
+                sin6_flowinfo: v6.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+                sin6_scope_id: v6.scope_id(),
+            },
+        ),
+    }
+}
+
+fn family(family: c_int) -> libc::sa_family_t {
+    libc::sa_family_t::try_from(family).unwrap_or_default()
 }
 
 /// What a program of classic BPF does, a step each: reads a byte, skips steps unless it has a bit, and says how many bytes of
@@ -139,7 +195,7 @@ pub fn defer_silent(listener: &TcpListener, is_wanted: bool) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::sys::{self, Accepted};
+    use crate::reactor::sys::Accepted;
     use std::net::{Ipv4Addr, TcpStream};
 
     #[test]
@@ -181,5 +237,33 @@ mod tests {
         drop(deaf);
         let _late = late.join().unwrap().unwrap();
         assert!(matches!(sys::accept(&next), Accepted::Stream(_)));
+    }
+
+    #[test]
+    fn a_listener_that_was_stopped_gives_way_and_comes_back_as_new() {
+        for address in [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), (std::net::Ipv6Addr::UNSPECIFIED, 0).into()] {
+            let Ok(reserved) = reserve(address) else { continue };
+            let address = reserved.local_addr().unwrap();
+            let stopped = listen(address).unwrap();
+            let other = listen(address).unwrap();
+            let address = (Ipv4Addr::LOCALHOST, address.port());
+            deafen(&stopped).unwrap();
+            defer_silent(&stopped, true).unwrap();
+            stop(&stopped).unwrap();
+            stop(&stopped).unwrap();
+            for _ in 0..20 {
+                let _peer = TcpStream::connect(address).unwrap();
+                assert!(matches!(sys::accept(&other), Accepted::Stream(_)));
+            }
+            stop(&other).unwrap();
+            assert_eq!(TcpStream::connect(address).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+            renew(&stopped, Inherited { peer_timeout: Some(Duration::from_secs(2)), send_buffer: Some(4096) }).unwrap();
+            let _waiting = TcpStream::connect(address).unwrap();
+            renew(&stopped, Inherited::default()).unwrap();
+            let Accepted::Stream(stream) = sys::accept(&stopped) else { panic!("it waits on, and is silent") };
+            assert!(stream.nodelay().unwrap());
+            let error = io::Read::read(&mut &stream, &mut [0]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "it is no shorter for that");
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns the paths there. What is not shown, as in a container, is not known.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 
 /// What the kernel counts processor time in: `USER_HZ` is 100 on all machines that Rust has.
 const TICK_US: u64 = 10_000;
@@ -29,6 +30,30 @@ pub fn open_descriptors() -> Option<u64> {
 pub fn unix_socket_names() -> String {
     let list = fs::read("/proc/net/unix").unwrap_or_default();
     String::from_utf8(list).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The number of sockets of a user that listen on a port in this network; `None` where the kernel does not show them.
+///
+/// The kernel lists the listening ones first, so what clients have open is not read.
+#[must_use]
+pub fn listener_count(port: u16, uid: u32) -> Option<usize> {
+    let lists = ["/proc/net/tcp", "/proc/net/tcp6"].map(File::open);
+    let lists = lists.into_iter().flatten().map(|list| {
+        let lines = BufReader::new(list).lines().map_while(Result::ok).skip(1);
+        lines.map_while(|line| listener(&line)).filter(|&found| found == (port, uid)).count()
+    });
+    lists.reduce(|all, of_family| all + of_family)
+}
+
+/// The port and the user of a listening socket: `sl local_address rem_address st tx_queue:rx_queue tr:when retrnsmt uid`, in
+/// hex but for the user.
+fn listener(line: &str) -> Option<(u16, u32)> {
+    const LISTENS: &str = "0A";
+    let mut fields = line.split_ascii_whitespace();
+    let (_, port) = fields.nth(1)?.rsplit_once(':')?;
+    let is_listening = fields.nth(1)? == LISTENS;
+    let uid = fields.nth(3)?.parse().ok()?;
+    is_listening.then_some((u16::from_str_radix(port, 16).ok()?, uid))
 }
 
 /// What this process has used.
@@ -70,5 +95,20 @@ mod tests {
         assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t    5120 kB\nRssAnon:\t 1 kB\n"), 5120 * 1024);
         assert_eq!(resident_bytes(""), 0);
         assert!(usage().resident_bytes > 0 && !host().is_empty());
+    }
+
+    #[test]
+    fn listeners_are_counted_by_port_and_user() {
+        let line =
+            "   0: 0100007F:05A2 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 77 1 0 100 0";
+        assert_eq!(listener(line), Some((1442, 1000)));
+        assert_eq!(listener(&line.replace(" 0A ", " 01 ")), None);
+        assert_eq!((listener(""), listener("  sl  local_address rem_address   st")), (None, None));
+        let uid = crate::reactor::local::own_uid().unwrap();
+        let one = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = one.local_addr().unwrap().port();
+        assert_eq!((listener_count(port, uid), listener_count(port, uid + 1)), (Some(1), Some(0)));
+        let _peer = std::net::TcpStream::connect(one.local_addr().unwrap()).unwrap();
+        assert_eq!(listener_count(port, uid), Some(1), "what is open does not listen");
     }
 }

@@ -51,7 +51,8 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         // SAFETY: the source must be deleted from the poller before it is dropped, or be forgotten by the kernel with it.
         // epoll forgets a socket when its last descriptor is closed (epoll(7), question 6). `Registered` owns the source,
         // never hands it out by value and duplicates nothing, so that descriptor is this one; and polling keeps no list
-        // of sources for epoll. Deleting it first would cost a system call for every member that leaves.
+        // of sources for epoll. Deleting it first would cost a system call for every member that leaves. A socket that
+        // another process has, too, is [deleted](Self::release) first.
         unsafe { reactor.poller.add_with_mode(&source, interest.event(token), PollMode::Level)? };
         Ok(Self { source, interest })
     }
@@ -76,6 +77,14 @@ impl<S: AsFd> Registered<S> {
             self.interest = interest;
         }
         Ok(())
+    }
+}
+
+impl<S: AsFd> Registered<S> {
+    /// Closes a source that another process may have, too: to the kernel it is open, and would be watched for ever.
+    pub fn release(self, reactor: &Reactor) {
+        // It is registered, so there is nothing to go wrong.
+        let _ = reactor.poller.delete(&self.source);
     }
 }
 

@@ -9,9 +9,9 @@
 #![expect(clippy::cast_possible_truncation, reason = "families and sizes of addresses and options are small constants")]
 
 use std::ffi::{CStr, CString};
-use std::io::{self, PipeReader, PipeWriter};
+use std::io;
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::parent_id;
@@ -21,7 +21,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use libc::{c_int, c_void, sockaddr_in, sockaddr_in6, socklen_t};
+use libc::{
+    SIGALRM, SIGIO, SIGPIPE, SIGPROF, SIGPWR, SIGSTKFLT, SIGUSR1, SIGUSR2, SIGVTALRM, c_int, c_void, socklen_t,
+};
 
 /// A socket for connections or for datagrams (`SOCK_STREAM`, `SOCK_DGRAM`), not bound yet.
 pub(super) fn socket(family: c_int, kind: c_int) -> io::Result<OwnedFd> {
@@ -33,6 +35,12 @@ pub(super) fn socket(family: c_int, kind: c_int) -> io::Result<OwnedFd> {
 pub(super) fn start_listening(socket: &TcpListener, backlog: c_int) -> io::Result<()> {
     // SAFETY: no pointers are passed.
     check(unsafe { libc::listen(socket.as_raw_fd(), backlog) })
+}
+
+/// Has no connections come in by a socket any more; those that wait are reset. It stays bound.
+pub(super) fn stop_listening(socket: &TcpListener) -> io::Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) })
 }
 
 /// What came of asking for a connection.
@@ -111,20 +119,9 @@ const ENDING: [c_int; 5] = [SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, 
 
 /// What would end a process for no reason that it has. Those from 32 on belong to programs, two of them to the C library's
 /// threads.
-const IGNORED: [c_int; 9] = [
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGPIPE,
-    libc::SIGALRM,
-    libc::SIGSTKFLT,
-    libc::SIGVTALRM,
-    libc::SIGPROF,
-    libc::SIGIO,
-    libc::SIGPWR,
-];
+const IGNORED: [c_int; 9] = [SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGSTKFLT, SIGVTALRM, SIGPROF, SIGIO, SIGPWR];
 
-const FIRST_OF_PROGRAMS: c_int = 32;
-const LAST: c_int = 64;
+const OF_PROGRAMS: std::ops::RangeInclusive<c_int> = 32..=64;
 
 impl Signals {
     /// Takes the signals out of their usual course for this process. Call it before there are threads.
@@ -141,17 +138,19 @@ impl Signals {
     /// As [`open`](Self::open).
     pub fn open_with_children() -> io::Result<Self> {
         // An ignored SIGCHLD is inherited: then the kernel would not send it, nor keep the status of an ended child.
-        set_action(SIGCHLD, libc::SIG_DFL)?;
+        action(SIGCHLD, Some(libc::SIG_DFL))?;
         Self::take(&[libc::SIGXFSZ, SIGCHLD])
     }
 
     fn take(beside: &[c_int]) -> io::Result<Self> {
-        IGNORED.into_iter().chain(FIRST_OF_PROGRAMS..=LAST).try_for_each(|signal| set_action(signal, libc::SIG_IGN))?;
+        for signal in IGNORED.into_iter().chain(OF_PROGRAMS) {
+            action(signal, Some(libc::SIG_IGN))?;
+        }
         // SAFETY: an empty set is all zeroes on Linux.
         let mut set = unsafe { std::mem::zeroed::<libc::sigset_t>() };
         for &signal in ENDING.iter().chain(beside) {
             // Under `nohup`, the end of a terminal is none of ours. A blocked signal would be read although it is ignored.
-            if signal != libc::SIGHUP || action(signal)? != libc::SIG_IGN {
+            if signal != libc::SIGHUP || action(signal, None)? != libc::SIG_IGN {
                 // SAFETY: the set is initialised.
                 check(unsafe { libc::sigaddset(&raw mut set, signal) })?;
             }
@@ -207,25 +206,25 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
-/// A pipe: what is written to the second end comes out of the first.
+/// Has children that are started from now on inherit a descriptor, or not.
 ///
 /// # Errors
-/// What the kernel says, for lack of descriptors.
-pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
-    let mut ends = [-1; 2];
-    // SAFETY: the pointer is to room for two descriptors.
-    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
-    Ok((own(ends[0])?.into(), own(ends[1])?.into()))
+/// What the kernel says: there is no such descriptor.
+pub fn set_inherited(descriptor: &impl AsRawFd, is_inherited: bool) -> io::Result<()> {
+    let flags = if is_inherited { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFD, flags) })
 }
 
-/// The standard output once more, in a process that was given one end of a [`pipe`] for it.
+/// Takes over a descriptor that the parent has handed on, by its number; no child inherits it again. Call it once for each.
 ///
 /// # Errors
-/// What the kernel says: there is none, or no descriptor left.
-pub fn standard_pipe() -> io::Result<PipeWriter> {
-    // SAFETY: no pointers are passed.
-    let copy = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_DUPFD_CLOEXEC, 0) };
-    Ok(own(copy)?.into())
+/// What the kernel says: there is no such descriptor.
+pub fn take_over(descriptor: u32) -> io::Result<OwnedFd> {
+    let descriptor = RawFd::try_from(descriptor).map_err(io::Error::other)?;
+    set_inherited(&descriptor, false)?;
+    // SAFETY: it is open, and the parent has opened it for this process, in which no other owner knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 /// The standard output once more.
@@ -292,32 +291,18 @@ pub fn signal(child: &Child, signal: c_int) -> io::Result<()> {
     check(unsafe { libc::kill(id, signal) })
 }
 
-/// The kernel's own form of an action. For SIG_DFL and SIG_IGN all after the first word is zero. (The C library's form refuses
+/// The kernel's own form of an action. Without a handler, all after the first word is zero. (The C library's form refuses
 /// the signals of its threads.)
 type Action = [usize; 8];
 
-/// The bytes of the kernel's set of signals.
-const SET_BYTES: usize = 8;
-
-/// What a signal does.
-fn action(signal: c_int) -> io::Result<usize> {
-    let mut action: Action = [0; 8];
-    // SAFETY: the pointer is to room for more than an action; a null pointer says that it stays.
-    let result = unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<Action>(), action.as_mut_ptr(), SET_BYTES)
-    };
+/// What a signal did until now. From now on it does something else by its default or is ignored, if there is a `next`.
+fn action(signal: c_int, next: Option<usize>) -> io::Result<usize> {
+    let next = next.map(|handler| -> Action { [handler, 0, 0, 0, 0, 0, 0, 0] });
+    let (new, mut old): (_, Action) = (next.as_ref().map_or(ptr::null(), ptr::from_ref), [0; 8]);
+    // SAFETY: the pointers are to an action without a handler of ours, or to none, and to room for more than one.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old.as_mut_ptr(), size_of::<u64>()) };
     check(result as c_int)?;
-    Ok(action[0])
-}
-
-/// Has a signal ignored, or do what it does by default.
-fn set_action(signal: c_int, handler: usize) -> io::Result<()> {
-    let action: Action = [handler, 0, 0, 0, 0, 0, 0, 0];
-    // SAFETY: the pointer is to an action without a handler of ours; a null pointer says that the old one is not wanted.
-    let result = unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), ptr::null_mut::<Action>(), SET_BYTES)
-    };
-    check(result as c_int)
+    Ok(old[0])
 }
 
 /// How long a process may live on after its parent, in seconds: three times what it takes to end by itself.
@@ -358,7 +343,7 @@ extern "C" fn on_continue(_: c_int) {
     }
     // It is ignored until then, and a handler may call this (signal-safety(7)).
     // SAFETY: no handler of ours is passed.
-    unsafe { libc::signal(libc::SIGALRM, libc::SIG_DFL) };
+    unsafe { libc::signal(SIGALRM, libc::SIG_DFL) };
     // SAFETY: no pointers are passed.
     unsafe { libc::alarm(ORPHAN_GRACE_S) };
     // SAFETY: no pointers are passed.
@@ -374,32 +359,8 @@ pub fn set_process_name(name: &CStr) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) })
 }
 
-pub(super) fn bind(socket: &impl AsRawFd, address: SocketAddr) -> io::Result<()> {
-    match address {
-        SocketAddr::V4(v4) => bind_name(
-            socket,
-            &sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: v4.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
-                sin_zero: [0; 8],
-            },
-        ),
-        SocketAddr::V6(v6) => bind_name(
-            socket,
-            &sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: v6.port().to_be(),
-                sin6_flowinfo: v6.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
-                sin6_scope_id: v6.scope_id(),
-            },
-        ),
-    }
-}
-
 /// Binds to an address in the kernel's form.
-fn bind_name<T>(socket: &impl AsRawFd, name: &T) -> io::Result<()> {
+pub(super) fn bind_name<T>(socket: &impl AsRawFd, name: &T) -> io::Result<()> {
     // SAFETY: the pointer is to an address of this size.
     check(unsafe { libc::bind(socket.as_raw_fd(), ptr::from_ref(name).cast(), size_of::<T>() as socklen_t) })
 }
@@ -477,19 +438,5 @@ mod tests {
             let _peer = TcpStream::connect(address).unwrap();
             assert!(matches!(accept(&listener), Accepted::Stream(_)));
         }
-    }
-
-    #[test]
-    fn a_pipe_never_blocks() {
-        let (mut reader, mut writer) = pipe().unwrap();
-        assert_eq!(io::Read::read(&mut reader, &mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        let full = loop {
-            if let Err(error) = io::Write::write(&mut writer, &[0; 4096]) {
-                break error;
-            }
-        };
-        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
-        drop(reader);
-        assert_eq!(io::Write::write(&mut writer, &[0]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -75,7 +75,7 @@ use crate::reports::ReportFile;
 use answers::Answers;
 use audience::Audience;
 use awaiting::Awaiting;
-use bus::Bus;
+use bus::{Bus, ways};
 use conns::{Conns, torture};
 use figures::announced::Announced;
 use figures::view::Facts;
@@ -86,7 +86,9 @@ use shutdown::ending::LastTurns;
 use shutdown::heartbeat::Heartbeat;
 use turn::Loop;
 
-pub use ports::listeners::BindError;
+pub use bus::ways::open_loopback;
+pub use ports::sockets::{BindError, Sockets};
+pub use shutdown::heartbeat::report_failure;
 
 /// How long the other nodes, if there may be any, may take to answer a newcomer. On one host they do within a millisecond,
 /// unless it is busy.
@@ -105,8 +107,9 @@ impl Server {
     ///
     /// # Errors
     /// A port that cannot be bound, by name; or what the kernel says.
-    pub fn bind(config: &Config) -> Result<Self, Box<dyn Error>> {
-        let heartbeat = Heartbeat::start(config.supervisor)?;
+    pub fn bind(config: &mut Config) -> Result<Self, Box<dyn Error>> {
+        let (heartbeat, handed_on) = Heartbeat::start(config)?;
+        let config = &*config;
         let descriptors = sys::raise_descriptor_limit()?;
         let reactor = Reactor::new()?;
         let signals = Registered::new(&reactor, Signals::open()?, turn::SIGNALS_TOKEN, Interest::Read)?;
@@ -116,11 +119,23 @@ impl Server {
         let (node, secret) = (NodeId(node), Secret([low, high]));
         torture::begin(config.torture);
         let capacity = Capacity::new(descriptors, &config.limits)?;
-        let (mut listeners, audience_port) = Listeners::bind(config, &reactor)?;
+        let sockets = match &handed_on {
+            Some(handed_on) => Sockets::take_over(config, &handed_on.sockets)?,
+            None => Sockets::bind(config, config.port)?,
+        };
+        let audience_port = sockets.audience_port()?;
+        let loopback = handed_on.as_ref().and_then(|handed_on| handed_on.loopback);
+        let may_clash = handed_on.is_none_or(|handed_on| !handed_on.has_served);
+        let mut listeners = Listeners::new(config, sockets, may_clash, &reactor)?;
         let (keyring, keys) =
             Keyring::open(config, audience_port, node, &mut listeners, &reactor, turn::KEYRING_TOKEN)?;
-        let bus = Bus::open(config, audience_port, node, keys, &reactor, turn::BUS_TOKEN)?;
-        let reports = config.accounts.report_file.as_deref().map(ReportFile::open).transpose()?;
+        let loopback = match loopback {
+            Some(descriptor) => ways::take_over_loopback(descriptor)?,
+            None => open_loopback(config, audience_port)?,
+        };
+        let bus = Bus::open(config, audience_port, node, keys, loopback, &reactor, turn::BUS_TOKEN)?;
+        let reports = config.accounts.report_file.as_deref();
+        let reports = reports.map(|path| ReportFile::open(path, heartbeat.is_worker())).transpose()?;
         let answers = Answers::new(config, audience_port, &overview::METRICS)?;
         let facts = Facts {
             descriptors_max: capacity.descriptors,
@@ -129,6 +144,7 @@ impl Server {
             started_unix_s: reactor.now().unix_s(),
             process: listeners.seat().number.into(),
             target: listeners.seat().target,
+            supervision: heartbeat.figures(),
         };
         listeners.log(&capacity)?;
         bus.log_ways();

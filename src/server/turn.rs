@@ -187,7 +187,9 @@ impl Loop {
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);
         }
-        if !self.heartbeat.beat(now.tick) {
+        let goes_on = self.heartbeat.beat(now.tick);
+        self.facts.supervision = self.heartbeat.figures();
+        if !goes_on {
             log::warn("supervisor_gone", &[]);
             self.is_stopped = true;
         }
@@ -347,7 +349,7 @@ impl Loop {
             is_empty &= self.on_listener(index, now);
         }
         if is_empty {
-            self.listeners.close();
+            self.listeners.close(&self.reactor);
         }
     }
 

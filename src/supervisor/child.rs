@@ -1,37 +1,53 @@
-//! A child process, and the pipe through which it beats.
+//! A child process, and the channel through which it beats.
 //!
 //! Owns the process until it has been waited for; until then the kernel gives its id to no other, so a signal cannot hit a
-//! stranger. It does not know what the process does, nor what its silence means.
+//! stranger. It does not know what the process does, nor what its silence means. Standard output and standard error are the
+//! operator's, in children as here.
 //!
-//! Invariant: reading never blocks, and a child that has closed its end of the pipe causes no further wake-up.
+//! Invariant: reading and writing never block, and a child that has closed its end of the channel causes no further wake-up.
 
-use std::io::{self, ErrorKind, PipeReader, Read as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command, ExitStatus};
 
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
+use crate::wire::handover::{self, Frame};
 
 /// A process that this one has started.
 pub(super) struct Child {
     process: process::Child,
-    pipe: Option<Registered<PipeReader>>,
+    channel: Option<Registered<UnixStream>>,
+    /// What was read, and is no whole frame yet.
+    unread: Vec<u8>,
+    /// Why it ends, by its own words.
+    error: Option<String>,
 }
 
 impl Child {
-    /// Starts a process whose standard output is read here. It gets no input, and a process group of its own: its parent
-    /// passes Ctrl-C on, once.
+    /// Starts a process whose standard input is a channel. What is `handed_on` there is all in it before the process exists.
+    /// It has a process group of its own: its parent passes Ctrl-C on, once.
     ///
     /// The token is ready when it beats, until it is [hushed](Self::hush), and when it ends.
     ///
     /// # Errors
     /// The kernel's error: the program does not exist, or there is no room for a process or a descriptor.
-    pub(super) fn start(reactor: &Reactor, token: Token, mut command: Command) -> io::Result<Self> {
-        let (own_end, child_end) = sys::pipe()?;
-        let pipe = Registered::new(reactor, own_end, token, Interest::Read)?;
-        // Its input is at its end from the start, as /dev/null is; but not every root has a /dev/null.
-        let (no_input, _) = sys::pipe()?;
-        let process = command.stdin(no_input).stdout(child_end).process_group(0).spawn()?;
-        Ok(Self { process, pipe: Some(pipe) })
+    pub(super) fn start(
+        reactor: &Reactor,
+        token: Token,
+        mut command: Command,
+        mut handed_on: &[u8],
+    ) -> io::Result<Self> {
+        let (own_end, child_end) = UnixStream::pair()?;
+        own_end.set_nonblocking(true)?;
+        let channel = Registered::new(reactor, own_end, token, Interest::Read)?;
+        while !handed_on.is_empty() {
+            let written = channel.source().write(handed_on)?;
+            handed_on = handed_on.get(written..).unwrap_or_default();
+        }
+        let process = command.stdin(OwnedFd::from(child_end)).process_group(0).spawn()?;
+        Ok(Self { process, channel: Some(channel), unread: Vec::new(), error: None })
     }
 
     /// Its process id.
@@ -39,27 +55,56 @@ impl Child {
         self.process.id()
     }
 
-    /// Reads the beats that have arrived; returns whether there was one.
+    /// Sends it a frame. A child that has not read for minutes does not get it.
+    pub(super) fn send(&self, frame: &[u8]) {
+        if let Some(channel) = &self.channel {
+            let _ = channel.source().write(frame);
+        }
+    }
+
+    /// Reads what has arrived; returns whether there was a beat.
     pub(super) fn read_beats(&mut self) -> bool {
-        let Some(pipe) = &self.pipe else { return false };
         let mut has_beaten = false;
-        loop {
-            match pipe.source().read(&mut [0; 4096]) {
-                Ok(0) => break self.pipe = None,
-                Ok(_) => has_beaten = true,
+        while let Some(channel) = &self.channel {
+            let mut bytes = [0; 4096];
+            match channel.source().read(&mut bytes) {
+                Ok(0) => self.channel = None,
+                Ok(count) => {
+                    self.unread.extend(bytes.iter().take(count));
+                    has_beaten |= self.take_frames();
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => self.channel = None,
             }
         }
         has_beaten
     }
 
-    /// Stops its beats from waking the loop; the pipe keeps them.
+    fn take_frames(&mut self) -> bool {
+        let (mut rest, mut has_beaten) = (&self.unread[..], false);
+        while let Some(frame) = handover::next(&mut rest) {
+            match frame {
+                Frame::Beat => has_beaten = true,
+                Frame::Error(text) => self.error = Some(text.to_owned()),
+                _ => {}
+            }
+        }
+        self.unread = rest.to_vec();
+        has_beaten
+    }
+
+    /// Why it ends, if it has said so.
+    pub(super) fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// Stops its beats from waking the loop; the channel keeps them.
     ///
     /// # Errors
     /// The kernel's error, for lack of memory.
     pub(super) fn hush(&mut self, reactor: &Reactor, token: Token) -> io::Result<()> {
-        self.pipe.as_mut().map_or(Ok(()), |pipe| pipe.set_interest(reactor, token, Interest::Nothing))
+        self.channel.as_mut().map_or(Ok(()), |channel| channel.set_interest(reactor, token, Interest::Nothing))
     }
 
     /// Sends it a signal, if it has not ended.
@@ -68,9 +113,9 @@ impl Child {
         let _ = sys::signal(&self.process, number);
     }
 
-    /// Closes the pipe. The child notices at its next beat, and ends: its supervisor has left it.
+    /// Closes the channel. The child notices at its next beat, and ends: its supervisor has left it.
     pub(super) fn hang_up(&mut self) {
-        self.pipe = None;
+        self.channel = None;
     }
 
     /// Ends it, whatever it is doing.
@@ -96,8 +141,13 @@ mod tests {
         let mut reactor = Reactor::new().unwrap();
         let mut ready = Vec::new();
         let mut command = Command::new("sh");
-        command.args(["-c", "trap 'echo again; exit 7' TERM; read line && exit 1; echo once; while :; do :; done"]);
-        let mut child = Child::start(&reactor, Token(5), command).unwrap();
+        // Its standard input is open for both. The frame of a beat is of three bytes.
+        let beat = "printf '\\5\\0\\0' >&0";
+        let script = format!(
+            "trap \"{beat}; exit 7\" TERM; read line; [ \"$line\" = on ] || exit 1; {beat}; while :; do :; done"
+        );
+        command.args(["-c", &script]);
+        let mut child = Child::start(&reactor, Token(5), command, b"on\n").unwrap();
         reactor.wait(None, &mut ready).unwrap();
         assert_eq!(ready[0].token, Token(5));
         assert!(child.read_beats());
@@ -109,8 +159,8 @@ mod tests {
         child.signal(sys::SIGTERM);
         reactor.wait(None, &mut ready).unwrap();
         assert!(child.read_beats());
-        assert!(child.pipe.is_none());
-        // A process that another test forks at this moment holds a copy of the pipe until its exec.
+        assert!(child.channel.is_none());
+        // A process that another test forks at this moment holds a copy of the channel until its exec.
         let is_quiet = (0..100_000).any(|_| {
             reactor.wait(Some(Tick(0)), &mut ready).unwrap();
             ready.is_empty()
@@ -129,9 +179,20 @@ mod tests {
         let mut reactor = Reactor::new().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "kill -STOP $$"]);
-        let mut child = Child::start(&reactor, Token(0), command).unwrap();
+        let mut child = Child::start(&reactor, Token(0), command, b"").unwrap();
         child.kill();
         reactor.wait(None, &mut Vec::new()).unwrap();
         assert!(!child.read_beats());
+    }
+
+    #[test]
+    fn a_child_says_why_it_ends() {
+        let reactor = Reactor::new().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "printf '\\6\\3\\0why' >&0; exit 1"]);
+        let mut child = Child::start(&reactor, Token(0), command, b"").unwrap();
+        while child.try_wait().is_none() {}
+        assert!(!child.read_beats());
+        assert_eq!(child.error(), Some("why"));
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Launcher {
     /// Its name in a list of processes: our own.
     name: OsString,
     args: Vec<OsString>,
+    /// The number of the audience port.
+    pub(super) port: u16,
     /// Keeps the audience port that was chosen for all of them.
     _reserved: Option<TcpListener>,
 }
@@ -33,7 +35,7 @@ impl Launcher {
         // The file that runs here, even when another has been installed in its place. Without a /proc, by its name.
         let own = Path::new("/proc/self/exe");
         let program = if own.exists() { own.into() } else { name.clone() };
-        Ok(Self { program, name, args, _reserved: reserved })
+        Ok(Self { program, name, args, port, _reserved: reserved })
     }
 
     pub(super) fn command(&self) -> Command {

@@ -24,6 +24,7 @@
 //! | `history` | rows of history, as JSON and as CSV |
 //! | `report` | datagrams between nodes |
 //! | `seal` | the seal of a datagram |
+//! | `handover` | what a supervisor and its worker say to each other |
 //!
 //! Invariant: no input panics, and the same bytes cut into any pieces give the same result.
 
@@ -32,6 +33,7 @@
 pub mod date;
 pub mod forwarded;
 pub mod gzip;
+pub mod handover;
 pub mod history;
 pub mod http;
 pub mod json;

@@ -17,6 +17,7 @@ use crate::server::figures::metrics::Metrics;
 use crate::server::figures::page::{Page as MetricsPage, Row};
 use crate::server::figures::tally::NoRoom;
 use crate::server::figures::view::View;
+use crate::wire::handover::Supervision;
 use crate::wire::json::Value;
 
 /// The page of the cluster: which nodes are there, silent or draining, and what became of the datagrams.
@@ -92,7 +93,10 @@ pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
         ])
     });
     let [turns, turns_cpu] = turns;
-    line(&Value::object([
+    let supervisor = view.supervision.map(|Supervision { restarts, posts_empty }| {
+        ("supervisor", Value::numbers([("posts_empty", posts_empty), ("restarts", restarts)]))
+    });
+    let head = [
         ("audience_port", Value::from(u64::from(view.audience_port))),
         ("closed", Value::numbers(closed)),
         ("members", meter.own_member_count().into()),
@@ -100,11 +104,14 @@ pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
         ("open", (connections.open_count() as u64).into()),
         ("pid", u64::from(std::process::id()).into()),
         ("refused", Value::numbers([("heads", connections.heads_refused)].into_iter().chain(refused))),
+    ];
+    let rest = [
         ("turns", turns),
         ("turns_cpu", turns_cpu),
         ("uptime_s", (view.now.tick.ms_since(Tick(0)) / 1000).into()),
         ("watchers", (view.watcher_count as u64).into()),
-    ]))
+    ];
+    line(&Value::Object(head.into_iter().chain(supervisor).chain(rest).collect()))
 }
 
 /// The metrics of the processes behind the stats port, and before them, in `out`, those of the whole audience.

@@ -20,6 +20,7 @@ use crate::server::figures::exposition;
 use crate::server::figures::metrics::Metrics;
 use crate::server::figures::view::View;
 use crate::server::ports::port::Port;
+use crate::wire::handover::Supervision;
 use crate::wire::history::Format;
 use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::reply::{self, Cors, Reply};
@@ -89,7 +90,7 @@ impl StatsPort {
                 push_text(out, 503, "a process of this host is there, and its counts do not come", is_head);
             }
             "/readyz" if !process.has_member_slot => push_text(out, 503, NO_SLOT, is_head),
-            "/readyz" => push_text(out, 200, "ready", is_head),
+            "/readyz" => push_text(out, 200, readiness(process.facts.supervision), is_head),
             "/grafana.json" => push_asset(out, &assets::GRAFANA, request),
             _ => return answer_about_one(request, &mut audience.meter, out, now),
         }
@@ -106,6 +107,16 @@ impl StatsPort {
         let page = pages::metrics(self.metrics, view, announced, &mut text);
         out.extend_from_slice(text.as_bytes());
         AfterReply::DrainPieces(Box::new(Cursor::metrics(page, self.metrics_namespaces)))
+    }
+}
+
+/// What a process that is ready says. That siblings are missing is no fault of this process, which serves.
+fn readiness(supervision: Option<Supervision>) -> Cow<'static, str> {
+    match supervision {
+        Some(Supervision { posts_empty: missing @ 1.., .. }) => {
+            Cow::Owned("ready; workers that are missing here: ".to_owned() + &missing.to_string())
+        }
+        _ => Cow::Borrowed("ready"),
     }
 }
 

@@ -35,7 +35,7 @@ mod links;
 mod near;
 mod peers;
 mod sightings;
-mod ways;
+pub(in crate::server) mod ways;
 
 use std::io;
 use std::rc::Rc;
@@ -105,10 +105,11 @@ impl Bus {
         audience_port: u16,
         node: NodeId,
         keys: BusKeys,
+        loopback: std::net::UdpSocket,
         reactor: &Reactor,
         first_token: Token,
     ) -> Result<Self, String> {
-        let ways = Ways::open(config, audience_port, reactor, first_token)?;
+        let ways = Ways::open(config, audience_port, loopback, reactor, first_token)?;
         let identity = Identity::of(config, audience_port);
         let network = identity.network_scope().map(|id| Scope { id, keys: keys.network });
         let scopes = Scopes { loopback: Scope { id: identity.loopback_scope(), keys: keys.loopback }, network };

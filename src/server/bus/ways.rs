@@ -20,7 +20,7 @@ use super::health::{Condition, Health};
 use crate::collections::tick::Tick;
 use crate::config::{ClusterConfig, Config, Peer};
 use crate::meter::news::Address;
-use crate::reactor::{Interest, Reactor, Registered, Token, datagrams};
+use crate::reactor::{Interest, Reactor, Registered, Token, datagrams, sys};
 
 /// The group on loopback; its port is the audience's.
 const LOOPBACK_GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 13, 37);
@@ -30,6 +30,29 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What stands for the address of a datagram that came by a link, the unspecified port of 127.0.0.1.
 pub(super) const LINK_ADDRESS: Address = Address { ip: 0xffff_7f00_0001, port: 0 };
+
+/// Most datagrams that a predecessor has left: its buffer holds no more.
+const LEFT_MAX: usize = 100_000;
+
+/// A socket of the group on loopback. A supervisor opens one for each worker, for its port may take privilege.
+///
+/// # Errors
+/// The reason, as a line for a person.
+pub fn open_loopback(config: &Config, audience_port: u16) -> Result<UdpSocket, String> {
+    let group = SocketAddrV4::new(LOOPBACK_GROUP, audience_port);
+    let opened = datagrams::multicast(group, Ipv4Addr::LOCALHOST, 0);
+    opened.map_err(|error| explain_multicast(&config.cluster, group, &error))
+}
+
+/// Takes over the socket that a supervisor has opened, by its descriptor. What came for the predecessor is dropped.
+///
+/// # Errors
+/// What the kernel says.
+pub(in crate::server) fn take_over_loopback(descriptor: u32) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::from(sys::take_over(descriptor)?);
+    let _ = (0..LEFT_MAX).take_while(|_| socket.recv(&mut [0]).is_ok()).count();
+    Ok(socket)
+}
 
 /// By which way a datagram comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,14 +109,21 @@ impl Ways {
     ///
     /// # Errors
     /// Which option leads nowhere, and why.
-    pub(super) fn open(config: &Config, audience_port: u16, reactor: &Reactor, first: Token) -> Result<Self, String> {
+    pub(super) fn open(
+        config: &Config,
+        audience_port: u16,
+        loopback: UdpSocket,
+        reactor: &Reactor,
+        first: Token,
+    ) -> Result<Self, String> {
         let cluster = &config.cluster;
         let open = |group, interface, ttl, token| {
             let multicast = Multicast::open(group, interface, ttl, reactor, Token(first.0 + token));
             multicast.map_err(|error| explain_multicast(cluster, group, &error))
         };
-        let loopback = SocketAddrV4::new(LOOPBACK_GROUP, audience_port);
-        let loopback = open(loopback, Ipv4Addr::LOCALHOST, 0, 0)?;
+        let group = SocketAddrV4::new(LOOPBACK_GROUP, audience_port);
+        let loopback = Multicast::over(loopback, group, Ipv4Addr::LOCALHOST, 0, reactor, first)
+            .map_err(|error| explain_multicast(cluster, group, &error))?;
         let interface = cluster.interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let group = cluster.group.map(|group| open(group, interface, cluster.ttl, 1)).transpose()?;
         let has_peers = !cluster.peers.is_empty();
@@ -145,7 +175,17 @@ impl Ways {
 
 impl Multicast {
     fn open(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8, reactor: &Reactor, token: Token) -> io::Result<Self> {
-        let socket = datagrams::multicast(group, interface, ttl)?;
+        Self::over(datagrams::multicast(group, interface, ttl)?, group, interface, ttl, reactor, token)
+    }
+
+    fn over(
+        socket: UdpSocket,
+        group: SocketAddrV4,
+        interface: Ipv4Addr,
+        ttl: u8,
+        reactor: &Reactor,
+        token: Token,
+    ) -> io::Result<Self> {
         let socket = Registered::new(reactor, socket, token, Interest::Read)?;
         Ok(Self { socket, group, interface, ttl, token, health: Health::default() })
     }

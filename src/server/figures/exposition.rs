@@ -32,7 +32,9 @@ pub(super) fn push_head(out: &mut String, name: &str, kind: Kind, help: &str) {
 /// Appends what comes before the series of this family.
 pub(super) fn push_family_head(out: &mut String, family: &Family) {
     match family.read {
-        Read::One(kind, _) | Read::Each(kind, ..) => push_head(out, family.name, kind, family.help),
+        Read::One(kind, _) | Read::Each(kind, ..) | Read::Supervised(kind, _) => {
+            push_head(out, family.name, kind, family.help);
+        }
         Read::Seconds(_) => push_head(out, family.name, Kind::Counter, family.help),
         Read::Hidden(_) => {}
         Read::Durations(_) => push_head_of(out, family.name, "histogram", family.help),
@@ -65,6 +67,11 @@ pub(super) fn push_series(out: &mut String, family: &Family, labels: Labels, pro
         Read::One(..) => line("", "", &value_at(0)),
         Read::Seconds(_) => line("", "", &Seconds(value_at(0))),
         Read::Hidden(_) => {}
+        Read::Supervised(..) => {
+            if let Some(value) = value_at(0).checked_sub(1) {
+                line("", "", &value);
+            }
+        }
         Read::Each(_, label, values, _) => {
             for (value, place) in values.names(labels).iter().zip(0..) {
                 line("", &format!(",{label}=\"{value}\""), &value_at(place));

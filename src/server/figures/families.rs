@@ -39,7 +39,7 @@ const fn part(text: &str) -> u64 {
 }
 
 /// The table.
-pub(super) const FAMILIES: [Family; 29] = [
+pub(super) const FAMILIES: [Family; 31] = [
     Family::gauge(1, "members", "Members that are counted at the process.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
@@ -161,5 +161,17 @@ pub(super) const FAMILIES: [Family; 29] = [
         name: "turn_cpu_seconds",
         help: "How much processor time the turns of the loop took.",
         read: Read::Durations(|view| &view.turns.cpu),
+    },
+    Family {
+        number: 30,
+        name: "supervisor_restarts_total",
+        help: "Workers that were started in the place of others (no sum: each worker has it from its supervisor).",
+        read: Read::Supervised(Counter, |figures| figures.restarts),
+    },
+    Family {
+        number: 31,
+        name: "supervisor_posts_empty",
+        help: "Workers that are missing (no sum: each worker has it from its supervisor).",
+        read: Read::Supervised(Gauge, |figures| figures.posts_empty),
     },
 ];

@@ -12,6 +12,7 @@
 use crate::collections::histogram::Histogram;
 use crate::meter::news::Counter;
 use crate::server::figures::view::{Labels, View};
+use crate::wire::handover::Supervision;
 
 /// What a metric is (Prometheus, "Exposition formats"). A [`Read::Durations`] is a histogram, and has no kind of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(super) enum Read {
     Seconds(fn(&View<'_>) -> u64),
     /// One number that is announced, and has no series of its own.
     Hidden(fn(&View<'_>) -> u64),
+    /// A number of the supervisor of a process, announced as one more. A process without a supervisor has no series.
+    Supervised(Kind, fn(&Supervision) -> u64),
     /// Microseconds by powers of two, and their sum.
     Durations(for<'a> fn(&View<'a>) -> &'a Histogram),
 }
@@ -106,7 +109,7 @@ impl Family {
     /// The most figures that it has.
     pub(super) const fn figure_count(&self, labels: Labels) -> usize {
         match self.read {
-            Read::One(..) | Read::Seconds(_) | Read::Hidden(_) => 1,
+            Read::One(..) | Read::Seconds(_) | Read::Hidden(_) | Read::Supervised(..) => 1,
             Read::Each(_, _, values, _) => values.names(labels).len(),
             Read::Durations(_) => Histogram::BUCKETS + 1,
         }
@@ -121,6 +124,7 @@ impl Family {
         };
         match self.read {
             Read::One(_, of) | Read::Seconds(of) | Read::Hidden(of) => push(0, of(view)),
+            Read::Supervised(_, of) => push(0, view.supervision.map_or(0, |figures| of(&figures) + 1)),
             Read::Each(_, _, names, of) => {
                 let values = of(view);
                 debug_assert_eq!(values.len(), names.names(labels).len(), "{}", self.name);

@@ -69,6 +69,7 @@ mod tests {
     use crate::server::figures::tally::{NoRoom, PushKind, Tally};
     use crate::server::figures::view::{Connections, Datagrams, Descriptors, Named};
     use crate::server::troubles::{Kind, Source, Troubles};
+    use crate::wire::handover::Supervision;
 
     /// The names of 3.0.0.
     static METRICS: Metrics = Metrics::new(Labels {
@@ -93,7 +94,7 @@ mod tests {
         let (mut turn_figures, mut cpu_figures) = ([0; 64], [0; 64]);
         (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
         (cpu_figures[0], cpu_figures[4], cpu_figures[5]) = (19, 1, 1);
-        let expected: [(u16, &[u64]); 29] = [
+        let expected: [(u16, &[u64]); 31] = [
             (1, &[3]),
             (2, &[54]),
             (3, &[11, 12, 13, 14]),
@@ -123,6 +124,8 @@ mod tests {
             (27, &[57]),
             (28, &[1]),
             (29, &cpu_figures),
+            (30, &[61]),
+            (31, &[62]),
         ];
         let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
         numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
@@ -185,6 +188,7 @@ mod tests {
             node_timeout: Duration::from_secs(6),
             troubles: &troubles,
             started_unix_s: 55,
+            supervision: Some(Supervision { restarts: 60, posts_empty: 61 }),
             is_draining: true,
         };
         assert_eq!(METRICS.sample(&view), expected_counters(timer_count));

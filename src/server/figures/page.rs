@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::meter::news::{Counter, NodeId};
 use crate::server::figures::exposition::{PREFIX, push_family_head, push_head, push_series};
 use crate::server::figures::families::{FAMILIES, OLD_NAMES, PROCESS, TARGET, VERSION};
-use crate::server::figures::family::{Family, Kind, PLACES};
+use crate::server::figures::family::{Family, Kind, PLACES, Read};
 use crate::server::figures::metrics::Metrics;
 
 /// What a piece is longer than: some 100 series, 0.1 ms.
@@ -63,7 +63,7 @@ impl Page {
             let section = self.section.checked_sub(1);
             let family = section.map(|index| family_at(index).ok_or(()));
             let Ok(family) = family.transpose() else { return false };
-            if self.row == 0 {
+            if self.row == 0 && self.has_series(family.as_ref()) {
                 push_section_head(out, family.as_ref());
             }
             match (self.rows.get(self.row), family) {
@@ -79,6 +79,12 @@ impl Page {
             }
         }
         true
+    }
+
+    /// Whether a process on the page has series of a family: those of a supervisor are there with one alone.
+    fn has_series(&self, family: Option<&Family>) -> bool {
+        let is_there = |family: &Family| self.rows.iter().any(|row| !family.own(&row.counters).is_empty());
+        family.is_none_or(|family| !matches!(family.read, Read::Supervised(..)) || is_there(family))
     }
 }
 
@@ -206,7 +212,7 @@ mod tests {
         // Two reasons and a kind that are not in the lists, and families after the last, up to the largest number.
         let known = [(64, 9), (5 * 64 + 2, 7), (21 * 64, 1)];
         let unknown =
-            [(5 * 64 + 3, 8), (5 * 64 + 12, 8), (7 * 64 + 2, 8), (22 * 64 + 60, 8), (30 * 64, 8), (u16::MAX, 8)];
+            [(5 * 64 + 3, 8), (5 * 64 + 12, 8), (7 * 64 + 2, 8), (22 * 64 + 60, 8), (99 * 64, 8), (u16::MAX, 8)];
         let mut all = [&known[..], &unknown].concat();
         all.sort_unstable();
         assert_eq!(lines_of(&all), lines_of(&known));
@@ -214,6 +220,17 @@ mod tests {
         for line in ["members{} 9", "closed_total{,reason=\"proxy_head\"} 7", "draining{} 1"] {
             assert!(lines.iter().any(|found| found == line), "{line} is not in {lines:?}");
         }
+    }
+
+    #[test]
+    fn figures_of_a_supervisor_are_there_where_there_is_one() {
+        let supervised = |lines: &[String]| lines.iter().filter(|line| line.starts_with("supervisor_")).count();
+        assert_eq!(supervised(&lines_of(&[(64, 3)])), 0);
+        let lines = lines_of(&[(30 * 64, 4), (31 * 64, 1)]);
+        for line in ["supervisor_restarts_total{} 3", "supervisor_posts_empty{} 0"] {
+            assert!(lines.iter().any(|found| found == line), "{line} is not in {lines:?}");
+        }
+        assert!(!page_of([numbered(1, 0, 5, 0)]).contains("supervisor_"));
     }
 
     #[test]

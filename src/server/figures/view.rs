@@ -13,6 +13,7 @@ use crate::reactor::Turns;
 use crate::reactor::proc::{self, Usage};
 use crate::server::figures::tally::Tally;
 use crate::server::troubles::Troubles;
+use crate::wire::handover::Supervision;
 
 /// The part of the node timeout after which a node counts as silent: several heartbeats have failed to come.
 const SILENT_PART: u32 = 3;
@@ -42,6 +43,8 @@ pub(in crate::server) struct View<'a> {
     /// The time after which another node counts as gone.
     pub(in crate::server) node_timeout: Duration,
     pub(in crate::server) started_unix_s: u64,
+    /// The figures of the supervisor, if there is one.
+    pub(in crate::server) supervision: Option<Supervision>,
     pub(in crate::server) is_draining: bool,
 }
 
@@ -59,7 +62,7 @@ pub(in crate::server) struct Process<'a> {
     pub(in crate::server) is_draining: bool,
 }
 
-/// What was decided at start.
+/// What the process knows of itself: what was decided at start, and what its supervisor says.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Facts {
     /// The port where members join.
@@ -73,6 +76,8 @@ pub(in crate::server) struct Facts {
     pub(in crate::server) process: u64,
     /// The stats port that it is behind, with its host, as a digest; 0 if it has none.
     pub(in crate::server) target: u64,
+    /// The figures of the supervisor, if there is one.
+    pub(in crate::server) supervision: Option<Supervision>,
 }
 
 /// The connections, by the numbers that their table keeps.
@@ -147,7 +152,8 @@ impl<'a> Process<'a> {
         watcher_count: usize,
         now: Now,
     ) -> View<'a> {
-        let Facts { audience_port, descriptors_max, node_timeout, started_unix_s, process, target } = self.facts;
+        let Facts { audience_port, descriptors_max, node_timeout, started_unix_s, process, target, supervision } =
+            self.facts;
         let open = proc::open_descriptors().unwrap_or(self.connections.open_count() as u64);
         View {
             now,
@@ -165,6 +171,7 @@ impl<'a> Process<'a> {
             watcher_count,
             node_timeout,
             started_unix_s,
+            supervision,
             is_draining: self.is_draining,
         }
     }

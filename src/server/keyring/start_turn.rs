@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// When a name that leads nowhere is tried again: its owner has not begun to listen, or has ended.
 const RETRY: Duration = Duration::from_millis(10);
 
+/// How long that may go on. A process of ours begins to listen at once, and few wait for it; so the name is a stranger's.
+const UNPROVEN_MAX: Duration = Duration::from_millis(200);
+
 /// What helps when another user, or a sibling that hangs, holds the name.
 const REMEDY: &str = "end the process that holds the name, or give a --cluster-key-file";
 
@@ -38,7 +41,8 @@ impl StartTurn {
     pub(super) fn take(audience: &str, uid: u32) -> io::Result<Self> {
         let name = format!("audience-meter/start/{uid}/{audience}");
         let mut reactor = Reactor::new()?;
-        let deadline = reactor.now().tick.after(PATIENCE);
+        let begun = reactor.now().tick;
+        let (deadline, mut patience) = (begun.after(PATIENCE), begun.after(UNPROVEN_MAX));
         let mut ready = Vec::new();
         loop {
             match local::listen(&name) {
@@ -48,7 +52,7 @@ impl StartTurn {
                 Err(_) => return Ok(Self { name: None }),
             }
             let now = reactor.now();
-            if now.tick >= deadline {
+            if now.tick >= deadline.min(patience) {
                 log::warn("start_turn_missed", &[("name", name[..].into()), ("remedy", REMEDY.into())]);
                 return Ok(Self { name: None });
             }
@@ -56,6 +60,9 @@ impl StartTurn {
                 Ok(holder) => (Some(holder), deadline),
                 Err(_) => (None, now.tick.after(RETRY).min(deadline)),
             };
+            if holder.is_some() {
+                patience = deadline;
+            }
             let owner = holder.as_ref().map(local::peer_uid).transpose()?.unwrap_or(uid);
             if owner != uid {
                 log::warn(
@@ -76,6 +83,8 @@ impl StartTurn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
@@ -101,6 +110,18 @@ mod tests {
         // To the user after this one, this one is another user.
         let _squatter = local::listen(&format!("audience-meter/start/{}/{audience}", uid + 1)).unwrap();
         assert!(!StartTurn::take(&audience, uid + 1).unwrap().is_held());
+    }
+
+    #[test]
+    fn a_name_that_proves_nothing_is_not_waited_for() {
+        let (audience, uid) = (format!("unproven{}", std::process::id()), local::own_uid().unwrap());
+        let name = format!("audience-meter/start/{uid}/{audience}");
+        // It takes no connections, so nothing shows whose it is.
+        let squatter = UnixStream::from(OwnedFd::from(local::listen(&name).unwrap()));
+        squatter.shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(!StartTurn::take(&audience, uid).unwrap().is_held());
+        drop(squatter);
+        assert!(StartTurn::take(&audience, uid).unwrap().is_held());
     }
 
     #[test]

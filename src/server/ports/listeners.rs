@@ -6,22 +6,22 @@
 //!
 //! Invariant: a listener is in the poller exactly while a connection that it brings could be taken in.
 
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use super::capacity::Capacity;
 use super::crowd::Crowd;
 use super::neighbours::{Neighbours, SiblingDoor};
-use super::port::{Policy, Port};
+use super::port::Port;
 use super::seat::Seat;
+use super::sockets::{BindError, LISTENERS_MAX, Sockets};
 use crate::collections::tick::{Now, Tick};
-use crate::config::{Config, LocalPort};
+use crate::config::Config;
 use crate::log::{self, Value::Shown};
-use crate::reactor::listening::{self, Inherited};
+use crate::reactor::listening;
 use crate::reactor::sys::Accepted;
-use crate::reactor::{Interest, Reactor, Registered, Token};
+use crate::reactor::{Interest, Reactor, Registered, Token, local, proc};
 use crate::server::conns::torture;
 
 /// How long a listener rests when the kernel has no room for a connection although by our count there is some.
@@ -34,43 +34,8 @@ const FAILURES_MAX: usize = 16;
 /// Tokens from here on are listeners; below are connections.
 const FIRST_TOKEN: usize = u32::MAX as usize;
 
-/// Most listeners; the token after theirs is the first free one.
-const LISTENERS_MAX: usize = 8;
-
 /// The first token that is neither a connection nor a listener.
 pub(in crate::server) const FIRST_FREE_TOKEN: usize = FIRST_TOKEN + LISTENERS_MAX;
-
-/// Why a port cannot be opened.
-#[derive(Debug)]
-pub struct BindError {
-    port: Port,
-    address: SocketAddr,
-    /// What the kernel says; `None`: the kernel allows it, but the port is another audience's.
-    error: Option<io::Error>,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { port, address, error } = self;
-        let Policy { option, host_option, .. } = port.policy();
-        write!(f, "{option}: cannot listen on {address}: ")?;
-        let Some(error) = error else {
-            return write!(f, "another audience has it; give another {option}");
-        };
-        match error.kind() {
-            io::ErrorKind::AddrInUse => write!(f, "it is in use; stop its user, or give another {option}"),
-            io::ErrorKind::PermissionDenied => {
-                write!(f, "it takes privilege; start as root, or give {option} a number above 1023")
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                write!(f, "this machine has no such address; give another {host_option}")
-            }
-            _ => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for BindError {}
 
 /// One listening socket.
 struct Listener {
@@ -83,12 +48,13 @@ struct Listener {
 /// All listening sockets.
 pub(in crate::server) struct Listeners {
     sockets: Vec<Listener>,
-    peer_timeout: Option<std::time::Duration>,
     crowd: Crowd,
     /// Until when listeners rest that the kernel had no room for.
     rest_until: Option<Tick>,
     /// Names the ports as this audience's, once they are bound.
     neighbours: Option<Neighbours>,
+    /// Whether the ports may be another audience's; they are not if a worker has served there before.
+    may_clash: bool,
     /// The number of other processes of the audience at that time; `None` when that could not be seen.
     sibling_count: Option<usize>,
     seat: Seat,
@@ -97,43 +63,31 @@ pub(in crate::server) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds all ports that the settings ask for. Returns them, paused, and the number of the audience port.
+    /// Takes these sockets in, paused.
     ///
     /// # Errors
-    /// A port that cannot be bound, by its option.
-    pub(in crate::server) fn bind(
+    /// What the kernel says, for lack of watches.
+    pub(in crate::server) fn new(
         config: &Config,
+        sockets: Sockets,
+        may_clash: bool,
         reactor: &Reactor,
-    ) -> Result<(Self, u16), Box<dyn std::error::Error>> {
-        let mut this = Self {
-            sockets: Vec::new(),
-            peer_timeout: config.peer_timeout,
+    ) -> io::Result<Self> {
+        let mut listeners = Vec::new();
+        for (port, socket) in sockets.into_iter() {
+            let socket = Registered::new(reactor, socket, token(listeners.len()), Interest::Nothing)?;
+            listeners.push(Listener { socket, port, is_paused: true });
+        }
+        Ok(Self {
+            sockets: listeners,
             crowd: Crowd::new(config.limits.heads),
             rest_until: None,
             neighbours: None,
+            may_clash,
             sibling_count: None,
             seat: Seat::default(),
             seat_name: None,
-        };
-        let audience = this.bind_public(reactor, Port::Audience, config.host, config.port)?;
-        let local = [
-            (Port::Stats, config.stats_port, &config.stats),
-            (Port::Notification, config.notification_port, &config.notification),
-        ];
-        for (port, number, LocalPort { host, .. }) in local {
-            match (host, number) {
-                (_, None) => {}
-                (Some(host), Some(number)) => drop(this.bind_one(reactor, port, (*host, number).into())?),
-                (None, Some(number)) => this.bind_local(reactor, port, number)?,
-            }
-        }
-        if let Some(number) = config.demo_port {
-            this.bind_public(reactor, Port::Demo, config.host, number)?;
-        }
-        for listener in this.sockets.iter().filter(|listener| listener.port.policy().is_silence_deferred) {
-            listener.defer_silence(true);
-        }
-        Ok((this, audience))
+        })
     }
 
     /// Names the ports as this audience's, and reads what other processes have named. The name of the audience port is a socket
@@ -157,10 +111,22 @@ impl Listeners {
                 neighbours.claim(*port, address.port(), &host);
             }
         }
-        let view = neighbours.look();
-        if let Some(Listener { socket, port, .. }) = view.clash.and_then(|index| self.sockets.get(index)) {
+        let own_ports = self.sockets.iter().filter_map(|listener| listener.socket.source().local_addr().ok());
+        let own_ports: Vec<u16> = own_ports.map(|address| address.port()).collect();
+        let uid = local::own_uid()?;
+        let others_at = |port| {
+            let own = own_ports.iter().filter(|&&own| own == port).count();
+            proc::listener_count(port, uid).map(|count| count.saturating_sub(own))
+        };
+        let view = neighbours.look(uid, others_at);
+        let clash = view.clash.filter(|_| self.may_clash);
+        let clash = clash.and_then(|(index, is_proven)| Some((self.sockets.get(index)?, is_proven)));
+        if let Some((Listener { socket, port, .. }, is_proven)) = clash {
             let address = socket.source().local_addr()?;
-            return Err(BindError { port: *port, address, error: None }.into());
+            if is_proven {
+                return Err(BindError::of_other_audience(*port, address).into());
+            }
+            log::warn("name_squatted", &[("port", Shown(port)), ("address", Shown(&address))]);
         }
         let is_stats = |listener: &&Listener| listener.port == Port::Stats;
         if let Some(stats) = self.sockets.iter().find(is_stats) {
@@ -282,8 +248,14 @@ impl Listeners {
     }
 
     /// Stops listening. Until the process ends its neighbours still see that it is of the audience: its members count.
-    pub(in crate::server) fn close(&mut self) {
-        self.sockets.clear();
+    pub(in crate::server) fn close(&mut self, reactor: &Reactor) {
+        for Listener { socket, port, .. } in self.sockets.drain(..) {
+            // A supervisor has the socket, too, and it would go on listening.
+            if let Err(error) = listening::stop(socket.source()) {
+                log::warn("listener", &[("port", Shown(&port)), ("error", Shown(&error))]);
+            }
+            socket.release(reactor);
+        }
         self.rest_until = None;
         if let Some(neighbours) = &mut self.neighbours {
             neighbours.withdraw_ports();
@@ -293,49 +265,6 @@ impl Listeners {
     /// The number of listeners.
     pub(in crate::server) fn len(&self) -> usize {
         self.sockets.len()
-    }
-
-    /// On the host address, or on all of them: IPv6 that takes IPv4 too, or IPv4 where there is no IPv6.
-    fn bind_public(
-        &mut self,
-        reactor: &Reactor,
-        port: Port,
-        host: Option<IpAddr>,
-        number: u16,
-    ) -> Result<u16, BindError> {
-        let Some(host) = host else {
-            let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, number));
-            return match self.bind_one(reactor, port, all) {
-                Err(error) if error.is_family_missing() => {
-                    self.bind_one(reactor, port, (Ipv4Addr::UNSPECIFIED, number).into())
-                }
-                bound => bound,
-            };
-        };
-        self.bind_one(reactor, port, (host, number).into())
-    }
-
-    /// On loopback, IPv4 and, where there is one, IPv6: `localhost` may be either.
-    fn bind_local(&mut self, reactor: &Reactor, port: Port, number: u16) -> Result<(), BindError> {
-        self.bind_one(reactor, port, (Ipv4Addr::LOCALHOST, number).into())?;
-        match self.bind_one(reactor, port, (Ipv6Addr::LOCALHOST, number).into()) {
-            Err(error) if !error.is_family_missing() => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    fn bind_one(&mut self, reactor: &Reactor, port: Port, address: SocketAddr) -> Result<u16, BindError> {
-        let index = self.sockets.len();
-        let send_buffer = torture::send_buffer(port.policy().send_buffer);
-        let inherited = Inherited { peer_timeout: self.peer_timeout, send_buffer };
-        let bound = listening::listen_with(address, inherited)
-            .and_then(|listener| Ok((listener.local_addr()?, listener)))
-            .and_then(|(address, socket)| {
-                Ok((address, Registered::new(reactor, socket, token(index), Interest::Nothing)?))
-            });
-        let (address, socket) = bound.map_err(|error| BindError { port, address, error: Some(error) })?;
-        self.sockets.push(Listener { socket, port, is_paused: true });
-        Ok(address.port())
     }
 }
 
@@ -363,13 +292,4 @@ impl Listener {
 fn token(index: usize) -> Token {
     debug_assert!(index < LISTENERS_MAX);
     Token(FIRST_TOKEN + index)
-}
-
-impl BindError {
-    /// Whether the kernel has no such addresses at all.
-    fn is_family_missing(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| {
-            error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
-        })
-    }
 }

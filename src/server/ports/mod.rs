@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `port` | the four ports, and the table of their policies |
 //! | `capacity` | how many connections fit on each port |
-//! | `listeners` | the listening sockets |
+//! | `sockets` | the sockets of all ports, bound or handed on |
+//! | `listeners` | the listening sockets, and when they accept |
 //! | `crowd` | when silent connections wait in the kernel |
 //! | `neighbours` | the names by which processes of this host know whose a port is |
 //! | `seat` | the number of this process among those of its host |
@@ -18,3 +19,4 @@ pub(in crate::server) mod listeners;
 pub(in crate::server) mod neighbours;
 pub(in crate::server) mod port;
 pub(in crate::server) mod seat;
+pub(in crate::server) mod sockets;

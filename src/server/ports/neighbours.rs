@@ -12,6 +12,10 @@
 //!
 //! Invariant: a process puts up its own names before it looks; so of two that start at the same time, at least one sees the
 //! other.
+//!
+//! Any user can put up any name. So a name alone is believed in nothing that would keep a process from serving: the port is
+//! another audience's only if another socket of our user listens there, and a process of our user opens the door of that
+//! audience.
 
 use std::io;
 use std::os::unix::net::{UnixDatagram, UnixListener};
@@ -65,8 +69,8 @@ pub(in crate::server) struct SiblingDoor {
 
 /// What the names that are up say.
 pub(super) struct View {
-    /// The first of the own names, counted from 0, that cannot stand beside another's.
-    pub(super) clash: Option<usize>,
+    /// The first of the own names, counted from 0, that cannot stand beside another's; and whether the other is our user's.
+    pub(super) clash: Option<(usize, bool)>,
     /// The number of other processes of the audience; `None` when that cannot be seen from here.
     pub(super) sibling_count: Option<usize>,
 }
@@ -108,14 +112,26 @@ impl Neighbours {
         self.claims.truncate(1);
     }
 
-    /// Reads all names, once: on a busy host the kernel's list is long.
-    pub(super) fn look(&self) -> View {
+    /// Reads all names, once: on a busy host the kernel's list is long. `others_at` counts the sockets of our user, this
+    /// process aside, that listen on a port; `None` when they are not shown.
+    pub(super) fn look(&self, uid: u32, others_at: impl Fn(u16) -> Option<usize>) -> View {
         let list = proc::unix_socket_names();
-        let up: Vec<Claim<'_>> = claims_in(&list).map(|(_, claim)| claim).collect();
-        let clashes = |(own, _): &(String, _)| {
-            Claim::parse(own).is_some_and(|own| up.iter().any(|other| own.clashes_with(other)))
-        };
-        View { clash: self.claims.iter().position(clashes), sibling_count: self.sibling_count(&up) }
+        let up: Vec<(&str, Claim<'_>)> = claims_in(&list).collect();
+        let (mut clash, mut proven) = (None, None);
+        for (index, (own, _)) in self.claims.iter().enumerate() {
+            let Some(own) = Claim::parse(own) else { continue };
+            let mut against = up.iter().map(|(_, other)| other).filter(|other| own.clashes_with(other)).peekable();
+            if against.peek().is_none() {
+                continue;
+            }
+            clash = clash.or(Some((index, false)));
+            let may_be_shared = others_at(own.number.parse().unwrap_or(0)) != Some(0);
+            // A stranger may have put up many names.
+            if proven.is_none() && may_be_shared && against.take(DOORS_MAX).any(|other| is_of_user(other, &up, uid)) {
+                proven = Some((index, true));
+            }
+        }
+        View { clash: proven.or(clash), sibling_count: self.sibling_count(&up, uid, others_at(self.audience_port)) }
     }
 
     /// The doors of the other processes of the audience, [`DOORS_MAX`] at most; `None` when they cannot be seen from here.
@@ -154,14 +170,23 @@ impl Neighbours {
     }
 
     /// The number of other processes of the audience. A process that does not see its own name does not see the others'
-    /// either.
-    fn sibling_count(&self, up: &[Claim<'_>]) -> Option<usize> {
-        let mut tokens: Vec<&str> = up.iter().filter(|claim| self.is_door(claim)).map(|claim| claim.token).collect();
+    /// either. Where there are more names than sockets that listen, some have stopped listening, or a stranger has put names up;
+    /// then those count whose doors our user opens.
+    fn sibling_count(&self, up: &[(&str, Claim<'_>)], uid: u32, listening: Option<usize>) -> Option<usize> {
+        let mut doors: Vec<&Claim<'_>> =
+            up.iter().map(|(_, claim)| claim).filter(|claim| self.is_door(claim)).collect();
         // A connection to a door has the name of the door as long as it is open.
-        tokens.sort_unstable();
-        tokens.dedup();
-        let is_seen = tokens.contains(&self.token.as_str());
-        (self.is_local && is_seen).then_some(tokens.len() - usize::from(is_seen))
+        doors.sort_unstable_by_key(|door| door.token);
+        doors.dedup_by_key(|door| door.token);
+        let count = doors.len();
+        doors.retain(|door| door.token != self.token);
+        if !self.is_local || doors.len() == count {
+            return None;
+        }
+        if listening.is_some_and(|listening| doors.len() > listening) {
+            return Some(doors.into_iter().take(DOORS_MAX).filter(|door| is_of_user(door, up, uid)).count());
+        }
+        Some(doors.len())
     }
 }
 
@@ -170,6 +195,17 @@ fn claims_in(list: &str) -> impl Iterator<Item = (&str, Claim<'_>)> {
     list.lines().filter_map(|line| {
         let name = line.get(line.find(PREFIX)?..)?;
         Some((name, Claim::parse(name.get(PREFIX.len()..)?)?))
+    })
+}
+
+/// Whether a process of this user opens the door of the process that makes a claim.
+fn is_of_user(claim: &Claim<'_>, up: &[(&str, Claim<'_>)], uid: u32) -> bool {
+    let audience = Port::Audience.policy().name;
+    let mut doors = up
+        .iter()
+        .filter(|(_, door)| door.port == audience && (door.audience, door.token) == (claim.audience, claim.token));
+    doors.next().is_some_and(|(name, _)| {
+        local::connect(name).and_then(|stream| local::peer_uid(&stream)).is_ok_and(|owner| owner == uid)
     })
 }
 
@@ -212,6 +248,11 @@ mod tests {
         check("*", "x", "7/nonsense", false);
     }
 
+    /// What is seen where the kernel does not show which sockets listen.
+    fn look(of: &Neighbours) -> View {
+        of.look(local::own_uid().unwrap(), |_| None)
+    }
+
     /// A process of this audience that has put up the names of its ports. The address of the stats port is this test's own.
     fn up(audience: &str, address: &str, token: u64, is_local: bool) -> Neighbours {
         let audience = format!("{audience}{}", std::process::id());
@@ -225,28 +266,56 @@ mod tests {
     #[test]
     fn the_name_that_another_puts_up_is_seen() {
         let (one, same, other) = (up("a", "seen", 1, true), up("a", "seen", 2, true), up("b", "seen", 3, true));
-        assert_eq!((one.look().clash, same.look().clash, other.look().clash), (Some(1), Some(1), Some(1)));
+        let clashes = |of: &[&Neighbours]| of.iter().map(|each| look(each).clash).collect::<Vec<_>>();
+        assert_eq!(clashes(&[&one, &same, &other]), [Some((1, false)); 3], "a name alone proves nothing");
         drop(other);
-        assert_eq!((one.look().clash, same.look().clash), (None, None));
+        assert_eq!(clashes(&[&one, &same]), [None; 2]);
+    }
+
+    #[test]
+    fn a_port_is_another_audiences_if_our_user_listens_there_and_opens_its_door() {
+        let uid = local::own_uid().unwrap();
+        let (one, mut other) = (up("one", "proof", 1, true), up("other", "proof", 2, true));
+        let clash = |listening| one.look(uid, |_| listening).clash;
+        assert_eq!(clash(None), Some((1, false)), "it has no door");
+        other.claims.remove(0);
+        let door = other.open_door(8, "proof.test").unwrap();
+        assert_eq!([None, Some(0), Some(1)].map(clash), [Some((1, true)), Some((1, false)), Some((1, true))]);
+        assert_eq!(one.look(uid + 1, |_| None).clash, Some((1, false)), "it is another user's");
+        drop(door);
+        assert_eq!(clash(Some(1)), Some((1, false)));
+    }
+
+    #[test]
+    fn names_beyond_the_sockets_that_listen_are_siblings_if_our_user_opens_their_doors() {
+        let uid = local::own_uid().unwrap();
+        let one = up("crowd", "crowd", 1, true);
+        let mut others = [2, 3, 4].map(|token| up("crowd", "crowd", token, true));
+        let count = |listening| one.look(uid, |_| listening).sibling_count;
+        assert_eq!([None, Some(3), Some(2), Some(0)].map(count), [Some(3), Some(3), Some(0), Some(0)]);
+        others[1].claims.remove(0);
+        let _door = others[1].open_door(8, &format!("{}.test", one.audience)).unwrap();
+        assert_eq!([Some(3), Some(2), Some(0)].map(count), [Some(3), Some(1), Some(1)], "it does not listen any more");
+        assert_eq!(one.look(uid + 1, |_| Some(0)).sibling_count, Some(0));
     }
 
     #[test]
     fn siblings_are_those_of_the_same_audience_that_are_up() {
         let one = up("siblings", "siblings", 1, true);
-        assert_eq!(one.look().sibling_count, Some(0));
+        assert_eq!(look(&one).sibling_count, Some(0));
         let (two, mut three, _stranger) = (
             up("siblings", "siblings", 2, true),
             up("siblings", "siblings", 3, true),
             up("strangers", "siblings", 4, true),
         );
-        assert_eq!([&one, &two, &three].map(|each| each.look().sibling_count), [Some(2); 3]);
+        assert_eq!([&one, &two, &three].map(|each| look(each).sibling_count), [Some(2); 3]);
         assert_eq!([&one, &two, &three].map(Neighbours::group_size), [Some(3); 3]);
         three.claims.clear();
-        assert_eq!((one.look().sibling_count, one.group_size()), (Some(1), Some(2)));
+        assert_eq!((look(&one).sibling_count, one.group_size()), (Some(1), Some(2)));
         assert_eq!(three.group_size(), None);
-        assert_eq!(three.look().sibling_count, None, "a process that is not up may not see the others either");
+        assert_eq!(look(&three).sibling_count, None, "a process that is not up may not see the others either");
         assert_eq!(
-            up("elsewhere", "siblings", 5, false).look().sibling_count,
+            look(&up("elsewhere", "siblings", 5, false)).sibling_count,
             None,
             "on the network there may be others"
         );
@@ -265,9 +334,9 @@ mod tests {
         let _guests = [(); 3].map(|()| local::connect(&doors[0].name).unwrap());
         one.audience_port = 9;
         assert!(!one.sibling_doors().unwrap()[0].is_near, "it has another port");
-        assert_eq!((one.look().sibling_count, two.look().sibling_count), (Some(1), Some(1)));
+        assert_eq!((look(&one).sibling_count, look(&two).sibling_count), (Some(1), Some(1)));
         two.withdraw_ports();
-        assert_eq!(one.look().sibling_count, Some(1), "the name is up as long as its door");
+        assert_eq!(look(&one).sibling_count, Some(1), "the name is up as long as its door");
         drop(door);
         one.claims.clear();
         assert_eq!(one.sibling_doors(), None);

@@ -145,6 +145,10 @@ impl Port {
     /// The number of ports.
     pub(in crate::server) const COUNT: usize = 4;
 
+    /// All of them.
+    pub(in crate::server) const ALL: [Self; Self::COUNT] =
+        [Self::Audience, Self::Stats, Self::Notification, Self::Demo];
+
     /// Their names, in the order of their numbers.
     pub(in crate::server) const NAMES: [&str; Self::COUNT] = {
         let (mut names, mut index) = ([""; Self::COUNT], 0);
@@ -197,19 +201,17 @@ impl<T> IndexMut<Port> for PerPort<T> {
 mod tests {
     use super::*;
 
-    const ALL: [Port; Port::COUNT] = [Port::Audience, Port::Stats, Port::Notification, Port::Demo];
-
     #[test]
     fn every_port_has_its_place() {
         assert_eq!(Port::NAMES, ["audience", "stats", "notification", "demo"]);
-        for (place, port) in ALL.into_iter().enumerate() {
+        for (place, port) in Port::ALL.into_iter().enumerate() {
             assert_eq!((port as usize, port.to_string().as_str()), (place, Port::NAMES[place]));
         }
     }
 
     #[test]
     fn a_port_that_answers_silence_is_handed_silent_connections() {
-        for port in ALL {
+        for port in Port::ALL {
             let policy = port.policy();
             assert!(policy.silence.is_none() || !policy.is_silence_deferred, "{port}");
         }

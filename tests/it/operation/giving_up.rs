@@ -1,9 +1,8 @@
-//! What a supervisor cannot make work it gives up, with one line.
+//! What a supervisor cannot make work at its start it gives up, with one line.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use super::workers::*;
 use audience_kit::*;
 
 #[test]
@@ -65,23 +64,12 @@ fn a_process_that_only_believes_to_be_a_worker_does_not_start() {
 }
 
 #[test]
-fn replacements_that_never_become_ready_are_given_up_after_five() {
-    let port = free_port();
-    let mut daemon = start(2, &["--port", &port.to_string()]);
-    let workers = started(&daemon);
-    // While the supervisor cannot see it, somebody else takes the port.
-    send_signal(daemon.pid(), "STOP");
-    for worker in &workers {
-        send_signal(*worker, "KILL");
-    }
-    let holder = wait_for("the port", || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).ok());
-    send_signal(daemon.pid(), "CONT");
-    assert_eq!(daemon.wait_exit().code(), Some(1));
-
-    // The sixth may have been started together with the fifth.
-    wait_until("five errors", || (5..=6).contains(&count(&daemon, "in use")));
-    // Two that served, and all but the last of those that did not.
-    wait_until("six replacements", || count(&daemon, "event=worker_died") == 6);
-    assert_eq!(started(&daemon), workers);
-    drop(holder);
+fn what_keeps_the_first_worker_from_serving_is_one_line() {
+    // A supervisor has the descriptors that it needs, and a worker has none to spare.
+    let mut command = Command::new("bash");
+    let line = "ulimit -n 28; exec \"$0\" \"$@\"";
+    command.args(["-c", line, program(), "-w", "2", "--port=0"]);
+    let outcome = run_to_end(command.args(["--stats-port=0", "--notification-port=0", "--demo-port=0"]));
+    assert_eq!((outcome.code, outcome.stderr.lines().count()), (Some(1), 1), "{outcome:?}");
+    assert!(outcome.stderr.contains("descriptors are too few"), "{outcome:?}");
 }

@@ -14,11 +14,13 @@
 //! | `notification` | the notification port |
 //! | `probes` | the stats port for others than this machine, and `--probe` |
 //! | `process_page` | the page `/process` |
+//! | `replacing` | a worker dies while its replacement lacks something |
 //! | `reports` | the file of reports under load, locks and sockets |
 //! | `rolling` | a rolling restart of all processes under load |
 //! | `rules` | the dashboard for Grafana and the rules for Prometheus |
 //! | `side_ports` | where the side ports listen, and what all of them have in common |
 //! | `signals` | every signal to a supervisor, to a worker and to a process on its own |
+//! | `standard_output` | standard output is the operator's, in all workers |
 //! | `stats` | the stats port |
 //! | `supervisor` | `-w N` |
 //! | `workers` | daemons with several workers, by the ids that the supervisor logs |
@@ -35,11 +37,13 @@ mod metrics;
 mod notification;
 mod probes;
 mod process_page;
+mod replacing;
 mod reports;
 mod rolling;
 mod rules;
 mod side_ports;
 mod signals;
+mod standard_output;
 mod stats;
 mod supervisor;
 mod workers;

@@ -13,13 +13,13 @@ fn ignored() -> impl Iterator<Item = String> {
 }
 
 /// Short drains, and no count but the first.
-const ARGS: [&str; 6] =
-    ["--drain-delay", "0.3", "--notify-min-delay", "600", "--notify-max-delay", "600"];
+const ARGS: [&str; 6] = ["--drain-delay", "0.3", "--notify-min-delay", "600", "--notify-max-delay", "600"];
 
 /// Fails unless the streams go on.
 #[track_caller]
 fn expect_on(daemon: &Daemon, streams: &mut [Stream]) {
-    assert_eq!(daemon.notify("/signals/x/on").expect_confirmed(), streams.len() as u64);
+    daemon.wait_members("signals", streams.len() as u64);
+    daemon.notify("/signals/x/on").expect_confirmed();
     for stream in streams {
         stream.expect(&Event::Message("x=on".to_owned()));
     }
@@ -29,7 +29,9 @@ fn expect_on(daemon: &Daemon, streams: &mut [Stream]) {
 #[track_caller]
 fn send_ignored(processes: &[u32]) {
     for signal in ignored() {
-        processes.iter().for_each(|&process| send_signal(process, &signal));
+        for &process in processes {
+            send_signal(process, &signal);
+        }
     }
 }
 
@@ -103,7 +105,9 @@ fn the_end_of_a_terminal_is_ignored_where_it_was_ignored_at_the_start() {
         }
         let mut streams = members(&daemon, "/signals", 3);
         daemon.signal("HUP");
-        children(daemon.pid()).iter().for_each(|worker| send_signal(*worker, "HUP"));
+        for worker in children(daemon.pid()) {
+            send_signal(worker, "HUP");
+        }
         expect_on(&daemon, &mut streams);
         assert_eq!(count(&daemon, "event=signal"), 0, "{:#?}", daemon.log());
         daemon.signal("QUIT");
