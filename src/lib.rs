@@ -133,6 +133,10 @@
 //! What is forgotten leaves the journal, and is announced before. Signs of life carry the version up to which something is no
 //! longer announced. A peer that is behind this horizon cannot be repaired: it drops the node and asks for everything.
 //!
+//! An event that is over is reported by the first node of an order that all nodes come to by themselves. The report is an item
+//! of that node's journal for some seconds, so it is repaired like all news. Each further node waits a turn longer for it, and reports
+//! if none has come (`meter::accounts::ending`).
+//!
 //! What happened long ago or elsewhere travels as an age, and no date does: the wall clock of a host decides what its own pages
 //! show, and nothing else. Claims of uuids are numbered, each with one more than the largest number that its node knows of;
 //! the larger number stands, and of two equal ones that of the larger node. Claims are journalled.
@@ -153,7 +157,8 @@
 //!
 //! On a signal a process goes deaf first (`server::shutdown::drain`): the kernel drops new connection attempts, whose repeats
 //! a second later reach a sibling. Connections that had come in by then are served. All streams are let go over
-//! `--drain-delay`, by the one road of leaving.
+//! `--drain-delay`, by the one road of leaving. Then the node repeats its goodbye until the others have answered. One that goes on
+//! is answerable for its events from then on; of nodes that all depart, the one with the least name reports.
 //!
 //! # Under torture
 //!

@@ -108,8 +108,30 @@ pub enum News<N> {
     },
     /// The sender is about to end.
     Bye(Farewell),
+    /// The sender has received a goodbye.
+    GoodbyeReceived {
+        /// The node that said it.
+        of: NodeId,
+        /// Where the sender stands.
+        stance: Stance,
+        /// The version of the sender's last change.
+        version: u64,
+    },
     /// News of a later version, which says nothing here but that the sender is there.
     Unknown,
+}
+
+/// Where a node stands towards the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stance {
+    /// It goes on, or went on when the goodbye came, and has taken that node for gone.
+    GoesOn,
+    /// It departs too.
+    Departs,
+    /// It departs, and a node that goes on is answerable for its events.
+    Covered,
+    /// It departs, and reports the events that end.
+    Reports,
 }
 
 /// A figure of a node. What its number stands for, the callers of all nodes know: a number stands for one thing for ever, so
@@ -204,6 +226,20 @@ pub enum Item<N> {
     Count(Count<N>),
     /// A uuid that one of its own members claims.
     Claim(Claim<N>),
+    /// An event that is over, of which it has given the report.
+    Ended(EndedEvent<N>),
+}
+
+/// An event that is over, and has been reported: the other nodes need not report it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedEvent<N> {
+    /// The namespace's name.
+    pub namespace: N,
+    /// The joins that the report counts. To a node that knows of more, the report says nothing.
+    pub connections: u64,
+    /// For how long the namespace had been empty when the datagram was sent, in milliseconds: one that was created since is
+    /// another event.
+    pub empty_ms: u64,
 }
 
 /// A node's own share of a namespace.
@@ -356,6 +392,9 @@ impl<N: AsRef<str>> Item<N> {
                     + number_weight(count.uncounted.into())
                     + count.sums.weight()
                     + whole
+            }
+            Self::Ended(EndedEvent { namespace, connections, empty_ms }) => {
+                name_weight(namespace.as_ref()) + number_weight(*connections) + number_weight(*empty_ms)
             }
             Self::Claim(claim) => {
                 name_weight(claim.namespace.as_ref()) + name_weight(claim.uuid.as_ref()) + number_weight(claim.order)

@@ -1,19 +1,18 @@
-//! The end of an event: what it came to, and the choice of the node that reports it.
+//! The end of an event: what it came to, and the order in which nodes report it.
 //!
-//! Owns the choice. Every node that knows of a namespace forgets it by itself, at about the same time, and one of them
-//! reports. All nodes know which of them have members there, or had. Of those that are living, the reporter is the one
-//! whose name, hashed with the namespace's, is the least, so reports spread over the nodes. If none of them is left, the
-//! reporter is one of all living nodes. It is not a node that may have forgotten the namespace once, and then learnt of it
-//! again from the shares of departed nodes.
+//! Owns the order. Every node that knows of a namespace forgets it by itself, at about the same time, and one of them
+//! reports. All nodes know which of them have members there, or had. Those come first, then the other living ones, and both in the
+//! order of their names, each hashed with the namespace's, so reports spread over the nodes. A node that knows the event only from
+//! reports about departed nodes comes last.
 //!
-//! So an event is reported at most once. A node that is killed takes with it the reports that were due within the node
-//! timeout, because the others do not know yet that it is gone. (A confirmation from it would avoid that, but every
-//! namespace would be remembered for longer.) While nodes cannot reach each other, each part of them reports what it knows.
-//! A member that joins in the very moment in which some nodes forget makes the others announce the event again, and it is
-//! reported again, under the same `created` or one that is a second off. The later report is then the right one. If it
-//! falls to a node that has forgotten the event by then, there is none, because the others expect it from that node.
+//! The first node reports at once and announces that it did. Each further one waits a turn
+//! longer, and reports if it has received no such announcement. So a node that dies, hangs, or came after the end, is passed over.
 //!
-//! Invariant: nodes that know the same choose the same node.
+//! There are two reports if the reporter dies before its announcement has arrived, if nodes cannot reach each other, or
+//! if a member joins in the very moment in which some nodes forget. The later one, under the same `created` or one that is a
+//! second off, is the right one: it counts at least as many joins.
+//!
+//! Invariant: nodes that know the same come to the same order.
 
 use std::rc::Rc;
 
@@ -42,23 +41,16 @@ pub(in crate::meter) struct Candidate {
     pub(in crate::meter) had_members: bool,
 }
 
-/// Whether the own node reports the end of the namespace of this name. A node that knows it only by hearsay does not, unless
-/// it had members itself.
-pub(in crate::meter) fn is_reporter(
+/// How many of the other nodes come before the own one in the order for the namespace of this name. `is_hearsay` says that the
+/// own node knows it from reports about departed nodes alone.
+pub(in crate::meter) fn rank(
     namespace: &str,
     is_hearsay: bool,
     own: Candidate,
     others: impl Iterator<Item = Candidate>,
-) -> bool {
+) -> u32 {
     let name = mix(name_digest(namespace));
-    let rank = |node: NodeId| mix(node.0 ^ name);
-    let own_rank = rank(own.node);
-    let (mut is_first_of_all, mut has_other, mut is_first_with_members) = (true, false, true);
-    for Candidate { node, had_members } in others {
-        let is_before = rank(node) < own_rank;
-        is_first_of_all &= !is_before;
-        has_other |= had_members;
-        is_first_with_members &= !(had_members && is_before);
-    }
-    if own.had_members { is_first_with_members } else { !has_other && is_first_of_all && !is_hearsay }
+    let key = |candidate: Candidate| (!candidate.had_members, mix(candidate.node.0 ^ name));
+    let is_last = is_hearsay && !own.had_members;
+    others.fold(0, |rank, other| rank + u32::from(is_last || key(other) < key(own)))
 }

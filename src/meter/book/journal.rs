@@ -19,6 +19,8 @@ pub(in crate::meter) enum Subject {
     Share(NamespaceId),
     /// A claim of one of its members.
     Claim(ClaimId),
+    /// The event of this number that is over.
+    Ended(u32),
 }
 
 #[derive(Debug)]

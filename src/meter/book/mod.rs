@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `changes` | the names whose totals have changed, while there are watchers |
 //! | `claims` | the uuids that members claim |
+//! | `ended` | the events that are over and were reported |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
@@ -22,6 +23,7 @@
 
 pub(super) mod changes;
 pub(super) mod claims;
+pub(super) mod ended;
 #[cfg(any(test, debug_assertions))]
 pub(super) mod invariants;
 pub(super) mod journal;
@@ -46,6 +48,7 @@ use crate::collections::tick::{Now, TICK_MS, Tick};
 use crate::collections::wheel::TimerWheel;
 use changes::{Changed, Changes, QueuedName};
 use claims::Claims;
+use ended::Ended;
 use journal::{Journal, Stretch, Subject, Versions};
 use keys::{ClaimId, MemberId, NamespaceId, WalkId};
 use members::{Admission, Member, Members};
@@ -56,6 +59,9 @@ use walks::Walks;
 
 /// In how many parts names are looked up: with 1,000,000 of them, one part takes 0.8 ms to grow.
 const NAME_SHARDS: usize = 256;
+
+/// How long before its end an event is learned of at the latest: a node that has forgotten it a moment before learns of it no more.
+const LEARNING_MARGIN: Duration = Duration::from_secs(1);
 
 /// The namespaces of this node, and the members here.
 pub(super) struct Book {
@@ -71,6 +77,7 @@ pub(super) struct Book {
     pub(super) changes: Changes,
     pub(super) journal: Journal,
     pub(super) schedule: Schedule,
+    ended: Ended,
     /// Per member: when it will have stayed long enough to be counted.
     pending: TimerWheel<MemberId>,
 }
@@ -90,6 +97,7 @@ impl Book {
             changes: Changes::default(),
             journal: Journal::default(),
             schedule: Schedule::default(),
+            ended: Ended::default(),
             pending: TimerWheel::default(),
         }
     }
@@ -171,7 +179,8 @@ impl Book {
 
     /// When the next member counts, or the next namespace is due.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        [self.schedule.next_deadline(), self.pending.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.schedule.next_deadline(), self.pending.next_deadline(), self.ended.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The number of timers that are set.
@@ -222,7 +231,9 @@ impl Book {
         if found.is_some() {
             return found;
         }
-        if !has_members && Duration::from_millis(whole.age.empty_ms) >= self.rules.namespace_clean_delay {
+        let clean_delay = self.rules.namespace_clean_delay;
+        let margin = LEARNING_MARGIN.min(clean_delay / 4);
+        if !has_members && Duration::from_millis(whole.age.empty_ms) + margin >= clean_delay {
             return None;
         }
         let id = self.find_or_make(name, now);
@@ -311,10 +322,11 @@ impl Book {
         now: Now,
         mut take: impl FnMut(Item<Rc<str>>) -> bool,
     ) -> Option<Versions> {
-        let Self { journal, namespaces, claims, stays, .. } = self;
+        let Self { journal, namespaces, claims, stays, ended, .. } = self;
         journal.advance(stretch, |subject| {
             take(match subject {
                 Subject::Share(id) => Item::Count(namespaces.at(id).own_count(stays, now)),
+                Subject::Ended(number) => Item::Ended(ended.news(number, now)),
                 Subject::Claim(id) => Item::Claim(claims.news(id, |id| namespaces.at(id).shared_name())),
             })
         })

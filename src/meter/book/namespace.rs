@@ -102,6 +102,8 @@ pub struct Namespace {
     pub(super) history: Option<HistoryId>,
     /// Whether it is known only from reports about departed nodes: this node may have forgotten it before.
     pub(in crate::meter) is_hearsay: bool,
+    /// The joins that a report of its event counts, which another node has given.
+    reported: u64,
     /// This node's share in the journal; `None` if it never had one.
     pub(in crate::meter) share: Option<ItemId>,
     created: Moment,
@@ -134,6 +136,7 @@ impl Namespace {
             peak_at: now.tick.into(),
             history,
             is_hearsay: false,
+            reported: 0,
             share: None,
             created: now.tick.into(),
             modified: None,
@@ -186,6 +189,25 @@ impl Namespace {
     /// Whether no member is present, at any node.
     pub(in crate::meter) fn is_vacant(&self) -> bool {
         self.list.is_empty() && self.total() == 0 && self.uncounted_elsewhere == 0
+    }
+
+    /// Since when no member is present; said of a vacant one.
+    pub(in crate::meter) fn vacant_since(&self) -> Tick {
+        self.empty_since
+    }
+
+    /// Another node has reported the event that ended at that time, with this number of joins. Returns whether it is this one.
+    pub(super) fn mark_reported(&mut self, connections: u64, ended_at: Moment) -> bool {
+        let is_this = !ended_at.is_clearly_before(self.created);
+        if is_this {
+            self.reported = self.reported.max(connections);
+        }
+        is_this
+    }
+
+    /// Whether members came of whom no report is known.
+    pub(in crate::meter) fn is_unreported(&self) -> bool {
+        self.connections() > self.reported
     }
 
     /// Whether a walk goes along its members.

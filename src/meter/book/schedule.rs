@@ -58,6 +58,8 @@ pub(in crate::meter) struct Schedule {
     /// Namespaces that are due in this turn.
     ready: VecDeque<NamespaceId>,
     capacity: ReportCapacity,
+    /// Whether something waits that may change what is reported.
+    is_late: bool,
     /// The tick in which the last namespace that waits for room is looked at again, and how many are looked at in it.
     held: (Tick, usize),
 }
@@ -93,8 +95,16 @@ impl Schedule {
         self.capacity = ReportCapacity { left, more_at };
     }
 
+    /// Says whether something waits that may change what is reported. Then there is no room.
+    pub(in crate::meter) fn set_late(&mut self, is_late: bool) {
+        self.is_late = is_late;
+    }
+
     /// Takes room for one report, if there is some.
     pub(in crate::meter) fn take_room(&mut self) -> bool {
+        if self.is_late {
+            return false;
+        }
         let left = self.capacity.left.checked_sub(1);
         self.capacity.left = left.unwrap_or(0);
         left.is_some()

@@ -19,7 +19,8 @@ use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::ItemId;
 use crate::meter::news::{
-    Alive, COUNTERS_MAX, Counter, Datagram, Echo, Farewell, Format, Formats, News, NodeId, Origin, Promise, Receipt, To,
+    Alive, COUNTERS_MAX, Counter, Datagram, Echo, Farewell, Format, Formats, News, NodeId, Origin, Promise, Receipt,
+    Stance, To,
 };
 use crate::meter::output::{Output, Outputs};
 
@@ -67,7 +68,7 @@ pub(super) struct Announcer {
     counters_at: Tick,
     /// When they were announced last.
     counters_sent_at: Option<Tick>,
-    has_departed: bool,
+    stance: Stance,
 }
 
 impl Announcer {
@@ -89,7 +90,7 @@ impl Announcer {
             departed: DepartedNews::default(),
             counters_at: Tick(0),
             counters_sent_at: None,
-            has_departed: false,
+            stance: Stance::GoesOn,
         }
     }
 
@@ -106,7 +107,24 @@ impl Announcer {
 
     /// Whether this node has said goodbye.
     pub(super) fn has_departed(&self) -> bool {
-        self.has_departed
+        self.stance != Stance::GoesOn
+    }
+
+    /// Where this node stands at its end.
+    pub(super) fn stance(&self) -> Stance {
+        self.stance
+    }
+
+    /// A node that goes on is answerable for the events of this one.
+    pub(super) fn cover(&mut self) {
+        self.stance = Stance::Covered;
+        self.alive_at = Tick(0);
+    }
+
+    /// This node reports the events that end, and says so.
+    pub(super) fn take_last_reports(&mut self, now: Now) {
+        self.stance = Stance::Reports;
+        self.alive_at = now.tick;
     }
 
     /// The newest version of the format that this node reads and writes.
@@ -206,12 +224,13 @@ impl Announcer {
         self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), outputs, now);
     }
 
-    /// Announces all fresh news, and says goodbye twice: this node will not be there to repeat it.
+    /// Announces all fresh news, and says goodbye: twice now, and from then on in the place of signs of life.
     pub(super) fn announce_departure(&mut self, peers: &Peers, book: &mut Book, outputs: &mut Outputs, now: Now) {
         while self.announce_stretch(Stretch::Fresh, peers, book, outputs, now) {}
-        self.has_departed = true;
+        self.stance = Stance::Departs;
         self.send(News::Bye(self.farewell), outputs, now);
         self.send(News::Bye(self.farewell), outputs, now);
+        self.alive_at = now.tick.after(ALIVE_GAP_MIN);
     }
 
     /// When the last change of this share is announced; `None` if it was, or if there is no other node.
@@ -222,6 +241,11 @@ impl Announcer {
     /// A peer is waiting for the news that is there: fresh news is announced now.
     pub(super) fn hasten_news(&mut self, now: Now) {
         self.fresh_at = self.fresh_at.min(now.tick);
+    }
+
+    /// Fresh news is announced with the next tick at the earliest: what is due in this one was announced before.
+    pub(super) fn delay_news(&mut self, now: Now) {
+        self.fresh_at = self.fresh_at.max(Tick(now.tick.0 + 1));
     }
 
     /// A peer has come that is living: it shall have this node's counters, too. They are for all that have come meanwhile.
@@ -321,6 +345,16 @@ impl Announcer {
         }
         if let Some(news) = self.copies.pop_due(now.tick) {
             self.send(news, outputs, now);
+            return true;
+        }
+        if self.alive_at <= now.tick && self.has_departed() {
+            self.send(News::Bye(self.farewell), outputs, now);
+            if self.stance != Stance::Departs {
+                let version = book.journal.version();
+                let word = News::GoodbyeReceived { of: self.node, stance: self.stance, version };
+                self.send(word, outputs, now);
+            }
+            self.alive_at = now.tick.after(ALIVE_GAP_MIN);
             return true;
         }
         if self.alive_at <= now.tick {

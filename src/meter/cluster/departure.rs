@@ -1,11 +1,11 @@
 //! The end of this node, as the caller deals with it.
 //!
-//! Owns the order of things: the caller announces the departure, receives what has come until then, and is given the events
-//! that end with this node. It does not know when the caller ends.
+//! Owns the order of things: the caller announces the departure, goes on until it knows which node reports the events that end
+//! now, and is given them if it is this one. It does not know when the caller ends.
 //!
 //! Invariant: a node that goes on reports the events that other nodes have left to it.
 
-use super::{Call, Cluster, folding};
+use super::{Call, Cluster, folding, goodbye};
 use crate::collections::key::Key as _;
 use crate::meter::accounts::ending::Ending;
 use crate::meter::book::keys::NamespaceId;
@@ -26,18 +26,23 @@ impl Departure<'_> {
         }
     }
 
-    /// What the next event has come to that ends with this node, from this key of a namespace on, which is moved behind it.
-    /// Other nodes that are living go on with all events.
-    ///
-    /// Ask it once the departure is announced, and all datagrams before its echo are received. Of nodes that
-    /// end together, the one whose goodbye the network delivered last has received all the others by then.
+    /// Whether this node reports the events that end with it: no other goes on with them. `None` while the answers of others are
+    /// on their way, unless it is too late to wait.
+    pub fn decide(&mut self, is_late: bool) -> Option<bool> {
+        goodbye::decide(is_late, self.cluster, &self.call)
+    }
+
+    /// Whether others depart too, which wait for answers of this node.
+    #[must_use]
+    pub fn has_company(&self) -> bool {
+        self.cluster.peers.living().any(|peer| peer.is_departing)
+    }
+
+    /// What the next event has come to that ends now, from this key of a namespace on, which is moved behind it.
     pub fn next_ending(&self, from: &mut NamespaceId) -> Option<Ending> {
-        if self.cluster.living_count() > 0 {
-            return None;
-        }
         let Call { book, now, .. } = &self.call;
         let mut namespaces = book.namespaces().iter_from(*from);
-        let (id, namespace) = namespaces.find(|(_, namespace)| namespace.connections() > 0)?;
+        let (id, namespace) = namespaces.find(|(_, namespace)| namespace.is_unreported())?;
         *from = id.next();
         Some(namespace.ending(&book.stays, *now))
     }

@@ -5,16 +5,23 @@
 //!
 //! Invariant: no key of a namespace is free for another while something of it is on its way.
 
+use std::time::Duration;
+
 use super::pairs::Place;
 use super::peer::Peer;
+use super::questions::ANSWER_TIME;
 use super::{Call, Cluster};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::ending::{self, Candidate};
-use crate::meter::book::Book;
 use crate::meter::book::keys::{ItemId, NamespaceId};
 use crate::meter::book::namespace::Namespace;
+use crate::meter::book::{Book, ended};
 use crate::meter::digest::name_digest;
 use crate::meter::output::Output;
+
+/// After how long the next node reports an event of which no report is known: a report is known everywhere within 0.1 s, or a
+/// second where much is lost.
+const TURN: Duration = Duration::from_secs(2);
 
 /// Forgets a vacant namespace, unless something of it is on its way, and then tries again soon: a walk along its former
 /// members, or the announcement that it is vacant. (Its key would be used again, and the walk would reach other members.)
@@ -29,12 +36,19 @@ pub(in crate::meter) fn forget(id: NamespaceId, cluster: &mut Cluster, call: &mu
     if let Some(until) = until {
         return call.book.schedule.set(id, until.max(Tick(now.tick.0 + 1)));
     }
-    if namespace.connections() > 0 && is_reporter(id, namespace, cluster) {
+    if namespace.is_unreported() {
+        if let Some(at) = report_at(id, namespace, cluster, call) {
+            return call.book.schedule.set(id, at.max(Tick(now.tick.0 + 1)));
+        }
         let ending = Box::new(namespace.ending(&call.book.stays, now));
         if !call.book.schedule.take_room() {
             return call.book.schedule.hold(id, now.tick);
         }
         call.outputs.push_back(Output::Ended(ending));
+        if !cluster.peers.is_alone() {
+            ended::record(id, cluster.rules.node_timeout, call.book, now);
+            cluster.announcer.delay_news(now);
+        }
     }
     let Some(name) = call.book.forget(id) else { return };
     for peer in cluster.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
@@ -60,9 +74,25 @@ fn unannounced_until(share: ItemId, cluster: &Cluster, book: &Book) -> Option<Ti
     cluster.announcer.unannounced_until(share, &book.journal, &cluster.peers)
 }
 
-/// Whether this node reports the end of the namespace.
-fn is_reporter(id: NamespaceId, namespace: &Namespace, cluster: &Cluster) -> bool {
+/// When this node looks again at a vacant namespace of which no report is known; `None` if it is its turn to report.
+fn report_at(id: NamespaceId, namespace: &Namespace, cluster: &Cluster, call: &Call<'_>) -> Option<Tick> {
+    let now = call.now.tick;
+    if cluster.peers.is_alone() {
+        return None;
+    }
+    let over_at = namespace.vacant_since().after(call.book.rules.namespace_clean_delay);
+    let at = over_at.after(TURN.saturating_mul(rank(id, namespace, cluster))).max(cluster.wakefulness.behind_until);
+    if at > now {
+        return Some(at);
+    }
+    // Among what is missing may be a report, or a member.
+    let is_behind = cluster.peers.living().any(Peer::is_ahead);
+    (is_behind && at.after(cluster.rules.node_timeout) > now).then(|| now.after(ANSWER_TIME))
+}
+
+/// The number of nodes whose turn it is before this one.
+fn rank(id: NamespaceId, namespace: &Namespace, cluster: &Cluster) -> u32 {
     let own = Candidate { node: cluster.node(), had_members: namespace.share.is_some() };
     let candidate = |peer: &Peer| Candidate { node: peer.node, had_members: peer.pairs.get(id).is_some() };
-    ending::is_reporter(namespace.name(), namespace.is_hearsay, own, cluster.peers.living().map(candidate))
+    ending::rank(namespace.name(), namespace.is_hearsay, own, cluster.peers.living().map(candidate))
 }

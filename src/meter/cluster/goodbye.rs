@@ -1,70 +1,80 @@
-//! Which of the nodes that end together ends last.
+//! How a node departs, and which of the nodes that end together reports what ends with them.
 //!
-//! Owns when this node's own datagrams came back. All nodes receive the datagrams of a group in one order, so those whose
-//! goodbye comes after the own are there still, as far as this node goes. Where the group on the network reaches this node,
-//! its order counts; else that of loopback.
+//! Owns the conversation. A node repeats its goodbye, and each other node answers it. One that goes on takes it for gone, and
+//! is answerable for its events from then on: one such answer is enough, and the node says that it is covered. One that
+//! departs too keeps it among the living. Once all others have answered so, the one with the least name of those that are
+//! not covered reports, and says that it does; the rest waits for that word.
 //!
-//! Invariant: of two nodes in one group, the same one ends last at both.
+//! No order of the network is needed, so this holds whatever way the goodbyes take. It does not know for how long the process
+//! waits.
+//!
+//! Invariant: of nodes that have answered each other, one reports.
 
-use std::time::Duration;
+use super::peers::PeerId;
+use super::proofs::promise_of;
+use super::{Call, Cluster};
+use crate::meter::news::{Farewell, News, NodeId, Origin, Stance, To};
 
-use crate::collections::tick::Tick;
-use crate::meter::news::Origin;
-
-/// The end of this node, as its own datagrams show it.
-#[derive(Debug, Default)]
-pub(super) struct Goodbye {
-    /// When a datagram of this node came back in the group on the network.
-    group_at: Option<Tick>,
-    /// Whether this node's own goodbye has come back.
-    is_over: bool,
-}
-
-impl Goodbye {
-    /// A datagram of this node has come back. It may be its own goodbye.
-    pub(super) fn come_back(&mut self, origin: Origin, is_goodbye: bool, node_timeout: Duration, now: Tick) {
-        if origin == Origin::Group {
-            self.group_at = Some(now);
-        }
-        self.is_over |= is_goodbye && self.counts(origin, node_timeout, now);
-    }
-
-    /// Whether a goodbye that comes by this way ends a node. `has_departed` says that this one has said goodbye.
-    pub(super) fn ends_other(&self, origin: Origin, has_departed: bool, node_timeout: Duration, now: Tick) -> bool {
-        !self.is_over && (!has_departed || self.counts(origin, node_timeout, now))
-    }
-
-    fn counts(&self, origin: Origin, node_timeout: Duration, now: Tick) -> bool {
-        origin != Origin::Loopback || self.group_at.is_none_or(|at| now >= at.after(node_timeout))
+/// A living peer says goodbye.
+pub(super) fn receive(id: PeerId, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let stance = cluster.announcer.stance();
+    let peer = cluster.peers.at_mut(id);
+    let node = peer.node;
+    peer.is_departing |= !peer.has_answered;
+    answer(node, stance, origin, cluster, call);
+    if stance == Stance::GoesOn {
+        cluster.depart(id, call);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMEOUT: Duration = Duration::from_secs(5);
-    const NOW: Tick = Tick(7);
-
-    #[test]
-    fn the_order_of_loopback_counts_where_there_is_no_group() {
-        let mut goodbye = Goodbye::default();
-        goodbye.come_back(Origin::Loopback, false, TIMEOUT, NOW);
-        assert!(goodbye.ends_other(Origin::Loopback, true, TIMEOUT, NOW));
-        goodbye.come_back(Origin::Loopback, true, TIMEOUT, NOW);
-        assert!(!goodbye.ends_other(Origin::Loopback, true, TIMEOUT, NOW));
+/// A node says goodbye that has said so before, and is gone.
+pub(super) fn receive_again(
+    id: PeerId,
+    farewell: Farewell,
+    origin: Origin,
+    cluster: &mut Cluster,
+    call: &mut Call<'_>,
+) {
+    let peer = cluster.peers.at(id);
+    if promise_of(farewell) == peer.promise {
+        answer(peer.node, Stance::GoesOn, origin, cluster, call);
     }
+}
 
-    #[test]
-    fn the_order_of_the_group_counts_while_it_reaches_this_node() {
-        let mut goodbye = Goodbye::default();
-        goodbye.come_back(Origin::Group, false, TIMEOUT, NOW);
-        assert!(goodbye.ends_other(Origin::Loopback, false, TIMEOUT, NOW), "this node goes on");
-        goodbye.come_back(Origin::Loopback, true, TIMEOUT, NOW);
-        assert!(!goodbye.ends_other(Origin::Loopback, true, TIMEOUT, NOW));
-        assert!(goodbye.ends_other(Origin::Group, true, TIMEOUT, NOW));
-        assert!(goodbye.ends_other(Origin::Loopback, true, TIMEOUT, NOW.after(TIMEOUT)), "the group has gone");
-        goodbye.come_back(Origin::Group, true, TIMEOUT, NOW);
-        assert!(!goodbye.ends_other(Origin::Group, true, TIMEOUT, NOW));
+/// A living peer has received the goodbye of a node, and says where it stands itself.
+pub(super) fn take_answer(id: PeerId, of: NodeId, stance: Stance, version: u64, cluster: &mut Cluster) {
+    let is_of_own = of == cluster.node();
+    let peer = cluster.peers.at_mut(id);
+    match stance {
+        _ if cluster.announcer.stance() == Stance::GoesOn => return,
+        Stance::GoesOn if is_of_own => cluster.announcer.cover(),
+        Stance::Departs if is_of_own => (peer.is_departing, peer.has_answered) = (true, true),
+        Stance::GoesOn | Stance::Departs => return,
+        Stance::Covered => (peer.is_departing, peer.has_answered) = (false, true),
+        Stance::Reports => peer.reports_last = true,
     }
+    peer.version = peer.version.max(version);
+}
+
+/// Whether this node reports the events that end with it; `None` while that is not known, unless it is too late to wait.
+pub(super) fn decide(is_late: bool, cluster: &mut Cluster, call: &Call<'_>) -> Option<bool> {
+    let own = cluster.node();
+    let Cluster { announcer, peers, .. } = cluster;
+    if announcer.stance() == Stance::Covered || peers.living().any(|peer| peer.reports_last) {
+        return Some(false);
+    }
+    if !is_late && peers.living().any(|peer| !peer.has_answered || peer.is_ahead()) {
+        return None;
+    }
+    // A node that has not answered by then has died.
+    if peers.living().filter(|peer| peer.is_departing).all(|peer| peer.node > own) {
+        announcer.take_last_reports(call.now);
+        return Some(true);
+    }
+    is_late.then_some(false)
+}
+
+fn answer(of: NodeId, stance: Stance, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let answer = News::GoodbyeReceived { of, stance, version: call.book.journal.version() };
+    cluster.announcer.send_to(To::Origin(origin), answer, call.outputs, call.now);
 }

@@ -30,7 +30,7 @@
 //! | `figures` | what another node looks like from here |
 //! | `fold` | what the oldest departed nodes had counted, and their names |
 //! | `folding` | when departed nodes are folded, and the slices of that |
-//! | `goodbye` | which of the nodes that end together ends last |
+//! | `goodbye` | how a node departs, and which of those that end together reports |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the messages of one peer: their order, and what is confirmed of them |
 //! | `lookout` | when a peer is looked at, and what it is asked then |
@@ -94,7 +94,6 @@ use crate::collections::tick::{Now, Tick};
 use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
-use goodbye::Goodbye;
 use held::HeldQuestions;
 use lookout::Lookout;
 use peers::{PeerId, Peers};
@@ -137,7 +136,6 @@ pub(super) struct Cluster {
     lost_count: u64,
     /// When it is said again that the list of folded nodes is full.
     fold_full_at: Tick,
-    goodbye: Goodbye,
 }
 
 impl Cluster {
@@ -158,7 +156,6 @@ impl Cluster {
             wakefulness: Wakefulness::default(),
             lost_count: 0,
             fold_full_at: Tick(0),
-            goodbye: Goodbye::default(),
         }
     }
 
@@ -180,11 +177,6 @@ impl Cluster {
     /// The number of nodes that were taken for gone because they fell silent.
     pub(super) fn lost_count(&self) -> u64 {
         self.lost_count
-    }
-
-    /// The number of other nodes that are living.
-    pub(super) fn living_count(&self) -> usize {
-        self.peers.living_count()
     }
 
     /// Gives a sign of life at once.

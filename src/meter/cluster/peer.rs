@@ -58,6 +58,11 @@ pub(super) struct Peer {
     pub(super) inbox: Inbox,
     /// Whether its members lag so far behind that no more messages shall be announced.
     pub(super) is_behind: bool,
+    /// Whether it departs, and has answered the goodbye of this node.
+    pub(super) is_departing: bool,
+    pub(super) has_answered: bool,
+    /// Whether it reports the events that end with all nodes.
+    pub(super) reports_last: bool,
     /// Whether its name is listed: its sums are on their way into the fold.
     pub(super) is_folding: bool,
     /// Its place in the order in which nodes departed, as far as is known here.
@@ -88,6 +93,9 @@ impl Peer {
             ask_at: now,
             pairs: Pairs::new(node),
             removal: None,
+            is_departing: false,
+            has_answered: false,
+            reports_last: false,
             is_folding: false,
             departure: 0,
             departed_digest: None,

@@ -13,8 +13,9 @@ use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
-use super::{Call, Cluster, bequests, ends};
+use super::{Call, Cluster, bequests, ends, goodbye};
 use crate::collections::tick::Moment;
+use crate::meter::book::ended;
 use crate::meter::book::namespace::{Present, Whole};
 use crate::meter::news::{
     Alive, Ask, Claim, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
@@ -59,8 +60,6 @@ pub(in crate::meter) fn receive(
 ) -> Result<(), Rejection> {
     cluster.wake(call.now);
     if datagram.sender == cluster.node() {
-        let is_goodbye = cluster.announcer.has_departed() && matches!(datagram.news, News::Bye(_));
-        cluster.goodbye.come_back(origin, is_goodbye, cluster.rules.node_timeout, call.now.tick);
         return Err(Rejection::Own);
     }
     let known = cluster.peers.find(datagram.sender);
@@ -137,7 +136,12 @@ fn meet(
 ) -> Result<PeerId, Rejection> {
     let (now, own) = (call.now.tick, cluster.node());
     let alive = match datagram.news {
-        News::Bye(_) => return Err(Rejection::NeverThere),
+        News::Bye(farewell) => {
+            if let Some(id) = known {
+                goodbye::receive_again(id, farewell, origin, cluster, call);
+            }
+            return Err(Rejection::NeverThere);
+        }
         News::Alive(alive) => Some(alive),
         _ => None,
     };
@@ -158,6 +162,7 @@ fn meet(
     peer.node = datagram.sender;
     peer.restart(datagram.number, origin, now);
     (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
+    (peer.is_departing, peer.has_answered, peer.reports_last) = (false, false, false);
     peer.newest_format = datagram.format.newest;
     peer.pairs.set_clock(datagram.clock, now);
     peer.transit = Transit::new(datagram.clock, now);
@@ -170,6 +175,10 @@ fn meet(
 /// Asks a node to prove that it is there, and answers its own question. Its answer comes first then, and it may ask for what
 /// there is as soon as it has this node's.
 fn question(datagram: &Datagram<&str>, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
+    if cluster.announcer.has_departed() {
+        // It would be met, and forgotten.
+        return;
+    }
     let asked = if let News::Ask(ask) = datagram.news { Some(ask) } else { None };
     let Cluster { announcer, questions, peers, .. } = cluster;
     let nonce = questions.nonce_for_stranger(datagram.sender, origin, earned_by(&datagram.news), call.now.tick);
@@ -199,7 +208,10 @@ impl Reception<'_, '_> {
         match news {
             News::Alive(alive) => self.on_alive(*alive),
             News::Ask(ask) => self.on_ask(*ask),
-            News::Bye(_) => self.on_goodbye(),
+            News::Bye(_) => goodbye::receive(self.id, self.origin, self.cluster, self.call),
+            News::GoodbyeReceived { of, stance, version } => {
+                goodbye::take_answer(self.id, *of, *stance, *version, self.cluster);
+            }
             News::Report { to, .. } if !self.cluster.peers.at(self.id).wants(self.stamp.number, *to) => {}
             News::Report { from, to, horizon, name, items } => {
                 if bequests::agree_on_name(self.id, *name, self.cluster, self.call) {
@@ -236,13 +248,6 @@ impl Reception<'_, '_> {
             }
             News::Held { asker, number } if *asker == self.cluster.node() => self.on_held(*number),
             News::Held { .. } | News::Unknown => {}
-        }
-    }
-
-    fn on_goodbye(&mut self) {
-        let Cluster { goodbye, announcer, rules, .. } = &*self.cluster;
-        if goodbye.ends_other(self.origin, announcer.has_departed(), rules.node_timeout, self.call.now.tick) {
-            self.cluster.depart(self.id, self.call);
         }
     }
 
@@ -297,7 +302,9 @@ impl Reception<'_, '_> {
         let Cluster { announcer, peers, .. } = &mut *self.cluster;
         let Call { book, outputs, now } = &mut *self.call;
         let echo = Echo { asker: peers.at(self.id).node, nonce: ask.nonce };
-        announcer.answer(echo, self.origin, peers, book, outputs, *now);
+        if !announcer.has_departed() {
+            announcer.answer(echo, self.origin, peers, book, outputs, *now);
+        }
         match ask.wanted {
             Wanted::Items { since } => book.journal.repair_since(since),
             Wanted::DepartedShares => announcer.begin_departed_shares(),
@@ -332,6 +339,11 @@ impl Reception<'_, '_> {
                 Item::Count(count) if has_sums => self.on_count(count, &count.sums),
                 Item::Count(count) => self.on_count(count, &Sums::default()),
                 Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
+                Item::Ended(ended) => {
+                    let ended_at = self.sent_at.before_ms(ended.empty_ms);
+                    let Call { book, now, .. } = &mut *self.call;
+                    ended::mark_reported(ended.namespace, ended.connections, ended_at, book, *now);
+                }
             }
         }
     }

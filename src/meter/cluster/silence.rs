@@ -69,6 +69,8 @@ impl Silence {
 #[derive(Debug, Default)]
 pub(super) struct Wakefulness {
     awake_at: Option<Tick>,
+    /// Until when the process may not have received what came while it was paused.
+    pub(super) behind_until: Tick,
 }
 
 impl Wakefulness {
@@ -77,6 +79,7 @@ impl Wakefulness {
         let before = self.awake_at.replace(now);
         if before.is_some_and(|before| before.after(heartbeat * PAUSE_HEARTBEATS) < now) {
             let until = now.after(heartbeat * GRACE_HEARTBEATS);
+            self.behind_until = until;
             silences.for_each(|silence| silence.excuse(until));
         }
     }

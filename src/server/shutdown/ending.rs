@@ -1,7 +1,7 @@
 //! Last words: of events that are over, and of the process.
 //!
 //! Owns what is written down of an event, and what is done between the last turn and the end. An event that ends because
-//! the whole audience is shut down is reported too, by the process that ends last.
+//! the whole audience is shut down is reported too, by one of the processes that end last.
 //!
 //! Invariant: what an event came to is logged, whatever becomes of the file.
 
@@ -20,6 +20,13 @@ use crate::wire::stats;
 
 /// Most times that the bus is read before the end: its buffer holds no more.
 const RECEIVES_MAX: usize = 1_000;
+
+/// How long the end waits for the answers to the goodbye: other processes of the host answer within 1 ms, and hosts within a round
+/// trip.
+const ANSWERS_MAX: Duration = Duration::from_secs(1);
+
+/// How long a process that ends together with others answers their goodbyes: they are repeated every 60 ms.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// How long the end waits for the file to take the lines that are left: a pipe has a reader that is at work.
 const WRITING_MAX: Duration = Duration::from_secs(1);
@@ -42,7 +49,7 @@ pub(in crate::server) struct LastTurns<'a> {
 }
 
 impl LastTurns<'_> {
-    /// Departs, and reports the events that end with this process, if it is the last one.
+    /// Departs, and reports the events that end with this process, if no other does.
     ///
     /// Members that are still there, because a second signal has ended the process early, leave now: how long they stayed is
     /// known. All of them have keys with an index below `place_count`.
@@ -57,8 +64,38 @@ impl LastTurns<'_> {
         // The others shall know at once, not after the timeout.
         self.meter.departure(now).announce();
         self.carry_out(now);
-        self.receive(now);
-        self.write_last_reports(now)
+        if self.await_answers(now)? { self.write_last_reports() } else { self.finish() }
+    }
+
+    /// Waits for the answers of the others; returns whether this process reports the events that end now.
+    fn await_answers(&mut self, mut now: Now) -> io::Result<bool> {
+        let end = now.tick.after(ANSWERS_MAX);
+        loop {
+            if let Some(is_reporter) = self.meter.departure(now).decide(now.tick >= end) {
+                // Others may wait for the answer of this process.
+                let end = now.tick.after(LINGER);
+                while self.meter.departure(now).has_company() && now.tick < end {
+                    now = self.turn(end)?;
+                }
+                return Ok(is_reporter);
+            }
+            now = self.turn(end)?;
+        }
+    }
+
+    /// Does what is due among the nodes until that time, or until something comes.
+    fn turn(&mut self, until: Tick) -> io::Result<Now> {
+        let due = self.meter.poll_timeout().unwrap_or(until);
+        let now = self.wait(due.min(until))?;
+        let is_empty = self.receive(now);
+        if let Some(reports) = &mut self.reports {
+            reports.write(now.tick);
+            self.meter.set_ending_room(reports.room(), reports.room_at());
+        }
+        self.meter.handle_timeout(now, is_empty);
+        self.carry_out(now);
+        self.bus.handle_timeout(self.reactor, is_empty, now);
+        Ok(now)
     }
 
     fn carry_out(&mut self, now: Now) {
@@ -71,15 +108,13 @@ impl LastTurns<'_> {
         }
     }
 
-    fn receive(&mut self, now: Now) {
-        for _ in 0..RECEIVES_MAX {
-            if self.bus.receive(self.meter, now) {
-                break;
-            }
-        }
+    /// Receives what has come; returns whether that was all.
+    fn receive(&mut self, now: Now) -> bool {
+        (0..RECEIVES_MAX).any(|_| self.bus.receive(self.meter, now))
     }
 
-    fn write_last_reports(&mut self, mut now: Now) -> io::Result<()> {
+    fn write_last_reports(&mut self) -> io::Result<()> {
+        let mut now = self.reactor.now();
         let end = now.tick.after(WRITING_MAX);
         let mut from = NamespaceId::FIRST;
         while let Some(ending) = self.meter.departure(now).next_ending(&mut from) {
@@ -88,7 +123,13 @@ impl LastTurns<'_> {
             }
             write_down(&ending, self.reports.as_deref_mut());
         }
-        self.write(usize::MAX, end, now)?;
+        self.finish()
+    }
+
+    /// Writes all that is left.
+    fn finish(&mut self) -> io::Result<()> {
+        let now = self.reactor.now();
+        self.write(usize::MAX, now.tick.after(WRITING_MAX), now)?;
         if let Some(reports) = &mut self.reports {
             reports.end();
         }
@@ -102,16 +143,16 @@ impl LastTurns<'_> {
             let Some(next) = reports.next_deadline().filter(|_| reports.room() < room && now.tick < end) else { break };
             if !has_more {
                 now = self.wait(next.min(end))?;
+                self.receive(now);
             }
         }
         Ok(now)
     }
 
-    /// Waits until that time. What comes meanwhile has no effect any more.
+    /// Waits until that time, or until something comes. A signal changes nothing any more.
     fn wait(&mut self, until: Tick) -> io::Result<Now> {
         let now = self.reactor.wait(Some(until), &mut Vec::new())?;
         while self.signals.next().is_some() {}
-        self.bus.receive(self.meter, now);
         Ok(now)
     }
 }

@@ -20,5 +20,7 @@ pub(super) const HELD: u8 = 11;
 pub(super) const FOLDED: u8 = 12;
 pub(super) const FOLD_SHARES: u8 = 13;
 pub(super) const RECEIVED: u8 = 14;
+pub(super) const GOODBYE_RECEIVED: u8 = 15;
 pub(super) const ITEM_COUNT: u8 = 1;
 pub(super) const ITEM_CLAIM: u8 = 2;
+pub(super) const ITEM_ENDED: u8 = 3;

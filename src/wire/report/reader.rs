@@ -9,8 +9,8 @@
 use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item,
-    MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Promise, Receipt, SUMMAND_MAX, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, EndedEvent, Farewell, FoldShare, HeldQuestion, Item,
+    MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Promise, Receipt, SUMMAND_MAX, Stance, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
 use crate::wire::name::is_canonical;
@@ -148,6 +148,12 @@ impl<'a> Reader<'a> {
                 News::Received { is_behind, receipts: self.list(|list| list.entry()?.receipt().map(Some))? }
             }
             kind::BYE => News::Bye(Farewell([self.fixed()?, self.fixed()?])),
+            kind::GOODBYE_RECEIVED => {
+                let of = NodeId(self.fixed()?);
+                let stances = [Stance::GoesOn, Stance::Departs, Stance::Covered, Stance::Reports];
+                let stance = *stances.get(usize::from(self.byte()?)).ok_or(Dropped::Malformed)?;
+                News::GoodbyeReceived { of, stance, version: self.number()? }
+            }
             _ => News::Unknown,
         })
     }
@@ -175,6 +181,10 @@ impl<'a> Reader<'a> {
         Ok(match kind {
             kind::ITEM_COUNT => Some(Item::Count(entry.count()?)),
             kind::ITEM_CLAIM => Some(Item::Claim(entry.claim()?)),
+            kind::ITEM_ENDED => {
+                let (namespace, connections, empty_ms) = (entry.name()?, entry.number()?, entry.number()?);
+                Some(Item::Ended(EndedEvent { namespace, connections, empty_ms }))
+            }
             _ => None,
         })
     }

@@ -160,6 +160,12 @@ impl Writer {
                 self.fixed(*first);
                 self.fixed(*second);
             }
+            News::GoodbyeReceived { of, stance, version } => {
+                self.byte(kind::GOODBYE_RECEIVED);
+                self.fixed(of.0);
+                self.byte(*stance as u8);
+                self.number(*version);
+            }
             News::Unknown => self.byte(kind::UNKNOWN),
         }
     }
@@ -186,6 +192,14 @@ impl Writer {
             Item::Claim(claim) => {
                 self.byte(kind::ITEM_CLAIM);
                 self.entry(|entry| entry.claim(claim));
+            }
+            Item::Ended(ended) => {
+                self.byte(kind::ITEM_ENDED);
+                self.entry(|entry| {
+                    entry.text(&ended.namespace);
+                    entry.number(ended.connections);
+                    entry.number(ended.empty_ms);
+                });
             }
         }
     }

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use audience_kit::world::{LATER, with_more};
 use audience_meter::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, Farewell, FoldShare, Format, HeldQuestion,
-    Item, MessagePart, News, NodeId, Peak, Promise, Receipt, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, EndedEvent, Farewell, FoldShare, Format,
+    HeldQuestion, Item, MessagePart, News, NodeId, Peak, Promise, Receipt, Stance, Sums, Wanted,
 };
 use audience_meter::wire::report::{self, Dropped, FORMATS, Keys, Scope, decode, decode_up_to, encode};
 
@@ -51,6 +51,7 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
     let part = MessagePart { number: 128, namespace: "event", text: "%7Bhello", begins: true, continues: false };
     let receipt = Receipt { sender: NodeId(9), from: 100, up_to: 300, lost: vec![101, 280] };
     let all = Receipt { sender: NodeId(10), from: 0, up_to: 1, lost: vec![] };
+    let ended = EndedEvent { namespace: "event", connections: 1_000, empty_ms: 60_010 };
     vec![
         ("alive", News::Alive(alive)),
         ("behind", News::Alive(Alive { is_behind: true, ..alive })),
@@ -95,6 +96,8 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
         ("received", News::Received { is_behind: false, receipts: vec![receipt.clone()] }),
         ("received-by-one-behind", News::Received { is_behind: true, receipts: vec![all, receipt] }),
         ("bye", News::Bye(Farewell([1, 0xffff_0000_ffff_0000]))),
+        ("report-of-an-end", News::Report { from: 16, to: 17, horizon: 5, name: 0, items: vec![Item::Ended(ended)] }),
+        ("goodbye-received", News::GoodbyeReceived { of: NodeId(9), stance: Stance::Departs, version: 300 }),
     ]
 }
 

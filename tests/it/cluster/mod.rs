@@ -14,6 +14,7 @@
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
 //! | `interfaces` | interfaces that are made anew again and again |
+//! | `last_words` | hosts that end together report each event once |
 //! | `messages` | messages are received by all, in order, and their answers say so |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `page` | the page `/cluster` |
@@ -42,6 +43,7 @@ mod golden;
 mod healing;
 mod hosts;
 mod interfaces;
+mod last_words;
 mod messages;
 mod meters;
 mod page;

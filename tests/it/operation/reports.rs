@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use super::workers::started;
 use audience_kit::*;
 
 /// How many events end together: three times the number of lines that wait for the file.
@@ -65,8 +66,9 @@ fn assert_none_lost(daemon: &Daemon) {
     let lost = daemon.log().into_iter().find(|line| line.contains("event=reports_lost"));
     assert_eq!(lost, None);
     let metrics = get(daemon.stats_port(), "/metrics").body;
-    let count = metrics.lines().find(|line| line.starts_with("audience_meter_reports_lost_total"));
-    assert!(count.is_some_and(|line| line.ends_with(" 0")), "{count:?}");
+    let counts: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("audience_meter_reports_lost_total")).collect();
+    assert!(!counts.is_empty() && counts.iter().all(|line| line.ends_with(" 0")), "{counts:?}");
 }
 
 #[test]
@@ -142,4 +144,36 @@ fn reports_go_to_a_standard_output_that_is_a_socket() {
         daemon.kill().unwrap();
         daemon.wait().unwrap();
     }
+}
+
+#[test]
+fn events_of_a_worker_that_is_killed_before_they_are_reported_are_all_in_the_file() {
+    let path = scratch("replaced");
+    let file = path.to_str().unwrap();
+    let options = ["-w", "2", "--cluster-node-timeout", "2", "--namespace-clean-delay", "8", "--report-file", file];
+    let daemon = Daemon::start(&options);
+    wait_until("both workers", || started(&daemon).len() == 2);
+    pass_through(&daemon, 400);
+    // Each knows of all of them.
+    wait_until("both have received all", || (0..12).all(|_| daemon.namespaces().len() == 400));
+    send_signal(started(&daemon)[0], "KILL");
+    wait_until("it is replaced", || started(&daemon).len() == 3);
+    wait_all(&path, 400);
+    wait_until("all are forgotten", || (0..12).all(|_| daemon.namespaces().is_empty()));
+    wait_all(&path, 400);
+    assert_none_lost(&daemon);
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn events_that_end_together_at_two_workers_are_in_the_file_once() {
+    let path = scratch("together");
+    let options = ["-w", "2", "--namespace-clean-delay", "2", "--report-file", path.to_str().unwrap()];
+    let daemon = Daemon::start(&options);
+    pass_through(&daemon, EVENTS);
+    wait_all(&path, EVENTS);
+    wait_until("all are forgotten", || (0..12).all(|_| daemon.namespaces().is_empty()));
+    wait_all(&path, EVENTS);
+    assert_none_lost(&daemon);
+    fs::remove_file(&path).unwrap();
 }

@@ -3,7 +3,7 @@
 use super::*;
 use audience_kit::world::Node;
 use audience_meter::collections::key::Key as _;
-use audience_meter::meter::news::{AGE_MS_MAX, DepartedShare};
+use audience_meter::meter::news::{AGE_MS_MAX, DepartedShare, Stance};
 use audience_meter::meter::{self, Accounts, Ending, NamespaceId};
 
 impl Scene {
@@ -143,15 +143,28 @@ fn an_event_that_goes_on_elsewhere_does_not_end_with_this_node() {
     let last_endings = |scene: &mut Scene| {
         let now = scene.now();
         let mut from = NamespaceId::FIRST;
-        let departure = scene.meter().departure(now);
-        std::iter::from_fn(|| departure.next_ending(&mut from)).count()
+        let mut departure = scene.meter().departure(now);
+        departure.decide(false).map(|is_reporter| {
+            if is_reporter { std::iter::from_fn(|| departure.next_ending(&mut from)).count() } else { 0 }
+        })
     };
     scene.meet(1);
     scene.join("a");
     scene.world.step(0, Node::say_goodbye);
-    assert_eq!(last_endings(&mut scene), 0);
+    assert_eq!(last_endings(&mut scene), None, "it is not known whether the peer goes on");
     scene.receive(3, BYE);
-    assert_eq!(last_endings(&mut scene), 1);
+    assert_eq!(last_endings(&mut scene), None, "it may have been taken for gone before");
+    let answer = |of, stance| News::GoodbyeReceived { of, stance, version: 0 };
+    scene.receive(4, answer(PEER, Stance::GoesOn));
+    assert_eq!(last_endings(&mut scene), None, "that is about another node");
+    scene.receive(5, answer(HERE, Stance::Departs));
+    assert_eq!(last_endings(&mut scene), Some(1), "its name is less than the peer's");
+    let mut scene = clustered();
+    scene.meet(1);
+    scene.join("a");
+    scene.world.step(0, Node::say_goodbye);
+    scene.receive(3, answer(HERE, Stance::GoesOn));
+    assert_eq!(last_endings(&mut scene), Some(0), "the peer goes on with it");
 }
 
 #[test]
@@ -176,7 +189,9 @@ fn of_the_nodes_that_have_had_members_one_reports_and_if_none_is_left_one_of_all
         if is_other_gone {
             scene.receive(4, BYE);
         }
-        endings(scene.pass(70.0)).len()
+        let (first, later) = (endings(scene.pass(61.0)).len(), endings(scene.pass(9.0)).len());
+        assert_eq!(first + later, names.len(), "a node that does not report in its turn is passed over");
+        first
     };
     assert_eq!((reported(true, false, false), reported(false, true, false)), (names.len(), 0));
     assert_eq!((reported(true, true, true), reported(false, true, true)), (names.len(), names.len()));

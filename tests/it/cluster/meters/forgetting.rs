@@ -1,17 +1,19 @@
 //! When an empty namespace is forgotten, here and at other nodes.
 
 use super::*;
-use audience_meter::meter::news::{MessageId, MessagePart, Origin};
+use audience_meter::meter::news::{EndedEvent, MessageId, MessagePart, Origin};
 
 #[test]
 fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
     let mut scene = clustered();
     let member = scene.join("a");
     scene.leave(member);
+    scene.pass(59.5);
     scene.meet(1);
+    scene.pass(0.2);
     scene.outputs();
     let now = scene.now();
-    let late = Now { tick: now.tick.after(s(60.0)), ..now };
+    let late = Now { tick: now.tick.after(s(0.4)), ..now };
     let part = MessagePart { number: 1, namespace: "a", text: "s=x", begins: true, continues: false };
     let datagram = Datagram {
         sender: PEER,
@@ -44,8 +46,9 @@ fn a_namespace_is_not_forgotten_before_it_was_announced_to_be_empty() {
     assert_eq!(scene.members("a"), Some((0, 1)), "the change is gathered with others");
     let items = |news| if let News::Report { items, .. } = news { Some(items) } else { None };
     let items: Vec<_> = scene.announced(2.0).into_iter().filter_map(items).flatten().collect();
-    let [Item::Count(count)] = &items[..] else { panic!("{items:?}") };
+    let [Item::Count(count), Item::Ended(ended)] = &items[..] else { panic!("{items:?}") };
     assert_eq!((count.members, count.sums.connections), (0, 1));
+    assert_eq!((&*ended.namespace, ended.connections), ("a", 1));
     assert_eq!(scene.members("a"), None);
 }
 
@@ -65,4 +68,30 @@ fn nodes_forget_a_namespace_together_though_one_announces_late_that_it_is_empty(
     assert_eq!(scene.members("a"), Some((0, 5)));
     scene.pass(1.0);
     assert_eq!(scene.members("a"), None, "60 s after its last member left");
+}
+
+/// How many reports this node gives though the peer has reported the event before, with this number of joins. Of the joins
+/// that this node knows, five were at the peer, and one was here.
+fn reports_after(connections: u64, empty_ms: u64) -> usize {
+    let mut scene = clustered();
+    let member = scene.join("a");
+    scene.leave(member);
+    scene.pass(58.0);
+    scene.meet(1);
+    let age = Age { existed_ms: 58_000, empty_ms: 58_000 };
+    let empty = Count { uncounted: 0, ..count("a", 0, age) };
+    let report = |from, item| News::Report { from, to: from + 1, horizon: 0, name: 0, items: vec![item] };
+    scene.receive(3, report(0, Item::Count(empty)));
+    scene.receive(4, report(1, Item::Ended(EndedEvent { namespace: "a", connections, empty_ms })));
+    let outputs = scene.pass(8.0);
+    assert_eq!(scene.members("a"), None);
+    outputs.into_iter().filter(|output| matches!(output, Output::Ended(_))).count()
+}
+
+#[test]
+fn an_event_that_another_node_has_reported_is_not_reported_again() {
+    assert_eq!(reports_after(6, 58_000), 0);
+    assert_eq!(reports_after(5, 58_000), 1, "a member came that the report does not count");
+    // That of another event, which ended before this one began, is nothing to it.
+    assert_eq!(reports_after(6, 90_000), 1);
 }

@@ -219,7 +219,8 @@ impl World {
         for (number, unconfirmed) in done.settled {
             answers::settle(self, index, number, unconfirmed == 0);
         }
-        self.observer.endings.extend(done.endings.into_iter().map(|ending| (id, ending)));
+        let tick = self.clock.tick;
+        self.observer.endings.extend(done.endings.into_iter().map(|ending| (tick, id, ending)));
         for (to, datagram) in done.datagrams {
             if let News::Ask(ask) = &datagram.news {
                 self.strangers.iter_mut().for_each(|stranger| stranger.take_question(address, ask));
@@ -393,8 +394,8 @@ impl World {
     }
 
     fn depart(&mut self, node: Node) {
-        let now = node.now(self.clock);
+        let (now, id) = (node.now(self.clock), node.meter.node());
         self.observer.departed.push(node.book.closed(now.tick));
-        self.observer.departures.push(self.clock.tick);
+        self.observer.departures.push((self.clock.tick, id));
     }
 }

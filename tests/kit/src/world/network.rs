@@ -85,11 +85,6 @@ impl Network {
         if self.has_hosts() { host_of(address) } else { address }
     }
 
-    /// Whether the same order of datagrams reaches all nodes: there is one way to all of them.
-    pub(super) fn has_one_way(self) -> bool {
-        !self.has_hosts()
-    }
-
     fn has_hosts(self) -> bool {
         matches!(self.kind, Kind::Hosts { .. })
     }

@@ -282,6 +282,8 @@ impl Node {
 
     /// The node is woken. After it nothing is left for this tick, or in slices for the next turns.
     pub(super) fn wake(&mut self, now: Now, has_heard_all: bool) -> Done {
+        // One report has room in each turn.
+        self.meter.set_ending_room(1, Tick(0));
         self.meter.handle_timeout(now, has_heard_all);
         if self.formats == LATER && self.meter.are_counters_due(now) {
             self.meter.announce_counters(&FIGURES, now);

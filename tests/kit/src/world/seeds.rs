@@ -124,9 +124,7 @@ pub fn script_of(seed: u64) -> Vec<u8> {
 pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     let mut writer = Writer::new(seed);
     let end = if scene == Scene::Together { 3 } else { 2 };
-    // Where hosts end together, the goodbyes take several ways, and the last one is not the same for all.
-    let networks: &[u8] = if scene == Scene::Together { &[0, 0, 1] } else { &[0, 0, 1, 2, 3] };
-    let network = network_of(seed, networks);
+    let network = network_of(seed, &[0, 0, 1, 2, 3]);
     writer.head(b"450", 4, end, Company { network, extras: 0, is_calm: false });
     for _ in 0..ENDING_TICKS {
         if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
@@ -139,7 +137,7 @@ pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
     let (gap, departs) = match scene {
         Scene::AllThere | Scene::Together => (0, None),
         Scene::OneGone => (ANNOUNCED_TICKS, Some(2)),
-        Scene::OneDies => (writer.chance.below(FORGOTTEN_TICKS), Some(1)),
+        Scene::OneDies => (ANNOUNCED_TICKS + writer.chance.below(FORGOTTEN_TICKS), Some(1)),
     };
     writer.gap += gap;
     if let Some(manners) = departs {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{TICK_MS, Tick};
 use audience_meter::meter::{Accounts, Ending, NamespaceId};
-use audience_meter::wire::report;
 
 use super::adversary::SMALL_TRICKS;
 use super::observer::Recorded;
@@ -40,11 +39,20 @@ const QUIET_DATAGRAMS_PER_S: u64 = 5;
 const UNKNOWN_TICKS_MAX: u64 = 300;
 
 /// What is forgotten is so within the clean delay, with some time for what was lost.
-const FORGETTING_TICKS: u64 = 1_000;
+const FORGETTING_TICKS: u64 = 3_000;
 
-/// A node that departs so long after the last change has announced it, and is missed in time to leave its reports to
-/// the others: the node timeout, and as long again, before the first event is forgotten.
-const KNOWN_TICKS: std::ops::RangeInclusive<u64> = 250..=1_000;
+/// A node that departs so long after the last change has announced it.
+const KNOWN_TICKS: u64 = 250;
+
+/// A node that dies so soon after a report may take with it the announcement that it has given one.
+const ANNOUNCED_TICKS: u64 = 250;
+
+/// In how many ticks the nodes of a world say goodbye that end together: some round trips.
+const GOODBYES_TICKS: u64 = 20;
+
+/// How long a node waits for the answers of others at its end, and how long it answers them after that.
+const ANSWERS_TICKS: u64 = 100;
+const LINGER_TICKS: u64 = 20;
 
 /// The shortest clean delay for which it is claimed which node reports an event.
 const CLEAN_DELAY_MIN: Duration = Duration::from_secs(20);
@@ -142,42 +150,40 @@ fn forget(world: &mut World) {
     check_reports(world);
 }
 
-/// Each node says goodbye, and later reads what has come; in whatever order these mix.
+/// All nodes say goodbye within a moment. Each goes on until it knows which of them reports, and for a moment more.
 fn end_together(world: &mut World) {
     resume(world);
     operations::leave_all(world);
-    world.bus.weather = Some(Weather { delay_ticks_max: 0, ..CALM });
     world.pass(TIMEOUT_TICKS - TIMEOUT_TICKS / 5);
     assert!(!may_claim(world) || world.observer.endings.is_empty(), "no event is over");
-    let mut order = Chance::new(world.setting.chance);
-    // 0: it is there; 1: it has said goodbye; 2: it has read what has come.
-    let mut steps = vec![0; world.nodes.len()];
-    while let Some(least) = steps.iter().min().filter(|&&least| least < 2).copied() {
-        let index = usize::try_from(order.below(steps.len() as u64)).unwrap();
-        let index = if steps[index] < 2 { index } else { steps.iter().position(|&step| step == least).unwrap() };
-        steps[index] += 1;
-        if steps[index] == 1 {
-            world.step(index, super::Node::say_goodbye);
-            world.arrive();
-        } else {
-            read_last_words(world, index);
+    let mut chance = Chance::new(world.setting.chance);
+    let begins: Vec<u64> = world.nodes.iter().map(|_| chance.below(GOODBYES_TICKS)).collect();
+    let mut ends = vec![None; begins.len()];
+    for tick in 0..GOODBYES_TICKS + ANSWERS_TICKS + LINGER_TICKS + 1 {
+        for (index, (&begin, end)) in begins.iter().zip(&mut ends).enumerate() {
+            if tick == begin {
+                world.step(index, super::Node::say_goodbye);
+            }
+            if tick >= begin && end.is_none() {
+                *end = speak_last(world, index, tick >= begin + ANSWERS_TICKS).then_some(tick + LINGER_TICKS);
+            }
+            world.nodes[index].is_paused |= *end == Some(tick);
         }
+        world.pass(1);
     }
     check_reports(world);
 }
 
-fn read_last_words(world: &mut World, index: usize) {
+/// A node that has said goodbye reports the events that end, if it knows that this is up to it; returns whether it knows.
+fn speak_last(world: &mut World, index: usize, is_late: bool) -> bool {
     let node = &mut world.nodes[index];
-    let now = node.now(world.clock);
-    for (_, flight) in std::mem::take(&mut node.buffer) {
-        let decoded = report::decode_up_to(node.formats.newest, &flight.bytes, &world.scope);
-        let datagram = decoded.expect("what nodes send that know each other is understood");
-        let _ = node.meter.receive(&datagram, flight.origin, now);
-    }
-    let id = node.meter.node();
+    let (now, id) = (node.now(world.clock), node.meter.node());
+    let mut departure = node.meter.departure(now);
+    let Some(is_reporter) = departure.decide(is_late) else { return false };
     let mut from = NamespaceId::FIRST;
-    let endings = std::iter::from_fn(|| node.meter.departure(now).next_ending(&mut from));
-    world.observer.endings.extend(endings.map(|ending| (id, ending)));
+    let endings = std::iter::from_fn(|| departure.next_ending(&mut from)).filter(|_| is_reporter);
+    world.observer.endings.extend(endings.map(|ending| (world.clock.tick, id, ending)));
+    true
 }
 
 /// Every node says how many there truly are, counted and not, and no uuid has two members.
@@ -362,7 +368,7 @@ fn check_histories(world: &mut World) {
 
 /// How often each event was reported.
 fn reports(world: &World) -> BTreeMap<&'static str, usize> {
-    let count = |name| world.observer.endings.iter().filter(|(_, ending)| &*ending.namespace == name).count();
+    let count = |name| world.observer.endings.iter().filter(|(_, _, ending)| &*ending.namespace == name).count();
     events(world).into_iter().map(|name| (name, count(name))).collect()
 }
 
@@ -372,24 +378,25 @@ fn may_claim(world: &World) -> bool {
     let observer = &world.observer;
     let is_calm = !(observer.has_paused || observer.has_cut || observer.has_strangers);
     let is_long = world.setting.rules.namespace_clean_delay >= CLEAN_DELAY_MIN;
-    // Where goodbyes take several ways, the last one of some nodes may differ from node to node.
-    let is_one = world.setting.end != End::Together || world.network.has_one_way();
-    let is_clear = is_long && is_one && world.setting.weather.is_some();
-    is_calm && is_clear && observer.departures.iter().all(|&at| at >= observer.changed_at)
+    let is_clear = is_long && world.setting.weather.is_some();
+    is_calm && is_clear && observer.departures.iter().all(|&(at, _)| at >= observer.changed_at + KNOWN_TICKS)
 }
 
-/// An event is reported by one node at most; by one, and truly, if all that departed had announced what they knew.
+/// An event is reported by one node, and truly. Of a reporter that dies before it has announced that, another takes the place.
 fn check_reports(world: &World) {
     if !may_claim(world) {
         return;
     }
     let observer = &world.observer;
-    let reports = reports(world);
-    assert!(reports.values().all(|&count| count <= 1), "{reports:?}: {:?}", observer.endings);
-    if observer.departures.iter().all(|&at| KNOWN_TICKS.contains(&(at - observer.changed_at))) {
-        assert!(reports.values().all(|&count| count == 1), "{reports:?}: {:?}", observer.endings);
-        observer.endings.iter().for_each(|(_, ending)| check_ending(world, ending));
+    let is_unknown = |at: u64, by| {
+        observer.departures.iter().any(|&(departed_at, node)| node == by && departed_at <= at + ANNOUNCED_TICKS)
+    };
+    for (name, count) in reports(world) {
+        let of_event = observer.endings.iter().filter(|(_, _, ending)| &*ending.namespace == name);
+        let unknown = of_event.filter(|&&(at, by, _)| is_unknown(at, by)).count();
+        assert!(count == 1 || (count == 2 && unknown == 1), "{count} of {name}: {:?}", observer.endings);
     }
+    observer.endings.iter().for_each(|(_, _, ending)| check_ending(world, ending));
 }
 
 /// What was reported is what was recorded.

@@ -21,6 +21,10 @@ use super::walks::Walk;
 /// What it takes to announce something, when it is time.
 const ANNOUNCING: Duration = Duration::from_millis(50);
 
+/// How long an event may wait for its report at a node: seven others may have a turn of two seconds before, and for five
+/// seconds more it may know that something is missing.
+const REPORTING: Duration = Duration::from_secs(20);
+
 /// The book.
 pub(crate) struct Book {
     rules: Rules,
@@ -50,7 +54,7 @@ impl Book {
         let items: &[Item<&str>] = if let News::Report { items, .. } = &datagram.news { items } else { &[] };
         let reported = items.iter().filter_map(|item| match item {
             Item::Claim(claim) => Some((claim, datagram.sender)),
-            Item::Count(_) => None,
+            Item::Count(_) | Item::Ended(_) => None,
         });
         let announced = match &datagram.news {
             News::Claimed(claim) => Some((claim, datagram.sender)),
@@ -275,7 +279,11 @@ impl Book {
     /// What is left undone once the meter has been shown this time, or asked to be shown it later.
     pub(crate) fn check_nothing_is_due(&self, now: Tick) {
         // The others are told first that no member is there.
-        let grace = if self.is_lone { Duration::ZERO } else { ClusterRules::default().notify_interval + ANNOUNCING };
+        let grace = if self.is_lone {
+            Duration::ZERO
+        } else {
+            ClusterRules::default().notify_interval + ANNOUNCING + REPORTING
+        };
         for (name, page) in &self.pages {
             let waits = page.members.iter().find(|present| present.is_overdue(now));
             assert!(waits.is_none(), "{name}: {waits:?} has stayed long enough");

@@ -33,12 +33,12 @@ pub(super) use recorded::Recorded;
 pub(super) struct Observer {
     pub(super) sayings: Sayings,
     pub(super) acquaintance: Acquaintance,
-    /// Which node has reported what an event came to.
-    pub(super) endings: Vec<(NodeId, Ending)>,
+    /// Which node has reported what an event came to, and when.
+    pub(super) endings: Vec<(u64, NodeId, Ending)>,
     /// The books of departed nodes, whose members have all left.
     pub(super) departed: Vec<Book>,
-    /// When nodes departed.
-    pub(super) departures: Vec<u64>,
+    /// When nodes departed, and which.
+    pub(super) departures: Vec<(u64, NodeId)>,
     /// When members last came or left.
     pub(super) changed_at: u64,
     /// Whether a node was stopped: what it took in first when it went on was late.
