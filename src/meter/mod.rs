@@ -174,7 +174,7 @@ impl Meter {
         if cluster.is_reachable() {
             cluster.handle_timeout(is_bus_drained, call);
         }
-        book::ended::forget_some(TIMEOUTS_PER_TURN, call.book, now);
+        book::elsewhere::forget_reports(TIMEOUTS_PER_TURN, call.book, now);
         call.book.schedule.set_late(!is_bus_drained);
         call.book.schedule.expire(now.tick);
         let mut budget = TIMEOUTS_PER_TURN;

@@ -7,17 +7,20 @@
 //! | file | owns |
 //! |---|---|
 //! | `atoms` | what makes a process a node, the names of messages, and what numbers and names weigh |
+//! | `ends` | that an event or a node ends |
 //! | `receipts` | what a node confirms of messages |
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
 
 mod atoms;
+mod ends;
 mod receipts;
 
 use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};
 pub use atoms::{Farewell, Format, Formats, MessageId, NodeId, Promise, Secret};
 use atoms::{entry_weight, name_weight, number_weight};
+pub use ends::{EndedEvent, Stance};
 pub use receipts::{Fate, Receipt};
 
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
@@ -121,19 +124,6 @@ pub enum News<N> {
     Unknown,
 }
 
-/// Where a node stands towards the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stance {
-    /// It goes on, or went on when the goodbye came, and has taken that node for gone.
-    GoesOn,
-    /// It departs too.
-    Departs,
-    /// It departs, and a node that goes on is answerable for its events.
-    Covered,
-    /// It departs, and reports the events that end.
-    Reports,
-}
-
 /// A figure of a node. What its number stands for, the callers of all nodes know: a number stands for one thing for ever, so
 /// programs that know more and fewer of them understand each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,18 +218,6 @@ pub enum Item<N> {
     Claim(Claim<N>),
     /// An event that is over, of which it has given the report.
     Ended(EndedEvent<N>),
-}
-
-/// An event that is over, and has been reported: the other nodes need not report it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndedEvent<N> {
-    /// The namespace's name.
-    pub namespace: N,
-    /// The joins that the report counts. To a node that knows of more, the report says nothing.
-    pub connections: u64,
-    /// For how long the namespace had been empty when the datagram was sent, in milliseconds: one that was created since is
-    /// another event.
-    pub empty_ms: u64,
 }
 
 /// A node's own share of a namespace.

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `changes` | the names whose totals have changed, while there are watchers |
 //! | `claims` | the uuids that members claim |
-//! | `ended` | the events that are over and were reported |
+//! | `elsewhere` | what other nodes say of a namespace as a whole |
+//! | `ended` | the reports that this node has given of late |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
@@ -18,12 +19,14 @@
 //! | `schedule` | when each namespace is looked at |
 //! | `standing` | whether a member is in the count |
 //! | `walks` | the cursors that move along the members of a namespace for many turns |
+//! | `whole` | what another node knew of a namespace |
 //!
 //! Invariant: a namespace has a timer or is in the line of this turn whenever something becomes due.
 
 pub(super) mod changes;
 pub(super) mod claims;
-pub(super) mod ended;
+pub(super) mod elsewhere;
+mod ended;
 #[cfg(any(test, debug_assertions))]
 pub(super) mod invariants;
 pub(super) mod journal;
@@ -35,9 +38,9 @@ pub(super) mod renewal;
 pub(super) mod schedule;
 mod standing;
 pub(super) mod walks;
+pub(super) mod whole;
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::accounts::history::Histories;
 use super::accounts::stays::{StaysTable, bucket_of};
@@ -52,16 +55,14 @@ use ended::Ended;
 use journal::{Journal, Stretch, Subject, Versions};
 use keys::{ClaimId, MemberId, NamespaceId, WalkId};
 use members::{Admission, Member, Members};
-use namespace::{Change, Namespace, Whole};
+use namespace::{Change, Namespace};
 use schedule::{Due, Rules, Schedule};
 use standing::Standing;
 use walks::Walks;
+use whole::Whole;
 
 /// In how many parts names are looked up: with 1,000,000 of them, one part takes 0.8 ms to grow.
 const NAME_SHARDS: usize = 256;
-
-/// How long before its end an event is learned of at the latest: a node that has forgotten it a moment before learns of it no more.
-const LEARNING_MARGIN: Duration = Duration::from_secs(1);
 
 /// The namespaces of this node, and the members here.
 pub(super) struct Book {
@@ -216,29 +217,6 @@ impl Book {
     /// Whether the namespace is known only from reports about departed nodes.
     pub(super) fn set_hearsay(&mut self, id: NamespaceId, is_hearsay: bool) {
         self.namespaces.at_mut(id).is_hearsay = is_hearsay;
-    }
-
-    /// The namespace of this name, of which another node has reported. One that is new here is made, unless it has no members
-    /// and has been vacant almost until all nodes forget it.
-    pub(super) fn find_or_learn(
-        &mut self,
-        name: &str,
-        has_members: bool,
-        whole: Whole,
-        now: Now,
-    ) -> Option<NamespaceId> {
-        let found = self.find(name);
-        if found.is_some() {
-            return found;
-        }
-        let clean_delay = self.rules.namespace_clean_delay;
-        let margin = LEARNING_MARGIN.min(clean_delay / 4);
-        if !has_members && Duration::from_millis(whole.age.empty_ms) + margin >= clean_delay {
-            return None;
-        }
-        let id = self.find_or_make(name, now);
-        self.namespaces.at_mut(id).begin_as(whole, now);
-        Some(id)
     }
 
     /// Applies what has changed at another node, and what that node knew at that moment of the namespace as a whole.

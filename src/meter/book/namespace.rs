@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::keys::{ItemId, MemberId, WalkId};
 use super::notice::{CountPush, Notice, NotifyRule};
+use super::whole::Whole;
 use crate::collections::list::List;
 use crate::collections::tick::{Moment, Now, TICK_MS, Tick};
 use crate::meter::accounts::ending::Ending;
@@ -40,27 +41,6 @@ pub(in crate::meter) struct Change {
     pub(in crate::meter) stays: Stays,
     /// The members that are known to have joined just now.
     pub(in crate::meter) joins: u64,
-}
-
-/// What another node knew of a namespace as a whole.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::meter) struct Whole {
-    pub(in crate::meter) age: Age,
-    pub(in crate::meter) peak: Peak,
-    /// When it knew that, and sent it.
-    pub(in crate::meter) at: Moment,
-}
-
-impl Whole {
-    /// Nothing: what is known here stands.
-    pub(in crate::meter) fn nothing(now: Now) -> Self {
-        Self { age: Age::default(), peak: Peak::default(), at: now.tick.into() }
-    }
-
-    /// When the first member came, as far as that node knew.
-    pub(super) fn created(&self) -> Moment {
-        self.at.before_ms(self.age.existed_ms)
-    }
 }
 
 /// One event and its audience.

@@ -13,7 +13,7 @@ use super::departed::DepartedNews;
 use super::messages::Messages;
 use super::peers::Peers;
 use super::proofs::promise_of;
-use super::rules::ClusterRules;
+use super::rules::{ALIVE_GAP_MIN, ClusterRules};
 use crate::collections::tick::{Now, Tick};
 use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
@@ -23,14 +23,6 @@ use crate::meter::news::{
     Stance, To,
 };
 use crate::meter::output::{Output, Outputs};
-
-/// The first sign of life after an announcement comes after this, the next ones after twice the time each, until they are
-/// heartbeats: a peer that has missed the last news finds out soon.
-pub(super) const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
-
-/// Changes are gathered for this long per living node, and for [`ALIVE_GAP_MIN`] at least. So all nodes together announce
-/// something 200 times a second at most. With up to ten nodes, each knows of every change after 50 ms.
-const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 pub(super) const ITEMS_WEIGHT_MAX: usize = 1_100;
@@ -58,7 +50,7 @@ pub(super) struct Announcer {
     is_behind: bool,
     /// Since when fresh news may be announced.
     fresh_at: Tick,
-    alive_at: Tick,
+    pub(super) alive_at: Tick,
     alive_gap: Duration,
     /// The tick in which a datagram was sent last: what is left waits for the next one.
     sent_at: Option<Tick>,
@@ -68,7 +60,8 @@ pub(super) struct Announcer {
     counters_at: Tick,
     /// When they were announced last.
     counters_sent_at: Option<Tick>,
-    stance: Stance,
+    /// Where this node stands at its end.
+    pub(super) stance: Stance,
 }
 
 impl Announcer {
@@ -108,23 +101,6 @@ impl Announcer {
     /// Whether this node has said goodbye.
     pub(super) fn has_departed(&self) -> bool {
         self.stance != Stance::GoesOn
-    }
-
-    /// Where this node stands at its end.
-    pub(super) fn stance(&self) -> Stance {
-        self.stance
-    }
-
-    /// A node that goes on is answerable for the events of this one.
-    pub(super) fn cover(&mut self) {
-        self.stance = Stance::Covered;
-        self.alive_at = Tick(0);
-    }
-
-    /// This node reports the events that end, and says so.
-    pub(super) fn take_last_reports(&mut self, now: Now) {
-        self.stance = Stance::Reports;
-        self.alive_at = now.tick;
     }
 
     /// The newest version of the format that this node reads and writes.
@@ -224,12 +200,13 @@ impl Announcer {
         self.send(News::Counters(counters.iter().copied().take(COUNTERS_MAX).collect()), outputs, now);
     }
 
-    /// Announces all fresh news, and says goodbye: twice now, and from then on in the place of signs of life.
-    pub(super) fn announce_departure(&mut self, peers: &Peers, book: &mut Book, outputs: &mut Outputs, now: Now) {
-        while self.announce_stretch(Stretch::Fresh, peers, book, outputs, now) {}
-        self.stance = Stance::Departs;
+    /// Says goodbye, and where this node stands.
+    pub(super) fn say_goodbye(&mut self, book: &Book, outputs: &mut Outputs, now: Now) {
         self.send(News::Bye(self.farewell), outputs, now);
-        self.send(News::Bye(self.farewell), outputs, now);
+        if self.stance != Stance::Departs {
+            let (of, stance, version) = (self.node, self.stance, book.journal.version());
+            self.send(News::GoodbyeReceived { of, stance, version }, outputs, now);
+        }
         self.alive_at = now.tick.after(ALIVE_GAP_MIN);
     }
 
@@ -250,7 +227,8 @@ impl Announcer {
 
     /// A peer has come that is living: it shall have this node's counters, too. They are for all that have come meanwhile.
     pub(super) fn hasten_counters(&mut self, peers: &Peers, rules: &ClusterRules, now: Now) {
-        let not_before = self.counters_sent_at.map_or(now.tick, |at| at.after(gathering_time(peers, rules)));
+        let not_before =
+            self.counters_sent_at.map_or(now.tick, |at| at.after(rules.gathering_time(peers.living_count())));
         self.counters_at = self.counters_at.min(not_before.max(now.tick));
     }
 
@@ -291,6 +269,10 @@ impl Announcer {
         outputs: &mut Outputs,
         now: Now,
     ) {
+        if self.has_departed() {
+            // It would be met, and forgotten.
+            return;
+        }
         let alive = self.alive(book.journal.version(), Some(echo), peers, book, now);
         self.send_to(To::Origin(origin), News::Alive(alive), outputs, now);
     }
@@ -340,7 +322,7 @@ impl Announcer {
     ) -> bool {
         let has_fresh = !peers.is_alone() && book.journal.has(Stretch::Fresh) && self.fresh_at <= now.tick;
         if has_fresh && self.announce_stretch(Stretch::Fresh, peers, book, outputs, now) {
-            self.pace_after_news(gathering_time(peers, rules), book, peers, now);
+            self.pace_after_news(rules.gathering_time(peers.living_count()), book, peers, now);
             return true;
         }
         if let Some(news) = self.copies.pop_due(now.tick) {
@@ -348,13 +330,7 @@ impl Announcer {
             return true;
         }
         if self.alive_at <= now.tick && self.has_departed() {
-            self.send(News::Bye(self.farewell), outputs, now);
-            if self.stance != Stance::Departs {
-                let version = book.journal.version();
-                let word = News::GoodbyeReceived { of: self.node, stance: self.stance, version };
-                self.send(word, outputs, now);
-            }
-            self.alive_at = now.tick.after(ALIVE_GAP_MIN);
+            self.say_goodbye(book, outputs, now);
             return true;
         }
         if self.alive_at <= now.tick {
@@ -418,10 +394,4 @@ impl Announcer {
         }
         true
     }
-}
-
-/// How long changes are gathered, now that some were announced.
-fn gathering_time(peers: &Peers, rules: &ClusterRules) -> Duration {
-    let node_count = u32::try_from(peers.living_count()).unwrap_or(u32::MAX);
-    GATHERING_PER_NODE.saturating_mul(node_count).max(ALIVE_GAP_MIN).min(rules.notify_interval)
 }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: a node that goes on reports the events that other nodes have left to it.
 
+use super::peer::Peer;
 use super::{Call, Cluster, folding, goodbye};
 use crate::collections::key::Key as _;
 use crate::meter::accounts::ending::Ending;
@@ -19,10 +20,10 @@ pub struct Departure<'a> {
 impl Departure<'_> {
     /// Announces all that is fresh, and the end of this node.
     pub fn announce(self) {
-        let Self { cluster, call } = self;
+        let Self { cluster, mut call } = self;
         if cluster.is_reachable {
             folding::renew(&mut cluster.peers, call.book, &mut { usize::MAX }, call.now);
-            cluster.announcer.announce_departure(&cluster.peers, call.book, call.outputs, call.now);
+            goodbye::begin(cluster, &mut call);
         }
     }
 
@@ -35,7 +36,7 @@ impl Departure<'_> {
     /// Whether others depart too, which wait for answers of this node.
     #[must_use]
     pub fn has_company(&self) -> bool {
-        self.cluster.peers.living().any(|peer| peer.is_departing)
+        self.cluster.peers.living().any(Peer::is_departing)
     }
 
     /// What the next event has come to that ends now, from this key of a namespace on, which is moved behind it.

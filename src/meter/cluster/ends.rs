@@ -15,7 +15,7 @@ use crate::collections::tick::Tick;
 use crate::meter::accounts::ending::{self, Candidate};
 use crate::meter::book::keys::{ItemId, NamespaceId};
 use crate::meter::book::namespace::Namespace;
-use crate::meter::book::{Book, ended};
+use crate::meter::book::{Book, elsewhere};
 use crate::meter::digest::name_digest;
 use crate::meter::output::Output;
 
@@ -46,7 +46,7 @@ pub(in crate::meter) fn forget(id: NamespaceId, cluster: &mut Cluster, call: &mu
         }
         call.outputs.push_back(Output::Ended(ending));
         if !cluster.peers.is_alone() {
-            ended::record(id, cluster.rules.node_timeout, call.book, now);
+            elsewhere::record_report(id, cluster.rules.node_timeout, call.book, now);
             cluster.announcer.delay_news(now);
         }
     }

@@ -15,7 +15,7 @@ use super::rules::ClusterRules;
 use crate::collections::key::Key as _;
 use crate::collections::tick::Now;
 use crate::meter::book::keys::NamespaceId;
-use crate::meter::book::namespace::Whole;
+use crate::meter::book::whole::Whole;
 use crate::meter::book::{Book, renewal};
 use crate::meter::digest::name_digest;
 use crate::meter::news::NodeId;

@@ -10,17 +10,30 @@
 //!
 //! Invariant: of nodes that have answered each other, one reports.
 
+use super::announce::Announcer;
+use super::peer::LastWord;
 use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::{Call, Cluster};
+use crate::collections::tick::Now;
+use crate::meter::book::journal::Stretch;
 use crate::meter::news::{Farewell, News, NodeId, Origin, Stance, To};
+
+/// Announces all fresh news, and says goodbye: twice now, and from then on in the place of signs of life.
+pub(super) fn begin(cluster: &mut Cluster, call: &mut Call<'_>) {
+    let (Cluster { announcer, peers, .. }, Call { book, outputs, now }) = (cluster, call);
+    while announcer.announce_stretch(Stretch::Fresh, peers, book, outputs, *now) {}
+    announcer.stance = Stance::Departs;
+    announcer.say_goodbye(book, outputs, *now);
+    announcer.say_goodbye(book, outputs, *now);
+}
 
 /// A living peer says goodbye.
 pub(super) fn receive(id: PeerId, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
-    let stance = cluster.announcer.stance();
+    let stance = cluster.announcer.stance;
     let peer = cluster.peers.at_mut(id);
     let node = peer.node;
-    peer.is_departing |= !peer.has_answered;
+    peer.last_word = peer.last_word.max(LastWord::Goodbye);
     answer(node, stance, origin, cluster, call);
     if stance == Stance::GoesOn {
         cluster.depart(id, call);
@@ -42,17 +55,18 @@ pub(super) fn receive_again(
 }
 
 /// A living peer has received the goodbye of a node, and says where it stands itself.
-pub(super) fn take_answer(id: PeerId, of: NodeId, stance: Stance, version: u64, cluster: &mut Cluster) {
+pub(super) fn take_answer(id: PeerId, of: NodeId, stance: Stance, version: u64, cluster: &mut Cluster, now: Now) {
     let is_of_own = of == cluster.node();
     let peer = cluster.peers.at_mut(id);
-    match stance {
-        _ if cluster.announcer.stance() == Stance::GoesOn => return,
-        Stance::GoesOn if is_of_own => cluster.announcer.cover(),
-        Stance::Departs if is_of_own => (peer.is_departing, peer.has_answered) = (true, true),
+    let word = match stance {
+        _ if cluster.announcer.stance == Stance::GoesOn => return,
+        Stance::GoesOn if is_of_own => return take_stance(Stance::Covered, &mut cluster.announcer, now),
+        Stance::Departs if is_of_own => LastWord::Departs,
         Stance::GoesOn | Stance::Departs => return,
-        Stance::Covered => (peer.is_departing, peer.has_answered) = (false, true),
-        Stance::Reports => peer.reports_last = true,
-    }
+        Stance::Covered => LastWord::Covered,
+        Stance::Reports => LastWord::Reports,
+    };
+    peer.last_word = peer.last_word.max(word);
     peer.version = peer.version.max(version);
 }
 
@@ -60,18 +74,24 @@ pub(super) fn take_answer(id: PeerId, of: NodeId, stance: Stance, version: u64, 
 pub(super) fn decide(is_late: bool, cluster: &mut Cluster, call: &Call<'_>) -> Option<bool> {
     let own = cluster.node();
     let Cluster { announcer, peers, .. } = cluster;
-    if announcer.stance() == Stance::Covered || peers.living().any(|peer| peer.reports_last) {
+    if announcer.stance == Stance::Covered || peers.living().any(|peer| peer.last_word == LastWord::Reports) {
         return Some(false);
     }
-    if !is_late && peers.living().any(|peer| !peer.has_answered || peer.is_ahead()) {
+    if !is_late && peers.living().any(|peer| peer.last_word < LastWord::Departs || peer.is_ahead()) {
         return None;
     }
     // A node that has not answered by then has died.
-    if peers.living().filter(|peer| peer.is_departing).all(|peer| peer.node > own) {
-        announcer.take_last_reports(call.now);
+    if peers.living().filter(|peer| peer.is_departing()).all(|peer| peer.node > own) {
+        take_stance(Stance::Reports, announcer, call.now);
         return Some(true);
     }
     is_late.then_some(false)
+}
+
+/// Where this node stands is said at once, and again.
+fn take_stance(stance: Stance, announcer: &mut Announcer, now: Now) {
+    announcer.stance = stance;
+    announcer.alive_at = now.tick;
 }
 
 fn answer(of: NodeId, stance: Stance, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {

@@ -86,7 +86,7 @@ use super::book::Book;
 #[cfg(any(test, debug_assertions))]
 use super::book::invariants::Elsewhere;
 use super::book::keys::NamespaceId;
-use super::book::namespace::Whole;
+use super::book::whole::Whole;
 use super::digest::name_digest;
 use super::news::{Address, Ask, Counter, News, NodeId, Wanted};
 use super::output::{Output, Outputs};

@@ -26,6 +26,21 @@ pub(super) enum Presence {
     Departed,
 }
 
+/// What a node has said of its end. What it says later is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LastWord {
+    /// Nothing.
+    None,
+    /// Goodbye.
+    Goodbye,
+    /// It departs, and has answered the goodbye of this node.
+    Departs,
+    /// A node that goes on is answerable for its events.
+    Covered,
+    /// It reports the events that end.
+    Reports,
+}
+
 /// Another node.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -58,11 +73,8 @@ pub(super) struct Peer {
     pub(super) inbox: Inbox,
     /// Whether its members lag so far behind that no more messages shall be announced.
     pub(super) is_behind: bool,
-    /// Whether it departs, and has answered the goodbye of this node.
-    pub(super) is_departing: bool,
-    pub(super) has_answered: bool,
-    /// Whether it reports the events that end with all nodes.
-    pub(super) reports_last: bool,
+    /// What it has said of its end.
+    pub(super) last_word: LastWord,
     /// Whether its name is listed: its sums are on their way into the fold.
     pub(super) is_folding: bool,
     /// Its place in the order in which nodes departed, as far as is known here.
@@ -93,9 +105,7 @@ impl Peer {
             ask_at: now,
             pairs: Pairs::new(node),
             removal: None,
-            is_departing: false,
-            has_answered: false,
-            reports_last: false,
+            last_word: LastWord::None,
             is_folding: false,
             departure: 0,
             departed_digest: None,
@@ -154,6 +164,11 @@ impl Peer {
     /// Whether it is living.
     pub(super) fn is_living(&self) -> bool {
         self.presence == Presence::Living
+    }
+
+    /// Whether it departs, and has not said which node is answerable for its events.
+    pub(super) fn is_departing(&self) -> bool {
+        matches!(self.last_word, LastWord::Goodbye | LastWord::Departs)
     }
 
     /// Whether it is away, and its sums stand under its own name.

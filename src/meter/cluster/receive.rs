@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use super::arrivals::Arrival;
 use super::pairs::{Place, Stamp};
+use super::peer::LastWord;
 use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
 use super::{Call, Cluster, bequests, ends, goodbye};
 use crate::collections::tick::Moment;
-use crate::meter::book::ended;
-use crate::meter::book::namespace::{Present, Whole};
+use crate::meter::book::elsewhere;
+use crate::meter::book::namespace::Present;
+use crate::meter::book::whole::Whole;
 use crate::meter::news::{
     Alive, Ask, Claim, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
 };
@@ -162,7 +164,7 @@ fn meet(
     peer.node = datagram.sender;
     peer.restart(datagram.number, origin, now);
     (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
-    (peer.is_departing, peer.has_answered, peer.reports_last) = (false, false, false);
+    peer.last_word = LastWord::None;
     peer.newest_format = datagram.format.newest;
     peer.pairs.set_clock(datagram.clock, now);
     peer.transit = Transit::new(datagram.clock, now);
@@ -176,7 +178,6 @@ fn meet(
 /// there is as soon as it has this node's.
 fn question(datagram: &Datagram<&str>, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
     if cluster.announcer.has_departed() {
-        // It would be met, and forgotten.
         return;
     }
     let asked = if let News::Ask(ask) = datagram.news { Some(ask) } else { None };
@@ -210,7 +211,7 @@ impl Reception<'_, '_> {
             News::Ask(ask) => self.on_ask(*ask),
             News::Bye(_) => goodbye::receive(self.id, self.origin, self.cluster, self.call),
             News::GoodbyeReceived { of, stance, version } => {
-                goodbye::take_answer(self.id, *of, *stance, *version, self.cluster);
+                goodbye::take_answer(self.id, *of, *stance, *version, self.cluster, self.call.now);
             }
             News::Report { to, .. } if !self.cluster.peers.at(self.id).wants(self.stamp.number, *to) => {}
             News::Report { from, to, horizon, name, items } => {
@@ -302,9 +303,7 @@ impl Reception<'_, '_> {
         let Cluster { announcer, peers, .. } = &mut *self.cluster;
         let Call { book, outputs, now } = &mut *self.call;
         let echo = Echo { asker: peers.at(self.id).node, nonce: ask.nonce };
-        if !announcer.has_departed() {
-            announcer.answer(echo, self.origin, peers, book, outputs, *now);
-        }
+        announcer.answer(echo, self.origin, peers, book, outputs, *now);
         match ask.wanted {
             Wanted::Items { since } => book.journal.repair_since(since),
             Wanted::DepartedShares => announcer.begin_departed_shares(),
@@ -339,11 +338,7 @@ impl Reception<'_, '_> {
                 Item::Count(count) if has_sums => self.on_count(count, &count.sums),
                 Item::Count(count) => self.on_count(count, &Sums::default()),
                 Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
-                Item::Ended(ended) => {
-                    let ended_at = self.sent_at.before_ms(ended.empty_ms);
-                    let Call { book, now, .. } = &mut *self.call;
-                    ended::mark_reported(ended.namespace, ended.connections, ended_at, book, *now);
-                }
+                Item::Ended(ended) => elsewhere::mark_reported(ended, self.sent_at, self.call.book, self.call.now),
             }
         }
     }
@@ -383,7 +378,7 @@ impl Reception<'_, '_> {
         let present = Present { counted: count.members, uncounted: count.uncounted };
         let has_members = present != Present::default();
         let whole = Whole { age: count.age, peak: count.peak, at: self.sent_at };
-        let found = self.call.book.find_or_learn(count.namespace, has_members, whole, now);
+        let found = elsewhere::find_or_learn(count.namespace, has_members, whole, self.call.book, now);
         let Some(namespace) = found else { return };
         let place = Place::of(namespace, count.namespace);
         let change = self.cluster.peers.apply(self.id, place, self.stamp, present, sums);

@@ -13,6 +13,14 @@ const HEARTBEATS_PER_TIMEOUT: u32 = 10;
 /// learns of all that a fleet has not come to fold.
 const LEARNED_PER_SINGLE: usize = 4;
 
+/// The first sign of life after an announcement comes after this, the next ones after twice the time each, until they are
+/// heartbeats: a peer that has missed the last news finds out soon.
+pub(super) const ALIVE_GAP_MIN: Duration = Duration::from_millis(50);
+
+/// Changes are gathered for this long per living node, and for [`ALIVE_GAP_MIN`] at least. So all nodes together announce
+/// something 200 times a second at most. With up to ten nodes, each knows of every change after 50 ms.
+const GATHERING_PER_NODE: Duration = Duration::from_millis(5);
+
 /// What the operator decided about the cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct ClusterRules {
@@ -77,5 +85,11 @@ impl ClusterRules {
 
     pub(super) fn heartbeat(&self) -> Duration {
         self.notify_interval.min(self.node_timeout / HEARTBEATS_PER_TIMEOUT)
+    }
+
+    /// How long changes are gathered, now that some were announced, with this number of other nodes.
+    pub(super) fn gathering_time(&self, node_count: usize) -> Duration {
+        let node_count = u32::try_from(node_count).unwrap_or(u32::MAX);
+        GATHERING_PER_NODE.saturating_mul(node_count).max(ALIVE_GAP_MIN).min(self.notify_interval)
     }
 }

@@ -6,8 +6,8 @@
 
 use super::kind;
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item, News, Peak,
-    Receipt, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item, News, NodeId,
+    Peak, Receipt, Stance, Sums, Wanted,
 };
 
 /// The bytes of a datagram so far.
@@ -95,6 +95,13 @@ impl Writer {
         }
     }
 
+    fn goodbye_received(&mut self, of: NodeId, stance: Stance, version: u64) {
+        self.byte(kind::GOODBYE_RECEIVED);
+        self.fixed(of.0);
+        self.byte(stance as u8);
+        self.number(version);
+    }
+
     pub(super) fn news<N: AsRef<str>>(&mut self, news: &News<N>) {
         match news {
             News::Alive(alive) => {
@@ -160,12 +167,7 @@ impl Writer {
                 self.fixed(*first);
                 self.fixed(*second);
             }
-            News::GoodbyeReceived { of, stance, version } => {
-                self.byte(kind::GOODBYE_RECEIVED);
-                self.fixed(of.0);
-                self.byte(*stance as u8);
-                self.number(*version);
-            }
+            News::GoodbyeReceived { of, stance, version } => self.goodbye_received(*of, *stance, *version),
             News::Unknown => self.byte(kind::UNKNOWN),
         }
     }

@@ -219,8 +219,7 @@ impl World {
         for (number, unconfirmed) in done.settled {
             answers::settle(self, index, number, unconfirmed == 0);
         }
-        let tick = self.clock.tick;
-        self.observer.endings.extend(done.endings.into_iter().map(|ending| (tick, id, ending)));
+        self.observer.endings.extend(done.endings.into_iter().map(|ending| (self.clock.tick, id, ending)));
         for (to, datagram) in done.datagrams {
             if let News::Ask(ask) = &datagram.news {
                 self.strangers.iter_mut().for_each(|stranger| stranger.take_question(address, ask));

@@ -41,18 +41,14 @@ const UNKNOWN_TICKS_MAX: u64 = 300;
 /// What is forgotten is so within the clean delay, with some time for what was lost.
 const FORGETTING_TICKS: u64 = 3_000;
 
-/// A node that departs so long after the last change has announced it.
+/// A node that departs so long after the last change, or after its report of an event, has announced it.
 const KNOWN_TICKS: u64 = 250;
 
-/// A node that dies so soon after a report may take with it the announcement that it has given one.
-const ANNOUNCED_TICKS: u64 = 250;
-
-/// In how many ticks the nodes of a world say goodbye that end together: some round trips.
+/// In how many ticks nodes say goodbye that end together, and how long each answers others after its end: some round trips.
 const GOODBYES_TICKS: u64 = 20;
 
-/// How long a node waits for the answers of others at its end, and how long it answers them after that.
+/// How long a node waits for answers at its end.
 const ANSWERS_TICKS: u64 = 100;
-const LINGER_TICKS: u64 = 20;
 
 /// The shortest clean delay for which it is claimed which node reports an event.
 const CLEAN_DELAY_MIN: Duration = Duration::from_secs(20);
@@ -157,15 +153,14 @@ fn end_together(world: &mut World) {
     world.pass(TIMEOUT_TICKS - TIMEOUT_TICKS / 5);
     assert!(!may_claim(world) || world.observer.endings.is_empty(), "no event is over");
     let mut chance = Chance::new(world.setting.chance);
-    let begins: Vec<u64> = world.nodes.iter().map(|_| chance.below(GOODBYES_TICKS)).collect();
-    let mut ends = vec![None; begins.len()];
-    for tick in 0..GOODBYES_TICKS + ANSWERS_TICKS + LINGER_TICKS + 1 {
-        for (index, (&begin, end)) in begins.iter().zip(&mut ends).enumerate() {
+    let mut lives: Vec<_> = world.nodes.iter().map(|_| (chance.below(GOODBYES_TICKS), None)).collect();
+    for tick in 0..GOODBYES_TICKS + ANSWERS_TICKS + GOODBYES_TICKS + 1 {
+        for (index, &mut (begin, ref mut end)) in lives.iter_mut().enumerate() {
             if tick == begin {
                 world.step(index, super::Node::say_goodbye);
             }
             if tick >= begin && end.is_none() {
-                *end = speak_last(world, index, tick >= begin + ANSWERS_TICKS).then_some(tick + LINGER_TICKS);
+                *end = speak_last(world, index, tick >= begin + ANSWERS_TICKS).then_some(tick + GOODBYES_TICKS);
             }
             world.nodes[index].is_paused |= *end == Some(tick);
         }
@@ -378,8 +373,8 @@ fn may_claim(world: &World) -> bool {
     let observer = &world.observer;
     let is_calm = !(observer.has_paused || observer.has_cut || observer.has_strangers);
     let is_long = world.setting.rules.namespace_clean_delay >= CLEAN_DELAY_MIN;
-    let is_clear = is_long && world.setting.weather.is_some();
-    is_calm && is_clear && observer.departures.iter().all(|&(at, _)| at >= observer.changed_at + KNOWN_TICKS)
+    let is_clear = is_calm && is_long && world.setting.weather.is_some();
+    is_clear && observer.departures.iter().all(|&(at, _)| at >= observer.changed_at + KNOWN_TICKS)
 }
 
 /// An event is reported by one node, and truly. Of a reporter that dies before it has announced that, another takes the place.
@@ -388,15 +383,13 @@ fn check_reports(world: &World) {
         return;
     }
     let observer = &world.observer;
-    let is_unknown = |at: u64, by| {
-        observer.departures.iter().any(|&(departed_at, node)| node == by && departed_at <= at + ANNOUNCED_TICKS)
-    };
+    let is_unknown = |at: u64, by| observer.departures.iter().any(|&(end, node)| node == by && end <= at + KNOWN_TICKS);
     for (name, count) in reports(world) {
-        let of_event = observer.endings.iter().filter(|(_, _, ending)| &*ending.namespace == name);
+        let of_event = observer.endings.iter().filter(|(.., ending)| &*ending.namespace == name);
         let unknown = of_event.filter(|&&(at, by, _)| is_unknown(at, by)).count();
         assert!(count == 1 || (count == 2 && unknown == 1), "{count} of {name}: {:?}", observer.endings);
     }
-    observer.endings.iter().for_each(|(_, _, ending)| check_ending(world, ending));
+    observer.endings.iter().for_each(|(.., ending)| check_ending(world, ending));
 }
 
 /// What was reported is what was recorded.
