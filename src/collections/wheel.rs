@@ -163,8 +163,9 @@ impl<K: Key> TimerWheel<K> {
 
     /// Moves time on to `now`; what is due by then can be popped. If that is very much, the rest is due after the next call.
     pub fn expire(&mut self, now: Tick) {
+        // Before the first call no time was known: a timer may be many rounds away.
+        let mut moves_left = if self.now == 0 { usize::MAX } else { self.moves };
         self.now = self.now.max(now.0);
-        let mut moves_left = self.moves;
         loop {
             while let Some(key) = self.moving.head() {
                 if moves_left == 0 {

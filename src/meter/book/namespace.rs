@@ -185,7 +185,7 @@ impl Namespace {
         is_this
     }
 
-    /// Whether members came of whom no report is known.
+    /// Whether members came that no report is known to count.
     pub(in crate::meter) fn is_unreported(&self) -> bool {
         self.connections() > self.reported
     }

@@ -15,10 +15,10 @@ const ROUNDS: usize = 4;
 const MEMBERS: u64 = 4;
 
 /// All hosts are told to end within 10 ms, again and again.
-fn end_together(network: &Network, way: Way) {
+fn end_together(network: &Network, way: Way, file: &str) {
     for round in 0..ROUNDS {
         let paths: Vec<PathBuf> = (0..Network::HOSTS)
-            .map(|host| std::env::temp_dir().join(format!("audience-meter-it-{}-last-{host}", std::process::id())))
+            .map(|host| std::env::temp_dir().join(format!("audience-meter-it-{}-{file}-{host}", std::process::id())))
             .collect();
         let start = |(host, path): (usize, &PathBuf)| {
             let _ = fs::remove_file(path);
@@ -48,11 +48,11 @@ fn end_together(network: &Network, way: Way) {
 #[test]
 fn hosts_that_list_each_other_and_end_together_report_once() {
     let Some(network) = Network::build() else { return };
-    end_together(&network, Way::Peers);
+    end_together(&network, Way::Peers, "peers");
 }
 
 #[test]
 fn hosts_in_one_group_that_end_together_report_once() {
     let Some(network) = Network::build() else { return };
-    end_together(&network, Way::Multicast);
+    end_together(&network, Way::Multicast, "group");
 }

@@ -8,9 +8,9 @@ fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
     let mut scene = clustered();
     let member = scene.join("a");
     scene.leave(member);
-    scene.pass(59.5);
+    scene.pass(57.0);
     scene.meet(1);
-    scene.pass(0.2);
+    scene.pass(2.7);
     scene.outputs();
     let now = scene.now();
     let late = Now { tick: now.tick.after(s(0.4)), ..now };
