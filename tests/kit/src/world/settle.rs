@@ -154,7 +154,7 @@ fn end_together(world: &mut World) {
     assert!(!may_claim(world) || world.observer.endings.is_empty(), "no event is over");
     let mut chance = Chance::new(world.setting.chance);
     let mut lives: Vec<_> = world.nodes.iter().map(|_| (chance.below(GOODBYES_TICKS), None)).collect();
-    for tick in 0..GOODBYES_TICKS + ANSWERS_TICKS + GOODBYES_TICKS + 1 {
+    for tick in 0..=GOODBYES_TICKS + ANSWERS_TICKS + GOODBYES_TICKS {
         for (index, &mut (begin, ref mut end)) in lives.iter_mut().enumerate() {
             if tick == begin {
                 world.step(index, super::Node::say_goodbye);
