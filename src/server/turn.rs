@@ -58,6 +58,10 @@ const DEADLINES_PER_TURN: usize = 24;
 /// those that are closed already again and again.
 const REAPS_PER_TURN: usize = 16;
 
+/// Most pieces of long replies in one turn. One of the metrics takes 0.2 ms, and one of the stats up to 0.1 with its way through
+/// the kernel: 0.8 ms. (All readers that are ready in a turn took 2 ms of it, and at times 12.)
+const PIECES_PER_TURN: usize = 4;
+
 /// Most updates of watchers in one turn: at up to 20 us each for looking, writing and the kernel, 0.16 ms.
 const UPDATES_PER_TURN: usize = 8;
 
@@ -142,6 +146,7 @@ impl Loop {
     fn dispatch(&mut self, ready: &[Ready], now: Now) {
         // A source that was not reported ready has nothing to read, unless there was no room for the report.
         let mut is_bus_ready = self.reactor.may_have_more();
+        let mut pieces_left = PIECES_PER_TURN;
         for &ready in ready {
             if ready.token == SIGNALS_TOKEN {
                 self.on_signal(now);
@@ -157,7 +162,12 @@ impl Loop {
             } else if let Some(id) = ConnId::from_index(ready.token.0)
                 && let Some(mut exchange) = self.exchange(id, now)
             {
-                exchange.on_ready(ready.is_writable);
+                let is_piece = ready.is_writable && exchange.has_rest();
+                // Level mode brings the others back.
+                if !is_piece || pieces_left > 0 {
+                    pieces_left -= usize::from(is_piece);
+                    exchange.on_ready(ready.is_writable);
+                }
             }
         }
         self.is_bus_empty = !is_bus_ready || (!self.has_outputs && self.bus.receive(&mut self.audience.meter, now));

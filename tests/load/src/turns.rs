@@ -110,7 +110,7 @@ fn row(load: &Load, divisor: u32, descriptors: usize, program: &Program) -> Resu
         "| {what} | {} | {}{verdict} | {} | {} |\n",
         cpu.count,
         ms(cpu.longest_us),
-        ms(cpu.most_below_us()),
+        ms(cpu.most_below_us().min(cpu.longest_us)),
         ms(longest_us)
     ))
 }
