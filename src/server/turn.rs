@@ -41,6 +41,7 @@ use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
 use super::shutdown::drain::Drain;
 use super::shutdown::heartbeat::Heartbeat;
+use super::shutdown::turnover::Turnover;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::log::{self, Value::Shown};
@@ -89,6 +90,7 @@ pub(super) struct Loop {
     pub(super) keyring: Keyring,
     /// The file of what events came to.
     pub(super) reports: Option<ReportFile>,
+    pub(super) turnover: Turnover,
     pub(super) announced: Announced,
     pub(super) facts: Facts,
     /// Until when the ports stay closed, while the process catches up with the other nodes.
@@ -137,6 +139,7 @@ impl Loop {
             self.bus.next_deadline(),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
+            self.turnover.next_deadline(self.audience.meter.evicted_count()),
             self.drain.as_ref().map(|drain| drain.next_deadline(streams, listeners)),
             self.opening,
         ];
@@ -197,6 +200,8 @@ impl Loop {
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);
         }
+        self.turnover.handle_timeout(self.audience.meter.evicted_count(), now.tick);
+        self.turnover.give_memory_back(self.audience.meter.namespaces().len());
         let goes_on = self.heartbeat.beat(now.tick);
         self.facts.supervision = self.heartbeat.figures();
         if !goes_on {
@@ -207,8 +212,8 @@ impl Loop {
 
     /// Does what the meter wants done, as much as fits into a turn.
     fn push(&mut self, now: Now) {
-        let Self { audience, bus, reports, .. } = self;
-        let carried_out = Outputs { audience, bus, reports: reports.as_mut() }.carry_out(now);
+        let Self { audience, bus, reports, turnover, .. } = self;
+        let carried_out = Outputs { audience, bus, reports: reports.as_mut(), turnover }.carry_out(now);
         let CarriedOut { farewells, settled, has_more } = carried_out;
         self.has_outputs = has_more;
         self.confirm(settled, now);

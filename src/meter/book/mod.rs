@@ -10,12 +10,14 @@
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
+//! | `learning` | which namespaces of other nodes are taken in |
 //! | `members` | one record per member, and the order of the members in their namespace |
 //! | `namespace` | the figures of one event |
 //! | `notice` | the notify rule, and what was pushed last |
 //! | `renewal` | what this node's members have come to, taken out of the book |
 //! | `schedule` | when each namespace is looked at |
 //! | `standing` | whether a member is in the count |
+//! | `vacancy` | the vacant namespaces, and which of them is forgotten first when there are too many |
 //! | `walks` | the cursors that move along the members of a namespace for many turns |
 //!
 //! Invariant: a namespace has a timer or is in the line of this turn whenever something becomes due.
@@ -26,16 +28,17 @@ pub(super) mod claims;
 pub(super) mod invariants;
 pub(super) mod journal;
 pub(super) mod keys;
+pub(super) mod learning;
 pub(super) mod members;
 pub(super) mod namespace;
 pub(super) mod notice;
 pub(super) mod renewal;
 pub(super) mod schedule;
 mod standing;
+pub(super) mod vacancy;
 pub(super) mod walks;
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::accounts::history::Histories;
 use super::accounts::stays::{StaysTable, bucket_of};
@@ -47,11 +50,12 @@ use crate::collections::wheel::TimerWheel;
 use changes::{Changed, Changes, QueuedName};
 use claims::Claims;
 use journal::{Journal, Stretch, Subject, Versions};
-use keys::{ClaimId, MemberId, NamespaceId, WalkId};
+use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
 use members::{Admission, Member, Members};
 use namespace::{Change, Namespace, Whole};
 use schedule::{Due, Rules, Schedule};
 use standing::Standing;
+use vacancy::Vacancy;
 use walks::Walks;
 
 /// In how many parts names are looked up: with 1,000,000 of them, one part takes 0.8 ms to grow.
@@ -71,6 +75,7 @@ pub(super) struct Book {
     pub(super) changes: Changes,
     pub(super) journal: Journal,
     pub(super) schedule: Schedule,
+    pub(super) vacancy: Vacancy,
     /// Per member: when it will have stayed long enough to be counted.
     pending: TimerWheel<MemberId>,
 }
@@ -90,6 +95,7 @@ impl Book {
             changes: Changes::default(),
             journal: Journal::default(),
             schedule: Schedule::default(),
+            vacancy: Vacancy::default(),
             pending: TimerWheel::default(),
         }
     }
@@ -209,25 +215,11 @@ impl Book {
         self.namespaces.at_mut(id).is_hearsay = is_hearsay;
     }
 
-    /// The namespace of this name, of which another node has reported. One that is new here is made, unless it has no members
-    /// and has been vacant almost until all nodes forget it.
-    pub(super) fn find_or_learn(
-        &mut self,
-        name: &str,
-        has_members: bool,
-        whole: Whole,
-        now: Now,
-    ) -> Option<NamespaceId> {
-        let found = self.find(name);
-        if found.is_some() {
-            return found;
+    /// Sets what has made the namespace of this name.
+    pub(super) fn set_maker(&mut self, name: &str, maker: MakerId) {
+        if let Some(id) = self.find(name) {
+            self.vacancy.set_maker(id, maker);
         }
-        if !has_members && Duration::from_millis(whole.age.empty_ms) >= self.rules.namespace_clean_delay {
-            return None;
-        }
-        let id = self.find_or_make(name, now);
-        self.namespaces.at_mut(id).begin_as(whole, now);
-        Some(id)
     }
 
     /// Applies what has changed at another node, and what that node knew at that moment of the namespace as a whole.
@@ -263,10 +255,15 @@ impl Book {
         due
     }
 
-    /// Removes a vacant namespace along which no walk goes; returns its name.
-    pub(super) fn forget(&mut self, id: NamespaceId) -> Option<Rc<str>> {
+    /// Removes a vacant namespace along which no walk goes; returns its name, and what has made it.
+    pub(super) fn forget(&mut self, id: NamespaceId) -> Option<(Rc<str>, Option<MakerId>)> {
         self.schedule.cancel(id);
         let namespace = self.namespaces.remove(id)?;
+        let maker = self.vacancy.remove(id);
+        if self.namespaces.is_freed(id) {
+            self.schedule.free_around(id);
+            self.vacancy.free_around(id);
+        }
         self.by_name.remove(&namespace.name);
         self.changes.queue_forgotten(&namespace.name);
         if let Some(share) = namespace.share {
@@ -274,7 +271,7 @@ impl Book {
         }
         self.stays.remove(namespace.stays);
         self.stays.remove(namespace.stays_elsewhere);
-        Some(namespace.name)
+        Some((namespace.name, maker))
     }
 
     /// A claim as it is announced.
@@ -395,6 +392,8 @@ impl Book {
     }
 
     fn reschedule(&mut self, id: NamespaceId, now: Now) {
-        self.schedule.update(id, self.namespaces.at_mut(id), &self.rules, now.tick);
+        let namespace = self.namespaces.at_mut(id);
+        self.vacancy.update(id, namespace);
+        self.schedule.update(id, namespace, &self.rules, now.tick);
     }
 }

@@ -7,6 +7,7 @@
 
 use super::{Call, Cluster, folding};
 use crate::collections::key::Key as _;
+use crate::collections::slab::Walk;
 use crate::meter::accounts::ending::Ending;
 use crate::meter::book::keys::NamespaceId;
 
@@ -36,9 +37,13 @@ impl Departure<'_> {
             return None;
         }
         let Call { book, now, .. } = &self.call;
-        let mut namespaces = book.namespaces().iter_from(*from);
-        let (id, namespace) = namespaces.find(|(_, namespace)| namespace.connections() > 0)?;
-        *from = id.next();
-        Some(namespace.ending(&book.stays, *now))
+        let mut walk = Walk::new(*from, usize::MAX);
+        loop {
+            let (id, namespace) = book.namespaces().step(&mut walk)?;
+            if namespace.connections() > 0 {
+                *from = id.next();
+                return Some(namespace.ending(&book.stays, *now));
+            }
+        }
     }
 }
