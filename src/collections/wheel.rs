@@ -161,6 +161,11 @@ impl<K: Key> TimerWheel<K> {
         self.armed -= 1;
     }
 
+    /// Frees the memory of the timers around a key, none of which is set: the table of the keys has no value there any more.
+    pub fn free_around(&mut self, key: K) {
+        self.timers.free_around(key);
+    }
+
     /// Moves time on to `now`; what is due by then can be popped. If that is very much, the rest is due after the next call.
     pub fn expire(&mut self, now: Tick) {
         // Before the first call no time was known: a timer may be many rounds away.

@@ -14,12 +14,12 @@ pub struct Limits {
     pub members: Option<usize>,
     /// Connections of the audience port whose head is not whole.
     pub heads: usize,
-    /// Namespaces; past it, a join that would create another is turned away.
-    pub namespaces: usize,
     /// The length of a namespace's name and of a uuid, in bytes.
     pub name_length: usize,
     /// Members of one address that are counted; `None` is all of them.
     pub per_address: Option<usize>,
+    /// Namespaces that there are now and one address has made; `None` is no limit.
+    pub namespaces_per_address: Option<usize>,
 }
 
 /// Reads the options.
@@ -27,14 +27,15 @@ pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -
     Ok(Limits {
         members: options.given(MAX_CONNECTIONS, MAX_CONNECTIONS, parse_limit)?,
         heads: options.value("--max-heads", 4096, parse_limit)?,
-        namespaces: options.value("--max-namespaces", 250_000, parse_limit)?,
         name_length: options.value("--max-name-length", NAME_MAX, parse_name_length)?,
         per_address: options.given(PER_ADDRESS, PER_ADDRESS, parse_limit)?,
+        namespaces_per_address: options.given(NAMES_PER_ADDRESS, NAMES_PER_ADDRESS, parse_limit)?,
     })
 }
 
 const MAX_CONNECTIONS: &str = "--max-connections";
 const PER_ADDRESS: &str = "--max-conn-per-ip";
+const NAMES_PER_ADDRESS: &str = "--max-namespaces-per-ip";
 
 fn parse_name_length(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -57,17 +58,31 @@ mod tests {
 
     #[test]
     fn each_limit_has_an_option_and_a_default() {
-        let default =
-            Limits { members: None, heads: 4096, namespaces: 250_000, name_length: NAME_MAX, per_address: None };
+        let default = Limits {
+            members: None,
+            heads: 4096,
+            name_length: NAME_MAX,
+            per_address: None,
+            namespaces_per_address: None,
+        };
         assert_eq!(limits("").unwrap(), default);
-        let line = "--max-connections 1 --max-heads 2 --max-namespaces 3 --max-name-length 4 --max-conn-per-ip 5";
-        let given = Limits { members: Some(1), heads: 2, namespaces: 3, name_length: 4, per_address: Some(5) };
+        let line =
+            "--max-connections 1 --max-heads 2 --max-name-length 4 --max-conn-per-ip 5 --max-namespaces-per-ip 6";
+        let given = Limits {
+            members: Some(1),
+            heads: 2,
+            name_length: 4,
+            per_address: Some(5),
+            namespaces_per_address: Some(6),
+        };
         assert_eq!(limits(line).unwrap(), given);
     }
 
     #[test]
     fn what_is_no_limit_is_named_with_its_remedy() {
-        for option in ["--max-connections", "--max-heads", "--max-namespaces", "--max-conn-per-ip"] {
+        let options =
+            ["--max-connections", "--max-heads", "--max-namespaces", "--max-conn-per-ip", "--max-namespaces-per-ip"];
+        for option in options {
             for value in ["0", "-1", "many", "1.5"] {
                 let error = limits(&format!("{option} {value}")).unwrap_err();
                 assert_eq!(error, format!("{option} \"{value}\" is not a limit; give a number from 1"));

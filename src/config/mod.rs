@@ -56,7 +56,7 @@ pub use key_file::KeyFile;
 pub use limits::Limits;
 pub use local_port::LocalPort;
 pub use networks::Networks;
-use options::{Options, parse_host, parse_ratio, parse_seed};
+use options::{Options, parse_host, parse_limit, parse_ratio, parse_seed};
 pub use options::{UsageError, WORKERS_MAX};
 pub use origins::AllowOrigin;
 pub use probe::Probe;
@@ -214,6 +214,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
             },
             increment_delay: options.duration("--increment-delay", 0)?,
             namespace_clean_delay: options.duration("--namespace-clean-delay", 60)?,
+            namespaces_max: options.value("--max-namespaces", 250_000, parse_limit)?,
         },
         max_conn_duration: Some(options.duration("--max-conn-duration", 3600)?).filter(|most| !most.is_zero()),
         head_timeout: options.positive_duration("--head-timeout", 10)?,

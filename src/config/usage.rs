@@ -169,7 +169,12 @@ const GROUPS: [Group; 7] = [
             other("--max-heads <num>", "most connections whose request head is not whole yet (default 4096)"),
             other(
                 "--max-namespaces <num>",
-                "most events; joins that would create another are turned away (default 250000)",
+                "most events; one more takes the place of the one that is empty longest, and joins that would create it are \
+                 turned away while all have members (default 250000)",
+            ),
+            other(
+                "--max-namespaces-per-ip <num>",
+                "most events that one address has created, or one IPv6 network of 64 bits (default no limit)",
             ),
             other(
                 "--max-name-length <bytes>",

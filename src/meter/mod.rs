@@ -34,25 +34,24 @@ mod output;
 pub mod watches;
 mod way;
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::collections::key::Key as _;
+use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, Tick};
 pub use accounts::ending::Ending;
-use accounts::history::Histories;
 pub use accounts::history::{HistoryCursor, Row};
 pub use accounts::stays::{STAY_BUCKETS, Stays};
 pub use accounts::{Accounts, Peak};
 use book::Book;
 pub use book::changes::Changed;
-pub use book::keys::{MemberId, NamespaceId, WalkId};
+pub use book::keys::{MakerId, MemberId, NamespaceId, WalkId};
 use book::members::Admission;
 pub use book::members::Member;
 pub use book::namespace::Namespace;
 pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
+pub use cluster::capacity::Capacity;
 pub use cluster::departure::Departure;
 pub use cluster::figures::NodeFigures;
 pub use cluster::mail::Mail;
@@ -83,7 +82,7 @@ impl Meter {
     /// A meter without members, at a node that may be one of many, or (`None`) knows no way to others.
     #[must_use]
     pub fn new(rules: Rules, node: NodeId, membership: Option<Membership>) -> Self {
-        Self { book: Book::new(rules), cluster: Cluster::new(node, membership), outputs: VecDeque::new() }
+        Self { book: Book::new(rules), cluster: Cluster::new(node, membership), outputs: Outputs::new() }
     }
 
     /// A stream opens: `member`, which is not present, joins the namespace of this name, made if need be.
@@ -251,20 +250,22 @@ impl Meter {
         self.book.find(name)
     }
 
-    /// All namespaces, in the order of their keys.
-    pub fn namespaces(&self) -> impl Iterator<Item = (NamespaceId, &Namespace)> {
-        self.namespaces_from(NamespaceId::FIRST)
-    }
-
-    /// The namespaces from the key `from` on, in the order of their keys: a walk that can be taken up again.
-    pub fn namespaces_from(&self, from: NamespaceId) -> impl Iterator<Item = (NamespaceId, &Namespace)> {
-        self.book.namespaces().iter_from(from)
-    }
-
-    /// The number of namespaces.
+    /// All namespaces.
     #[must_use]
-    pub fn namespace_count(&self) -> usize {
-        self.book.namespaces().len()
+    pub fn namespaces(&self) -> &Slab<NamespaceId, Namespace> {
+        self.book.namespaces()
+    }
+
+    /// The number of namespaces that were forgotten early, to make room for others.
+    #[must_use]
+    pub fn evicted_count(&self) -> u64 {
+        self.book.vacancy.evicted
+    }
+
+    /// The room that there is for namespaces.
+    pub fn capacity(&mut self, now: Now) -> Capacity<'_> {
+        let (cluster, call) = self.parts(now);
+        Capacity { cluster, call }
     }
 
     /// The number of timers that are set.
@@ -296,7 +297,7 @@ impl Meter {
 
     /// Keeps the histories of the `limit` largest namespaces.
     pub fn keep_histories(&mut self, limit: usize) {
-        self.book.histories = Histories::new(limit);
+        self.book.histories = accounts::history::Histories::new(limit);
     }
 
     /// Begins to read the history of a namespace, which may be forgotten already, from the oldest row on; `None` if there is

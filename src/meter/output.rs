@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::accounts::ending::Ending;
-use super::book::keys::{MemberId, NamespaceId};
+use super::book::keys::{MakerId, MemberId, NamespaceId};
 use super::news::{Datagram, MessageId, To};
 
 /// What the caller has to do.
@@ -43,6 +43,8 @@ pub enum Output {
     Send(To, Datagram<Rc<str>>),
     /// An event is over: write down what it came to. No other node does.
     Ended(Box<Ending>),
+    /// A namespace is forgotten that was made for this key of the caller's.
+    Unmade(MakerId),
     /// This node was away while hundreds of others departed, and was folded with the oldest of them. What it had counted
     /// meanwhile may be missing from the sums of the audience: say so to the operator.
     Folded,

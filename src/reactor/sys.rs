@@ -95,6 +95,16 @@ pub fn thread_cpu_time() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// Gives free memory back to the system, where the allocator keeps it: glibc's gives back what lies at the end of its heap, and
+/// there is always something at the end.
+pub fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers are passed, and what is given back is in use by none.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Bytes of the system's randomness, at most 256.
 ///
 /// # Errors

@@ -64,6 +64,11 @@ impl Exchange<'_> {
         }
     }
 
+    /// Whether a long reply goes on when the peer takes bytes.
+    pub(super) fn has_rest(&self) -> bool {
+        self.conn.has_rest()
+    }
+
     /// The connection has just come. A browser's head is usually here already.
     pub(super) fn on_accepted(&mut self) {
         self.on_ready(false);

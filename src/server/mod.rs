@@ -84,6 +84,7 @@ use ports::capacity::Capacity;
 use ports::listeners::Listeners;
 use shutdown::ending::LastTurns;
 use shutdown::heartbeat::Heartbeat;
+use shutdown::turnover::Turnover;
 use turn::Loop;
 
 pub use bus::ways::open_loopback;
@@ -163,6 +164,7 @@ impl Server {
             bus,
             keyring,
             reports,
+            turnover: Turnover::default(),
             announced: Announced::default(),
             facts,
             opening: None,
@@ -190,10 +192,10 @@ impl Server {
         while !turns.is_stopped {
             turns.turn()?;
         }
-        let Loop { reactor, signals, conns, audience, bus, reports, .. } = turns;
+        let Loop { reactor, signals, conns, audience, bus, reports, turnover, .. } = turns;
         conns.end_all();
-        LastTurns { reactor, signals: signals.source(), meter: &mut audience.meter, bus, reports: reports.as_mut() }
-            .end(conns.place_count())?;
+        let (signals, meter, reports) = (signals.source(), &mut audience.meter, reports.as_mut());
+        LastTurns { reactor, signals, meter, bus, reports, turnover }.end(conns.place_count())?;
         log::info("stopped", &[]);
         Ok(())
     }

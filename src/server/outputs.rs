@@ -8,6 +8,7 @@
 use super::audience::Audience;
 use super::bus::Bus;
 use super::shutdown::ending;
+use super::shutdown::turnover::Turnover;
 use super::troubles::Kind;
 use crate::collections::tick::Now;
 use crate::log;
@@ -37,6 +38,7 @@ pub(super) struct Outputs<'a> {
     pub(super) audience: &'a mut Audience,
     pub(super) bus: &'a mut Bus,
     pub(super) reports: Option<&'a mut ReportFile>,
+    pub(super) turnover: &'a mut Turnover,
 }
 
 /// What a turn has carried out.
@@ -68,10 +70,11 @@ impl Outputs<'_> {
 
     fn cost_us(&self, output: &Output) -> usize {
         match output {
-            Output::Count { .. } | Output::Message { .. } => COUNT_US,
+            Output::Count { .. } | Output::Message { .. } | Output::Unmade(_) => COUNT_US,
             Output::Farewell(_) => FAREWELL_US,
             Output::Settled { .. } => ANSWER_US,
             Output::Send(to, _) => SEND_US * self.bus.way_count(*to, self.audience.meter.learned_addresses()),
+            Output::Ended(_) if self.reports.is_none() && !self.turnover.has_line() => COUNT_US,
             Output::Ended(_) | Output::Folded | Output::FoldFull => REPORT_US,
         }
     }
@@ -92,10 +95,11 @@ impl Outputs<'_> {
             Output::Settled { number, unconfirmed } => carried_out.settled.push((number, unconfirmed)),
             Output::Farewell(member) => carried_out.farewells.push(member),
             Output::Send(to, datagram) => self.bus.send(to, &datagram, self.audience.meter.learned_addresses(), now),
+            Output::Unmade(maker) => self.audience.forget_made(maker),
             Output::Folded => self.bus.raise_here(Kind::Folded, now),
             Output::FoldFull => self.bus.raise_here(Kind::FoldFull, now),
             Output::Ended(ending) => {
-                if !ending::write_down(&ending, self.reports.as_deref_mut()) {
+                if !ending::write_down(&ending, self.reports.as_deref_mut(), self.turnover, now) {
                     self.audience.record_lost_report();
                 }
             }

@@ -41,6 +41,7 @@ use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
 use super::shutdown::drain::Drain;
 use super::shutdown::heartbeat::Heartbeat;
+use super::shutdown::turnover::Turnover;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::log::{self, Value::Shown};
@@ -57,6 +58,10 @@ const DEADLINES_PER_TURN: usize = 24;
 /// kernel takes up to 100 us for some: 1.6 ms. The number is that of events: with fewer, and the kernel would report
 /// those that are closed already again and again.
 const REAPS_PER_TURN: usize = 16;
+
+/// Most pieces of long replies in one turn. One of the metrics takes 0.2 ms, and one of the stats up to 0.1 with its way through
+/// the kernel: 0.8 ms. (All readers that are ready in a turn took 2 ms of it, and at times 12.)
+const PIECES_PER_TURN: usize = 4;
 
 /// Most updates of watchers in one turn: at up to 20 us each for looking, writing and the kernel, 0.16 ms.
 const UPDATES_PER_TURN: usize = 8;
@@ -85,6 +90,7 @@ pub(super) struct Loop {
     pub(super) keyring: Keyring,
     /// The file of what events came to.
     pub(super) reports: Option<ReportFile>,
+    pub(super) turnover: Turnover,
     pub(super) announced: Announced,
     pub(super) facts: Facts,
     /// Until when the ports stay closed, while the process catches up with the other nodes.
@@ -133,6 +139,7 @@ impl Loop {
             self.bus.next_deadline(),
             self.heartbeat.next_deadline(),
             self.reports.as_ref().and_then(ReportFile::next_deadline),
+            self.turnover.next_deadline(self.audience.meter.evicted_count()),
             self.drain.as_ref().map(|drain| drain.next_deadline(streams, listeners)),
             self.opening,
         ];
@@ -142,6 +149,7 @@ impl Loop {
     fn dispatch(&mut self, ready: &[Ready], now: Now) {
         // A source that was not reported ready has nothing to read, unless there was no room for the report.
         let mut is_bus_ready = self.reactor.may_have_more();
+        let mut pieces_left = PIECES_PER_TURN;
         for &ready in ready {
             if ready.token == SIGNALS_TOKEN {
                 self.on_signal(now);
@@ -157,7 +165,12 @@ impl Loop {
             } else if let Some(id) = ConnId::from_index(ready.token.0)
                 && let Some(mut exchange) = self.exchange(id, now)
             {
-                exchange.on_ready(ready.is_writable);
+                let is_piece = ready.is_writable && exchange.has_rest();
+                // Level mode brings the others back.
+                if !is_piece || pieces_left > 0 {
+                    pieces_left -= usize::from(is_piece);
+                    exchange.on_ready(ready.is_writable);
+                }
             }
         }
         self.is_bus_empty = !is_bus_ready || (!self.has_outputs && self.bus.receive(&mut self.audience.meter, now));
@@ -187,6 +200,8 @@ impl Loop {
         if let Some(reports) = &mut self.reports {
             reports.write(now.tick);
         }
+        self.turnover.handle_timeout(self.audience.meter.evicted_count(), now.tick);
+        self.turnover.give_memory_back(self.audience.meter.namespaces().len());
         let goes_on = self.heartbeat.beat(now.tick);
         self.facts.supervision = self.heartbeat.figures();
         if !goes_on {
@@ -197,8 +212,8 @@ impl Loop {
 
     /// Does what the meter wants done, as much as fits into a turn.
     fn push(&mut self, now: Now) {
-        let Self { audience, bus, reports, .. } = self;
-        let carried_out = Outputs { audience, bus, reports: reports.as_mut() }.carry_out(now);
+        let Self { audience, bus, reports, turnover, .. } = self;
+        let carried_out = Outputs { audience, bus, reports: reports.as_mut(), turnover }.carry_out(now);
         let CarriedOut { farewells, settled, has_more } = carried_out;
         self.has_outputs = has_more;
         self.confirm(settled, now);

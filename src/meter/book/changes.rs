@@ -12,6 +12,9 @@ use std::rc::Rc;
 
 use super::namespace::Namespace;
 
+/// A line that once had 250,000 names takes less memory again, but no less than for this number.
+const LINE_MIN: usize = 1024;
+
 /// A name in the line.
 #[derive(Debug)]
 pub(super) struct QueuedName {
@@ -68,6 +71,11 @@ impl Changes {
 
     /// The next name in the line.
     pub(super) fn pop(&mut self) -> Option<QueuedName> {
-        self.names.pop_front()
+        let next = self.names.pop_front();
+        let room = self.names.capacity();
+        if room > LINE_MIN && room / 8 > self.names.len() {
+            self.names.shrink_to(room / 4);
+        }
+        next
     }
 }

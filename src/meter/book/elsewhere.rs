@@ -1,9 +1,9 @@
-//! What other nodes say of a namespace as a whole: that there is one, and that its event was reported.
+//! What nodes say to each other of events that were reported.
 //!
-//! Owns the moment from which on an event that is over is news no more. Of the reports of other nodes a namespace keeps how many
-//! joins they count: a later join makes an event one that has to be reported.
+//! Owns the steps between the tables. Of the reports of other nodes a namespace keeps how many joins they count: a later join makes
+//! an event one that has to be reported.
 //!
-//! Invariant: a node that has forgotten an event learns of it no more.
+//! Invariant: a report that was given here is an item of the journal until its record is forgotten.
 
 use std::time::Duration;
 
@@ -11,35 +11,8 @@ use super::Book;
 use super::ended::Record;
 use super::journal::Subject;
 use super::keys::NamespaceId;
-use super::whole::Whole;
 use crate::collections::tick::{Moment, Now};
 use crate::meter::news::EndedEvent;
-
-/// How long before its end an event is learned of at the latest: nodes may differ by that about the end.
-const LEARNING_MARGIN: Duration = Duration::from_secs(1);
-
-/// The namespace of this name, of which another node has reported. One that is new here is made, unless it has no members
-/// and has been vacant almost until all nodes forget it.
-pub(in crate::meter) fn find_or_learn(
-    name: &str,
-    has_members: bool,
-    whole: Whole,
-    book: &mut Book,
-    now: Now,
-) -> Option<NamespaceId> {
-    let found = book.find(name);
-    if found.is_some() {
-        return found;
-    }
-    let clean_delay = book.rules.namespace_clean_delay;
-    let margin = LEARNING_MARGIN.min(clean_delay / 4);
-    if !has_members && Duration::from_millis(whole.age.empty_ms) + margin >= clean_delay {
-        return None;
-    }
-    let id = book.find_or_make(name, now);
-    book.namespaces.at_mut(id).begin_as(whole, now);
-    Some(id)
-}
 
 /// The namespace is about to be forgotten, and was reported: this is announced, and repaired for this time.
 pub(in crate::meter) fn record_report(id: NamespaceId, keep: Duration, book: &mut Book, now: Now) {

@@ -43,6 +43,12 @@ pub(in crate::meter) fn check(book: &Book, elsewhere: &HashMap<NamespaceId, Else
     for (id, namespace) in book.namespaces.iter() {
         let present = check_members(book, id, namespace, &mut sums);
         check_totals(book, namespace, present, &elsewhere.get(&id).copied().unwrap_or_default());
+        let is_in_line = book.vacancy.has(id);
+        assert!(!is_in_line || namespace.is_vacant(), "a namespace in a line is vacant");
+        assert!(
+            is_in_line || !namespace.is_vacant() || namespace.is_without_trace(),
+            "a vacant namespace is in a line"
+        );
         let has_seen = namespace.share.is_none() || !namespace.is_above_its_peak();
         assert!(has_seen, "the peak of {} is less than its total", namespace.name());
         sums.histograms += [namespace.stays, namespace.stays_elsewhere].iter().filter(|id| id.has_row()).count();

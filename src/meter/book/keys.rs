@@ -28,3 +28,8 @@ key_type! {
     /// The key of an item in the journal.
     pub(in crate::meter) ItemId
 }
+
+key_type! {
+    /// The key of what has made a namespace, chosen by the caller and unique among those that have one.
+    pub MakerId
+}

@@ -7,17 +7,19 @@
 //! |---|---|
 //! | `changes` | the names whose totals have changed, while there are watchers |
 //! | `claims` | the uuids that members claim |
-//! | `elsewhere` | what other nodes say of a namespace as a whole |
+//! | `elsewhere` | what nodes say to each other of events that were reported |
 //! | `ended` | the reports that this node has given of late |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
+//! | `learning` | which namespaces of other nodes are taken in |
 //! | `members` | one record per member, and the order of the members in their namespace |
 //! | `namespace` | the figures of one event |
 //! | `notice` | the notify rule, and what was pushed last |
 //! | `renewal` | what this node's members have come to, taken out of the book |
 //! | `schedule` | when each namespace is looked at |
 //! | `standing` | whether a member is in the count |
+//! | `vacancy` | the vacant namespaces, and which of them is forgotten first when there are too many |
 //! | `walks` | the cursors that move along the members of a namespace for many turns |
 //! | `whole` | what another node knew of a namespace |
 //!
@@ -31,12 +33,14 @@ mod ended;
 pub(super) mod invariants;
 pub(super) mod journal;
 pub(super) mod keys;
+pub(super) mod learning;
 pub(super) mod members;
 pub(super) mod namespace;
 pub(super) mod notice;
 pub(super) mod renewal;
 pub(super) mod schedule;
 mod standing;
+pub(super) mod vacancy;
 pub(super) mod walks;
 pub(super) mod whole;
 
@@ -53,11 +57,12 @@ use changes::{Changed, Changes, QueuedName};
 use claims::Claims;
 use ended::Ended;
 use journal::{Journal, Stretch, Subject, Versions};
-use keys::{ClaimId, MemberId, NamespaceId, WalkId};
+use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
 use members::{Admission, Member, Members};
 use namespace::{Change, Namespace};
 use schedule::{Due, Rules, Schedule};
 use standing::Standing;
+use vacancy::Vacancy;
 use walks::Walks;
 use whole::Whole;
 
@@ -79,6 +84,7 @@ pub(super) struct Book {
     pub(super) journal: Journal,
     pub(super) schedule: Schedule,
     ended: Ended,
+    pub(super) vacancy: Vacancy,
     /// Per member: when it will have stayed long enough to be counted.
     pending: TimerWheel<MemberId>,
 }
@@ -99,6 +105,7 @@ impl Book {
             journal: Journal::default(),
             schedule: Schedule::default(),
             ended: Ended::default(),
+            vacancy: Vacancy::default(),
             pending: TimerWheel::default(),
         }
     }
@@ -219,6 +226,13 @@ impl Book {
         self.namespaces.at_mut(id).is_hearsay = is_hearsay;
     }
 
+    /// Sets what has made the namespace of this name.
+    pub(super) fn set_maker(&mut self, name: &str, maker: MakerId) {
+        if let Some(id) = self.find(name) {
+            self.vacancy.set_maker(id, maker);
+        }
+    }
+
     /// Applies what has changed at another node, and what that node knew at that moment of the namespace as a whole.
     pub(super) fn apply(&mut self, id: NamespaceId, change: &Change, whole: Whole, now: Now) {
         let namespace = self.namespaces.at_mut(id);
@@ -252,10 +266,15 @@ impl Book {
         due
     }
 
-    /// Removes a vacant namespace along which no walk goes; returns its name.
-    pub(super) fn forget(&mut self, id: NamespaceId) -> Option<Rc<str>> {
+    /// Removes a vacant namespace along which no walk goes; returns its name, and what has made it.
+    pub(super) fn forget(&mut self, id: NamespaceId) -> Option<(Rc<str>, Option<MakerId>)> {
         self.schedule.cancel(id);
         let namespace = self.namespaces.remove(id)?;
+        let maker = self.vacancy.remove(id);
+        if self.namespaces.is_freed(id) {
+            self.schedule.free_around(id);
+            self.vacancy.free_around(id);
+        }
         self.by_name.remove(&namespace.name);
         self.changes.queue_forgotten(&namespace.name);
         if let Some(share) = namespace.share {
@@ -263,7 +282,7 @@ impl Book {
         }
         self.stays.remove(namespace.stays);
         self.stays.remove(namespace.stays_elsewhere);
-        Some(namespace.name)
+        Some((namespace.name, maker))
     }
 
     /// A claim as it is announced.
@@ -385,6 +404,8 @@ impl Book {
     }
 
     fn reschedule(&mut self, id: NamespaceId, now: Now) {
-        self.schedule.update(id, self.namespaces.at_mut(id), &self.rules, now.tick);
+        let namespace = self.namespaces.at_mut(id);
+        self.vacancy.update(id, namespace);
+        self.schedule.update(id, namespace, &self.rules, now.tick);
     }
 }

@@ -292,8 +292,9 @@ impl Namespace {
         }
     }
 
-    /// The name, to keep.
-    pub(in crate::meter) fn shared_name(&self) -> Rc<str> {
+    /// The name, to keep. A namespace that was forgotten and is made again has another one.
+    #[must_use]
+    pub fn shared_name(&self) -> Rc<str> {
         self.name.clone()
     }
 

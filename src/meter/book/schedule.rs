@@ -27,6 +27,8 @@ pub struct Rules {
     pub increment_delay: Duration,
     /// How long an empty namespace is remembered.
     pub namespace_clean_delay: Duration,
+    /// Most namespaces. One more takes the place of a vacant one.
+    pub namespaces_max: usize,
 }
 
 /// What a namespace that is due wants.
@@ -125,6 +127,11 @@ impl Schedule {
     /// The namespace is forgotten.
     pub(super) fn cancel(&mut self, id: NamespaceId) {
         self.timers.cancel(id);
+    }
+
+    /// Frees the memory of the timers around the key of a namespace: no namespace is there any more.
+    pub(super) fn free_around(&mut self, id: NamespaceId) {
+        self.timers.free_around(id);
     }
 
     /// Puts the namespace in the line of this turn.

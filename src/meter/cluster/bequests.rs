@@ -12,8 +12,8 @@ use super::peers::PeerId;
 use super::{Call, Cluster, folding};
 use crate::collections::key::Key as _;
 use crate::collections::tick::Moment;
-use crate::meter::book::elsewhere;
 use crate::meter::book::keys::NamespaceId;
+use crate::meter::book::learning::find_or_learn;
 use crate::meter::book::whole::Whole;
 use crate::meter::digest::name_digest;
 use crate::meter::news::{DepartedShare, FoldShare, NodeId};
@@ -67,7 +67,7 @@ pub(super) fn apply_fold_share(
 /// The namespace of this name, which may be new here and known only from such reports.
 fn learn_place(name: &str, whole: Whole, call: &mut Call<'_>) -> Option<Place> {
     let is_new = call.book.find(name).is_none();
-    let namespace = elsewhere::find_or_learn(name, false, whole, call.book, call.now)?;
+    let namespace = find_or_learn(name, false, whole, call.book, call.now)?;
     if is_new {
         call.book.set_hearsay(namespace, true);
     }

@@ -8,6 +8,7 @@
 use super::peer::Peer;
 use super::{Call, Cluster, folding, goodbye};
 use crate::collections::key::Key as _;
+use crate::collections::slab::Walk;
 use crate::meter::accounts::ending::Ending;
 use crate::meter::book::keys::NamespaceId;
 
@@ -42,9 +43,13 @@ impl Departure<'_> {
     /// What the next event has come to that ends now, from this key of a namespace on, which is moved behind it.
     pub fn next_ending(&self, from: &mut NamespaceId) -> Option<Ending> {
         let Call { book, now, .. } = &self.call;
-        let mut namespaces = book.namespaces().iter_from(*from);
-        let (id, namespace) = namespaces.find(|(_, namespace)| namespace.is_unreported())?;
-        *from = id.next();
-        Some(namespace.ending(&book.stays, *now))
+        let mut walk = Walk::new(*from, usize::MAX);
+        loop {
+            let (id, namespace) = book.namespaces().step(&mut walk)?;
+            if namespace.is_unreported() {
+                *from = id.next();
+                return Some(namespace.ending(&book.stays, *now));
+            }
+        }
     }
 }

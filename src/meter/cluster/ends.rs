@@ -1,7 +1,8 @@
 //! How claims of members here end, and how a vacant namespace is forgotten.
 //!
 //! Owns what has to be over before: walks, the announcement that the namespace is vacant, and a wait for room for its report.
-//! Decides which node reports what the event came to. It does not know when a namespace has been vacant for long enough, or which claim is the later one.
+//! Decides which node reports what the event came to. It does not know when a namespace has been vacant for long enough, or
+//! which claim is the later one.
 //!
 //! Invariant: no key of a namespace is free for another while something of it is on its way.
 
@@ -23,25 +24,60 @@ use crate::meter::output::Output;
 /// second where much is lost.
 const TURN: Duration = Duration::from_secs(2);
 
+/// How long other nodes have to ask for what they have missed: four signs of life come in that time, and an answer.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// Forgets a vacant namespace, unless something of it is on its way, and then tries again soon: a walk along its former
 /// members, or the announcement that it is vacant. (Its key would be used again, and the walk would reach other members.)
 pub(in crate::meter) fn forget(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
     let now = call.now;
     let Some(namespace) = call.book.get(id) else { return };
-    let until = if namespace.is_walked() {
-        Some(now.tick)
-    } else {
-        namespace.share.and_then(|share| unannounced_until(share, cluster, call.book))
-    };
-    if let Some(until) = until {
+    if let Some(until) = kept_until(namespace, cluster, call) {
         return call.book.schedule.set(id, until.max(Tick(now.tick.0 + 1)));
     }
-    if namespace.is_unreported() {
-        if let Some(at) = report_at(id, namespace, cluster, call) {
+    remove(id, true, cluster, call);
+}
+
+/// Forgets the vacant namespace that is worth least, to make room for another; returns whether there was one. Its report does
+/// not wait for anything: there is no room to keep it.
+pub(super) fn evict(cluster: &mut Cluster, call: &mut Call<'_>) -> bool {
+    let is_free = |id: &NamespaceId| {
+        let namespace = call.book.at(*id);
+        is_settled(namespace, cluster, call) && kept_until(namespace, cluster, call).is_none()
+    };
+    let Some(id) = call.book.vacancy.candidates().find(is_free) else { return false };
+    remove(id, false, cluster, call);
+    call.book.vacancy.evicted += 1;
+    true
+}
+
+/// Whether other nodes have received, or asked for, what this node has announced of a vacant namespace last. One that had missed
+/// that when it is announced no more would take this node for gone.
+fn is_settled(namespace: &Namespace, cluster: &Cluster, call: &Call<'_>) -> bool {
+    let is_own = namespace.share.is_some() && !cluster.peers.is_alone();
+    !is_own || Duration::from_millis(namespace.age(call.now).empty_ms) >= SETTLING
+}
+
+/// Until when something of a namespace is on its way.
+fn kept_until(namespace: &Namespace, cluster: &Cluster, call: &Call<'_>) -> Option<Tick> {
+    if namespace.is_walked() {
+        return Some(call.now.tick);
+    }
+    namespace.share.and_then(|share| unannounced_until(share, cluster, call.book))
+}
+
+/// Reports what a vacant namespace came to, if that is up to this node, and removes it from all tables; unless the report has
+/// no room and `waits` for some.
+fn remove(id: NamespaceId, waits: bool, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let now = call.now;
+    let Some(namespace) = call.book.get(id) else { return };
+    if namespace.is_unreported() && (waits || reports_early(id, namespace, cluster)) {
+        let at = if waits { report_at(id, namespace, cluster, call) } else { None };
+        if let Some(at) = at {
             return call.book.schedule.set(id, at.max(Tick(now.tick.0 + 1)));
         }
         let ending = Box::new(namespace.ending(&call.book.stays, now));
-        if !call.book.schedule.take_room() {
+        if !call.book.schedule.take_room() && waits {
             return call.book.schedule.hold(id, now.tick);
         }
         call.outputs.push_back(Output::Ended(ending));
@@ -50,7 +86,8 @@ pub(in crate::meter) fn forget(id: NamespaceId, cluster: &mut Cluster, call: &mu
             cluster.announcer.delay_news(now);
         }
     }
-    let Some(name) = call.book.forget(id) else { return };
+    let Some((name, maker)) = call.book.forget(id) else { return };
+    call.outputs.extend(maker.map(Output::Unmade));
     for peer in cluster.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
         cluster.forget_peer(peer);
     }
@@ -88,6 +125,12 @@ fn report_at(id: NamespaceId, namespace: &Namespace, cluster: &Cluster, call: &C
     // Among what is missing may be a report, or a member.
     let is_behind = cluster.peers.living().any(Peer::is_ahead);
     (is_behind && at.after(cluster.rules.node_timeout) > now).then(|| now.after(ANSWER_TIME))
+}
+
+/// Whether this node reports an event that it forgets early, for want of room: no node before it has members there, or had,
+/// and so will report it in its turn.
+fn reports_early(id: NamespaceId, namespace: &Namespace, cluster: &Cluster) -> bool {
+    rank(id, namespace, cluster) == 0 || !cluster.peers.living().any(|peer| peer.pairs.get(id).is_some())
 }
 
 /// The number of nodes whose turn it is before this one.

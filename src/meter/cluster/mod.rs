@@ -23,6 +23,7 @@
 //! | `announce` | this node's announcements: their order of urgency and their budget |
 //! | `arrivals` | by which ways the datagrams of a peer come, and which have come before |
 //! | `bequests` | what a datagram says about departed nodes |
+//! | `capacity` | the room that there is for namespaces |
 //! | `copies` | what is sent again |
 //! | `departed` | the announcement of what departed nodes had counted |
 //! | `departure` | the end of this node, as the caller deals with it |
@@ -53,6 +54,7 @@ mod addresses;
 mod announce;
 mod arrivals;
 mod bequests;
+pub(super) mod capacity;
 mod copies;
 mod departed;
 pub(super) mod departure;

@@ -20,7 +20,7 @@ use super::pairs::{Place, Stamp};
 use super::peer::{Peer, Presence};
 use crate::collections::key::Key as _;
 use crate::collections::key::key_type;
-use crate::collections::slab::Slab;
+use crate::collections::slab::{Slab, Walk};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::stays::StaysTable;
 #[cfg(any(test, debug_assertions))]
@@ -131,7 +131,8 @@ impl Peers {
 
     /// The first peer from this key on of which nothing is left but what it had counted.
     pub(super) fn next_remembered(&self, from: PeerId) -> Option<(PeerId, &Peer)> {
-        self.table.iter_from(from).find(|(_, peer)| peer.is_remembered())
+        let mut walk = Walk::new(from, usize::MAX);
+        std::iter::from_fn(|| self.table.step(&mut walk)).find(|(_, peer)| peer.is_remembered())
     }
 
     /// The number of departed nodes whose sums stand under their own names.

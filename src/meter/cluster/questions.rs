@@ -28,6 +28,10 @@ const ASKED_MAX: usize = 256;
 const DEPARTED_GAP_MIN: Duration = Duration::from_millis(200);
 const DEPARTED_GAP_MAX: Duration = Duration::from_secs(2);
 
+/// The same of a node without room for more namespaces. It may have forgotten what the other remembers, so the digests differ
+/// for as long as the other does.
+const DEPARTED_GAP_FULL: Duration = Duration::from_secs(10);
+
 /// The first question.
 #[derive(Clone, Copy, Debug)]
 struct Hello {
@@ -158,15 +162,16 @@ impl Questions {
     }
 
     /// Whether to ask a peer about departed nodes now, because its digest is not this node's own. Repeated questions to a
-    /// peer that knows less than this node do not help, so they become rare.
-    pub(super) fn asks_about_departed(&mut self, own_digest: u64, digest: u64, now: Tick) -> bool {
+    /// peer that knows less than this node do not help, so they become rare. `has_room` says whether the node can learn of
+    /// more namespaces.
+    pub(super) fn asks_about_departed(&mut self, own_digest: u64, digest: u64, has_room: bool, now: Tick) -> bool {
         if digest == own_digest || self.departed_at > now {
             return false;
         }
         let has_learned = self.departed_digest.replace(own_digest) != Some(own_digest);
         let gap = if has_learned { DEPARTED_GAP_MIN } else { self.departed_gap };
         self.departed_at = now.after(gap);
-        self.departed_gap = (gap * 2).min(DEPARTED_GAP_MAX);
+        self.departed_gap = (gap * 2).min(if has_room { DEPARTED_GAP_MAX } else { DEPARTED_GAP_FULL });
         true
     }
 }

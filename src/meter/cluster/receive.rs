@@ -14,11 +14,11 @@ use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
-use super::{Call, Cluster, bequests, ends, goodbye};
+use super::{Call, Cluster, bequests, capacity, ends, goodbye};
 use crate::collections::tick::Moment;
-use crate::meter::book::elsewhere;
 use crate::meter::book::namespace::Present;
 use crate::meter::book::whole::Whole;
+use crate::meter::book::{elsewhere, learning};
 use crate::meter::news::{
     Alive, Ask, Claim, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
 };
@@ -273,7 +273,8 @@ impl Reception<'_, '_> {
         self.call.book.claims.see(alive.claim_order);
         self.learn_address(node, echoed);
         let own_digest = self.cluster.peers.departed_digest();
-        if self.cluster.questions.asks_about_departed(own_digest, alive.departed_digest, now.tick) {
+        let has_room = learning::has_room(self.call.book);
+        if self.cluster.questions.asks_about_departed(own_digest, alive.departed_digest, has_room, now.tick) {
             let ask = Ask { of: Some(node), wanted: Wanted::DepartedShares, nonce: 0 };
             self.cluster.announcer.send_to(To::Origin(self.origin), News::Ask(ask), self.call.outputs, now);
         }
@@ -378,7 +379,11 @@ impl Reception<'_, '_> {
         let present = Present { counted: count.members, uncounted: count.uncounted };
         let has_members = present != Present::default();
         let whole = Whole { age: count.age, peak: count.peak, at: self.sent_at };
-        let found = elsewhere::find_or_learn(count.namespace, has_members, whole, self.call.book, now);
+        if has_members {
+            // It counts in any case.
+            capacity::make_for(count.namespace, self.cluster, self.call);
+        }
+        let found = learning::find_or_learn(count.namespace, has_members, whole, self.call.book, now);
         let Some(namespace) = found else { return };
         let place = Place::of(namespace, count.namespace);
         let change = self.cluster.peers.apply(self.id, place, self.stamp, present, sums);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::subjects::Subjects;
 use crate::collections::key::Key as _;
+use crate::collections::slab::Walk;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::{Meter, NamespaceId};
 
@@ -107,13 +108,13 @@ impl Rounds {
     }
 
     fn find(&self, from: NamespaceId, subjects: &mut Subjects, names: usize, meter: &Meter) -> Stage {
-        let mut namespaces = meter.namespaces_from(from);
-        for (_, namespace) in namespaces.by_ref().take(names) {
+        let mut walk = Walk::new(from, names);
+        while let Some((_, namespace)) = meter.namespaces().step(&mut walk) {
             let total = namespace.total();
             let peak = namespace.largest_total();
             subjects.find(&namespace.name, total, peak, self.number);
         }
-        namespaces.next().map_or(Stage::Rest, |(next, _)| Stage::Find(next))
+        walk.from.map_or(Stage::Rest, Stage::Find)
     }
 
     fn begin(&mut self, subjects: &Subjects, now: Now) -> Stage {

@@ -2,10 +2,11 @@
 //!
 //! Owns how far each has come, and how much a piece is. The next piece is written when the peer has taken the one before.
 //!
-//! Invariant: a piece of the stats or of a history takes less than 20 us, and one of the metrics 0.2 ms, however long the
+//! Invariant: a piece of the stats takes less than 30 us, one of a history less than 20 us, and one of the metrics 0.2 ms, however long the
 //! reply.
 
 use crate::collections::key::Key as _;
+use crate::collections::slab::Walk;
 use crate::collections::tick::Now;
 use crate::meter::{HistoryCursor, Meter, Namespace, NamespaceId};
 use crate::server::figures::largest::Largest;
@@ -17,10 +18,13 @@ use crate::wire::stats::{Figures, StatsWriter};
 /// Namespaces in a piece of the stats: some 8 KB, about 12 us.
 const NAMESPACES_PER_PIECE: usize = 32;
 
+/// Places that are looked at for such a piece, vacant ones included: at 5 ns each, 10 us.
+const PLACES_PER_PIECE: usize = 2048;
+
 /// Rows in a piece of a history: some 14 KB, about 14 us.
 const ROWS_PER_PIECE: usize = 512;
 
-/// Namespaces that are looked at for a piece of the metrics: at 20 to 50 ns each, 0.2 ms.
+/// Places of namespaces that are looked at for a piece of the metrics: at 20 to 50 ns each, 0.2 ms.
 const NAMESPACES_SEEN_PER_PIECE: usize = 4096;
 
 /// Where a reply goes on.
@@ -82,16 +86,16 @@ pub(super) fn figures_of<'a>(meter: &Meter, id: NamespaceId, namespace: &'a Name
 }
 
 fn push_stats(out: &mut Vec<u8>, from: &mut NamespaceId, writer: &mut StatsWriter, meter: &Meter, now: Now) -> bool {
-    let mut namespaces = meter.namespaces_from(*from);
-    for (id, namespace) in namespaces.by_ref().take(NAMESPACES_PER_PIECE) {
+    let mut walk = Walk::new(*from, PLACES_PER_PIECE);
+    for _ in 0..NAMESPACES_PER_PIECE {
+        let Some((id, namespace)) = meter.namespaces().step(&mut walk) else { break };
         writer.push(out, &figures_of(meter, id, namespace, now));
     }
-    let next = namespaces.next().map(|(id, _)| id);
-    match next {
-        Some(id) => *from = id,
+    match walk.from {
+        Some(next) => *from = next,
         None => writer.finish(out),
     }
-    next.is_some()
+    walk.from.is_some()
 }
 
 fn push_history(
@@ -126,12 +130,12 @@ fn push_metrics(
     if goes_on {
         return true;
     }
-    let mut namespaces = meter.namespaces_from(*from);
-    for (_, namespace) in namespaces.by_ref().take(NAMESPACES_SEEN_PER_PIECE) {
+    let mut walk = Walk::new(*from, NAMESPACES_SEEN_PER_PIECE);
+    while let Some((_, namespace)) = meter.namespaces().step(&mut walk) {
         let age_s = now.unix_s().saturating_sub(namespace.created_unix_s(now));
         largest.see(namespace.name(), namespace.total(), age_s);
     }
-    if let Some((next, _)) = namespaces.next() {
+    if let Some(next) = walk.from {
         *from = next;
         return true;
     }

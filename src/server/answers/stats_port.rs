@@ -153,7 +153,7 @@ fn answer_about_one(request: &Request<'_>, meter: &mut Meter, out: &mut Vec<u8>,
         push_text(out, 404, NO_SUCH_PAGE, is_head);
         return AfterReply::Drain;
     };
-    match meter.find(&name_or(name, request.query)).and_then(|id| meter.namespaces_from(id).next()) {
+    match meter.find(&name_or(name, request.query)).and_then(|id| Some((id, meter.namespaces().get(id)?))) {
         Some((id, namespace)) => {
             let mut body = Vec::new();
             stats::push_object(&mut body, &figures_of(meter, id, namespace, now));

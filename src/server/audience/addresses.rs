@@ -18,7 +18,7 @@ use crate::collections::slab::Slab;
 use crate::meter::MemberId;
 
 /// The parts in which addresses are looked up, so that none takes long to grow.
-const ADDRESS_SHARDS: usize = 64;
+pub(super) const ADDRESS_SHARDS: usize = 64;
 
 /// What counts as one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -130,6 +130,9 @@ impl FanOut {
                 self.order.push_back(namespace);
             }
         }
+        if self.is_idle() {
+            self.places.truncate(meter.namespaces().place_count());
+        }
     }
 
     fn enlist(&mut self, namespace: NamespaceId) -> &mut Pending {
@@ -183,7 +186,7 @@ mod tests {
         let notify = NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX };
         let delays = Duration::ZERO;
         let mut meter = Meter::new(
-            Rules { notify, increment_delay: delays, namespace_clean_delay: delays },
+            Rules { notify, increment_delay: delays, namespace_clean_delay: delays, namespaces_max: usize::MAX },
             crate::meter::news::NodeId(1),
             None,
         );

@@ -6,6 +6,7 @@
 //! | `asking` | how often an address may have the other nodes asked |
 //! | `fan_out` | what is on its way to members, in slices |
 //! | `jitter` | chance, to keep crowds apart |
+//! | `makers` | how many namespaces each address has made |
 //! | `shares` | how much each address has of what there is for watchers |
 //!
 //! This file joins them to the meter and the watches. It knows neither requests nor bytes of a reply: names, keys and frames
@@ -17,6 +18,7 @@ mod addresses;
 mod asking;
 pub(in crate::server) mod fan_out;
 mod jitter;
+mod makers;
 mod shares;
 
 use std::net::IpAddr;
@@ -27,7 +29,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::meter::news::{NodeId, Secret};
 use crate::meter::watches::{Pattern, Piece, WatcherId, Watches};
-use crate::meter::{MemberId, Membership, Meter, NamespaceId, Output};
+use crate::meter::{MakerId, MemberId, Membership, Meter, NamespaceId, Output};
 use crate::server::figures::tally::{NoRoom, PushKind, Tally};
 use crate::server::figures::view::{Process, View};
 use crate::wire::report::FORMATS;
@@ -36,6 +38,7 @@ use addresses::Addresses;
 use asking::AskLimit;
 use fan_out::{Busy, FanOut};
 use jitter::Jitter;
+use makers::Makers;
 use shares::{Free, Held, Shares};
 
 /// When a browser that found no room comes back, in milliseconds: much later than others, and not with others.
@@ -49,10 +52,10 @@ pub(in crate::server) struct Audience {
     shares: Shares,
     /// The members of each address, if there is a limit on them.
     addresses: Option<Addresses>,
+    /// The addresses that have made the namespaces, if there is a limit on those.
+    makers: Option<Makers>,
     ask_limit: AskLimit,
     jitter: Jitter,
-    /// Most namespaces: joins that would create another are turned away.
-    namespaces_max: usize,
     retry_ms: RangeInclusive<u64>,
     max_conn_duration: Option<Duration>,
     tally: Tally,
@@ -108,9 +111,9 @@ impl Audience {
             watches: Watches::new(config.watching.thresholds.clone(), config.rules.notify.max_delay),
             shares: Shares::default(),
             addresses: config.limits.per_address.map(Addresses::new),
+            makers: config.limits.namespaces_per_address.map(Makers::new),
             ask_limit: AskLimit::default(),
             jitter: Jitter::default(),
-            namespaces_max: config.limits.namespaces,
             retry_ms: config.retry_ms.clone(),
             max_conn_duration: config.max_conn_duration,
             tally: Tally::default(),
@@ -125,13 +128,19 @@ impl Audience {
     /// Lets a member in. Returns its first count; `None` while no member is counted.
     ///
     /// # Errors
-    /// When there is no slot, or the namespace would be one too many. The newest is turned away, never one that is there.
+    /// When there is no slot, or the namespace would be one too many of all or of its address. The newest is turned away,
+    /// never one that is there.
     pub(in crate::server) fn join(&mut self, joining: Joining<'_>, now: Now) -> Result<Option<u64>, NoRoom> {
         let Joining { member, namespace, uuid, address, has_slot } = joining;
         if !has_slot {
             return Err(self.refuse(NoRoom::Members));
         }
-        if self.meter.namespace_count() >= self.namespaces_max && self.meter.find(namespace).is_none() {
+        let made_by = address.filter(|_| self.makers.is_some() && self.meter.find(namespace).is_none());
+        let may_make = |address| self.makers.as_ref().is_none_or(|makers| makers.may_make(address));
+        if !made_by.is_none_or(may_make) {
+            return Err(self.refuse(NoRoom::AddressNamespaces));
+        }
+        if !self.meter.capacity(now).make_for(namespace) {
             return Err(self.refuse(NoRoom::Namespaces));
         }
         if let Some(uuid) = uuid {
@@ -142,11 +151,15 @@ impl Audience {
             _ => true,
         };
         self.tally.record_join();
-        Ok(if is_counted {
+        let first_count = if is_counted {
             self.meter.join(member, namespace, uuid, now)
         } else {
             self.meter.join_uncounted(member, namespace, uuid, now)
-        })
+        };
+        if let (Some(makers), Some(address)) = (&mut self.makers, made_by) {
+            self.meter.capacity(now).set_maker(namespace, makers.make(address));
+        }
+        Ok(first_count)
     }
 
     fn refuse(&mut self, reason: NoRoom) -> NoRoom {
@@ -224,6 +237,13 @@ impl Audience {
         self.fan_out.push_message(&mut self.meter, id, sse::message(text))?;
         self.tally.record_message();
         Ok(())
+    }
+
+    /// A namespace is forgotten that an address had made.
+    pub(in crate::server) fn forget_made(&mut self, maker: MakerId) {
+        if let Some(makers) = &mut self.makers {
+            makers.forget(maker);
+        }
     }
 
     /// Pushes a count to all members of a namespace.

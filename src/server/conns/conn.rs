@@ -219,6 +219,11 @@ impl Conn {
         if self.outbox.is_some() { None } else { self.rest.take() }
     }
 
+    /// Whether a long reply goes on after what is written.
+    pub(in crate::server) fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
     /// Whether something is unwritten.
     pub(in crate::server) fn is_behind(&self) -> bool {
         self.outbox.is_some() || self.rest.is_some()

@@ -44,7 +44,7 @@ pub(in crate::server) enum Preface<'a> {
 /// The origins of all connections whose request is not whole.
 pub(in crate::server) struct Origins {
     trusted: Networks,
-    /// Whether there is a limit for each address: on its members, or on what it may ask.
+    /// Whether there is a limit for each address: on its members, on its namespaces, or on what it may ask.
     is_address_wanted: bool,
     /// Looked into as each connection comes and goes, so by a hash that costs next to nothing: the keys are our own.
     waiting: HashMap<ConnId, Origin, BuildKeyHasher>,
@@ -52,12 +52,9 @@ pub(in crate::server) struct Origins {
 
 impl Origins {
     pub(super) fn new(config: &Config) -> Self {
-        let trusted = config.trust_proxy.clone();
-        Self {
-            trusted,
-            is_address_wanted: config.limits.per_address.is_some() || config.enable_uuid,
-            waiting: HashMap::default(),
-        }
+        let (trusted, limits) = (config.trust_proxy.clone(), &config.limits);
+        let has_limit = limits.per_address.or(limits.namespaces_per_address).is_some();
+        Self { trusted, is_address_wanted: has_limit || config.enable_uuid, waiting: HashMap::default() }
     }
 
     /// The address from which a connection comes, as far as it is of use. The local ports have no proxies.

@@ -17,7 +17,7 @@ const FIGURES: [Figure; 4] = [
         view.meter.own_member_count() + view.meter.nodes(view.now).map(|node| node.members).sum::<u64>()
     }),
     ("audience_namespaces", "Namespaces of the whole audience (max over targets, no sum).", |view| {
-        view.meter.namespace_count() as u64
+        view.meter.namespaces().len() as u64
     }),
     ("audience_nodes", "Processes of the whole audience, at all hosts (max over targets, no sum).", |view| {
         view.meter.nodes(view.now).count() as u64 + 1

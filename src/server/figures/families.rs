@@ -12,7 +12,7 @@ use crate::server::figures::tally::{NoRoom, PushKind};
 use crate::server::troubles::Kind;
 
 /// What a connection, or its stream, found full.
-const REFUSED: [&str; 4] = ["heads", NoRoom::NAMES[0], NoRoom::NAMES[1], NoRoom::NAMES[2]];
+const REFUSED: [&str; 5] = ["heads", NoRoom::NAMES[0], NoRoom::NAMES[1], NoRoom::NAMES[2], NoRoom::NAMES[3]];
 
 /// The number of the family of draining processes.
 pub(super) const DRAINING: u16 = 21;
@@ -39,7 +39,7 @@ const fn part(text: &str) -> u64 {
 }
 
 /// The table.
-pub(super) const FAMILIES: [Family; 31] = [
+pub(super) const FAMILIES: [Family; 32] = [
     Family::gauge(1, "members", "Members that are counted at the process.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
@@ -89,7 +89,7 @@ pub(super) const FAMILIES: [Family; 31] = [
     Family::gauge(12, "process_open_fds", "Descriptors that are open.", |view| view.descriptors.open),
     Family::gauge(13, "process_max_fds", "Descriptors that may be open.", |view| view.descriptors.max as u64),
     Family::gauge(14, "namespaces", "Namespaces that the process knows (no sum: each knows all).", |view| {
-        view.meter.namespace_count() as u64
+        view.meter.namespaces().len() as u64
     }),
     Family::gauge(
         15,
@@ -174,4 +174,7 @@ pub(super) const FAMILIES: [Family; 31] = [
         help: "Workers that are missing (no sum: each worker has it from its supervisor).",
         read: Read::Supervised(Gauge, |figures| figures.posts_empty),
     },
+    Family::counter(32, "namespaces_evicted_total", "Namespaces that were forgotten early, for others.", |view| {
+        view.meter.evicted_count()
+    }),
 ];

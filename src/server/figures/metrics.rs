@@ -94,13 +94,13 @@ mod tests {
         let (mut turn_figures, mut cpu_figures) = ([0; 64], [0; 64]);
         (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
         (cpu_figures[0], cpu_figures[4], cpu_figures[5]) = (19, 1, 1);
-        let expected: [(u16, &[u64]); 31] = [
+        let expected: [(u16, &[u64]); 32] = [
             (1, &[3]),
             (2, &[54]),
             (3, &[11, 12, 13, 14]),
             (4, &[1]),
             (5, &[21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31]),
-            (6, &[32, 0, 1, 0]),
+            (6, &[32, 0, 1, 0, 0]),
             (7, &[0, 1]),
             (8, &[1]),
             (9, &[77]),
@@ -126,6 +126,7 @@ mod tests {
             (29, &cpu_figures),
             (30, &[61]),
             (31, &[62]),
+            (32, &[0]),
         ];
         let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
         numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
@@ -137,6 +138,7 @@ mod tests {
             notify: NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX },
             increment_delay: Duration::ZERO,
             namespace_clean_delay: Duration::from_secs(1),
+            namespaces_max: usize::MAX,
         };
         let now = Now { tick: Tick(1_000), unix_ms: 1_300_000_000_000 };
         let mut meter = Meter::new(rules, NodeId(1), None);

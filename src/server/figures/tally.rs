@@ -28,11 +28,13 @@ pub(in crate::server) enum NoRoom {
     Namespaces,
     /// The process has as many watchers, or as many of their patterns, as it may have.
     Watchers,
+    /// The address of the client has made as many of the namespaces as it may, and asked for another.
+    AddressNamespaces,
 }
 
 impl NoRoom {
     /// The names of the reasons in the metrics.
-    pub(in crate::server) const NAMES: [&str; 3] = ["members", "namespaces", "watchers"];
+    pub(in crate::server) const NAMES: [&str; 4] = ["members", "namespaces", "watchers", "address_namespaces"];
 }
 
 /// Running counts.
@@ -106,8 +108,9 @@ mod tests {
         let mut tally = Tally::default();
         tally.record_join();
         tally.record_message();
-        for (reason, name) in [NoRoom::Members, NoRoom::Namespaces, NoRoom::Watchers].into_iter().zip(NoRoom::NAMES) {
-            assert_eq!(format!("{reason:?}").to_lowercase(), name);
+        let reasons = [NoRoom::Members, NoRoom::Namespaces, NoRoom::Watchers, NoRoom::AddressNamespaces];
+        for (reason, name) in reasons.into_iter().zip(NoRoom::NAMES) {
+            assert_eq!(format!("{reason:?}").to_lowercase(), name.replace('_', ""));
             (0..=reason as usize).for_each(|_| tally.record_refusal(reason));
         }
         for (kind, name) in [PushKind::Count, PushKind::Message].into_iter().zip(PushKind::NAMES) {
@@ -115,6 +118,6 @@ mod tests {
             (0..=kind as usize).for_each(|_| tally.record_push(kind));
         }
         assert_eq!((tally.join_count(), tally.message_count()), (1, 1));
-        assert_eq!((tally.refusal_counts(), tally.push_counts()), ([1, 2, 3], [1, 2]));
+        assert_eq!((tally.refusal_counts(), tally.push_counts()), ([1, 2, 3, 4], [1, 2]));
     }
 }

@@ -102,8 +102,8 @@ mod tests {
     use super::*;
 
     fn capacity(descriptors: u64, members: Option<usize>) -> Result<Capacity, String> {
-        let (heads, namespaces, name_length, per_address) = (4096, 250_000, 255, None);
-        Capacity::new(descriptors, &Limits { members, heads, namespaces, name_length, per_address })
+        let limits = Limits { members, heads: 4096, name_length: 255, per_address: None, namespaces_per_address: None };
+        Capacity::new(descriptors, &limits)
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! Owns what is written down of an event, and what is done between the last turn and the end. An event that ends because
 //! the whole audience is shut down is reported too, by one of the processes that end last.
 //!
-//! Invariant: what an event came to is logged, whatever becomes of the file.
+//! Invariant: what an event came to is logged, whatever becomes of the file; if many end at once, it is counted there.
 
 use std::io;
 use std::time::Duration;
 
+use super::turnover::Turnover;
 use crate::collections::key::Key as _;
 use crate::collections::tick::{Now, Tick};
 use crate::log::{self, Value::Json};
@@ -31,11 +32,23 @@ const LINGER: Duration = Duration::from_millis(200);
 /// How long the end waits for the file to take the lines that are left: a pipe has a reader that is at work.
 const WRITING_MAX: Duration = Duration::from_secs(1);
 
-/// Writes what an event came to into the log, and into the file; returns whether there was room for it there.
-pub(in crate::server) fn write_down(ending: &Ending, reports: Option<&mut ReportFile>) -> bool {
+/// Writes what an event came to into the log, if it takes one more line, and into the file; returns whether there was room for
+/// it there.
+pub(in crate::server) fn write_down(
+    ending: &Ending,
+    reports: Option<&mut ReportFile>,
+    turnover: &mut Turnover,
+    now: Now,
+) -> bool {
+    let is_logged = turnover.take_line(now.tick);
+    if !is_logged && reports.is_none() {
+        return true;
+    }
     let mut line = Vec::with_capacity(512);
     stats::push_ending(&mut line, ending);
-    log::info("ended", &[("report", Json(str::from_utf8(&line).unwrap_or_default().trim_ascii_end()))]);
+    if is_logged {
+        log::info("ended", &[("report", Json(str::from_utf8(&line).unwrap_or_default().trim_ascii_end()))]);
+    }
     reports.is_none_or(|reports| reports.push(line))
 }
 
@@ -46,6 +59,7 @@ pub(in crate::server) struct LastTurns<'a> {
     pub(in crate::server) meter: &'a mut Meter,
     pub(in crate::server) bus: &'a mut Bus,
     pub(in crate::server) reports: Option<&'a mut ReportFile>,
+    pub(in crate::server) turnover: &'a mut Turnover,
 }
 
 impl LastTurns<'_> {
@@ -102,7 +116,9 @@ impl LastTurns<'_> {
         while let Some(output) = self.meter.poll_output() {
             match output {
                 Output::Send(to, datagram) => self.bus.send(to, &datagram, self.meter.learned_addresses(), now),
-                Output::Ended(ending) => _ = write_down(&ending, self.reports.as_deref_mut()),
+                Output::Ended(ending) => {
+                    write_down(&ending, self.reports.as_deref_mut(), self.turnover, now);
+                }
                 _ => {}
             }
         }
@@ -121,7 +137,7 @@ impl LastTurns<'_> {
             if self.reports.as_ref().is_some_and(|reports| reports.room() == 0) {
                 now = self.write(1, end, now)?;
             }
-            write_down(&ending, self.reports.as_deref_mut());
+            write_down(&ending, self.reports.as_deref_mut(), self.turnover, now);
         }
         self.finish()
     }
@@ -129,6 +145,7 @@ impl LastTurns<'_> {
     /// Writes all that is left.
     fn finish(&mut self) -> io::Result<()> {
         let now = self.reactor.now();
+        self.turnover.finish(self.meter.evicted_count());
         self.write(usize::MAX, now.tick.after(WRITING_MAX), now)?;
         if let Some(reports) = &mut self.reports {
             reports.end();

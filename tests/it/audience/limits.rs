@@ -96,8 +96,8 @@ fn the_limit_of_descriptors_is_raised_as_far_as_it_may_be_and_told() {
 }
 
 #[test]
-fn past_max_namespaces_nobody_makes_another_and_those_there_are_go_on() {
-    let daemon = start(&["--max-namespaces", "2", "--namespace-clean-delay", "0.2"]);
+fn past_max_namespaces_no_event_with_members_makes_room_and_one_without_does() {
+    let daemon = start(&["--max-namespaces", "2", "--namespace-clean-delay", "600"]);
     let _a = member(&daemon, "/a").0;
     let b = member(&daemon, "/b").0;
     is_turned_away(&daemon, "/c");
@@ -105,8 +105,67 @@ fn past_max_namespaces_nobody_makes_another_and_those_there_are_go_on() {
     assert_eq!(daemon.namespaces(), ["a", "b"]);
     assert_eq!(process_page(&daemon)["refused"]["namespaces"], 1);
     drop(b);
-    wait_until("that one is forgotten", || daemon.namespaces() == ["a"]);
+    daemon.wait_members("b", 0);
     assert_eq!(member(&daemon, "/c").1, 1);
+    assert_eq!(daemon.namespaces(), ["a", "c"]);
+    daemon.wait_log("the report", |line| line.contains("event=ended") && line.contains("\\\"b\\\""));
+    daemon.wait_log("that it was forgotten early", |line| {
+        line.starts_with("level=warn event=namespaces_evicted number=1")
+    });
+    let metrics = daemon.stats_page("/metrics").body;
+    assert!(
+        metrics.lines().any(|line| line.starts_with("audience_meter_namespaces_evicted_total") && line.ends_with(" 1"))
+    );
+}
+
+#[test]
+fn names_that_one_client_makes_up_take_the_place_of_each_other() {
+    let daemon = start(&["--max-namespaces", "4", "--namespace-clean-delay", "600"]);
+    drop(members(&daemon, "/yesterday", 2));
+    daemon.wait_members("yesterday", 0);
+    let today = member(&daemon, "/today").0;
+    for number in 0..50 {
+        let name = format!("made-up-{number}");
+        drop(member(&daemon, &format!("/{name}")));
+        daemon.wait_members(&name, 0);
+    }
+    assert_eq!(daemon.namespaces(), ["made-up-48", "made-up-49", "today", "yesterday"]);
+    assert_eq!(member(&daemon, "/tomorrow").1, 1);
+    assert_eq!(daemon.namespaces(), ["made-up-49", "today", "tomorrow", "yesterday"]);
+    drop(today);
+}
+
+#[test]
+fn an_address_makes_no_more_events_than_it_may_until_some_are_forgotten() {
+    let options = ["--max-namespaces-per-ip", "2", "--namespace-clean-delay", "0.3", "--trust-proxy", "127.0.0.9"];
+    let daemon = start(&options);
+    let first = join_from(&daemon, HERE, "/a");
+    let second = join_from(&daemon, HERE, "/b");
+    let is_turned_away = |from, preface: &[u8]| {
+        let mut socket = connect(from, daemon.audience());
+        socket.write_all(&[preface, join_request("/c", "").as_bytes()].concat()).unwrap();
+        let mut stream = Stream::over(socket);
+        assert!(matches!(stream.next(SOON), Some(Event::Retry(30_000..=60_000))));
+        stream.expect_closed();
+    };
+    is_turned_away(HERE, b"");
+    // A proxy speaks for its clients, each of which is an address.
+    is_turned_away(PROXY, b"PROXY TCP4 127.0.0.5 192.0.2.200 56324 80\r\n");
+    assert_eq!(process_page(&daemon)["refused"]["address_namespaces"], 2);
+    let guest = join_from(&daemon, HERE, "/a");
+    let other = join_with(&daemon, PROXY, b"PROXY TCP4 192.0.2.1 192.0.2.200 56324 80\r\n", "/d", "");
+    let there = join_from(&daemon, THERE, "/b");
+    // The event of a maker that has left goes on, and is the maker's.
+    drop(second);
+    daemon.wait_members("b", 1);
+    is_turned_away(HERE, b"");
+    drop(there);
+    wait_until("that one is forgotten", || daemon.namespaces() == ["a", "d"]);
+    let third = join_from(&daemon, HERE, "/c");
+    assert_eq!(daemon.namespaces(), ["a", "c", "d"]);
+    drop((first, guest, other, third));
+    wait_until("that all are forgotten", || daemon.namespaces().is_empty());
+    drop((join_from(&daemon, HERE, "/e"), join_from(&daemon, HERE, "/f")));
 }
 
 #[test]

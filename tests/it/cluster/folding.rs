@@ -67,8 +67,8 @@ impl Fleet {
     fn connections(&mut self, node: usize) -> [u64; 3] {
         let meter = &self.world.node(node).meter;
         NAMES.map(|name| {
-            let found = meter.find(name).and_then(|id| meter.namespaces_from(id).next());
-            found.map_or(0, |(_, namespace)| namespace.connections())
+            let found = meter.find(name).and_then(|id| meter.namespaces().get(id));
+            found.map_or(0, audience_meter::meter::Namespace::connections)
         })
     }
 
@@ -271,7 +271,7 @@ fn a_node_that_comes_back_after_it_was_folded_counts_once() {
     fleet.check_connections();
     for node in 0..3 {
         let meter = &fleet.world.node(node).meter;
-        let totals: Vec<u64> = meter.namespaces().map(|(_, namespace)| namespace.total()).collect();
+        let totals: Vec<u64> = meter.namespaces().iter().map(|(_, namespace)| namespace.total()).collect();
         assert_eq!(totals, [2; 3], "at node {node}");
     }
     fleet.check_quiet();

@@ -16,6 +16,9 @@ use audience_meter::wire::report::{self, Dropped, FORMATS, Keys, Scope, decode, 
 /// The datagrams of version 4.
 const VERSION_4: &str = include_str!("golden/version-4.txt");
 
+/// An event that is over.
+const ENDED: EndedEvent<&str> = EndedEvent { namespace: "event", connections: 1_000, empty_ms: 60_010 };
+
 /// The audience of all of them.
 fn scope(is_sealed: bool) -> Scope {
     let key = is_sealed.then(|| b"the key of this audience".to_vec());
@@ -50,8 +53,7 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
     let echo = Some(Echo { asker: NodeId(9), nonce: 0xaabb_ccdd_eeff_0011 });
     let part = MessagePart { number: 128, namespace: "event", text: "%7Bhello", begins: true, continues: false };
     let receipt = Receipt { sender: NodeId(9), from: 100, up_to: 300, lost: vec![101, 280] };
-    let all = Receipt { sender: NodeId(10), from: 0, up_to: 1, lost: vec![] };
-    let ended = EndedEvent { namespace: "event", connections: 1_000, empty_ms: 60_010 };
+    let (all, ended) = (Receipt { sender: NodeId(10), from: 0, up_to: 1, lost: vec![] }, Item::Ended(ENDED));
     vec![
         ("alive", News::Alive(alive)),
         ("behind", News::Alive(Alive { is_behind: true, ..alive })),
@@ -96,7 +98,7 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
         ("received", News::Received { is_behind: false, receipts: vec![receipt.clone()] }),
         ("received-by-one-behind", News::Received { is_behind: true, receipts: vec![all, receipt] }),
         ("bye", News::Bye(Farewell([1, 0xffff_0000_ffff_0000]))),
-        ("report-of-an-end", News::Report { from: 16, to: 17, horizon: 5, name: 0, items: vec![Item::Ended(ended)] }),
+        ("report-of-an-end", News::Report { from: 16, to: 17, horizon: 5, name: 0, items: vec![ended] }),
         ("goodbye-received", News::GoodbyeReceived { of: NodeId(9), stance: Stance::Departs, version: 300 }),
     ]
 }

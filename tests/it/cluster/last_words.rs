@@ -30,8 +30,12 @@ fn end_together(network: &Network, way: Way, file: &str) {
         wait_nodes(&nodes, nodes.len() as u64);
         let crowds: Vec<Crowd> = (0..Network::HOSTS).map(|host| crowd(network, host, MEMBERS)).collect();
         wait_all(&nodes, "members", MEMBERS * nodes.len() as u64);
-        nodes.iter().for_each(|node| node.daemon.signal("TERM"));
-        nodes.into_iter().for_each(|mut node| assert!(node.daemon.wait_exit().success()));
+        for node in &nodes {
+            node.daemon.signal("TERM");
+        }
+        for mut node in nodes {
+            assert!(node.daemon.wait_exit().success());
+        }
         drop(crowds);
         let lines: Vec<String> = paths
             .iter()
@@ -41,7 +45,9 @@ fn end_together(network: &Network, way: Way, file: &str) {
         let report: Value = serde_json::from_str(line).unwrap();
         let counted = report["connections"].as_u64();
         assert_eq!((report["namespace"].as_str(), counted), (Some("ns"), Some(MEMBERS * Network::HOSTS as u64)));
-        paths.iter().for_each(|path| fs::remove_file(path).unwrap());
+        for path in &paths {
+            fs::remove_file(path).unwrap();
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `guests` | guests of a daemon whose connections may break at any time, and how many of them are left |
 //! | `heads` | heads that trickle in, or never end |
 //! | `logs` | what must hold when nobody reads the log |
+//! | `names` | thousands of events that one client makes up |
 //! | `no_room` | a full process turns joins away so that they come back, serves the others, and does not spin |
 //! | `rest` | an idle daemon sleeps, a busy one forgets no deadline, and signals end it politely |
 //! | `slow_readers` | clients of a side port that read their long replies slowly, or not at all |
@@ -25,6 +26,7 @@ mod deaf;
 mod guests;
 mod heads;
 mod logs;
+mod names;
 mod no_room;
 mod rest;
 mod slow_readers;

@@ -52,7 +52,7 @@ fn expected(events: usize) -> Vec<String> {
 }
 
 fn line_count(path: &Path) -> usize {
-    fs::read(path).map_or(0, |bytes| bytes.iter().filter(|&&byte| byte == b'\n').count())
+    fs::read_to_string(path).map_or(0, |text| text.matches('\n').count())
 }
 
 /// All events are in the file, once.

@@ -32,7 +32,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("join, leave and tell", count), |b| {
             b.iter_batched_ref(&mut name, |name| bench.join_and_leave(name), NAMES);
         });
-        assert_eq!(bench.meter.namespaces().count(), count as usize, "each benchmark leaves what it found");
+        assert_eq!(bench.meter.namespaces().len(), count as usize, "each benchmark leaves what it found");
     }
     group.finish();
 }
@@ -52,7 +52,8 @@ impl Bench {
     fn new(count: u32) -> Self {
         let min_delay = Duration::from_secs(2);
         let notify = NotifyRule { delta_ratio: 0.1, min_delay, max_delay: NEVER };
-        let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: NEVER };
+        let rules =
+            Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: NEVER, namespaces_max: usize::MAX };
         let now = Now { tick: Tick(1), unix_ms: 1_700_000_000_000 };
         let mut bench = Self { meter: Meter::new(rules, NodeId(1), None), now, newcomer: MemberId::new(count) };
         for member in 0..count {

@@ -10,10 +10,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
-use super::daemon::{Daemon, Program, free_port};
+use super::daemon::{Daemon, Program};
 use super::figures::{Figure, Times};
 use super::options::{ClusterOptions, parts_for};
 use super::pages::Sums;
+use super::ports::free_port;
 use super::process::Process;
 use super::report::table;
 use super::{Result, now, pairs, progress};

@@ -9,10 +9,11 @@ use std::num::NonZeroU64;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::daemon::{Counts, Program, free_port};
+use super::daemon::{Counts, Program};
 use super::figures::{Figure, Times};
 use super::options::{self, CompareOptions, GrowthOptions};
 use super::part::PATIENCE;
+use super::ports::free_port;
 use super::report::{Against, Comparison, Growth, Report, Row, Target};
 use super::round::{Plan, Round};
 use super::server::Server;

@@ -4,20 +4,22 @@
 //!
 //! Invariant: a child that was started is killed and reaped before this process ends.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use audience_kit::connect_from;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 
+use super::host::Host;
 use super::options::Running;
 use super::pages::{ClusterPage, ProcessPage, Stats};
+use super::ports::free_port;
 use super::process::Process;
 use super::turns::rest;
 use super::{Result, now};
@@ -84,7 +86,8 @@ pub(super) struct Daemon {
     pub(super) process: Option<Process>,
     /// The least time between two counts.
     pub(super) min_delay: Duration,
-    child: Option<(Child, BufReader<ChildStderr>)>,
+    child: Option<(Child, Option<BufReader<ChildStderr>>)>,
+    host: Host,
 }
 
 /// Which counts are pushed.
@@ -130,7 +133,8 @@ impl Daemon {
         let notification = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["floor", "--port", &audience.to_string(), "--notification-port", &notification.to_string()]);
-        let mut this = Self::spawn(command, audience, None, notification)?;
+        command.stderr(Stdio::piped());
+        let mut this = Self::spawn(command, audience, None, notification, &Host::default())?;
         this.await_ready()?;
         Ok(this)
     }
@@ -141,12 +145,21 @@ impl Daemon {
         Self::launch(program, audience, &["--namespace-clean-delay", "3600", "--max-conn-duration", "0"])
     }
 
-    /// Starts a daemon with these options, and does not wait until it is ready: its [`log`](Self::log) will say so.
+    /// Starts a daemon with these options at a host, its log in a file, and does not wait until it
+    /// [is ready](Self::is_ready).
+    pub(super) fn begin_at(host: &Host, log: File, program: &Program, audience: u16, options: &[&str]) -> Result<Self> {
+        let (stats, notification) = (free_port()?, free_port()?);
+        let mut command = program.command(audience, stats, notification);
+        command.args(options).stderr(log);
+        Self::spawn(command, audience, Some(stats), notification, host)
+    }
+
+    /// Starts a daemon with these options, and does not wait until it [answers](Self::await_answer).
     pub(super) fn begin(program: &Program, audience: u16, options: &[&str]) -> Result<Self> {
         let (stats, notification) = (free_port()?, free_port()?);
         let mut command = program.command(audience, stats, notification);
-        command.args(options);
-        Self::spawn(command, audience, Some(stats), notification)
+        command.args(options).stderr(Stdio::piped());
+        Self::spawn(command, audience, Some(stats), notification, &Host::default())
     }
 
     fn launch(program: &Program, audience: u16, options: &[&str]) -> Result<Self> {
@@ -155,18 +168,20 @@ impl Daemon {
         Ok(this)
     }
 
-    fn spawn(mut command: Command, audience: u16, stats: Option<u16>, notification: u16) -> Result<Self> {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut child =
-            spawned.map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
-        let stderr = child.stderr.take().ok_or("the daemon has no standard error")?;
+    fn spawn(mut command: Command, audience: u16, stats: Option<u16>, notification: u16, host: &Host) -> Result<Self> {
+        let program = command.get_program().to_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let spawned = host.within(move || command.spawn());
+        let mut child = spawned.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+        let stderr = child.stderr.take();
         Ok(Self {
             audience: (Ipv4Addr::LOCALHOST, audience).into(),
             stats: stats.map(|port| (Ipv4Addr::LOCALHOST, port).into()),
             notification: Some((Ipv4Addr::LOCALHOST, notification).into()),
             process: Some(Process::new(child.id())),
             min_delay: OWN_MIN_DELAY,
-            child: Some((child, BufReader::new(stderr))),
+            child: Some((child, stderr.map(BufReader::new))),
+            host: host.clone(),
         })
     }
 
@@ -180,13 +195,14 @@ impl Daemon {
             process: running.pid.map(Process::new),
             min_delay: RUNNING_MIN_DELAY,
             child: None,
+            host: Host::default(),
         }
     }
 
     /// The stats, as a client gets them that sends nothing; `None` if there is no stats port.
     pub(super) fn find_stats(&self) -> Result<Option<Stats>> {
         let Some(address) = self.stats else { return Ok(None) };
-        let stream = connect(address, "--stats-port")?;
+        let stream = self.connect(address, "--stats-port")?;
         stream.shutdown(Shutdown::Write)?;
         let text =
             read_all(stream).map_err(|error| format!("no stats from {address}: {error}; is it --stats-port?"))?;
@@ -211,17 +227,39 @@ impl Daemon {
         self.page("/process")
     }
 
-    fn page<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let mut stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
+    /// Whether it serves, and knows the counts of the others; false, too, of one that does not listen yet.
+    pub(super) fn is_ready(&self) -> bool {
+        self.answer("/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+    }
+
+    /// The metrics, as Prometheus gets them.
+    pub(super) fn metrics(&self) -> Result<String> {
+        Ok(body(&self.answer("/metrics")?).to_owned())
+    }
+
+    fn answer(&self, path: &str) -> Result<String> {
+        let mut stream = self.connect(self.stats_address()?, "--stats-port")?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
-        let answer = read_all(stream)?;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        Ok(serde_json::from_str(body).map_err(|error| format!("{path} is unreadable ({error}): {answer:?}"))?)
+        read_all(stream)
+    }
+
+    /// A connection to the stats port, from an address of this machine.
+    pub(super) fn stats_from(&self, source: Ipv4Addr) -> Result<TcpStream> {
+        match self.stats {
+            Some(SocketAddr::V4(stats)) => Ok(self.host.within(move || connect_from(source, stats))?),
+            _ => Err("there is no --stats-port on IPv4".into()),
+        }
+    }
+
+    fn page<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let answer = self.answer(path)?;
+        Ok(serde_json::from_str(body(&answer))
+            .map_err(|error| format!("{path} is unreadable ({error}): {answer:?}"))?)
     }
 
     /// A stream that watches all events.
     pub(super) fn watch_all(&self) -> Result<TcpStream> {
-        let mut stream = connect(self.stats.ok_or("there is no --stats-port")?, "--stats-port")?;
+        let mut stream = self.connect(self.stats_address()?, "--stats-port")?;
         stream.write_all(b"GET /?watch=* HTTP/1.0\r\n\r\n")?;
         Ok(stream)
     }
@@ -234,15 +272,9 @@ impl Daemon {
     /// Sends a message to the members of a namespace.
     pub(super) fn send_message(&self, namespace: &str, text: &str) -> Result<Sent> {
         let address = self.notification.ok_or("there is no --notification-port")?;
-        let mut stream = connect(address, "--notification-port")?;
+        let mut stream = self.connect(address, "--notification-port")?;
         stream.write_all(format!("GET /{namespace}/bench/{text} HTTP/1.0\r\n\r\n").as_bytes())?;
         Ok(Sent { stream, answer: Vec::new() })
-    }
-
-    /// What it logs from now on.
-    pub(super) fn log(&self) -> Result<OwnedFd> {
-        let (_, stderr) = self.child.as_ref().ok_or("the daemon is not ours")?;
-        Ok(stderr.get_ref().as_fd().try_clone_to_owned()?)
     }
 
     /// Sends it a signal. It has not been waited for, so its process id is still its own.
@@ -259,7 +291,7 @@ impl Daemon {
 
     /// Adds the daemon's last words to an error, if the daemon has ended.
     pub(super) fn explain(&mut self, error: Box<dyn std::error::Error>) -> Box<dyn std::error::Error> {
-        let Some((child, stderr)) = &mut self.child else { return error };
+        let Some((child, Some(stderr))) = &mut self.child else { return error };
         let Ok(Some(status)) = child.try_wait() else { return error };
         let mut text = String::new();
         // Whatever can be read of it will do.
@@ -283,8 +315,17 @@ impl Daemon {
         }
     }
 
+    fn connect(&self, address: SocketAddr, option: &str) -> Result<TcpStream> {
+        let connected = self.host.within(move || TcpStream::connect_timeout(&address, ANSWER_TIMEOUT));
+        let stream = connected.map_err(|error| {
+            format!("cannot connect to {address}: {error}; give the daemon's {option}, or 0 to do without")
+        })?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(stream)
+    }
+
     fn await_ready(&mut self) -> Result<()> {
-        let Some((_, stderr)) = &mut self.child else { return Ok(()) };
+        let Some((_, Some(stderr))) = &mut self.child else { return Ok(()) };
         let mut lines = stderr.lines();
         let mut last = "it ends without a word".to_owned();
         while let Some(line) = lines.next().transpose()? {
@@ -337,34 +378,13 @@ impl Sent {
     }
 }
 
-fn connect(address: SocketAddr, option: &str) -> Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).map_err(|error| {
-        format!("cannot connect to {address}: {error}; give the daemon's {option}, or 0 to do without")
-    })?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    Ok(stream)
+/// What follows the head.
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
 fn read_all(mut stream: TcpStream) -> Result<String> {
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// The ports on which daemons are started: below those from which the kernel picks for clients, one of which could take a
-/// port before the daemon does.
-const PORTS: std::ops::Range<u16> = 31_000..32_768;
-
-/// A port on which nothing listens.
-pub(super) fn free_port() -> Result<u16> {
-    // Two benchmarks at the same time begin at different ports.
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    for _ in PORTS {
-        let number = std::process::id().wrapping_mul(101).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
-        let port = PORTS.start + u16::try_from(number % u32::try_from(PORTS.len())?)?;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(format!("no port from {} to {} is free", PORTS.start, PORTS.end - 1).into())
 }

@@ -13,6 +13,7 @@
 //! | `parts`, `protocol`, `part` | the crowd, in several processes, and the lines by which they are ordered |
 //! | `crowd`, `member` | the streams that one of those processes holds |
 //! | `poll`, `sockets` | the instrument's own epoll, and the floor's sockets |
+//! | `host`, `ports` | networks beside that of this process, and ports for daemons |
 //! | `stream`, `watchers` | single streams beside the crowd, and streams that watch all events |
 //! | `figures`, `report`, `plot` | numbers, tables, JSON and the picture |
 //!
@@ -29,6 +30,7 @@ mod daemon;
 mod fairness;
 mod figures;
 mod floor;
+mod host;
 mod member;
 mod options;
 mod pages;
@@ -37,6 +39,7 @@ mod part;
 mod parts;
 mod plot;
 mod poll;
+mod ports;
 mod process;
 mod protocol;
 mod report;

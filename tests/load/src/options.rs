@@ -252,8 +252,8 @@ pub(super) struct ClusterOptions {
 /// What to put several daemons through.
 #[derive(Args, Clone)]
 pub(super) struct SoakOptions {
-    /// how long the soak goes on
-    #[arg(long = "minutes", value_name = "num", default_value = "5", value_parser = minutes)]
+    /// how long the soak goes on, as in 90s, 5m or 2h
+    #[arg(long = "duration", value_name = "time", default_value = "5m", value_parser = duration)]
     pub(super) span: Duration,
     /// largest number of members
     #[arg(short = 'c', long = "concurrent-clients", value_name = "num", default_value = "2000", value_parser = at_least_one)]
@@ -261,7 +261,8 @@ pub(super) struct SoakOptions {
     /// number of daemons
     #[arg(short = 'w', long, value_name = "num", default_value = "3", value_parser = at_least_one)]
     pub(super) processes: usize,
-    /// datagrams that are lost, in percent; more than 0 takes root
+    /// datagrams that are lost, in percent. More than 0 takes root, and brings a second host, whose interface goes and comes,
+    /// and a disk that is full at times
     #[arg(long, value_name = "percent", default_value = "10", value_parser = clap::value_parser!(u32).range(0..=LOSS_MAX))]
     pub(super) loss: u32,
     /// number that repeats a run (default: drawn from the clock)
@@ -349,8 +350,14 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
     span(text, 1.0)
 }
 
-fn minutes(text: &str) -> std::result::Result<Duration, String> {
-    span(text, 60.0)
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let unit_s = match text.chars().last() {
+        Some('s') => 1.0,
+        Some('m') => 60.0,
+        Some('h') => 3600.0,
+        _ => return Err("it has no unit; give a time such as 90s, 5m or 2h".to_owned()),
+    };
+    span(&text[..text.len() - 1], unit_s)
 }
 
 /// A span of time, given in a unit of this many seconds.
@@ -451,9 +458,14 @@ mod tests {
         let Ok(Command::Soak(options)) = parse_line("soak") else { panic!("a soak") };
         assert_eq!((options.span, options.members, options.processes), (Duration::from_mins(5), 2000, 3));
         assert_eq!((options.loss, options.is_inside, options.log, options.seed), (10, false, None, None));
-        let line = "soak --minutes 0.1 -c 7 -w 2 --loss 3 --seed 9 --log x --inside --seed 10";
+        let line = "soak --duration 0.1m -c 7 -w 2 --loss 3 --seed 9 --log x --inside --seed 10";
         let Ok(Command::Soak(inside)) = parse_line(line) else { panic!("a soak") };
         assert_eq!((inside.span, inside.seed, inside.is_inside), (Duration::from_secs(6), Some(10), true));
+        for (text, seconds) in [("90s", 90), ("1.5h", 5400)] {
+            let Ok(Command::Soak(options)) = parse_line(&format!("soak --duration {text}")) else { panic!("a soak") };
+            assert_eq!(options.span, Duration::from_secs(seconds));
+        }
+        refuses("soak --duration 5", ["--duration", "such as 90s, 5m or 2h"]);
         refuses("soak --loss 51", ["--loss", "51 is not in 0..=50"]);
         refuses("soak -e 7", ["'-e'", "unexpected"]);
     }

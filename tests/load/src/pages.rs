@@ -14,6 +14,9 @@ pub(super) type Stats = HashMap<String, NamespaceStats>;
 pub(super) struct NamespaceStats {
     pub(super) members: u64,
     connections: u64,
+    /// Members that are served without being counted.
+    #[serde(default)]
+    pub(super) uncounted: u64,
 }
 
 /// `/cluster`.
@@ -81,7 +84,7 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn of(stats: &Stats) -> Self {
         let mut sums = Self { namespaces: stats.len() as u64, ..Self::default() };
-        for NamespaceStats { members, connections } in stats.values() {
+        for NamespaceStats { members, connections, .. } in stats.values() {
             sums.members += members;
             sums.connections += connections;
         }

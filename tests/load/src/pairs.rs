@@ -35,6 +35,7 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
         notify: NotifyRule { delta_ratio: 0.1, min_delay: Duration::from_secs(2), max_delay: Duration::from_secs(25) },
         increment_delay: Duration::ZERO,
         namespace_clean_delay: Duration::from_hours(1),
+        namespaces_max: usize::MAX,
     };
     let cluster = ClusterRules { namespaces_max: namespaces, ..ClusterRules::default() };
     let mut meter =
@@ -51,7 +52,7 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
     let is_known = |(_, namespace): (_, &audience_meter::meter::Namespace)| {
         namespace.connections() == NODES_BEFORE + NODES_MEASURED
     };
-    let known = meter.namespaces().filter(|&entry| is_known(entry)).count();
+    let known = meter.namespaces().iter().filter(|&entry| is_known(entry)).count();
     if known != namespaces {
         return Err(format!("memory: a meter knows {known} names in full, and has received {namespaces}").into());
     }

@@ -23,6 +23,10 @@ impl Process {
         Self { pid }
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The time that it has spent on a CPU, in nanoseconds, in the kernel on its behalf included. It is exact while the
     /// process sleeps; while it runs, it is as of the scheduler's last tick.
     pub(super) fn cpu_ns(&self) -> Result<u64> {

@@ -7,9 +7,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Result;
-use super::daemon::{Counts, Daemon, Program, Sent, free_port};
+use super::daemon::{Counts, Daemon, Program, Sent};
 use super::options::Running;
 use super::pages;
+use super::ports::free_port;
 use super::process::Process;
 
 /// Processes that serve one audience.

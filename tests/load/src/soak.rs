@@ -1,50 +1,87 @@
 //! Several daemons of one audience, for a long time, with everything at once: members come and go, some without a word,
-//! uuids are claimed anew, messages are sent, daemons are killed, stopped and replaced, and datagrams get lost.
+//! uuids are claimed and given up, storms of new events come, messages are sent, pages are read and events watched, daemons
+//! are killed, stopped and replaced, datagrams get lost, the disk is full, keys and interfaces are made anew.
 //!
 //! Owns the course: rounds in which all that happens, each followed by a quiet point at which every number must be exact.
-//! At every third one and at the end all members leave; then events must be forgotten, and descriptors and memory back. It
-//! does not know how streams are held (`churn`, `visits`) nor how daemons are kept (`nodes`, `run`).
+//! At every third one and at the end all members leave, after one more storm; then events must be forgotten and their
+//! reports there, and descriptors, timers and memory back. It does not know how streams are held (`churn`, `visits`) nor how
+//! daemons are kept (`nodes`, `run`).
 //!
-//! A seed repeats a run as far as a real system allows. It decides what is done and when; the timing of the machine decides
-//! what meets what.
+//! A seed decides what is done and when; the timing of the machine decides what meets what.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `chance` | chance that comes out the same for the same seed |
 //! | `check` | what must be true when it is quiet |
 //! | `churn` | members that come and go by chance, with half heads among them |
-//! | `faults` | the faults of the daemons, and when they happen |
+//! | `claims` | uuids that are claimed and given up |
+//! | `disk` | the disk of the daemons, which is full at times |
+//! | `events` | the events, and which is visited next |
+//! | `faults` | what befalls the audience, and when |
+//! | `levels` | what daemons use while they have no members |
+//! | `log` | the log of one daemon |
 //! | `messages` | messages to the events, and their answers |
 //! | `network` | a network of the soak's own, on which datagrams are lost |
 //! | `nodes` | the daemons of the audience, and their faults |
+//! | `outcome` | the figures of a run, and the line of progress |
+//! | `pace` | how fast visits begin |
+//! | `reports` | the reports of events, and the lives that they are of |
 //! | `run` | one daemon from its start to its end |
+//! | `scrapes` | readers of the pages of the stats ports |
+//! | `secrets` | the keys of the network, and their replacement |
+//! | `settings` | the options of the daemons |
+//! | `sources` | the hosts and addresses that visitors come from |
+//! | `surroundings` | disk, network and keys, and what befalls them |
+//! | `tail` | what others append to a file |
 //! | `visits` | the visitors of the audience |
+//! | `watching` | streams that watch the events |
 
 mod chance;
 mod check;
 mod churn;
+mod claims;
+mod disk;
+mod events;
 mod faults;
+mod levels;
+mod log;
 mod messages;
 mod network;
 mod nodes;
+mod outcome;
+mod pace;
+mod reports;
 mod run;
+mod scrapes;
+mod secrets;
+mod settings;
+mod sources;
+mod surroundings;
+mod tail;
 mod visits;
+mod watching;
 
 use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use super::daemon::free_port;
-use super::figures::Figure;
 use super::options::{SoakOptions, parts_for};
+use super::poll::Poll;
+use super::ports::free_port;
 use super::report::list;
-use super::{Result, now, progress, say, unix_ns};
+use super::{Result, now, say, unix_ns};
 use chance::Chance;
 use churn::Churn;
+use faults::{Act, Fault};
+use levels::Levels;
 use messages::Messages;
 use network::Network;
-use nodes::Nodes;
+use nodes::{Nodes, Plan};
+use reports::{Disturbance, Reports};
+use scrapes::Scrapes;
+use surroundings::Surroundings;
+use watching::Watching;
 
 /// How long a round is, from one quiet point to the next.
 const ROUND: Duration = Duration::from_secs(20);
@@ -55,13 +92,19 @@ const ROUNDS_TO_EMPTY: u64 = 3;
 /// How long it may take until all numbers are right, once nothing happens any more: several node timeouts.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 
+/// The end of a run, which the last round leaves time for: the last storm, and a clean delay.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// From one line of progress to the next.
+const PROGRESS: Duration = Duration::from_mins(1);
+
 /// How long they must then stay so: longer than announcements are repeated.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The time between two looks at numbers that are not right yet.
 const REST: Duration = Duration::from_millis(100);
 
-/// The longest turn, for something else may be due.
+/// The longest turn.
 const TURN: Duration = Duration::from_millis(10);
 
 /// Seeds that are drawn have up to six digits, so that a person can type them.
@@ -70,6 +113,9 @@ const SEEDS: u64 = 1_000_000;
 /// The sequences of chance beside those of the rounds, which count from 1.
 const CROWD: u64 = u64::MAX;
 const MESSAGES: u64 = u64::MAX - 1;
+const KEYS: u64 = u64::MAX - 2;
+const WATCHERS: u64 = u64::MAX - 3;
+const SCRAPES: u64 = u64::MAX - 4;
 
 /// Soaks, and returns what has happened as a table.
 pub(super) fn measure(options: &SoakOptions) -> Result<String> {
@@ -81,33 +127,30 @@ pub(super) fn measure(options: &SoakOptions) -> Result<String> {
         match Network::enter(&args)? {}
     }
     let SoakOptions { span, members, processes, loss, .. } = options;
-    let title = format!("seed={seed} minutes={} members={members} daemons={processes} loss={loss}%", minutes(*span));
-    let network = if options.is_inside { Some(Network::lose(*loss)?) } else { None };
+    let seconds = span.as_secs_f64();
+    let title = format!("seed={seed} duration={seconds}s members={members} daemons={processes} loss={loss}%");
+    // Before the first thread.
+    let poll = Poll::new()?;
+    let network = if options.is_inside { Some(Network::build(*loss)?) } else { None };
     say(format_args!("{title}\n"));
-    let mut soak = Soak::start(options, seed, network).map_err(|error| format!("{error}; seed {seed}"))?;
+    let mut soak = Soak::start(options, seed, poll, network).map_err(|error| format!("{error}; seed {seed}"))?;
     let soaked = soak.run();
-    soaked.and_then(|()| soak.figures()).map(|figures| list(&title, &figures)).map_err(|error| {
+    soaked.and_then(|()| outcome::figures(&soak)).map(|figures| list(&title, &figures)).map_err(|error| {
         let _ = soak.write_log(&format!("failed: {error}"));
-        format!("{}: {error}; seed {seed}", soak.label()).into()
+        format!("{}: {error}; seed {seed}", outcome::label(&soak)).into()
     })
-}
-
-/// The daemons before the first join.
-struct Before {
-    /// Of each daemon: all have the same number.
-    descriptors: u64,
-    /// Of the first daemon.
-    bytes: u64,
 }
 
 struct Soak<'a> {
     options: &'a SoakOptions,
     seed: u64,
-    network: Option<Network>,
     churn: Churn,
-    nodes: Nodes,
-    before: Before,
+    watching: Watching,
+    scrapes: Scrapes,
     messages: Messages,
+    nodes: Nodes,
+    /// The daemons before the first join.
+    before: Levels,
     passed_count: u64,
     /// The longest it took until all numbers were exact.
     slowest: Duration,
@@ -115,14 +158,18 @@ struct Soak<'a> {
     round: u64,
     phase: &'static str,
     shown_at: Instant,
+    /// When the last line of progress was written.
+    written_at: Instant,
     /// The log of what is done, if it is kept.
     file: Option<File>,
+    /// The daemons' disk: it goes after the daemons.
+    surroundings: Surroundings,
 }
 
 impl<'a> Soak<'a> {
-    fn start(options: &'a SoakOptions, seed: u64, network: Option<Network>) -> Result<Self> {
-        // Half heads and connections on their way come on top.
-        if parts_for(options.members + options.members / 4)? > 1 {
+    fn start(options: &'a SoakOptions, seed: u64, poll: Poll, network: Option<Network>) -> Result<Self> {
+        // Half heads, connections on their way and a storm come on top.
+        if parts_for(2 * options.members)? > 1 {
             return Err("there are too few descriptors for a crowd of one process; raise `ulimit -n`".into());
         }
         let file = options.log.as_ref().map(|folder| {
@@ -132,73 +179,126 @@ impl<'a> Soak<'a> {
         });
         let port = free_port()?;
         let audience = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let churn = Churn::new(options.members, audience, Chance::new(seed, CROWD))?;
-        let nodes = Nodes::start(options.program.find()?, options.processes, port, options.log.clone())?;
+        let surroundings = Surroundings::new(network, Chance::new(seed, KEYS))?;
+        let hosts = surroundings.hosts();
+        let plan = |index| {
+            let host = settings::host_of(index, options.processes, hosts.len());
+            Plan { host, options: settings::options(&surroundings, host, options.log.is_some()) }
+        };
+        let plans = (0..options.processes).map(plan).collect();
+        let reports = Reports::new(surroundings.disk.path("reports"));
+        let chance = Chance::new(seed, CROWD);
+        let churn = Churn::new(poll, options.members, audience, hosts.clone(), reports, chance);
+        let folder = surroundings.disk.folder().to_owned();
+        let nodes = Nodes::start(options.program.find()?, port, (hosts, plans), folder, options.log.clone())?;
         let start = now();
         Ok(Self {
             options,
             seed,
-            network,
             churn,
-            nodes,
-            before: Before { descriptors: 0, bytes: 0 },
+            watching: Watching::new(Chance::new(seed, WATCHERS)),
+            scrapes: Scrapes::new(Chance::new(seed, SCRAPES)),
             messages: Messages::new(Chance::new(seed, MESSAGES)),
+            nodes,
+            before: Levels::default(),
             passed_count: 0,
             slowest: Duration::ZERO,
             start,
             round: 0,
             phase: "start",
             shown_at: start,
+            written_at: start,
             file: file.transpose()?,
+            surroundings,
         })
     }
 
     fn run(&mut self) -> Result<()> {
-        self.await_up()?;
+        // A daemon that does not get ready is an error of `tend`.
+        while !self.nodes.are_up() {
+            self.turn(REST)?;
+        }
         // Daemons that have just met may have a stream between them, until multicast has passed for a while.
-        self.await_right(&|soak| check::find_open(&soak.nodes, soak.look_around()?.descriptors))?;
-        self.before = self.look_around()?;
+        self.await_right(&|soak| levels::find_unequal(&soak.nodes))?;
+        self.before = Levels::of(&self.nodes)?;
         self.start = now();
-        while self.start.elapsed() < self.options.span {
+        loop {
             self.round += 1;
             self.phase = "churn";
             self.go_through_round()?;
             self.phase = "quiet";
-            let settled = self.await_right(&|soak| check::find_wrong(&soak.churn, &soak.nodes))?;
+            let settled = self.await_numbers()?;
             self.slowest = self.slowest.max(settled);
-            if self.round.is_multiple_of(ROUNDS_TO_EMPTY) || self.start.elapsed() >= self.options.span {
-                self.phase = "empty";
-                self.churn.leave_all();
-                self.write_log("all leave")?;
-                self.await_right(&|soak| check::find_wrong(&soak.churn, &soak.nodes))?;
-                self.await_right(&|soak| check::find_remembered(&soak.nodes))?;
-                self.await_right(&|soak| check::find_open(&soak.nodes, soak.before.descriptors))?;
-                self.check_memory()?;
+            let is_last = self.left().is_zero();
+            if self.round.is_multiple_of(ROUNDS_TO_EMPTY) || is_last {
+                self.empty()?;
+            }
+            if is_last {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// How long rounds still go on.
+    fn left(&self) -> Duration {
+        // A short run is one round.
+        let span = self.options.span.checked_sub(ENDING).unwrap_or(self.options.span);
+        span.saturating_sub(self.start.elapsed())
+    }
+
+    fn await_numbers(&mut self) -> Result<Duration> {
+        let settled = self.await_right(&|soak| check::find_wrong(&soak.churn, &soak.nodes, &soak.watching))?;
+        self.churn.reports.settle()?;
+        Ok(settled)
+    }
+
+    /// A storm comes, and all leave. What there was of them must go.
+    fn empty(&mut self) -> Result<()> {
+        self.phase = "storm";
+        self.churn.pace.begin_storm(2 * self.options.members);
+        self.churn.go_on();
+        while !self.churn.pace.is_calm() {
+            self.turn(TURN)?;
+        }
+        self.churn.pause();
+        self.await_numbers()?;
+        self.phase = "empty";
+        self.watching.leave_all();
+        self.scrapes.leave_all(&self.nodes);
+        self.churn.leave_all();
+        self.write_log("all leave")?;
+        self.await_numbers()?;
+        self.await_right(&|soak| check::find_remembered(&soak.nodes))?;
+        self.await_right(&|soak| Ok(soak.churn.reports.find_missing()))?;
+        self.churn.reports.close()?;
+        self.await_right(&|soak| soak.before.find_timers(&soak.nodes))?;
+        self.await_right(&|soak| soak.before.find_open(&soak.nodes))?;
+        self.check_memory()
     }
 
     /// Everything happens, until all daemons are up again.
     fn go_through_round(&mut self) -> Result<()> {
-        let span = self.options.span.saturating_sub(self.start.elapsed()).min(ROUND);
-        let mut faults = faults::draw(self.seed, self.round, self.options.processes, span);
+        let span = self.left().min(ROUND);
+        let mut planned = faults::draw(self.seed, self.round, self.options.processes, span);
         let begun = now();
         self.churn.go_on();
         loop {
             let since = now() - begun;
             let mut left = Vec::new();
-            for planned in faults {
-                if planned.at > since || !self.nodes.suffer(planned.daemon, planned.fault)? {
-                    left.push(planned);
+            for next in planned {
+                if next.at > since || !self.suffer(next.act)? {
+                    left.push(next);
                     continue;
                 }
-                self.write_log(&format!("daemon {}: {:?}", planned.daemon + 1, planned.fault))?;
+                self.write_log(&format!("{:?}", next.act))?;
             }
-            faults = left;
+            planned = left;
             self.messages.send(&self.nodes)?;
+            self.watching.come_and_go(&self.nodes)?;
+            self.scrapes.ask(&self.nodes)?;
             self.turn(TURN)?;
-            if since >= span && faults.is_empty() && self.nodes.are_up() {
+            let is_over = since >= span && planned.is_empty() && self.churn.pace.is_calm();
+            if is_over && self.nodes.are_up() && self.surroundings.are_whole() {
                 break;
             }
         }
@@ -206,31 +306,49 @@ impl<'a> Soak<'a> {
         self.write_log("quiet")
     }
 
+    /// Has something happen. Returns false if it has to wait.
+    fn suffer(&mut self, act: Act) -> Result<bool> {
+        match act {
+            // What waits for the disk goes with a daemon that ends.
+            Act::Daemon(_, Fault::Kill(_) | Fault::Restart(_)) if self.surroundings.is_full() => return Ok(false),
+            Act::FillDisk(_) if self.nodes.is_one_leaving() => return Ok(false),
+            Act::Daemon(index, fault) => {
+                let has_happened = self.nodes.suffer(index, fault)?;
+                if has_happened {
+                    let (what, long) = fault.disturbance();
+                    self.churn.reports.disturb(what, now() + long);
+                }
+                return Ok(has_happened);
+            }
+            Act::Storm => self.churn.pace.begin_storm(self.options.members),
+            // One that starts ends if it finds no interface.
+            Act::CutCable(_) if self.nodes.is_one_starting() => return Ok(false),
+            Act::CutCable(long) if self.surroundings.network.is_some() => {
+                self.churn.reports.disturb(Disturbance::Cut, now() + long);
+            }
+            Act::FillDisk(_) | Act::CutCable(_) | Act::ReplaceKeys => {}
+        }
+        self.surroundings.suffer(act)
+    }
+
     fn turn(&mut self, wait: Duration) -> Result<()> {
         if self.churn.turn(wait)? {
             self.nodes.record_look();
         }
+        self.surroundings.tend()?;
+        self.nodes.may_start = self.surroundings.is_connected();
         self.nodes.tend()?;
+        self.churn.reports.tend()?;
         self.messages.receive_answers(&self.nodes)?;
+        let lost = [self.churn.take_lost(), self.watching.receive(), self.scrapes.receive()?];
         self.churn.set_stopped(self.nodes.is_one_stopped());
-        if let Some(what) = self.churn.take_lost()
+        self.churn.sources.set_serving(|host| self.nodes.serve(host));
+        if let Some(what) = lost.into_iter().flatten().next()
             && !self.nodes.are_ending()
         {
             return Err(format!("{what}, and no daemon has").into());
         }
-        if now() - self.shown_at > REST {
-            self.shown_at = now();
-            let members = self.churn.member_count();
-            progress(&format!("{}: {members} members, {} daemons up", self.label(), self.nodes.up().count()));
-        }
-        Ok(())
-    }
-
-    fn await_up(&mut self) -> Result<()> {
-        // A daemon that does not get ready is an error of `tend`.
-        while !self.nodes.are_up() {
-            self.turn(REST)?;
-        }
+        outcome::show(self);
         Ok(())
     }
 
@@ -264,63 +382,11 @@ impl<'a> Soak<'a> {
 
     fn check_memory(&mut self) -> Result<()> {
         let members = self.options.members;
-        if let Some(grown) = self.nodes.record_empty(|before, after| check::has_grown(before, after, members))? {
+        if let Some(grown) = self.nodes.record_empty(|before, after| levels::has_grown(before, after, members))? {
             return Err(grown.into());
         }
         self.passed_count += 1;
-        let last = self.nodes.empty_bytes().map_or(0, |(_, last)| last);
-        self.write_log(&format!("the first daemon has {last} B"))
-    }
-
-    /// The daemons as they are now: the fewest descriptors of one, and the memory of the first.
-    fn look_around(&self) -> Result<Before> {
-        let descriptors = self.nodes.processes().map(|(_, process)| process.descriptor_count());
-        let descriptors = descriptors.collect::<Result<Vec<u64>>>()?;
-        let bytes = self.nodes.processes().next().map(|(_, process)| process.anonymous_bytes()).transpose()?;
-        let (descriptors, bytes) = descriptors.into_iter().min().zip(bytes).ok_or("no daemon is up")?;
-        Ok(Before { descriptors, bytes })
-    }
-
-    fn figures(&self) -> Result<Vec<Figure>> {
-        progress("");
-        let number = |name, number| Figure::number(name, Some(number));
-        let bytes = |name, bytes| Figure::bytes(name, bytes, 1);
-        let (happened, befallen) = (&self.churn.happened, &self.nodes.befallen);
-        let last = self
-            .nodes
-            .processes()
-            .map(|(_, process)| process.descriptor_count())
-            .max_by_key(|open| open.as_ref().ok().copied());
-        Ok(vec![
-            number("seconds", self.start.elapsed().as_secs()),
-            number("joins", happened.joins),
-            number("leaves", happened.leaves),
-            number("resets", happened.resets),
-            number("half heads", happened.halves),
-            number("members whose uuid was claimed anew", happened.dismissed),
-            number("streams and connections that ended with their daemon", happened.cut),
-            number("daemons killed", befallen.kills),
-            number("daemons stopped for longer than the node timeout", befallen.stops),
-            number("daemons restarted", befallen.restarts),
-            number("warnings that daemons logged", self.nodes.warnings()),
-            Figure::number("datagrams lost", self.network.as_ref().map(Network::lost).transpose()?),
-            number("messages sent", self.messages.sent_count),
-            number("messages delivered", self.messages.delivered_count),
-            number("messages received", self.churn.received.messages),
-            number("counts received", self.churn.received.firsts + self.churn.received.counts),
-            number("checks passed", self.passed_count),
-            Figure::time("all numbers exact after, at most", Some(self.slowest)),
-            bytes("user-space memory of the first daemon: at its start", Some(self.before.bytes)),
-            bytes("without members for the first time", self.nodes.empty_bytes().map(|(first, _)| first)),
-            bytes("without members in the end", self.nodes.empty_bytes().map(|(_, last)| last)),
-            number("descriptors of a daemon: at its start", self.before.descriptors),
-            Figure::number("in the end, the most", last.transpose()?),
-        ])
-    }
-
-    /// The place in the run.
-    fn label(&self) -> String {
-        format!("{} s, round {}, {}", self.start.elapsed().as_secs(), self.round, self.phase)
+        self.write_log(&format!("memory of the first daemon, first and last: {:?}", self.nodes.empty_bytes()))
     }
 
     /// Writes what is done to the log.
@@ -331,8 +397,4 @@ impl<'a> Soak<'a> {
         }
         Ok(())
     }
-}
-
-fn minutes(span: Duration) -> f64 {
-    span.as_secs_f64() / 60.0
 }

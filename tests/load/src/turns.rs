@@ -19,10 +19,11 @@ use std::time::Duration;
 use audience_kit::{ScratchFile, connect_from};
 use nix::sys::signal::Signal;
 
-use super::daemon::{Daemon, Program, free_port};
+use super::daemon::{Daemon, Program};
 use super::options::{TurnsOptions, raise_descriptor_limit};
 use super::pages::Turns;
 use super::part::PATIENCE;
+use super::ports::free_port;
 use super::{Result, now, progress};
 use nodes::Nodes;
 
@@ -110,7 +111,7 @@ fn row(load: &Load, divisor: u32, descriptors: usize, program: &Program) -> Resu
         "| {what} | {} | {}{verdict} | {} | {} |\n",
         cpu.count,
         ms(cpu.longest_us),
-        ms(cpu.most_below_us()),
+        ms(cpu.most_below_us().min(cpu.longest_us)),
         ms(longest_us)
     ))
 }

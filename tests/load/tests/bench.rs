@@ -177,7 +177,7 @@ fn turns_are_measured_under_each_load() {
 
 #[test]
 fn whatever_happens_every_count_is_exact_when_it_is_quiet() {
-    let soak = ["soak", "--minutes", "0.05", "-c", "200", "--seed", "7"];
+    let soak = ["soak", "--duration", "3s", "-c", "200", "--seed", "7"];
     let mut outcome = run_after("", &soak);
     let loses = !outcome.stderr.contains("--loss 0 does without");
     if !loses {
@@ -190,12 +190,27 @@ fn whatever_happens_every_count_is_exact_when_it_is_quiet() {
     for row in ["daemons killed", "daemons stopped for longer than the node timeout", "daemons restarted"] {
         assert_eq!(first(&outcome.stdout, row), "1", "{outcome:?}");
     }
-    for row in ["joins", "leaves", "resets", "half heads", "members whose uuid was claimed anew", "messages received"] {
+    for row in [
+        "joins",
+        "leaves",
+        "resets",
+        "half heads",
+        "members whose uuid was claimed anew or given up",
+        "messages received",
+        "totals that they received",
+        "pages read",
+        "events with one report, and every join in it",
+    ] {
         assert!(median(&outcome.stdout, row) > 0.0, "{row}: {outcome:?}");
     }
+    // Each event of the two storms had a visit.
+    assert_eq!(first(&outcome.stdout, "events of storms"), "600", "{outcome:?}");
+    for row in ["times that the disk was full", "times that the interfaces were made anew"] {
+        assert_eq!(first(&outcome.stdout, row), if loses { "1" } else { "0" }, "{row}: {outcome:?}");
+    }
     assert_eq!(first(&outcome.stdout, "datagrams lost") != "-", loses, "{outcome:?}");
-    // The start, a quiet point, and four checks without members.
-    assert_eq!(first(&outcome.stdout, "checks passed"), "6", "{outcome:?}");
+    // The start, two quiet points, and six checks without members.
+    assert_eq!(first(&outcome.stdout, "checks passed"), "9", "{outcome:?}");
 }
 
 #[test]
@@ -227,7 +242,7 @@ fn the_picture_of_the_figures_is_drawn_from_the_figures_beside_it() {
 #[test]
 fn what_is_wrong_is_one_line() {
     refuses(&["plot", "/no/such/file"], 1, "/no/such/file");
-    refuses(&["soak", "--inside", "--minutes", "0"], 1, "not a network that was made for the soak");
+    refuses(&["soak", "--inside", "--duration", "0s"], 1, "not a network that was made for the soak");
     refuses(&["jump"], 2, "unrecognized subcommand 'jump'");
     refuses(&["load", "-c", "0"], 2, "'--concurrent-clients <num>': 0 is too few; give at least 1; see --help");
     refuses(&["compare", "--program", "/no/such/daemon"], 1, "cargo build --release --workspace");

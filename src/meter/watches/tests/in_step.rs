@@ -161,7 +161,7 @@ fn a_namespace_that_was_forgotten_before_its_round_is_sent_once() {
     world.leave(0);
     world.now.tick = world.now.tick.after(CLEAN_DELAY);
     world.meter.handle_timeout(world.now, true);
-    assert_eq!(world.meter.namespace_count(), 0);
+    assert_eq!(world.meter.namespaces().len(), 0);
     world.join(0, "a");
     world.settle();
     assert_eq!(world.clients[&0].milestones, ["a occupied 1", "* occupied 1"]);
@@ -191,7 +191,7 @@ fn an_event_that_comes_again_has_a_peak_of_its_own() {
             assert_eq!(of_a(&mut world), expected, "{patterns:?}");
             // The namespace is forgotten, and no other total changes.
             world.pass(CLEAN_DELAY);
-            assert_eq!(world.meter.namespace_count(), 0);
+            assert_eq!(world.meter.namespaces().len(), 0);
         }
     }
 }
@@ -205,7 +205,7 @@ fn an_event_that_comes_again_before_its_round_has_a_peak_of_its_own_too() {
     (0..4).for_each(|member| world.leave(member));
     world.now.tick = world.now.tick.after(CLEAN_DELAY);
     world.meter.handle_timeout(world.now, true);
-    assert_eq!(world.meter.namespace_count(), 0);
+    assert_eq!(world.meter.namespaces().len(), 0);
     world.join(0, "a");
     world.settle();
     world.pass(ROUND);

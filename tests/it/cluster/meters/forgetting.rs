@@ -95,3 +95,88 @@ fn an_event_that_another_node_has_reported_is_not_reported_again() {
     // That of another event, which ended before this one began, is nothing to it.
     assert_eq!(reports_after(6, 90_000), 1);
 }
+
+/// The names that the meter knows, in alphabetical order.
+fn known(scene: &mut Scene) -> Vec<String> {
+    let mut names: Vec<String> = scene.meter().namespaces().iter().map(|(_, of)| of.name().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn has_room_for(scene: &mut Scene, name: &str) -> bool {
+    let now = scene.now();
+    scene.meter().capacity(now).make_for(name)
+}
+
+#[test]
+fn at_the_limit_the_one_that_is_vacant_longest_makes_room_and_those_of_one_member_before_others() {
+    let mut scene = Scene::new(|setting| (setting.cluster, setting.rules.namespaces_max) = (None, 3));
+    let both = [scene.join("a"), scene.join("a")];
+    for member in both {
+        scene.leave(member);
+    }
+    scene.pass(1.0);
+    for name in ["b", "c"] {
+        let member = scene.join(name);
+        scene.leave(member);
+        scene.pass(1.0);
+    }
+    assert!(has_room_for(&mut scene, "b"), "it is there");
+    let back = scene.join("b");
+    scene.leave(back);
+    assert_eq!(known(&mut scene), ["a", "b", "c"]);
+    assert!(has_room_for(&mut scene, "d"));
+    assert_eq!(known(&mut scene), ["a", "b"], "that of one member that is vacant longest");
+    let ended = |outputs: Vec<Output>| outputs.into_iter().filter(|output| matches!(output, Output::Ended(_))).count();
+    assert_eq!(ended(scene.pass(0.1)), 1, "it is reported");
+    let stays = scene.join("d");
+    assert!(has_room_for(&mut scene, "c"));
+    assert_eq!(known(&mut scene), ["a", "d"]);
+    let also = scene.join("c");
+    assert!(has_room_for(&mut scene, "b"));
+    assert_eq!(known(&mut scene), ["c", "d"], "then the others");
+    scene.join("b");
+    assert!(!has_room_for(&mut scene, "a"), "all have members");
+    let walk = {
+        let id = scene.meter().find("c").unwrap();
+        scene.meter().begin_walk(id, false)
+    };
+    scene.leave(also);
+    assert!(!has_room_for(&mut scene, "a"), "a push goes along its members");
+    assert_eq!(scene.meter().step_walk(walk), None);
+    assert!(has_room_for(&mut scene, "a"));
+    assert_eq!(scene.meter().evicted_count(), 4);
+    scene.leave(stays);
+}
+
+#[test]
+fn at_the_limit_the_events_of_others_are_counted_if_they_have_members() {
+    let mut scene = Scene::new(|setting| setting.rules.namespaces_max = 2);
+    scene.meet(1);
+    let vacated = scene.join("a");
+    scene.pass(0.1);
+    scene.leave(vacated);
+    assert!(has_room_for(&mut scene, "b"));
+    scene.join("b");
+    assert!(!has_room_for(&mut scene, "c"), "it is not announced that a is vacant");
+    assert_eq!(known(&mut scene), ["a", "b"]);
+    scene.pass(3.0);
+    let vacant = |name| Item::Count(Count { uncounted: 0, ..count(name, 0, Age::default()) });
+    let report = |from, items| News::Report { from, to: from + 1, horizon: 0, name: 0, items };
+    scene.receive(3, report(0, vec![vacant("c")]));
+    assert_eq!(known(&mut scene), ["a", "b"], "one without members takes the place of none");
+    scene.receive(4, report(1, vec![Item::Count(count("c", 2, Age::default()))]));
+    assert_eq!((known(&mut scene), scene.members("c")), (vec!["b".to_owned(), "c".to_owned()], Some((2, 5))));
+    scene.receive(5, report(2, vec![Item::Count(count("d", 2, Age::default()))]));
+    assert_eq!(scene.members("d"), Some((2, 5)), "it counts, though there is no room");
+    assert!(!has_room_for(&mut scene, "a"));
+    scene.receive(6, report(3, vec![vacant("c"), vacant("d")]));
+    assert!(has_room_for(&mut scene, "a"));
+    assert_eq!(known(&mut scene), ["b", "d"]);
+    scene.pass(1.0);
+    assert_eq!(
+        scene.announced(5.0).iter().filter(|news| matches!(news, News::Report { .. })).count(),
+        0,
+        "all is quiet"
+    );
+}

@@ -221,19 +221,19 @@ impl Scene {
 
     /// The totals of all namespaces, in the order in which they began.
     fn totals(&mut self) -> Vec<u64> {
-        self.meter().namespaces().map(|(_, namespace)| namespace.total()).collect()
+        self.meter().namespaces().iter().map(|(_, namespace)| namespace.total()).collect()
     }
 
     /// The total of a namespace, and the number of connections that it ever had.
     fn members(&mut self, name: &str) -> Option<(u64, u64)> {
         let id = self.meter().find(name)?;
-        let (_, namespace) = self.meter().namespaces_from(id).next()?;
+        let namespace = self.meter().namespaces().get(id)?;
         Some((namespace.total(), namespace.connections()))
     }
 
     fn uncounted(&mut self, name: &str) -> u64 {
         let Some(id) = self.meter().find(name) else { return 0 };
-        self.meter().namespaces_from(id).next().map_or(0, |(_, namespace)| namespace.uncounted())
+        self.meter().namespaces().get(id).map_or(0, audience_meter::meter::Namespace::uncounted)
     }
 }
 

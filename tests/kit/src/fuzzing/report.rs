@@ -28,7 +28,8 @@ pub fn report(mut bytes: &[u8]) {
     let scope = Scope { id: 0, keys: Keys::default() };
     let delay = Duration::from_secs(1);
     let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay };
-    let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay };
+    let rules =
+        Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay, namespaces_max: usize::MAX };
     let cluster = ClusterRules {
         nodes_max: NODES_MAX,
         namespaces_max: NAMESPACES_MAX,
@@ -80,6 +81,6 @@ pub fn report(mut bytes: &[u8]) {
             }
         }
         assert!(meter.nodes(now).count() <= NODES_MAX);
-        assert!(meter.namespaces().count() <= 2 + SHARES_MAX * NAMESPACES_MAX);
+        assert!(meter.namespaces().len() <= 2 + SHARES_MAX * NAMESPACES_MAX);
     }
 }

@@ -98,7 +98,12 @@ fn run(sockets: &Sockets, members: usize, is_over: &AtomicBool) {
 
 fn meter() -> Meter {
     let notify = NotifyRule { delta_ratio: 0.1, min_delay: ms(2_000), max_delay: ms(25_000) };
-    let rules = Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: ms(60_000) };
+    let rules = Rules {
+        notify,
+        increment_delay: Duration::ZERO,
+        namespace_clean_delay: ms(60_000),
+        namespaces_max: usize::MAX,
+    };
     let cluster =
         ClusterRules { notify_interval: Node::TIMEOUT / 10, node_timeout: Node::TIMEOUT, ..Default::default() };
     let membership = Membership { rules: cluster, secret: Secret([1, 2]), formats: LATER };

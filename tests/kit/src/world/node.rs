@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::{Counter, Datagram, Formats, Item, News, NodeId, Origin, Secret, To};
-use audience_meter::meter::{Ending, MemberId, Membership, Meter, Output, Rejection};
+use audience_meter::meter::{Ending, MemberId, Membership, Meter, Namespace, Output, Rejection};
 
 use super::bus::Flight;
 use super::clock::{Clock, Offset};
@@ -142,6 +142,9 @@ impl Node {
     /// A member joins a namespace of the setting, and counts or is left out.
     pub fn join(&mut self, name: &'static str, uuid: Option<&'static str>, is_counted: bool, now: Now) -> Done {
         let Some(member) = self.book.free_member(MEMBERS_MAX) else { return Done::default() };
+        if !self.meter.capacity(now).make_for(name) {
+            return self.quiet_outputs(now);
+        }
         let earlier = uuid.and_then(|uuid| self.book.holder(name, uuid)).map(|present| present.member);
         self.book.enter(member, name, uuid);
         let total = if is_counted {
@@ -316,8 +319,7 @@ impl Node {
     }
 
     pub(super) fn total_of(&self, name: &str) -> Option<u64> {
-        let (_, namespace) = self.meter.namespaces_from(self.meter.find(name)?).next()?;
-        Some(namespace.total())
+        self.meter.namespaces().get(self.meter.find(name)?).map(Namespace::total)
     }
 
     /// What the node did in a step that ends no stream and pushes nothing.
@@ -351,12 +353,12 @@ impl Node {
                     done.endings.push(*ending);
                 }
                 Output::Count { namespace, total, skip_newest } => {
-                    let of = self.meter.namespaces_from(namespace).next().filter(|(id, _)| *id == namespace);
-                    let of = of.filter(|(_, of)| of.total() == total).map(|(_, of)| of.name());
+                    let of =
+                        self.meter.namespaces().get(namespace).filter(|of| of.total() == total).map(Namespace::name);
                     let name = of.and_then(|name| self.book.name(name));
                     done.counts.push((name.expect("a count is a namespace's total"), total, skip_newest));
                 }
-                Output::Folded | Output::FoldFull => {}
+                Output::Folded | Output::FoldFull | Output::Unmade(_) => {}
                 Output::Send(to, datagram) => {
                     self.check_datagram(&datagram, &mut done, now);
                     done.datagrams.push((to, datagram));

@@ -26,11 +26,12 @@ const FORGOTTEN_TICKS: u64 = CLEAN_TICKS + 1_000;
 /// When a node departs that has announced its last change.
 const ANNOUNCED_TICKS: u64 = 250;
 
-/// The places of chance at which networks, adversaries, versions and storms are drawn.
+/// The places of chance at which networks, adversaries, versions, storms and room are drawn.
 const NETWORK: u64 = 1;
 const ADVERSARY: u64 = 2;
 const VERSIONS: u64 = 3;
 const FOLDS: u64 = 4;
+const ROOM: u64 = 5;
 
 /// When a process hangs, and for how long: twelve node timeouts.
 const MET_TICKS: u64 = 300;
@@ -64,16 +65,20 @@ pub enum Scene {
     Together,
 }
 
-/// The bits of the head for an adversary, nodes of a later version, and a fold of few nodes.
+/// In how many of a hundred worlds nodes have little room for namespaces.
+const LITTLE_ROOM_PERCENT: u64 = 25;
+
+/// The bits of the head for an adversary, nodes of a later version, a fold of few nodes, and little room for namespaces.
 const HAS_ADVERSARY: u64 = 2;
 const HAS_LATER_NODES: u64 = 4;
 const FOLDS_EARLY: u64 = 8;
+const HAS_LITTLE_ROOM: u64 = 16;
 
 /// Among whom nodes are. It is drawn apart, so that seeds without it stay what they were.
 #[derive(Clone, Copy)]
 struct Company {
     network: u8,
-    /// Further bits of the head: [`HAS_ADVERSARY`], [`HAS_LATER_NODES`], [`FOLDS_EARLY`].
+    /// Further bits of the head: [`HAS_ADVERSARY`], [`HAS_LATER_NODES`], [`FOLDS_EARLY`], [`HAS_LITTLE_ROOM`].
     extras: u64,
     /// Whether no datagram is lost on the network itself.
     is_calm: bool,
@@ -98,8 +103,11 @@ pub fn script_of(seed: u64) -> Vec<u8> {
     let mut storms = Chance::at(seed, &[FOLDS]);
     let folds_early = storms.is_hit(FOLDS_PERCENT);
     let with = |has: bool, bit| if has { bit } else { 0 };
-    let extras =
-        with(has_adversary, HAS_ADVERSARY) | with(has_later_nodes, HAS_LATER_NODES) | with(folds_early, FOLDS_EARLY);
+    let has_little_room = Chance::at(seed, &[ROOM]).is_hit(LITTLE_ROOM_PERCENT);
+    let extras = with(has_adversary, HAS_ADVERSARY)
+        | with(has_later_nodes, HAS_LATER_NODES)
+        | with(folds_early, FOLDS_EARLY)
+        | with(has_little_room, HAS_LITTLE_ROOM);
     writer.head(b"440", 7, 1, Company { network, extras, is_calm: false });
     for _ in 0..PLAY_TICKS {
         if writer.chance.is_hit(ACTS_PERCENT) {

@@ -13,7 +13,7 @@
 //! | 6, 7 | doubled; delayed at most | 0 % | 5 %, 20 %; 1, 3, 15 ticks |
 //! | 8 | namespaces that one turn takes off the counts of a departed node | 2048 | 3, 1 |
 //! | 9 | key and twice the network | none, [`Kind::Loopback`] | one; the other kinds, in their order |
-//! | 10 | bits: clocks, adversary, versions, fold | all right, none, this one, as the daemon | each off by up to 2 s; one that sees all, or names without a key; a later one too; from six departed nodes on |
+//! | 10 | bits: clocks, adversary, versions, fold, room | all right, none, this one, as the daemon, for all namespaces | each off by up to 2 s; one that sees all, or names without a key; a later one too; from six departed nodes on; for three |
 //! | 11-14 | chance, 6 bits each | names and clocks are plain numbers | |
 
 use std::time::Duration;
@@ -45,6 +45,9 @@ const NODE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many departed nodes make a world fold the oldest, and how many it keeps, where that comes early.
 const FOLD_ABOVE: usize = 6;
 const FOLD_KEEP: usize = 3;
+
+/// How many namespaces a node has room for, where there is little.
+const FEW_NAMESPACES: usize = 3;
 
 /// What the network does to datagrams by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +111,7 @@ impl Setting {
     }
 
     pub(super) fn read(script: &mut Script) -> Self {
-        let rules = rules(script);
+        let mut rules = rules(script);
         let nodes = script.below(9);
         let end = script.pick(&[End::Open, End::Agree, End::Forget, End::Together]);
         let weather = weather(script);
@@ -134,6 +137,11 @@ impl Setting {
         // Where invented nodes speak, the limit is reached.
         cluster.nodes_max = if weather.is_some() { cluster.nodes_max } else { 5 };
         let cluster = (nodes > 0).then_some(cluster);
+        // A node that forgets an event early may report it more than once.
+        let has_little_room = extras & 16 != 0 && nodes > 0 && matches!(end, End::Open | End::Agree);
+        if has_little_room {
+            rules.namespaces_max = FEW_NAMESPACES;
+        }
         let names = NAMESPACES.to_vec();
         let nodes = nodes.max(1);
         Self {
@@ -172,7 +180,12 @@ fn rules(script: &mut Script) -> Rules {
         (ms(0), ms(20_000)),
     ]);
     let delta_ratio = script.pick(&[0.1, 0.5]);
-    Rules { notify: NotifyRule { delta_ratio, min_delay, max_delay }, increment_delay, namespace_clean_delay }
+    Rules {
+        notify: NotifyRule { delta_ratio, min_delay, max_delay },
+        increment_delay,
+        namespace_clean_delay,
+        namespaces_max: usize::MAX,
+    }
 }
 
 fn weather(script: &mut Script) -> Option<Weather> {

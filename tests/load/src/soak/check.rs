@@ -6,24 +6,61 @@
 use std::collections::HashMap;
 
 use super::churn::Churn;
+use super::events::{CROWDED, name};
 use super::nodes::Nodes;
+use super::settings::OF_ONE_ADDRESS;
+use super::watching::{Watcher, Watching};
 use crate::daemon::Daemon;
 use crate::{Result, pages};
 
-/// A wrong number of a daemon or a member, if there is one.
-pub(super) fn find_wrong(churn: &Churn, nodes: &Nodes) -> Result<Option<String>> {
-    let truth = churn.truth();
-    for (number, daemon) in nodes.up() {
-        let stats = stats_of(number, daemon)?;
-        if let Some((name, said, there)) = pages::find_wrong(&stats, &truth) {
+/// A wrong number of a daemon, a member or a watcher, if there is one.
+pub(super) fn find_wrong(churn: &Churn, nodes: &Nodes, watching: &Watching) -> Result<Option<String>> {
+    let all = nodes.up().map(|(number, daemon)| Ok((number, stats_of(number, daemon)?))).collect::<Result<Vec<_>>>()?;
+    let Some((_, first)) = all.first() else { return Ok(Some("no daemon is up".into())) };
+    // How many of the crowd at one address count depends on the daemons that its connections came to.
+    let (counted, uncounted) = first.get(&name(CROWDED)).map_or((0, 0), |crowd| (crowd.members, crowd.uncounted));
+    if let Some(wrong) = find_wrong_crowd(churn.crowded_count(), counted, uncounted, nodes.count() as u64) {
+        return Ok(Some(wrong));
+    }
+    let truth = churn.truth(counted);
+    for (number, stats) in &all {
+        if let Some((name, said, there)) = pages::find_wrong(&pages::members(stats), &truth) {
             return Ok(Some(format!("daemon {number} says {said} members of {name}, and {there} are there")));
         }
+    }
+    for (number, daemon) in nodes.up() {
         let (known, all) = (daemon.cluster_page()?.nodes, nodes.count() as u64);
         if known != all {
             return Ok(Some(format!("daemon {number} knows {known} nodes of {all}")));
         }
     }
-    Ok(churn.find_wrong(&truth))
+    let wrong = churn.find_wrong(&truth);
+    Ok(wrong.or_else(|| watching.readers().find_map(|watcher| find_unseen(watcher, &truth))))
+}
+
+/// What is wrong with a crowd of one address, if something is.
+fn find_wrong_crowd(open: u64, counted: u64, uncounted: u64, daemons: u64) -> Option<String> {
+    let bounds = open.min(OF_ONE_ADDRESS)..=open.min(OF_ONE_ADDRESS * daemons);
+    let is_right = counted + uncounted == open && bounds.contains(&counted);
+    (!is_right).then(|| format!("of {open} members at one address, {counted} are counted and {uncounted} are not"))
+}
+
+/// A total that a watcher has not received, if there is one.
+fn find_unseen(watcher: &Watcher, truth: &HashMap<String, u64>) -> Option<String> {
+    let Watcher { daemon, pattern, totals, .. } = watcher;
+    let prefix = pattern.strip_suffix('*');
+    let matches = |name: &str| prefix.map_or(name == *pattern, |prefix| name.starts_with(prefix));
+    let mut wanted: HashMap<&str, u64> = HashMap::new();
+    wanted.extend(truth.iter().map(|(name, &total)| (name.as_str(), total)).filter(|(name, _)| matches(name)));
+    if prefix.is_some() {
+        wanted.insert(pattern, wanted.values().sum());
+    }
+    wanted.entry(pattern).or_default();
+    totals.keys().map(String::as_str).chain(wanted.keys().copied()).find_map(|name| {
+        let [said, there] = [totals.get(name), wanted.get(name)].map(|total| total.copied().unwrap_or(0));
+        let watcher = || format!("a watcher of {pattern} at daemon {daemon}");
+        (said != there).then(|| format!("{} has received {said} of {name}, and {there} are there", watcher()))
+    })
 }
 
 /// An event that a daemon has not forgotten, if there is one.
@@ -36,29 +73,9 @@ pub(super) fn find_remembered(nodes: &Nodes) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// A daemon with descriptors open that serve no member, if there is one. It asks no daemon: a question is a connection.
-pub(super) fn find_open(nodes: &Nodes, wanted: u64) -> Result<Option<String>> {
-    for (number, process) in nodes.processes() {
-        let open = process.descriptor_count()?;
-        if open > wanted {
-            return Ok(Some(format!("daemon {number} has {open} descriptors open without members, and had {wanted}")));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether memory without members has grown by more than it may: a twentieth and 256 KiB, for what the heap keeps of its
-/// own; and 64 bytes for each member there may have been, for tables keep their capacity, and the crowd of one daemon is now
-/// smaller, now larger.
-pub(super) fn has_grown(before: u64, after: u64, members: usize) -> bool {
-    let members = u64::try_from(members).unwrap_or(u64::MAX);
-    after > before + before / 20 + 256 * 1024 + 64 * members
-}
-
-/// How many members the stats of a daemon have, by event.
-fn stats_of(number: usize, daemon: &Daemon) -> Result<HashMap<String, u64>> {
-    let stats = daemon.stats().map_err(|error| format!("daemon {number} does not send its stats: {error}"))?;
-    Ok(pages::members(&stats))
+/// The stats of a daemon.
+fn stats_of(number: usize, daemon: &Daemon) -> Result<pages::Stats> {
+    Ok(daemon.stats().map_err(|error| format!("daemon {number} does not send its stats: {error}"))?)
 }
 
 #[cfg(test)]
@@ -66,9 +83,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_may_grow_by_a_little() {
-        assert!(!has_grown(1 << 20, (1 << 20) + (256 << 10), 0));
-        assert!(!has_grown(1 << 20, (1 << 20) + (256 << 10), 1000));
-        assert!(has_grown(1 << 20, (1 << 20) + (320 << 10), 0));
+    fn a_crowd_at_one_address_counts_up_to_its_share() {
+        assert_eq!(find_wrong_crowd(0, 0, 0, 3), None);
+        assert_eq!(find_wrong_crowd(100, 48, 52, 3), None);
+        assert_eq!(find_wrong_crowd(20, 18, 2, 3), None);
+        for (open, counted, uncounted) in [(100, 49, 51), (100, 48, 51), (20, 15, 5)] {
+            assert!(find_wrong_crowd(open, counted, uncounted, 3).is_some(), "{counted}");
+        }
     }
 }

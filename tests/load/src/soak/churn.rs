@@ -1,38 +1,43 @@
 //! Members who come and go by chance, and half heads among them.
 //!
-//! Owns the choice: when the next visit begins, at which event, with which uuid, for how long, and how it ends. It is the
-//! book of what is true: a member is there if it has a stream open and was not dismissed. It does not know the daemons. A
-//! stream that ends too early is kept in mind, and another file judges whether it may.
+//! Owns the choice: when the next visit begins, for how long, and how it ends. It is the book of what is
+//! true: a member is there if it has a stream open and was not dismissed. It does not know the daemons. A stream that ends
+//! too early is kept in mind, and another file judges whether it may.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
-use audience_kit::connect_from;
-
 use super::chance::Chance;
-use super::visits::{Read, Visit, Visitor, Visits};
-use crate::crowd::{SCRATCH_BYTES, last_of_source};
+use super::claims::Uuids;
+use super::events::{CROWDED, Choice, Events, name};
+use super::pace::Pace;
+use super::reports::Reports;
+use super::sources::Sources;
+use super::visits::{Of, Read, Visit, Visitor, Visits};
+use crate::crowd::SCRATCH_BYTES;
+use crate::host::Host;
 use crate::member::Member;
 use crate::poll::Poll;
 use crate::protocol::Received;
 use crate::{Result, now};
-
-/// Events that are there all the time; each has half as many members as the one before.
-pub(super) const EVENTS: usize = 8;
-
-/// One join of this many is at an event that comes to pass and is forgotten.
-const PASSING: usize = 16;
-
-/// One join of this many at the other events is with a uuid.
-const WITH_UUID: usize = 8;
 
 /// One connection of this many is no join, but half a head.
 const HALVES: usize = 20;
 
 /// One member of this many is gone without a word: its connection is reset.
 const RESETS: usize = 3;
+
+/// One member with a uuid of this many says that it leaves, as a page does.
+const FAREWELLS: usize = 2;
+
+/// How long such a member waits for the end of its stream, before it leaves as others do.
+const FAREWELL_MAX: Duration = Duration::from_mins(1);
+
+/// How long such a page waits when all is quiet, before it says so again: a daemon that does not have the uuid asks the
+/// others, and takes silence for no.
+const FAREWELL_AGAIN: Duration = Duration::from_secs(1);
 
 /// How many members may wait for their first count; and how many may come while a daemon is stopped, some of whom leave
 /// again. The backlog of that daemon takes 4,096, and the next connect would block.
@@ -43,11 +48,8 @@ const SHORT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 const LONG: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 const HALF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 
-/// How long the crowd tends to one size.
-const TREND: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
-
-/// The longest time for which joins are earned: a burst of a tenth of a second.
-const EARNED_MAX: Duration = Duration::from_millis(100);
+/// How long a visit of a storm is.
+const GUST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(300));
 
 /// What has happened so far.
 #[derive(Clone, Copy, Default)]
@@ -58,17 +60,14 @@ pub(super) struct Happened {
     pub(super) leaves: u64,
     /// Members whose connection was reset.
     pub(super) resets: u64,
-    /// Members whose uuid was claimed anew.
+    /// Members whose uuid was claimed anew or given up.
     pub(super) dismissed: u64,
+    /// Pages that said that they leave.
+    pub(super) farewells: u64,
+    /// Visits of storms, each of which is an event.
+    pub(super) stormed: u64,
     /// Members whose daemon has ended, and connections that failed.
     pub(super) cut: u64,
-}
-
-/// How often a uuid was claimed, and its holder dismissed.
-#[derive(Clone, Copy, Default)]
-struct Claims {
-    claimed: u64,
-    dismissed: u64,
 }
 
 /// The crowd.
@@ -76,24 +75,20 @@ pub(super) struct Churn {
     poll: Poll,
     ready: Vec<usize>,
     scratch: Box<[u8]>,
-    audience: SocketAddrV4,
+    pub(super) sources: Sources,
     chance: Chance,
     /// The largest number of visits.
     size: usize,
     visits: Visits,
-    /// The number of visits that the crowd tends to.
-    trend: usize,
-    trend_until: Instant,
-    /// Joins that may be made at once, as of `earned_at`.
-    credit: f64,
-    earned_at: Instant,
+    pub(super) pace: Pace,
     goes_on: bool,
+    /// When farewells are said again.
+    again_at: Instant,
     /// How many may still come, while a daemon is stopped.
     room: Option<usize>,
-    /// How many events have come to pass.
-    passed: usize,
-    /// By event and uuid.
-    claims: HashMap<(usize, usize), Claims>,
+    events: Events,
+    uuids: Uuids,
+    pub(super) reports: Reports,
     lost: Option<String>,
     pub(super) received: Received,
     pub(super) happened: Happened,
@@ -101,28 +96,33 @@ pub(super) struct Churn {
 
 impl Churn {
     /// An empty crowd.
-    pub(super) fn new(size: usize, audience: SocketAddrV4, chance: Chance) -> Result<Self> {
-        let moment = now();
-        Ok(Self {
-            poll: Poll::new()?,
+    pub(super) fn new(
+        poll: Poll,
+        size: usize,
+        audience: SocketAddrV4,
+        hosts: Vec<Host>,
+        reports: Reports,
+        chance: Chance,
+    ) -> Self {
+        Self {
+            poll,
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
-            audience,
+            sources: Sources::new(hosts, audience),
             chance,
             size,
             visits: Visits::default(),
-            trend: size,
-            trend_until: moment,
-            credit: 0.0,
-            earned_at: moment,
+            pace: Pace::new(size, now()),
             goes_on: false,
+            again_at: now(),
             room: None,
-            passed: 0,
-            claims: HashMap::new(),
+            events: Events::default(),
+            uuids: Uuids::default(),
+            reports,
             lost: None,
             received: Received::default(),
             happened: Happened::default(),
-        })
+        }
     }
 
     /// Receives what has come, and waits for it at most `wait`; then has visits end and begin. Returns whether each stream
@@ -134,12 +134,18 @@ impl Churn {
             self.receive(key)?;
         }
         self.ready = ready;
+        if let Some(wrong) = self.uuids.receive_answers() {
+            self.lost.get_or_insert(wrong);
+        }
+        let moment = now();
         if self.goes_on {
-            let moment = now();
             while let Some(key) = self.visits.find_due(moment) {
-                self.leave(key);
+                self.depart(key)?;
             }
+            self.pace.earn(&mut self.chance, moment);
             self.begin_visits(moment)?;
+        } else if moment >= self.again_at {
+            self.repeat_farewells()?;
         }
         Ok(are_all)
     }
@@ -147,8 +153,7 @@ impl Churn {
     /// Visits begin and end from now on; the first come at once, up to the size of the crowd.
     pub(super) fn go_on(&mut self) {
         self.goes_on = true;
-        self.earned_at = now();
-        self.credit = as_float(self.size);
+        self.pace.go_on(now());
     }
 
     /// Bounds the number of joins while a daemon is stopped.
@@ -162,8 +167,18 @@ impl Churn {
         self.goes_on = false;
     }
 
+    /// Pages whose streams have not ended say once more that they leave.
+    fn repeat_farewells(&mut self) -> Result<()> {
+        self.again_at = now() + FAREWELL_AGAIN;
+        let waiting = self.visits.members().filter(|(_, of)| of.said_farewell);
+        let waiting: Vec<_> = waiting.filter_map(|(member, of)| Some((member.event, of.uuid?))).collect();
+        waiting.into_iter().try_for_each(|(event, uuid)| self.say_farewell(event, uuid))
+    }
+
     /// All visits end, each in its own way.
     pub(super) fn leave_all(&mut self) {
+        let events: HashSet<usize> = self.visits.members().map(|(member, _)| member.event).collect();
+        self.reports.send_away(events.into_iter());
         for key in self.visits.keys() {
             self.leave(key);
         }
@@ -174,11 +189,19 @@ impl Churn {
         self.visits.members().count()
     }
 
-    /// How many members are at each event, by its name.
-    pub(super) fn truth(&self) -> HashMap<String, u64> {
+    /// How many streams are open at the event whose members have one address.
+    pub(super) fn crowded_count(&self) -> u64 {
+        self.visits.members().filter(|(member, _)| member.event == CROWDED).count() as u64
+    }
+
+    /// How many members are at each event, by its name. Of the crowd at one address, this many count.
+    pub(super) fn truth(&self, counted_of_crowd: u64) -> HashMap<String, u64> {
         let mut numbers: HashMap<usize, u64> = HashMap::new();
         for (member, _) in self.visits.members() {
             *numbers.entry(member.event).or_default() += 1;
+        }
+        if let Some(crowd) = numbers.get_mut(&CROWDED) {
+            *crowd = counted_of_crowd;
         }
         numbers.into_iter().map(|(event, number)| (name(event), number)).collect()
     }
@@ -186,17 +209,27 @@ impl Churn {
     /// A member whose last count or uuid is not as it must be in the end, if there is one.
     pub(super) fn find_wrong(&self, truth: &HashMap<String, u64>) -> Option<String> {
         let mut held = HashSet::new();
-        self.visits.members().find_map(|(member, uuid)| {
+        if self.uuids.open_count() > 0 {
+            return Some("a page that leaves has no answer".into());
+        }
+        self.visits.members().find_map(|(member, of)| {
             let name = name(member.event);
-            if uuid.is_some_and(|uuid| !held.insert((member.event, uuid))) {
+            if of.said_farewell {
+                return Some(format!("a page of {name} has said that it leaves, and its stream is open"));
+            }
+            if of.uuid.is_some_and(|uuid| !held.insert((member.event, uuid))) {
                 return Some(format!("a uuid of {name} has two members"));
             }
-            let truth = truth.get(&name).copied().unwrap_or(0);
-            match member.page.last_count {
-                Some(count) if count == truth => None,
-                Some(count) => Some(format!("a member of {name} has received {count} last, and {truth} are there")),
-                None => Some(format!("a member of {name} has received no count")),
-            }
+            let (truth, last) = (truth.get(&name).copied().unwrap_or(0), member.page.last_count);
+            (last != Some(truth)).then(|| {
+                let same = self.visits.members().filter(|(other, _)| other.event == member.event);
+                let wrong = same.filter(|(other, _)| other.page.last_count == last).count();
+                let last = last.map_or("no count".to_owned(), |last| last.to_string());
+                let at = member.stream().local_addr();
+                format!(
+                    "{wrong} members of {name}, one of them at {at:?}, have received {last} last, and {truth} are there"
+                )
+            })
         })
     }
 
@@ -205,27 +238,24 @@ impl Churn {
         self.lost.take()
     }
 
-    /// Begins the visits that are due: a quarter of the crowd each second at most.
+    /// Begins the visits that are due.
     fn begin_visits(&mut self, moment: Instant) -> Result<()> {
-        if self.trend_until <= moment {
-            self.trend = self.size / 2 + self.chance.below(self.size - self.size / 2 + 1);
-            self.trend_until = moment + self.chance.between(TREND);
-        }
-        let per_second = as_float((self.size / 4).max(20));
-        let burst = EARNED_MAX.as_secs_f64() * per_second;
-        let earned = (moment - self.earned_at).min(EARNED_MAX).as_secs_f64() * per_second;
-        self.earned_at = moment;
-        self.credit = (self.credit + earned).min(self.credit.max(burst));
-        while self.credit >= 1.0
-            && self.visits.count() < self.trend
-            && self.visits.waiting_count() < WAITING_MAX
-            && self.room != Some(0)
-        {
-            self.room = self.room.map(|room| room - 1);
-            self.credit -= 1.0;
+        while self.has_room() && self.pace.take(self.visits.count()) {
             self.begin_visit(moment)?;
         }
+        while self.has_room() && self.pace.take_of_storm() {
+            self.happened.stormed += 1;
+            let choice = self.events.storm();
+            let (resets, length) = (self.chance.one_in(RESETS), self.chance.between(GUST));
+            let begun = self.connect(false).and_then(|stream| self.join(stream, choice));
+            self.settle_in(begun, resets, moment + length)?;
+        }
         Ok(())
+    }
+
+    /// Whether a visit may begin.
+    fn has_room(&self) -> bool {
+        self.visits.waiting_count() < WAITING_MAX && self.room != Some(0)
     }
 
     fn begin_visit(&mut self, moment: Instant) -> Result<()> {
@@ -237,31 +267,44 @@ impl Churn {
             (false, true) => SHORT,
             (false, false) => LONG,
         });
-        let source = Ipv4Addr::new(127, 1, 0, last_of_source(self.happened.joins));
-        let begun = connect_from(source, self.audience)
-            .map_err(Into::into)
-            .and_then(|stream| if is_half { self.send_half(stream) } else { self.join(stream) });
+        let (reports, uuid_count) = (&self.reports, 1 + self.size / 64);
+        let choice = self.events.choose(&mut self.chance, uuid_count, |event| reports.is_over(event, moment));
+        let begun = if is_half {
+            self.connect(false).and_then(|stream| self.send_half(stream))
+        } else {
+            self.connect(choice.event == CROWDED).and_then(|stream| self.join(stream, choice))
+        };
+        self.settle_in(begun, resets, moment + length)
+    }
+
+    fn connect(&mut self, is_crowd: bool) -> Result<TcpStream> {
+        self.room = self.room.map(|room| room.saturating_sub(1));
+        Ok(self.sources.connect(&mut self.chance, is_crowd)?)
+    }
+
+    fn settle_in(&mut self, begun: Result<Visitor>, resets: bool, end: Instant) -> Result<()> {
         match begun {
-            Ok(visitor) => self.visits.begin(Visit { visitor, resets, end: moment + length }),
+            Ok(visitor) => self.visits.begin(Visit { visitor, resets, end }),
             Err(error) if is_cut(&*error) => {
                 self.happened.cut += 1;
                 self.lost.get_or_insert_with(|| format!("a connection has failed ({error})"));
             }
-            Err(error) => return Err(format!("cannot connect to {}: {error}", self.audience).into()),
+            Err(error) => return Err(format!("cannot connect to {}: {error}", self.sources.audience).into()),
         }
         Ok(())
     }
 
-    fn join(&mut self, stream: TcpStream) -> Result<Visitor> {
-        let (event, uuid) = self.choose();
+    fn join(&mut self, stream: TcpStream, choice: Choice) -> Result<Visitor> {
+        let Choice { event, uuid } = choice;
         let path = uuid.map_or_else(|| name(event), |uuid| format!("{}/uuid{uuid}", name(event)));
         if let Some(uuid) = uuid {
-            self.claims.entry((event, uuid)).or_default().claimed += 1;
+            self.uuids.claim(event, uuid);
         }
         self.happened.joins += 1;
-        let audience = SocketAddr::V4(self.audience);
+        let audience = SocketAddr::V4(self.sources.audience);
         let member = Member::ask(&self.poll, self.visits.next_key(), stream, audience, event, &path)?;
-        Ok(Visitor::Member { member, uuid })
+        self.reports.begin(event, now());
+        Ok(Visitor::Member { member, of: Of { uuid, said_farewell: false } })
     }
 
     fn send_half(&mut self, mut stream: TcpStream) -> Result<Visitor> {
@@ -272,47 +315,47 @@ impl Churn {
         Ok(Visitor::Half(stream))
     }
 
-    /// The event of the next join, and its uuid.
-    fn choose(&mut self) -> (usize, Option<usize>) {
-        if self.chance.one_in(PASSING) {
-            // Some meet others there.
-            self.passed += usize::from(self.chance.one_in(2));
-            return (EVENTS + self.passed, None);
+    /// A visit has reached its end. Some pages say so, and are left when their stream ends.
+    fn depart(&mut self, key: usize) -> Result<()> {
+        if let Some((event, uuid)) = self.visits.find_uuid(key)
+            && self.chance.one_in(FAREWELLS)
+        {
+            self.visits.wait_for_farewell(key, now() + FAREWELL_MAX);
+            return self.say_farewell(event, uuid);
         }
-        let event = self.chance.heads().min(EVENTS - 1);
-        let uuid = if self.chance.one_in(WITH_UUID) { Some(self.chance.below(1 + self.size / 64)) } else { None };
-        (event, uuid)
+        self.leave(key);
+        Ok(())
+    }
+
+    fn say_farewell(&mut self, event: usize, uuid: usize) -> Result<()> {
+        self.happened.farewells += 1;
+        let said = self.connect(false).and_then(|stream| Ok(self.uuids.give_up(stream, event, uuid)?));
+        match said {
+            Err(error) if is_cut(&*error) => {
+                self.lost.get_or_insert_with(|| format!("a page cannot say that it leaves ({error})"));
+                Ok(())
+            }
+            said => said,
+        }
     }
 
     fn receive(&mut self, key: usize) -> Result<()> {
         match self.visits.read(key, &mut self.scratch, &mut self.received)? {
             None | Some(Read::Open) => {}
             Some(Read::Dismissed) => {
-                if let Some(Visit { visitor: Visitor::Member { member, uuid }, .. }) = self.visits.end(key) {
-                    self.count_dismissal(member.event, uuid)?;
+                if let Some(Visit { visitor: Visitor::Member { member, of }, .. }) = self.visits.end(key) {
+                    self.happened.dismissed += 1;
+                    self.reports.end(member.event, is_counted(&member), now());
+                    self.uuids.dismiss(member.event, of.uuid)?;
                 }
             }
             Some(Read::Ended(how)) => {
                 if let Some(Visit { visitor: Visitor::Member { member, .. }, .. }) = self.visits.end(key) {
                     self.happened.cut += 1;
+                    self.reports.end(member.event, is_counted(&member), now());
                     self.lost.get_or_insert_with(|| format!("a stream of {} has {how}", name(member.event)));
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// A member was dismissed, so its uuid must have been claimed anew.
-    fn count_dismissal(&mut self, event: usize, uuid: Option<usize>) -> Result<()> {
-        self.happened.dismissed += 1;
-        let claims = uuid.and_then(|uuid| self.claims.get_mut(&(event, uuid)));
-        let claims = claims.ok_or_else(|| format!("a member of {} without a uuid was dismissed", name(event)))?;
-        claims.dismissed += 1;
-        let Claims { claimed, dismissed } = *claims;
-        if dismissed >= claimed {
-            return Err(
-                format!("{dismissed} of {claimed} members with a uuid of {} were dismissed", name(event)).into()
-            );
         }
         Ok(())
     }
@@ -321,21 +364,17 @@ impl Churn {
     fn leave(&mut self, key: usize) {
         let Some(visit) = self.visits.end(key) else { return };
         let resets = visit.resets;
-        if visit.close() {
+        if let Some(member) = visit.close() {
+            self.reports.end(member.event, is_counted(&member), now());
             self.happened.resets += u64::from(resets);
             self.happened.leaves += u64::from(!resets);
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a crowd is far below 2^53")]
-fn as_float(number: usize) -> f64 {
-    number as f64
-}
-
-/// The name of an event.
-pub(super) fn name(event: usize) -> String {
-    format!("soak{event}")
+/// Whether a member was counted; one without a first count may have been.
+fn is_counted(member: &Member) -> bool {
+    member.page.last_count.is_some()
 }
 
 /// Whether the end of a daemon explains the error.

@@ -1,4 +1,5 @@
-//! The faults of the daemons, and when they happen.
+//! What befalls the audience, and when: faults of the daemons, of their disk and their network, storms of new events, and
+//! new keys.
 //!
 //! Owns the choice, which depends on the seed, the round and the number of daemons alone. It does nothing to them.
 //!
@@ -18,6 +19,10 @@ const STOPPED: (Duration, Duration) = (Duration::from_millis(3500), Duration::fr
 /// The longest time after which a daemon that has gone is started again.
 const DOWN_MAX: Duration = Duration::from_secs(2);
 
+/// How long the disk is full, and how long the hosts are without a cable: some time below the node timeout, and above it.
+const FULL: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(4));
+const CUT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
 /// What can happen to a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -29,24 +34,37 @@ pub(super) enum Fault {
     Restart(Duration),
 }
 
-/// A fault that is to come.
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// A fault of the daemon with this index.
+    Daemon(usize, Fault),
+    /// New events come, each with one visit.
+    Storm,
+    /// The disk is full for this time.
+    FillDisk(Duration),
+    /// The hosts are without a cable for this time, and then have new interfaces.
+    CutCable(Duration),
+    /// The file of the keys is replaced.
+    ReplaceKeys,
+}
+
+/// What is to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Planned {
     /// When it happens, from the beginning of the round on.
     pub(super) at: Duration,
-    /// The number of the daemon.
-    pub(super) daemon: usize,
-    pub(super) fault: Fault,
+    pub(super) act: Act,
 }
 
-/// The faults of a round.
+/// What befalls the audience in a round.
 pub(super) fn draw(seed: u64, round: u64, daemons: usize, span: Duration) -> Vec<Planned> {
     let mut chance = Chance::new(seed, round);
     // A fault that lasts is over at about the end of the round.
     let latest = span * 3 / 5;
     let stop = Fault::Stop(chance.between(STOPPED));
-    let mut faults =
-        vec![Planned { at: chance.between((Duration::ZERO, latest)), daemon: chance.below(daemons), fault: stop }];
+    let at = chance.between((Duration::ZERO, latest));
+    let mut all = vec![Planned { at, act: Act::Daemon(chance.below(daemons), stop) }];
     if daemons > 1 {
         let killed = chance.below(daemons - 1);
         // Another one, if there is one.
@@ -56,10 +74,14 @@ pub(super) fn draw(seed: u64, round: u64, daemons: usize, span: Duration) -> Vec
             Fault::Restart(if is_gapless { Duration::ZERO } else { chance.between((Duration::ZERO, DOWN_MAX)) });
         let kill = Fault::Kill(chance.between((Duration::ZERO, DOWN_MAX)));
         for (index, fault) in [(killed, kill), (restarted, restart)] {
-            faults.push(Planned { at: chance.between((Duration::ZERO, latest)), daemon: 1 + index, fault });
+            let at = chance.between((Duration::ZERO, latest));
+            all.push(Planned { at, act: Act::Daemon(1 + index, fault) });
         }
     }
-    faults
+    let around =
+        [Act::Storm, Act::FillDisk(chance.between(FULL)), Act::CutCable(chance.between(CUT)), Act::ReplaceKeys];
+    all.extend(around.map(|act| Planned { at: chance.between((Duration::ZERO, latest)), act }));
+    all
 }
 
 #[cfg(test)]
@@ -77,14 +99,25 @@ mod tests {
     #[test]
     fn every_round_has_all_there_is_and_the_first_daemon_is_never_ended() {
         for seed in 0..200 {
-            let faults = draw(seed, 1, 3, SPAN);
-            let [stop, kill, restart] = faults[..] else { panic!("three faults, not {faults:?}") };
-            assert!(matches!(stop.fault, Fault::Stop(long) if long > NODE_TIMEOUT) && stop.daemon < 3, "{faults:?}");
-            assert!(matches!(kill.fault, Fault::Kill(_)) && matches!(restart.fault, Fault::Restart(_)), "{faults:?}");
-            assert!(kill.daemon + restart.daemon == 3 && kill.daemon.min(restart.daemon) == 1, "{faults:?}");
-            assert!(faults.iter().all(|fault| fault.at <= SPAN * 3 / 5), "{faults:?}");
+            let all = draw(seed, 1, 3, SPAN);
+            assert!(all.iter().all(|planned| planned.at <= SPAN * 3 / 5), "{all:?}");
+            let acts: Vec<Act> = all.into_iter().map(|planned| planned.act).collect();
+            let [
+                Act::Daemon(stopped, Fault::Stop(long)),
+                Act::Daemon(killed, Fault::Kill(_)),
+                Act::Daemon(restarted, Fault::Restart(_)),
+                Act::Storm,
+                Act::FillDisk(_),
+                Act::CutCable(_),
+                Act::ReplaceKeys,
+            ] = acts[..]
+            else {
+                panic!("not all there is: {acts:?}")
+            };
+            assert!(long > NODE_TIMEOUT && stopped < 3, "{acts:?}");
+            assert!(killed + restarted == 3 && killed.min(restarted) == 1, "{acts:?}");
         }
-        assert!(draw(0, 1, 2, SPAN)[1..].iter().all(|fault| fault.daemon == 1));
-        assert_eq!(draw(0, 1, 1, SPAN).len(), 1);
+        assert!(draw(0, 1, 2, SPAN)[1..3].iter().all(|planned| matches!(planned.act, Act::Daemon(1, _))));
+        assert!(!draw(0, 1, 1, SPAN)[1..].iter().any(|planned| matches!(planned.act, Act::Daemon(..))));
     }
 }

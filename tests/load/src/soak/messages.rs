@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::chance::Chance;
-use super::churn::{EVENTS, name};
+use super::events::{EVENTS, name};
 use super::nodes::Nodes;
 use crate::daemon::{Outcome, Sent};
 use crate::{Result, now};

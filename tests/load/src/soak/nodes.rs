@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::faults::Fault;
+use super::log::Log;
+use super::reports::Disturbance;
 use super::run::Run;
 use crate::daemon::{Daemon, Program};
+use crate::host::Host;
 use crate::process::Process;
 use crate::{Result, now};
 
@@ -20,6 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long after the end of a daemon the ends of its streams may be noticed, for some connections are just being made.
 const AFTERMATH: Duration = Duration::from_secs(3);
+
+impl Fault {
+    /// What it is to the reports, and for how long it lasts.
+    pub(super) fn disturbance(self) -> (Disturbance, Duration) {
+        match self {
+            Self::Stop(long) => (Disturbance::Cut, long),
+            Self::Kill(down) | Self::Restart(down) => (Disturbance::End, down),
+        }
+    }
+}
 
 /// How often all streams are looked at until the ends of those of a daemon have been noticed, however slow a busy machine is:
 /// what came before the end is read first.
@@ -31,16 +44,33 @@ pub(super) struct Befallen {
     pub(super) kills: u64,
     pub(super) stops: u64,
     pub(super) restarts: u64,
-    /// Lines of warning in their logs.
+    /// Lines of warning in the logs of those that have ended, and all bytes.
     pub(super) warnings: u64,
+    pub(super) log_bytes: u64,
+}
+
+impl Befallen {
+    fn count(&mut self, log: &Log) {
+        self.warnings += log.warnings;
+        self.log_bytes += log.bytes;
+    }
+}
+
+/// What a daemon is started with.
+pub(super) struct Plan {
+    /// The index of its host.
+    pub(super) host: usize,
+    pub(super) options: Vec<String>,
 }
 
 /// The daemons of one audience.
 pub(super) struct Nodes {
     program: Program,
     port: u16,
-    /// The folder in which their logs are kept, if there is one.
-    folder: Option<PathBuf>,
+    hosts: Vec<Host>,
+    /// The folder in which they write their logs, and one in which these are kept, if there is one.
+    folder: PathBuf,
+    kept_in: Option<PathBuf>,
     all: Vec<Node>,
     /// Those that are about to end.
     leaving: Vec<Leaving>,
@@ -50,10 +80,13 @@ pub(super) struct Nodes {
     last_ended: Option<Instant>,
     /// How often all streams were looked at since then.
     look_count: u32,
+    /// Whether daemons may be started: one that finds no interface ends.
+    pub(super) may_start: bool,
     pub(super) befallen: Befallen,
 }
 
 struct Node {
+    plan: Plan,
     /// None while it is down.
     run: Option<Run>,
     state: State,
@@ -81,23 +114,30 @@ enum State {
 }
 
 impl Nodes {
-    /// Starts them.
-    pub(super) fn start(program: Program, count: usize, port: u16, folder: Option<PathBuf>) -> Result<Self> {
+    /// Starts them, each as planned, on a port that they share.
+    pub(super) fn start(
+        program: Program,
+        port: u16,
+        (hosts, plans): (Vec<Host>, Vec<Plan>),
+        folder: PathBuf,
+        kept_in: Option<PathBuf>,
+    ) -> Result<Self> {
         let start = now();
-        let node = |_| Node { run: None, state: State::Down(start), empty_bytes: None };
-        let all = (0..count).map(node).collect();
-        let befallen = Befallen::default();
+        let node = |plan| Node { plan, run: None, state: State::Down(start), empty_bytes: None };
         let mut this = Self {
             program,
             port,
+            hosts,
             folder,
-            all,
+            kept_in,
+            all: plans.into_iter().map(node).collect(),
             leaving: Vec::new(),
             start,
             started_count: 0,
             last_ended: None,
             look_count: 0,
-            befallen,
+            may_start: true,
+            befallen: Befallen::default(),
         };
         this.tend()?;
         Ok(this)
@@ -110,10 +150,12 @@ impl Nodes {
         }
         for mut leaving in std::mem::take(&mut self.leaving) {
             let number = leaving.number;
+            leaving.run.log.read()?;
             match leaving.run.daemon.ended()? {
                 Some(status) if status.success() => {
                     self.record_end();
-                    self.befallen.warnings += leaving.run.warnings();
+                    leaving.run.log.read()?;
+                    self.befallen.count(&leaving.run.log);
                 }
                 Some(status) => {
                     let words = leaving.run.end();
@@ -134,18 +176,19 @@ impl Nodes {
     fn tend_one(&mut self, index: usize) -> Result<()> {
         let moment = now();
         let number = index + 1;
-        let Node { run, state, .. } = &mut self.all[index];
+        let Node { run, state, plan, .. } = &mut self.all[index];
+        if let Some(run) = run {
+            run.log.read()?;
+        }
         match (*state, &mut *run) {
-            (State::Down(until), _) if moment >= until => {
-                let file = self
-                    .folder
-                    .as_ref()
-                    .map(|folder| folder.join(format!("daemon{number}-{}.log", self.started_count)));
-                *run = Some(Run::begin(&self.program, self.port, file.as_deref(), self.start)?);
+            (State::Down(until), _) if moment >= until && self.may_start => {
+                let path = self.folder.join(format!("daemon{number}-{}.log", self.started_count));
+                let log = Log::new(path, self.kept_in.as_deref(), self.start)?;
+                *run = Some(Run::begin(&self.program, self.port, &plan.options, &self.hosts[plan.host], log)?);
                 *state = State::Starting(moment + PATIENCE);
                 self.started_count += 1;
             }
-            (State::Starting(_), Some(run)) if run.is_ready() => *state = State::Up,
+            (State::Starting(_), Some(run)) if run.daemon.is_ready() => *state = State::Up,
             (State::Stopped(until), Some(run)) if moment >= until => {
                 run.daemon.signal(Signal::SIGCONT)?;
                 *state = State::Up;
@@ -170,7 +213,7 @@ impl Nodes {
         match fault {
             Fault::Kill(down) => {
                 self.befallen.kills += 1;
-                self.befallen.warnings += run.warnings();
+                self.befallen.count(&run.log);
                 node.state = State::Down(moment + down);
                 node.empty_bytes = None;
                 // It is killed, and waited for.
@@ -204,6 +247,22 @@ impl Nodes {
         self.leaving.is_empty() && self.all.iter().all(|node| node.state == State::Up)
     }
 
+    /// Whether a daemon takes members at a host.
+    pub(super) fn serve(&self, host: usize) -> bool {
+        let serves = |node: &Node| matches!(node.state, State::Up | State::Stopped(_));
+        self.all.iter().any(|node| node.plan.host == host && serves(node))
+    }
+
+    /// Whether one of them has begun to start, and is not ready.
+    pub(super) fn is_one_starting(&self) -> bool {
+        self.all.iter().any(|node| matches!(node.state, State::Starting(_)))
+    }
+
+    /// Whether one of them is about to end.
+    pub(super) fn is_one_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
     /// Whether one of them is stopped.
     pub(super) fn is_one_stopped(&self) -> bool {
         self.all.iter().any(|node| matches!(node.state, State::Stopped(_)))
@@ -230,10 +289,11 @@ impl Nodes {
         up.filter_map(|(index, node)| Some((index + 1, &node.run.as_ref()?.daemon)))
     }
 
-    /// The number of warnings in their logs.
-    pub(super) fn warnings(&self) -> u64 {
-        let runs = self.all.iter().filter_map(|node| node.run.as_ref());
-        self.befallen.warnings + runs.map(Run::warnings).sum::<u64>()
+    /// The number of warnings in their logs, and of all bytes.
+    pub(super) fn logged(&self) -> (u64, u64) {
+        let mut all = self.befallen;
+        self.all.iter().filter_map(|node| node.run.as_ref()).for_each(|run| all.count(&run.log));
+        (all.warnings, all.log_bytes)
     }
 
     /// The processes of the daemons that serve.

@@ -34,8 +34,16 @@ pub(super) struct Visit {
 
 /// The stream of a visit.
 pub(super) enum Visitor {
-    Member { member: Member, uuid: Option<usize> },
+    Member { member: Member, of: Of },
     Half(TcpStream),
+}
+
+/// What a member is.
+#[derive(Clone, Copy)]
+pub(super) struct Of {
+    pub(super) uuid: Option<usize>,
+    /// Its page has said that it leaves, and its stream has not ended yet.
+    pub(super) said_farewell: bool,
 }
 
 /// What a read has come to.
@@ -111,10 +119,31 @@ impl Visits {
         self.all.iter().map(|(key, _)| key).collect()
     }
 
-    /// The members, with their uuids.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&Member, Option<usize>)> {
+    /// The event and the uuid of a member that has one, and has not said that it leaves.
+    pub(super) fn find_uuid(&self, key: usize) -> Option<(usize, usize)> {
+        match &self.all.get(key)?.visitor {
+            Visitor::Member { member, of: Of { uuid: Some(uuid), said_farewell: false, .. } } => {
+                Some((member.event, *uuid))
+            }
+            _ => None,
+        }
+    }
+
+    /// The page of a member has said that it leaves: the visit ends then, at the latest.
+    pub(super) fn wait_for_farewell(&mut self, key: usize, end: Instant) {
+        let Some(visit) = self.all.get_mut(key) else { return };
+        self.ends.remove(&(visit.end, key));
+        self.ends.insert((end, key));
+        visit.end = end;
+        if let Visitor::Member { of, .. } = &mut visit.visitor {
+            of.said_farewell = true;
+        }
+    }
+
+    /// The members, and what they are.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&Member, Of)> {
         self.all.iter().filter_map(|(_, visit)| match &visit.visitor {
-            Visitor::Member { member, uuid } => Some((member, *uuid)),
+            Visitor::Member { member, of } => Some((member, *of)),
             Visitor::Half(_) => None,
         })
     }
@@ -125,15 +154,18 @@ impl Visit {
         matches!(&self.visitor, Visitor::Member { member, .. } if member.page.last_count.is_none())
     }
 
-    /// Closes the connection, in the way that was chosen. Returns whether it was a member's.
-    pub(super) fn close(self) -> bool {
-        let (stream, is_member) = match &self.visitor {
-            Visitor::Member { member, .. } => (member.stream(), true),
-            Visitor::Half(stream) => (stream, false),
+    /// Has the connection close in the way that was chosen, when it is dropped. Returns a member.
+    pub(super) fn close(self) -> Option<Member> {
+        let stream = match &self.visitor {
+            Visitor::Member { member, .. } => member.stream(),
+            Visitor::Half(stream) => stream,
         };
         if self.resets {
             reset_on_close(stream);
         }
-        is_member
+        match self.visitor {
+            Visitor::Member { member, .. } => Some(member),
+            Visitor::Half(_) => None,
+        }
     }
 }

@@ -5,6 +5,8 @@
 //!
 //! Invariant: the list of members is in the order in which they came.
 
+use std::rc::Rc;
+
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
 use audience_meter::meter::{Accounts, Meter, NamespaceId, Rules};
 
@@ -17,6 +19,8 @@ pub(crate) struct Page {
     /// Its members, oldest first.
     pub(super) members: Vec<Present>,
     pub(super) is_remembered: bool,
+    /// The name as the meter keeps it: once it has forgotten the namespace, it keeps another.
+    known_as: Option<Rc<str>>,
     /// How many of this node's members were counted while it was remembered.
     pub(super) counted_ever: u64,
     /// For how many ticks each counted member stayed that has left; those before `forgotten` left before the meter last forgot
@@ -72,16 +76,30 @@ impl Page {
         }
         assert!(!has_walk, "{self:?} is forgotten under a walk");
         let due = self.vacant_since.unwrap_or(now).after(rules.namespace_clean_delay);
-        let is_early = is_lone && self.counted_ever > 0 && due > now;
+        // Where there is little room, another namespace may have taken it.
+        let is_known = is_lone && rules.namespaces_max == usize::MAX;
+        let is_early = is_known && self.counted_ever > 0 && due > now;
         assert!(!is_early, "{self:?} is forgotten at {now:?}");
         assert!(self.has_ended || !is_lone || self.counted_ever == 0, "{self:?} is forgotten without a report");
+        self.forget();
+    }
+
+    /// From now on the meter remembers nothing of what was so far, but the members that are there.
+    fn forget(&mut self) {
         let stays = std::mem::take(&mut self.stays);
         *self = Self { forgotten: stays.len(), stays, ..Self::default() };
     }
 
     pub(super) fn check_figures(&mut self, meter: &Meter, id: NamespaceId, is_lone: bool, at: Now) {
         let now = at.tick;
-        let (_, namespace) = meter.namespaces_from(id).next().expect("it was found");
+        let namespace = meter.namespaces().get(id).expect("it was found");
+        let name = namespace.shared_name();
+        if self.known_as.as_ref().is_some_and(|known| !Rc::ptr_eq(known, &name)) {
+            // Another namespace had taken its room, and then it was named again.
+            assert!(self.members.is_empty(), "{self:?} is forgotten, and has members");
+            self.forget();
+        }
+        self.known_as = Some(name);
         let own = self.counted().count() as u64;
         self.total = namespace.total();
         assert!(self.total < 1 << 32, "a count below zero: {self:?}");

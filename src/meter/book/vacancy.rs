@@ -1,0 +1,109 @@
+//! The vacant namespaces, in the order in which they became vacant.
+//!
+//! Owns two lines: one of the namespaces that never had more than one member, and one of the others. At the limit, the one that
+//! has stood longest in the first is forgotten for a new one; so names that one client makes up take the place of each other, and
+//! an event that was one is remembered. It does not know whether something of a namespace is on its way.
+//!
+//! Invariant: a namespace is in a line only while it is vacant, and always then, unless it is about to be forgotten without a
+//! trace.
+
+use super::keys::{MakerId, NamespaceId};
+use super::namespace::Namespace;
+use crate::collections::dense::Dense;
+use crate::collections::list::{Link, Linked, List};
+
+/// Most namespaces of one line that are looked at for one that can be forgotten now. The others of them are walked, or their
+/// last change is not announced; it is so in a small table at most.
+const LOOKS_PER_LINE: usize = 8;
+
+/// A line of vacant namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// Those that never had more than one member.
+    Small,
+    /// The others.
+    Large,
+}
+
+/// Where a namespace stands.
+#[derive(Debug, Default)]
+struct Place {
+    link: Link<NamespaceId>,
+    line: Option<Line>,
+    /// What has made the namespace, if the caller wants to know when it is forgotten.
+    maker: Option<MakerId>,
+}
+
+impl Linked<NamespaceId> for Place {
+    fn link(&self) -> &Link<NamespaceId> {
+        &self.link
+    }
+    fn link_mut(&mut self) -> &mut Link<NamespaceId> {
+        &mut self.link
+    }
+}
+
+/// The lines, and what they have come to.
+#[derive(Default)]
+pub(in crate::meter) struct Vacancy {
+    places: Dense<NamespaceId, Place>,
+    lines: [List<NamespaceId>; 2],
+    /// How many namespaces were forgotten early.
+    pub(in crate::meter) evicted: u64,
+}
+
+impl Vacancy {
+    /// Has a namespace stand where it belongs by now.
+    pub(super) fn update(&mut self, id: NamespaceId, namespace: &Namespace) {
+        let line = match namespace.largest_total() {
+            _ if !namespace.is_vacant() => None,
+            0 | 1 => Some(Line::Small),
+            _ => Some(Line::Large),
+        };
+        if self.places.reach(id).line != line {
+            self.move_to(line, id);
+        }
+    }
+
+    /// Sets what has made a namespace.
+    pub(super) fn set_maker(&mut self, id: NamespaceId, maker: MakerId) {
+        self.places.reach(id).maker = Some(maker);
+    }
+
+    /// Takes a namespace out that is forgotten; returns what has made it.
+    pub(super) fn remove(&mut self, id: NamespaceId) -> Option<MakerId> {
+        self.move_to(None, id);
+        self.places.at_mut(id).maker.take()
+    }
+
+    /// Frees the memory around the key of a namespace: none is there any more.
+    pub(super) fn free_around(&mut self, id: NamespaceId) {
+        self.places.free_around(id);
+    }
+
+    fn move_to(&mut self, line: Option<Line>, id: NamespaceId) {
+        let before = std::mem::replace(&mut self.places.reach(id).line, line);
+        let Self { places, lines: [small, large], .. } = self;
+        match before {
+            Some(Line::Small) => small.remove(places, id),
+            Some(Line::Large) => large.remove(places, id),
+            None => {}
+        }
+        match line {
+            Some(Line::Small) => small.push_back(places, id),
+            Some(Line::Large) => large.push_back(places, id),
+            None => {}
+        }
+    }
+
+    /// The namespaces that may be forgotten for another, those first that are worth least.
+    pub(in crate::meter) fn candidates(&self) -> impl Iterator<Item = NamespaceId> {
+        self.lines.into_iter().flat_map(|line| line.iter(&self.places).take(LOOKS_PER_LINE))
+    }
+
+    /// Whether a namespace is in a line.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn has(&self, id: NamespaceId) -> bool {
+        self.places.get(id).is_some_and(|place| place.line.is_some())
+    }
+}
