@@ -128,8 +128,8 @@ fn a_worker_that_gets_no_processor_is_not_replaced() {
     run("renice", &["-n", "19", "-p", &worker]);
     run("taskset", &["-cp", "0", &worker]);
     let hogs = Hogs((0..4).map(|_| Command::new("nice").args(hog).spawn().unwrap()).collect());
-    daemon
-        .wait_log("a worker that is starved", |line| line == &format!("level=warn event=worker_starved pid={worker}"));
+    let starved = format!("level=warn event=worker_starved pid={worker}");
+    daemon.wait_log("a worker that is starved", |line| line == starved);
     drop(hogs);
     let is_replaced = daemon.log().iter().any(|line| line.contains("worker_hung") || line.contains("worker_died"));
     assert!(!is_replaced, "{:#?}", daemon.log());
