@@ -48,6 +48,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Most workers that start at once. Each start takes some milliseconds of CPU from the workers that already serve.
 const STARTING_MAX: usize = 16;
 
+/// How often the log says that workers get no processor.
+const STARVED_LOG_GAP: Duration = Duration::from_secs(10);
+
 /// How long all workers may take to end once their members have been let go. Each takes a second for its last words.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -96,6 +99,8 @@ struct Supervisor<'a> {
     /// The workers that were started in the place of others, and the posts without a worker that serves, as last sent.
     figures: Supervision,
     restarts: u64,
+    /// When a worker without a processor was logged last.
+    starved_at: Option<Tick>,
     ending: Option<Ending>,
 }
 
@@ -116,6 +121,7 @@ impl<'a> Supervisor<'a> {
             look_at: Tick(0),
             figures: Supervision::default(),
             restarts: 0,
+            starved_at: None,
             ending: None,
         })
     }
@@ -217,18 +223,27 @@ impl<'a> Supervisor<'a> {
         // The beats of the time in which we slept are in the channel.
         self.read_beats(index);
         let Some(worker) = &mut self.posts[index].worker else { return };
-        if !worker.is_killed && self.ending.is_none() && worker.is_hung(self.time.tick) {
-            log::warn("worker_hung", &[("pid", worker.child.id().into())]);
-            worker.child.kill();
-            worker.is_killed = true;
+        if worker.is_killed || self.ending.is_some() || !worker.is_hung(self.time.tick) {
+            return;
         }
+        let pid = worker.child.id();
+        if worker.is_starved() {
+            if self.starved_at.is_none_or(|at| at.after(STARVED_LOG_GAP) <= self.time.tick) {
+                self.starved_at = Some(self.time.tick);
+                log::warn("worker_starved", &[("pid", pid.into())]);
+            }
+            return;
+        }
+        log::warn("worker_hung", &[("pid", pid.into())]);
+        worker.child.kill();
+        worker.is_killed = true;
     }
 
     /// Reads a worker's beats. The first one says that it is ready.
     fn read_beats(&mut self, index: usize) {
         let post = &mut self.posts[index];
         let Some(worker) = &mut post.worker else { return };
-        if !worker.child.read_beats() || worker.last_beat.replace(self.time.tick).is_some() {
+        if !worker.child.read_beats() || !worker.record_beat(self.time.tick) {
             return;
         }
         let pid = worker.child.id();
@@ -318,7 +333,7 @@ impl<'a> Supervisor<'a> {
             Ok(child) => {
                 let post = &mut self.posts[index];
                 self.restarts += u64::from(std::mem::replace(&mut post.is_used, true));
-                post.worker = Some(Worker { child, started: self.time.tick, last_beat: None, is_killed: false });
+                post.worker = Some(Worker::new(child, self.time.tick));
             }
             Err(error) if self.has_served => {
                 let delay_ms = self.posts[index].put_off(Duration::ZERO, self.time.tick);

@@ -63,6 +63,19 @@ pub fn usage() -> Usage {
     Usage { cpu_us: cpu_us(&read("/proc/self/stat")), resident_bytes: resident_bytes(&read("/proc/self/status")) }
 }
 
+/// The processor time that a process has used, in microseconds, if it runs now or waits for a processor; `None` of one that
+/// sleeps or is stopped, and where that is not shown.
+#[must_use]
+pub fn running_cpu_us(process: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    is_running(&stat).then(|| cpu_us(&stat))
+}
+
+/// The state is the first field after the program's name.
+fn is_running(stat: &str) -> bool {
+    stat.rsplit(')').next().is_some_and(|fields| fields.trim_ascii_start().starts_with('R'))
+}
+
 /// `utime` and `stime` are the 12th and 13th field after the program's name, which stands in brackets and may have any bytes.
 fn cpu_us(stat: &str) -> u64 {
     let fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
@@ -92,6 +105,7 @@ mod tests {
     fn usage_is_read_from_lines_of_any_program() {
         let stat = "7 (a) R b) S 1 7 7 0 -1 4194304 100 0 0 0 250 75 0 0 20 0 1 0 100 1000 50";
         assert_eq!((cpu_us(stat), cpu_us("")), (3_250_000, 0));
+        assert!(!is_running(stat) && is_running(&stat.replace(") S", ") R")) && !is_running(""));
         assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t    5120 kB\nRssAnon:\t 1 kB\n"), 5120 * 1024);
         assert_eq!(resident_bytes(""), 0);
         assert!(usage().resident_bytes > 0 && !host().is_empty());

@@ -1,7 +1,6 @@
 //! The system calls that std has no safe name for.
 //!
-//! Owns each raw call and its promise; everything that leaves this file is a std type. It keeps no state, but for what a
-//! signal handler has to know.
+//! Owns each raw call and its promise; what leaves this file is a std type. It keeps what a signal handler has to know.
 //!
 //! Invariant: every descriptor made here is non-blocking, closed on exec and owned before the next call can fail.
 
@@ -58,8 +57,7 @@ pub enum Accepted {
 
 /// Accepts the next waiting connection.
 ///
-/// `accept4(2)` passes on errors of the connection itself, and of the network under it; none of them is about the
-/// listener.
+/// `accept4(2)` passes on errors of the connection itself and of the network under it; none is about the listener.
 #[must_use]
 pub fn accept(listener: &TcpListener) -> Accepted {
     // SAFETY: null pointers say that the peer's address is not wanted.
@@ -95,14 +93,11 @@ pub fn thread_cpu_time() -> Duration {
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Gives free memory back to the system, where the allocator keeps it: glibc's gives back what lies at the end of its heap, and
-/// there is always something at the end.
+/// Gives free memory back to the system: by itself, glibc gives back what lies at the end of its heap.
 pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: no pointers are passed, and what is given back is in use by none.
-    unsafe {
-        libc::malloc_trim(0);
-    }
+    let _ = unsafe { libc::malloc_trim(0) };
 }
 
 /// Bytes of the system's randomness, at most 256.
@@ -301,8 +296,7 @@ pub fn signal(child: &Child, signal: c_int) -> io::Result<()> {
     check(unsafe { libc::kill(id, signal) })
 }
 
-/// The kernel's own form of an action. Without a handler, all after the first word is zero. (The C library's form refuses
-/// the signals of its threads.)
+/// The kernel's form of an action, zero after its first word. (The C library's refuses the signals of its threads.)
 type Action = [usize; 8];
 
 /// What a signal did until now. From now on it does something else by its default or is ignored, if there is a `next`.
@@ -323,10 +317,8 @@ static PARENT: AtomicI32 = AtomicI32::new(0);
 
 /// Makes this process end after its parent, however the parent ends: it gets SIGTERM then. If its loop does not turn, and it
 /// has not ended `ORPHAN_GRACE_S` later, SIGALRM kills it. Returns whether `parent` still exists.
-///
-/// The kernel sends SIGCONT, which wakes a stopped process, and a handler makes the two others of it.
-/// SIGTERM itself would wait in [`Signals`] to be read, by a loop that may never do so; SIGKILL would leave no time for
-/// last words.
+/// The kernel sends SIGCONT, which wakes a stopped process, and a handler makes the two others of it. SIGTERM itself would
+/// wait in [`Signals`] to be read, by a loop that may never do so; SIGKILL would leave no time for last words.
 ///
 /// # Errors
 /// What the kernel says.

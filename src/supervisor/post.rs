@@ -15,7 +15,7 @@ use super::child::Child;
 use super::time::Backoff;
 use crate::collections::tick::Tick;
 use crate::config::Config;
-use crate::reactor::sys;
+use crate::reactor::{proc, sys};
 use crate::server::{Sockets, open_loopback};
 use crate::wire::handover::{self, Frame};
 
@@ -24,6 +24,10 @@ use crate::wire::handover::{self, Frame};
 /// A worker beats each second and its beats are read each second, so a healthy one is silent for up to 2 s. Sleep in between
 /// adds [`AWAKE_MAX`](super::time::AWAKE_MAX). That leaves 1.9 s in which a loop whose turns take some milliseconds has to get round once.
 const HUNG_AFTER: Duration = Duration::from_secs(5);
+
+/// How much processor time a worker that is overdue may use without a beat, in microseconds. A beat takes 10 us, and a loop that
+/// turns comes round to it a hundred times in this time.
+const BEAT_CPU_US: u64 = 1_000_000;
 
 /// How long a worker may take to be ready. Receiving the other nodes' state takes a second at most; but the CPU may be
 /// busy, and few clients miss a worker that has never been ready.
@@ -40,9 +44,30 @@ pub(super) struct Worker {
     /// When its last beat was read; the first one says that it is ready.
     pub(super) last_beat: Option<Tick>,
     pub(super) is_killed: bool,
+    /// The processor time that it had used when its beat was first found overdue, in microseconds.
+    overdue_cpu_us: Option<u64>,
 }
 
 impl Worker {
+    /// A worker whose process exists, and that is not ready yet.
+    pub(super) fn new(child: Child, now: Tick) -> Self {
+        Self { child, started: now, last_beat: None, is_killed: false, overdue_cpu_us: None }
+    }
+
+    /// Records a beat; returns whether it was the first one.
+    pub(super) fn record_beat(&mut self, now: Tick) -> bool {
+        self.overdue_cpu_us = None;
+        self.last_beat.replace(now).is_none()
+    }
+
+    /// Whether its beat is overdue because others have the processor: it wants one, and has not got enough for a beat. That
+    /// is none of its faults, and a replacement would get no more.
+    pub(super) fn is_starved(&mut self) -> bool {
+        let Some(used_us) = proc::running_cpu_us(self.child.id()) else { return false };
+        let before_us = *self.overdue_cpu_us.get_or_insert(used_us);
+        used_us.saturating_sub(before_us) < BEAT_CPU_US
+    }
+
     /// Whether a beat is overdue.
     pub(super) fn is_hung(&self, now: Tick) -> bool {
         let patience =
@@ -113,5 +138,41 @@ impl Post {
             sockets.ports.stop();
         }
         u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::reactor::{Reactor, Token};
+
+    fn worker(script: &str) -> Worker {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Worker::new(Child::start(&Reactor::new().unwrap(), Token(0), command, b"").unwrap(), Tick(0))
+    }
+
+    #[test]
+    fn a_worker_that_uses_the_processor_and_does_not_beat_is_not_starved() {
+        let mut worker = worker("while :; do :; done");
+        let is_first = worker.is_starved();
+        while worker.is_starved() || worker.overdue_cpu_us.is_none() {
+            std::thread::yield_now();
+        }
+        let used_us = proc::running_cpu_us(worker.child.id()).unwrap_or(u64::MAX);
+        worker.child.kill();
+        assert!(used_us >= BEAT_CPU_US, "{used_us}, {is_first}");
+        assert!(worker.record_beat(Tick(1)) && worker.overdue_cpu_us.is_none());
+    }
+
+    #[test]
+    fn a_worker_that_is_stopped_is_not_starved() {
+        let mut worker = worker("kill -STOP $$");
+        while worker.is_starved() {
+            std::thread::yield_now();
+        }
+        worker.child.kill();
     }
 }

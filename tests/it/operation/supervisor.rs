@@ -2,7 +2,7 @@
 //!
 //! Signals go to processes that the test has started, by the ids that the supervisor logs or has.
 
-use std::process::Command;
+use std::process::{Child, Command};
 
 use super::workers::*;
 use audience_kit::*;
@@ -103,6 +103,38 @@ fn a_worker_that_does_not_turn_is_killed_and_replaced() {
     for worker in [workers[0], replacement, workers[2]] {
         assert!(is_there(worker), "{worker} of {workers:?}, {replacement}");
     }
+}
+
+/// Processes that use all of a processor, until this is dropped.
+struct Hogs(Vec<Child>);
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(end);
+    }
+}
+
+#[test]
+fn a_worker_that_gets_no_processor_is_not_replaced() {
+    let daemon = start(2, &[]);
+    let worker = started(&daemon)[0].to_string();
+    // It has one in 20,000 parts of a processor then.
+    let hog = ["-n", "-20", "taskset", "-c", "0", "sh", "-c", "while :; do :; done"];
+    let can_raise =
+        Command::new("nice").args(["-n", "-20", "true"]).output().is_ok_and(|output| output.stderr.is_empty());
+    if !can_raise {
+        return skip("nice -n -20 takes privilege");
+    }
+    run("renice", &["-n", "19", "-p", &worker]);
+    run("taskset", &["-cp", "0", &worker]);
+    let hogs = Hogs((0..4).map(|_| Command::new("nice").args(hog).spawn().unwrap()).collect());
+    let starved = format!("level=warn event=worker_starved pid={worker}");
+    daemon.wait_log("a worker that is starved", |line| line == starved);
+    drop(hogs);
+    let is_replaced = daemon.log().iter().any(|line| line.contains("worker_hung") || line.contains("worker_died"));
+    assert!(!is_replaced, "{:#?}", daemon.log());
+    wait_until("all workers answer again", || (0..20).all(|_| daemon.stats_page("/healthz").status == 200));
+    assert_eq!(started(&daemon).len(), 2);
 }
 
 /// Fails if anybody was found to hang, and unless the supervisor is awake.
