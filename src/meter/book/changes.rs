@@ -20,7 +20,7 @@ const LINE_MIN: usize = 1024;
 pub(super) struct QueuedName {
     pub(super) name: Rc<str>,
     /// Whether the namespace was forgotten.
-    pub(super) is_forgotten: bool,
+    is_forgotten: bool,
 }
 
 /// The names that wait to be looked at.
@@ -41,6 +41,17 @@ pub struct Changed {
     pub peak: u64,
     /// Whether it was forgotten: if it has members, it is another event, with a peak of its own.
     pub is_anew: bool,
+}
+
+impl QueuedName {
+    /// The total of the namespace that has this name now, if there is one.
+    pub(super) fn look_up(self, namespace: Option<&mut Namespace>) -> Changed {
+        let Self { name, is_forgotten: is_anew } = self;
+        let Some(namespace) = namespace else { return Changed { name, total: 0, peak: 0, is_anew: true } };
+        namespace.is_in_line &= is_anew;
+        let (total, peak) = (namespace.total(), namespace.largest_total());
+        Changed { name, total, peak, is_anew }
+    }
 }
 
 impl Changes {

@@ -53,7 +53,7 @@ use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
 use crate::collections::wheel::TimerWheel;
-use changes::{Changed, Changes, QueuedName};
+use changes::{Changed, Changes};
 use claims::Claims;
 use ended::Ended;
 use journal::{Journal, Stretch, Subject, Versions};
@@ -226,13 +226,6 @@ impl Book {
         self.namespaces.at_mut(id).is_hearsay = is_hearsay;
     }
 
-    /// Sets what has made the namespace of this name.
-    pub(super) fn set_maker(&mut self, name: &str, maker: MakerId) {
-        if let Some(id) = self.find(name) {
-            self.vacancy.set_maker(id, maker);
-        }
-    }
-
     /// Applies what has changed at another node, and what that node knew at that moment of the namespace as a whole.
     pub(super) fn apply(&mut self, id: NamespaceId, change: &Change, whole: Whole, now: Now) {
         let namespace = self.namespaces.at_mut(id);
@@ -303,16 +296,12 @@ impl Book {
 
     /// The next namespace whose total may have changed.
     pub(super) fn pop_changed(&mut self) -> Option<Changed> {
-        let QueuedName { name, is_forgotten: is_anew } = self.changes.pop()?;
-        let Some(id) = self.find(&name) else { return Some(Changed { name, total: 0, peak: 0, is_anew: true }) };
-        let namespace = self.namespaces.at_mut(id);
-        namespace.is_in_line &= is_anew;
-        let total = namespace.total();
-        Some(Changed { name, total, peak: namespace.largest_total(), is_anew })
+        let queued = self.changes.pop()?;
+        let id = self.find(&queued.name);
+        Some(queued.look_up(id.map(|id| self.namespaces.at_mut(id))))
     }
 
-    /// Announces the next items of a stretch, as they are now and as long as `take` takes them; returns the versions that
-    /// they cover.
+    /// Announces the next items of a stretch, as long as `take` takes them; returns the versions that they cover.
     pub(super) fn announce(
         &mut self,
         stretch: Stretch,

@@ -66,7 +66,7 @@ impl Vacancy {
     }
 
     /// Sets what has made a namespace.
-    pub(super) fn set_maker(&mut self, id: NamespaceId, maker: MakerId) {
+    pub(in crate::meter) fn set_maker(&mut self, id: NamespaceId, maker: MakerId) {
         self.places.reach(id).maker = Some(maker);
     }
 

@@ -24,7 +24,9 @@ impl Capacity<'_> {
     /// A member has made the namespace of this name for the caller's `maker`: [`Output::Unmade`](crate::meter::Output) says
     /// when it is forgotten.
     pub fn set_maker(&mut self, name: &str, maker: MakerId) {
-        self.call.book.set_maker(name, maker);
+        if let Some(id) = self.call.book.find(name) {
+            self.call.book.vacancy.set_maker(id, maker);
+        }
     }
 }
 

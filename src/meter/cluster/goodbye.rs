@@ -42,13 +42,13 @@ pub(super) fn receive(id: PeerId, origin: Origin, cluster: &mut Cluster, call: &
 
 /// A node says goodbye that has said so before, and is gone.
 pub(super) fn receive_again(
-    id: PeerId,
+    known: Option<PeerId>,
     farewell: Farewell,
     origin: Origin,
     cluster: &mut Cluster,
     call: &mut Call<'_>,
 ) {
-    let peer = cluster.peers.at(id);
+    let Some(peer) = known.map(|id| cluster.peers.at(id)) else { return };
     if promise_of(farewell) == peer.promise {
         answer(peer.node, Stance::GoesOn, origin, cluster, call);
     }

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use super::arrivals::Arrival;
 use super::pairs::{Place, Stamp};
-use super::peer::LastWord;
 use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
-use super::{Call, Cluster, bequests, capacity, ends, goodbye};
+use super::{Call, Cluster, bequests, capacity, ends, goodbye, peer};
 use crate::collections::tick::Moment;
 use crate::meter::book::namespace::Present;
 use crate::meter::book::whole::Whole;
@@ -139,9 +138,7 @@ fn meet(
     let (now, own) = (call.now.tick, cluster.node());
     let alive = match datagram.news {
         News::Bye(farewell) => {
-            if let Some(id) = known {
-                goodbye::receive_again(id, farewell, origin, cluster, call);
-            }
+            goodbye::receive_again(known, farewell, origin, cluster, call);
             return Err(Rejection::NeverThere);
         }
         News::Alive(alive) => Some(alive),
@@ -164,7 +161,7 @@ fn meet(
     peer.node = datagram.sender;
     peer.restart(datagram.number, origin, now);
     (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
-    peer.last_word = LastWord::None;
+    peer.last_word = peer::LastWord::None;
     peer.newest_format = datagram.format.newest;
     peer.pairs.set_clock(datagram.clock, now);
     peer.transit = Transit::new(datagram.clock, now);
@@ -221,9 +218,7 @@ impl Reception<'_, '_> {
                 }
             }
             News::DepartedShares(shares) => {
-                for share in shares {
-                    bequests::apply_share(share, self.sent_at, self.cluster, self.call);
-                }
+                shares.iter().for_each(|share| bequests::apply_share(share, self.sent_at, self.cluster, self.call));
             }
             News::Folded(names) => bequests::list(names, self.cluster, self.call),
             News::FoldShares { list_digest, shares } => {

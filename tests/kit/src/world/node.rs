@@ -312,7 +312,7 @@ impl Node {
     }
 
     /// Nothing is left undone that was due.
-    pub(super) fn check_nothing_is_due(&self, now: Now) {
+    pub(super) fn check_nothing_is_due(&mut self, now: Now) {
         if self.busy_turns == 0 {
             self.book.check_nothing_is_due(now.tick);
         }

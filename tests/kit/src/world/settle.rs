@@ -20,7 +20,8 @@ use crate::Chance;
 const TIMEOUT_TICKS: u64 = 500;
 
 /// How long all is quiet before nodes agree. Those that died just now have the node timeout to be missed, and the
-/// others half as long for what was lost on the way; where the script has delivered the datagrams, much more was lost.
+/// others half as long for what was lost on the way; where the script has delivered the datagrams, much more was lost. Where
+/// there is an adversary, a datagram that was lost may be sent again within the node timeout, and is a sign of life.
 const QUIET_TICKS: u64 = TIMEOUT_TICKS + TIMEOUT_TICKS / 2;
 const LONG_QUIET_TICKS: u64 = 2 * TIMEOUT_TICKS + 100;
 
@@ -102,7 +103,7 @@ fn resume(world: &mut World) -> u64 {
     world.is_cut = false;
     world.nodes.iter_mut().for_each(|node| node.is_paused = false);
     if world.bus.weather.is_some() {
-        return QUIET_TICKS + world.network.meeting_ticks();
+        return if world.adversary.is_some() { LONG_QUIET_TICKS } else { QUIET_TICKS } + world.network.meeting_ticks();
     }
     world.bus.calm(world.clock.tick, CALM);
     LONG_QUIET_TICKS + world.network.meeting_ticks()

@@ -25,6 +25,9 @@ const ANNOUNCING: Duration = Duration::from_millis(50);
 /// seconds more it may know that something is missing.
 const REPORTING: Duration = Duration::from_secs(20);
 
+/// After how long without a look a node counts as paused: two of its heartbeats.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// The book.
 pub(crate) struct Book {
     rules: Rules,
@@ -33,12 +36,15 @@ pub(crate) struct Book {
     pages: BTreeMap<&'static str, Page>,
     walks: Vec<Walk>,
     serial: u64,
+    /// When the node was last looked at, and since when it has not been paused.
+    seen_at: Tick,
+    awake_since: Tick,
 }
 
 impl Book {
     pub(crate) fn new(rules: Rules, is_lone: bool, names: &[&'static str]) -> Self {
         let pages = names.iter().map(|&name| (name, Page::default())).collect();
-        Self { rules, is_lone, pages, walks: Vec::new(), serial: 0 }
+        Self { rules, is_lone, pages, walks: Vec::new(), serial: 0, seen_at: Tick(0), awake_since: Tick(0) }
     }
 
     /// The member that claims the uuid in this namespace.
@@ -176,7 +182,12 @@ impl Book {
     /// The meter reports what an event came to.
     pub(crate) fn end(&mut self, ending: &Ending, now: Tick) {
         let is_lone = self.is_lone;
+        let is_full = self.rules.namespaces_max < usize::MAX;
         let page = self.page(&ending.namespace);
+        if is_full && !page.is_remembered {
+            // One datagram has named it, and another event that has taken its place.
+            return;
+        }
         let accounts = &ending.accounts;
         assert!(page.is_remembered && !page.has_ended && page.members.is_empty(), "{page:?} is reported");
         let is_whole = accounts.connections >= page.counted_ever && accounts.peak.members >= page.peak;
@@ -277,7 +288,11 @@ impl Book {
     }
 
     /// What is left undone once the meter has been shown this time, or asked to be shown it later.
-    pub(crate) fn check_nothing_is_due(&self, now: Tick) {
+    pub(crate) fn check_nothing_is_due(&mut self, now: Tick) {
+        if self.seen_at.after(PAUSE) < now {
+            self.awake_since = now;
+        }
+        self.seen_at = now;
         // The others are told first that no member is there.
         let grace = if self.is_lone {
             Duration::ZERO
@@ -290,6 +305,8 @@ impl Book {
             page.check_pushed(name, &self.rules, now);
             let due = page.vacant_since.map(|since| since.after(self.rules.namespace_clean_delay).after(grace));
             let is_free = page.walked_at.is_none_or(|at| at < now);
+            // A node that was paused receives what it has missed before it reports.
+            let due = due.map(|due| due.max(self.awake_since.after(grace)));
             let is_overdue = page.is_remembered && is_free && due.is_some_and(|due| due <= now);
             assert!(!is_overdue, "{name} is remembered too long");
         }
