@@ -168,8 +168,9 @@ impl<K: Key> TimerWheel<K> {
 
     /// Moves time on to `now`; what is due by then can be popped. If that is very much, the rest is due after the next call.
     pub fn expire(&mut self, now: Tick) {
+        // Before the first call no time was known: a timer may be many rounds away.
+        let mut moves_left = if self.now == 0 { usize::MAX } else { self.moves };
         self.now = self.now.max(now.0);
-        let mut moves_left = self.moves;
         loop {
             while let Some(key) = self.moving.head() {
                 if moves_left == 0 {
@@ -379,6 +380,7 @@ mod tests {
     fn very_many_timers_are_moved_bit_by_bit_and_none_is_lost() {
         const COUNT: u32 = 3 * 4096 + 100;
         let mut wheel = TimerWheel::default();
+        wheel.expire(Tick(1));
         // All of them within one slot of the third level, and some at its first tick.
         for number in 0..COUNT {
             wheel.set(id(number), Tick(4096 + u64::from(number) % 4_000));
