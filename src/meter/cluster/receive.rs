@@ -197,7 +197,6 @@ struct Reception<'a, 'b> {
     id: PeerId,
     origin: Origin,
     stamp: Stamp,
-    /// When it was sent.
     sent_at: Moment,
 }
 
@@ -218,7 +217,9 @@ impl Reception<'_, '_> {
                 }
             }
             News::DepartedShares(shares) => {
-                shares.iter().for_each(|share| bequests::apply_share(share, self.sent_at, self.cluster, self.call));
+                for share in shares {
+                    bequests::apply_share(share, self.sent_at, self.cluster, self.call);
+                }
             }
             News::Folded(names) => bequests::list(names, self.cluster, self.call),
             News::FoldShares { list_digest, shares } => {
@@ -328,11 +329,10 @@ impl Reception<'_, '_> {
     fn on_items(&mut self, items: &[Item<&str>], name: u64) {
         let node = self.cluster.peers.at(self.id).node;
         // The sums under a former name are in the fold, as far as they are known; the members are there all the same.
-        let has_sums = self.cluster.peers.fold.name_of(node).0 == name;
+        let (has_sums, no_sums) = (self.cluster.peers.fold.name_of(node).0 == name, Sums::default());
         for item in items {
             match item {
-                Item::Count(count) if has_sums => self.on_count(count, &count.sums),
-                Item::Count(count) => self.on_count(count, &Sums::default()),
+                Item::Count(count) => self.on_count(count, if has_sums { &count.sums } else { &no_sums }),
                 Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
                 Item::Ended(ended) => elsewhere::mark_reported(ended, self.sent_at, self.call.book, self.call.now),
             }

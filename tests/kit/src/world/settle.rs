@@ -20,8 +20,8 @@ use crate::Chance;
 const TIMEOUT_TICKS: u64 = 500;
 
 /// How long all is quiet before nodes agree. Those that died just now have the node timeout to be missed, and the
-/// others half as long for what was lost on the way; where the script has delivered the datagrams, much more was lost. Where
-/// there is an adversary, a datagram that was lost may be sent again within the node timeout, and is a sign of life.
+/// others half as long for what was lost on the way. Where the script has delivered the datagrams, much more was lost. An
+/// adversary may send a lost one again within the node timeout, which is a sign of life.
 const QUIET_TICKS: u64 = TIMEOUT_TICKS + TIMEOUT_TICKS / 2;
 const LONG_QUIET_TICKS: u64 = 2 * TIMEOUT_TICKS + 100;
 
@@ -35,8 +35,7 @@ const LATER_TICKS: u64 = 4 * TIMEOUT_TICKS;
 /// what is left to be asked.
 const QUIET_DATAGRAMS_PER_S: u64 = 5;
 
-/// How long a node may be heard of whose last change has not been heard: the notify interval, and what it takes to ask for what
-/// was lost.
+/// How long the last change of a node may be unknown: the notify interval, and what it takes to ask for what was lost.
 const UNKNOWN_TICKS_MAX: u64 = 300;
 
 /// What is forgotten is so within the clean delay, with some time for what was lost.
@@ -54,8 +53,8 @@ const ANSWERS_TICKS: u64 = 100;
 /// The shortest clean delay for which it is claimed which node reports an event.
 const CLEAN_DELAY_MIN: Duration = Duration::from_secs(20);
 
-/// By how many milliseconds two nodes may differ about a moment of which they know from each other: half a second, by which one
-/// has to be earlier to be taken over, and one for whole seconds.
+/// By how many milliseconds two nodes may differ about a moment: half a second, by which one has to be earlier to be taken over,
+/// and one for whole seconds.
 const DATES_APART_MS_MAX: i64 = 1_500;
 
 /// What carries the datagrams after a script that delivered them itself.
