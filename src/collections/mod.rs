@@ -9,6 +9,7 @@
 //! | `histogram` | durations, counted by powers of two |
 //! | `key` | the number behind every key |
 //! | `list` | the order of a table's elements, as links within them |
+//! | `order` | values in their order |
 //! | `shards` | a hash map that grows in small steps |
 //! | `slab` | a table that hands out its places |
 //! | `tick` | the length of a tick, and the rounding |
@@ -20,6 +21,7 @@ pub mod dense;
 pub mod histogram;
 pub mod key;
 pub mod list;
+pub mod order;
 pub mod shards;
 pub mod slab;
 pub mod tick;

@@ -9,6 +9,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::usage;
+use crate::collections::order::in_order;
 
 /// The environment variable in which a supervisor passes its process id to its workers.
 pub const SUPERVISOR_VARIABLE: &str = "AUDIENCE_METER_SUPERVISOR";
@@ -85,7 +86,7 @@ pub fn unknown(environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<U
     }
     let known = known();
     all.retain(|name| !known.contains(name));
-    all.sort_unstable();
+    let all = in_order(all);
     let nearest = |name: &String| known.iter().min_by_key(|known| distance(name, known)).cloned().unwrap_or_default();
     all.into_iter().map(|name| Unknown { nearest: nearest(&name), name }).collect()
 }

@@ -126,7 +126,7 @@ pub enum News<N> {
 
 /// A figure of a node. What its number stands for, the callers of all nodes know: a number stands for one thing for ever, so
 /// programs that know more and fewer of them understand each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counter {
     /// Which figure it is; not 0.
     pub number: u16,

@@ -5,35 +5,34 @@
 //!
 //! Invariant: a connection that is freed waits for nothing. Its key may be another's.
 
-use std::collections::HashMap;
-
 use super::answers::answer::Confirmation;
 use super::conns::conn::ConnId;
 
-/// The connections that wait, by the numbers of their messages.
+/// The connections that wait: no more than there are messages that are not settled.
 #[derive(Default)]
 pub(super) struct Awaiting {
-    by_number: HashMap<u64, (ConnId, Confirmation)>,
+    all: Vec<(ConnId, Confirmation)>,
 }
 
 impl Awaiting {
     /// A connection waits until its message is settled.
     pub(super) fn add(&mut self, id: ConnId, confirmation: Confirmation) {
-        self.by_number.insert(confirmation.number, (id, confirmation));
+        self.all.push((id, confirmation));
     }
 
     /// The connection that waits for the message of this number, which is settled.
     pub(super) fn take(&mut self, number: u64) -> Option<(ConnId, Confirmation)> {
-        self.by_number.remove(&number)
+        let place = self.all.iter().position(|(_, confirmation)| confirmation.number == number)?;
+        Some(self.all.swap_remove(place))
     }
 
-    /// A connection that waited is freed: its client has gone. No more wait than there are messages that are not settled.
+    /// A connection that waited is freed: its client has gone.
     pub(super) fn forget(&mut self, id: ConnId) {
-        self.by_number.retain(|_, (of, _)| *of != id);
+        self.all.retain(|(of, _)| *of != id);
     }
 
     /// Whether none waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.by_number.is_empty()
+        self.all.is_empty()
     }
 }

@@ -20,6 +20,7 @@ use super::pairs::{Place, Stamp};
 use super::peer::{Peer, Presence};
 use crate::collections::key::Key as _;
 use crate::collections::key::key_type;
+use crate::collections::order::in_order;
 use crate::collections::slab::{Slab, Walk};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::stays::StaysTable;
@@ -143,8 +144,8 @@ impl Peers {
     /// The names of all of them but the youngest, which are this many.
     pub(super) fn oldest_singles(&self, youngest: usize) -> Vec<NodeId> {
         let singles = self.iter().filter(|peer| peer.is_remembered());
-        let mut singles: Vec<(u64, NodeId)> = singles.map(|peer| (peer.departure, peer.pairs.name())).collect();
-        singles.sort_unstable();
+        let singles = singles.map(|peer| (peer.departure, peer.pairs.name()));
+        let mut singles: Vec<(u64, NodeId)> = in_order(singles.collect());
         singles.truncate(singles.len().saturating_sub(youngest));
         singles.into_iter().map(|(_, name)| name).collect()
     }

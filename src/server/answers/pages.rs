@@ -8,6 +8,7 @@
 
 use std::rc::Rc;
 
+use crate::collections::order::in_order;
 use crate::collections::tick::Tick;
 use crate::meter::NodeFigures;
 use crate::meter::news::NodeId;
@@ -71,16 +72,13 @@ pub(super) fn cluster(view: &View<'_>) -> Vec<u8> {
 fn draining_nodes(view: &View<'_>) -> Vec<NodeId> {
     let others = view.meter.counters().filter(|(_, counters)| Metrics::are_draining(counters));
     let own = Some(view.meter.node()).filter(|_| view.is_draining);
-    let mut draining: Vec<NodeId> = others.map(|(node, _)| node).chain(own).collect();
-    draining.sort_unstable();
-    draining
+    in_order(others.map(|(node, _)| node).chain(own).collect())
 }
 
 /// The page of this process: how full it is, why connections ended, and how long its turns were.
 pub(super) fn process(metrics: &Metrics, view: &View<'_>) -> Vec<u8> {
     let (meter, connections, turns) = (view.meter, &view.connections, view.turns);
-    let mut closed: Vec<(&'static str, u64)> = metrics.closed(view).collect();
-    closed.sort_unstable();
+    let closed: Vec<(&'static str, u64)> = in_order(metrics.closed(view).collect());
     let refused = NoRoom::NAMES.into_iter().zip(view.tally.refusal_counts());
     let turns = [&turns.wall, &turns.cpu].map(|turns| {
         let histogram = turns.buckets().map(|(below_us, turns)| {

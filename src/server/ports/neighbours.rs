@@ -21,6 +21,7 @@ use std::io;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use super::port::Port;
+use crate::collections::order::in_order;
 use crate::config::Config;
 use crate::config::identity::Identity;
 use crate::reactor::{local, proc, sys};
@@ -45,9 +46,11 @@ pub(super) struct Neighbours {
     claims: Vec<(String, Option<UnixDatagram>)>,
 }
 
-/// What a process says of a port.
-#[derive(PartialEq, Eq)]
+/// What a process says of a port; those of one process are side by side in their order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Claim<'a> {
+    /// The process that says so.
+    token: &'a str,
     number: &'a str,
     /// The address it listens on, or `*`.
     host: &'a str,
@@ -55,8 +58,6 @@ struct Claim<'a> {
     audience: &'a str,
     /// Which of its ports it is.
     port: &'a str,
-    /// The process that says so.
-    token: &'a str,
 }
 
 /// The door of another process of the audience.
@@ -141,8 +142,8 @@ impl Neighbours {
         let others = claims_in(&list).filter(|(_, claim)| self.is_door(claim) && claim.token != self.token);
         // A guest has the name of its door, too.
         let own_number = self.audience_port.to_string();
-        let mut doors: Vec<(&str, bool)> = others.map(|(name, claim)| (name, claim.number == own_number)).collect();
-        doors.sort_unstable();
+        let mut doors: Vec<(&str, bool)> =
+            in_order(others.map(|(name, claim)| (name, claim.number == own_number)).collect());
         doors.dedup();
         // From anywhere on, so that no stranger can foresee which are left out.
         let first = usize::from_ne_bytes(sys::random().unwrap_or_default()) % doors.len().max(1);
@@ -158,9 +159,8 @@ impl Neighbours {
         let own = Claim::parse(&self.claims.first()?.0)?;
         let is_of_group =
             |claim: &Claim<'_>| (claim.number, claim.host) == (own.number, own.host) && self.is_door(claim);
-        let mut tokens: Vec<&str> =
-            claims_in(&list).map(|(_, claim)| claim).filter(is_of_group).map(|claim| claim.token).collect();
-        tokens.sort_unstable();
+        let tokens = claims_in(&list).map(|(_, claim)| claim).filter(is_of_group).map(|claim| claim.token);
+        let mut tokens: Vec<&str> = in_order(tokens.collect());
         tokens.dedup();
         tokens.contains(&own.token).then_some(tokens.len())
     }
@@ -173,10 +173,9 @@ impl Neighbours {
     /// either. Where there are more names than sockets that listen, some have stopped listening, or a stranger has put names up;
     /// then those count whose doors our user opens.
     fn sibling_count(&self, up: &[(&str, Claim<'_>)], uid: u32, listening: Option<usize>) -> Option<usize> {
-        let mut doors: Vec<&Claim<'_>> =
-            up.iter().map(|(_, claim)| claim).filter(|claim| self.is_door(claim)).collect();
+        let doors = up.iter().map(|(_, claim)| claim).filter(|claim| self.is_door(claim));
         // A connection to a door has the name of the door as long as it is open.
-        doors.sort_unstable_by_key(|door| door.token);
+        let mut doors: Vec<&Claim<'_>> = in_order(doors.collect());
         doors.dedup_by_key(|door| door.token);
         let count = doors.len();
         doors.retain(|door| door.token != self.token);

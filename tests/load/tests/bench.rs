@@ -171,7 +171,7 @@ fn turns_are_measured_under_each_load() {
     let rows: Vec<Vec<&str>> = table.lines().skip(2).map(|row| row.split('|').map(str::trim).collect()).collect();
     assert_eq!(rows.len(), 6, "{table}");
     for row in rows {
-        assert!(row[2].parse::<u64>().unwrap() > 10 && row[3].contains(" ms") && row[5].ends_with(" ms"), "{table}");
+        assert!(row[2].parse::<u64>().unwrap() > 0 && row[3].contains(" ms") && row[5].ends_with(" ms"), "{table}");
     }
 }
 
