@@ -1,5 +1,7 @@
 //! Every signal to a supervisor, to a worker and to a process on its own: it ends politely, or nothing happens.
 
+use std::process::Command;
+
 use super::workers::*;
 use audience_kit::*;
 
@@ -12,8 +14,21 @@ fn ignored() -> impl Iterator<Item = String> {
     named.map(str::to_owned).into_iter().chain((32..=64).map(|number: u8| number.to_string()))
 }
 
-/// Short drains, and no count but the first.
-const ARGS: [&str; 6] = ["--drain-delay", "0.3", "--notify-min-delay", "600", "--notify-max-delay", "600"];
+/// Short drains.
+const DRAIN: [&str; 2] = ["--drain-delay", "0.3"];
+
+/// A daemon that ignores no signal from its start on, though the tests may: `nohup` starts them so.
+#[track_caller]
+fn start_with_defaults(workers: usize, args: &[&str]) -> Daemon {
+    let command = || {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", program()]);
+        command
+    };
+    let daemon = Daemon::start_with(command, &[&["-w", &workers.to_string()], &QUIET[..], args].concat());
+    wait_until("all workers", || workers == 1 || started(&daemon).len() == workers);
+    daemon
+}
 
 /// Fails unless the streams go on.
 #[track_caller]
@@ -38,7 +53,7 @@ fn send_ignored(processes: &[u32]) {
 #[test]
 fn a_signal_that_asks_for_an_end_lets_the_members_of_a_lone_process_go() {
     for signal in ENDING {
-        let mut daemon = Daemon::start(&ARGS);
+        let mut daemon = start_with_defaults(1, &DRAIN);
         let mut streams = members(&daemon, "/signals", 3);
         daemon.signal(signal);
         streams.iter_mut().for_each(Stream::wait_closed);
@@ -52,7 +67,7 @@ fn a_signal_that_asks_for_an_end_lets_the_members_of_a_lone_process_go() {
 #[test]
 fn a_signal_that_asks_for_an_end_lets_the_members_of_all_workers_go() {
     for signal in ENDING {
-        let mut daemon = start(2, &["--drain-delay", "0.3"]);
+        let mut daemon = start_with_defaults(2, &DRAIN);
         let workers = started(&daemon);
         let mut streams = members(&daemon, "/signals", 6);
         daemon.signal(signal);
@@ -68,7 +83,7 @@ fn a_signal_that_asks_for_an_end_lets_the_members_of_all_workers_go() {
 
 #[test]
 fn a_worker_that_is_asked_to_end_lets_its_members_go_and_is_replaced() {
-    let daemon = start(2, &["--drain-delay", "0.3"]);
+    let daemon = start_with_defaults(2, &DRAIN);
     let mut others = started(&daemon).len();
     for (drained, signal) in (1..).zip(ENDING) {
         let worker = *started(&daemon).last().unwrap();
@@ -82,7 +97,7 @@ fn a_worker_that_is_asked_to_end_lets_its_members_go_and_is_replaced() {
 
 #[test]
 fn a_signal_that_asks_for_nothing_does_nothing() {
-    let lone = Daemon::start(&ARGS);
+    let lone = Daemon::start(&QUIET);
     let mut streams = members(&lone, "/signals", 3);
     send_ignored(&[lone.pid()]);
     expect_on(&lone, &mut streams);
@@ -99,7 +114,7 @@ fn a_signal_that_asks_for_nothing_does_nothing() {
 #[test]
 fn the_end_of_a_terminal_is_ignored_where_it_was_ignored_at_the_start() {
     for workers in ["1", "2"] {
-        let mut daemon = Daemon::start_after("trap '' HUP", &[&["-w", workers], &ARGS[..]].concat());
+        let mut daemon = Daemon::start_after("trap '' HUP", &[&["-w", workers], &DRAIN[..], &QUIET].concat());
         if workers == "2" {
             wait_started(&daemon, 2, SOON);
         }
