@@ -41,8 +41,8 @@ pub(in crate::meter) struct Candidate {
     pub(in crate::meter) had_members: bool,
 }
 
-/// How many of the other nodes come before the own one in the order for the namespace of this name. `is_hearsay` says that the
-/// own node knows it from reports about departed nodes alone.
+/// How many turns come before that of the own node in the order for the namespace of this name. `is_hearsay` says that the own
+/// node knows it from reports about departed nodes alone. The others do not know that, so its turn comes after all of theirs.
 pub(in crate::meter) fn rank(
     namespace: &str,
     is_hearsay: bool,
@@ -51,6 +51,30 @@ pub(in crate::meter) fn rank(
 ) -> u32 {
     let name = mix(name_digest(namespace));
     let key = |candidate: Candidate| (!candidate.had_members, mix(candidate.node.0 ^ name));
-    let is_last = is_hearsay && !own.had_members;
-    others.fold(0, |rank, other| rank + u32::from(is_last || key(other) < key(own)))
+    let is_before = |other: Candidate| u32::from(key(other) < key(own));
+    let (before, count) = others.fold((0, 1), |(before, count), other| (before + is_before(other), count + 1));
+    if is_hearsay && !own.had_members { count + before } else { before }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_nodes_have_one_turn_whatever_they_know() {
+        let nodes = [1, 2, 3, 4].map(NodeId);
+        for (number, had_members) in (0..64).flat_map(|number| [0, 1, 2, 15].map(|mask| (number, mask))) {
+            let name = format!("event{number}");
+            let candidate = |index: usize| Candidate { node: nodes[index], had_members: had_members >> index & 1 == 1 };
+            // Two of them know it by hearsay.
+            let turn = |own: usize| {
+                let others = (0..nodes.len()).filter(|&other| other != own).map(candidate);
+                rank(&name, own >= 2, candidate(own), others)
+            };
+            let mut turns: Vec<u32> = (0..nodes.len()).map(turn).collect();
+            turns.sort_unstable();
+            turns.dedup();
+            assert_eq!(turns.len(), nodes.len(), "{name} {had_members}");
+        }
+    }
 }

@@ -166,6 +166,25 @@ fn events_of_a_worker_that_is_killed_before_they_are_reported_are_all_in_the_fil
 }
 
 #[test]
+fn events_that_end_with_a_worker_that_is_killed_are_in_the_file_once() {
+    let path = scratch("with");
+    let file = path.to_str().unwrap();
+    let options = ["-w", "2", "--cluster-node-timeout", "2", "--namespace-clean-delay", "1", "--report-file", file];
+    let daemon = Daemon::start(&options);
+    wait_until("both workers", || started(&daemon).len() == 2);
+    let streams: Vec<Stream> = (0..200).map(|number| member(&daemon, &format!("/event{number}")).0).collect();
+    wait_until("both have received all", || (0..12).all(|_| daemon.namespaces().len() == 200));
+    send_signal(started(&daemon)[0], "KILL");
+    // The replacement learns of the events from the other worker, as what the dead one has left.
+    wait_until("it is replaced", || started(&daemon).len() == 3);
+    drop(streams);
+    wait_until("all are forgotten", || (0..12).all(|_| daemon.namespaces().is_empty()));
+    wait_all(&path, 200);
+    assert_none_lost(&daemon);
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn events_that_end_together_at_two_workers_are_in_the_file_once() {
     let path = scratch("together");
     let options = ["-w", "2", "--namespace-clean-delay", "2", "--report-file", path.to_str().unwrap()];

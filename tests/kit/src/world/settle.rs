@@ -39,7 +39,7 @@ const QUIET_DATAGRAMS_PER_S: u64 = 5;
 const UNKNOWN_TICKS_MAX: u64 = 300;
 
 /// What is forgotten is so within the clean delay, with some time for what was lost.
-const FORGETTING_TICKS: u64 = 3_000;
+const FORGETTING_TICKS: u64 = 5_000;
 
 /// A node that departs so long after the last change, or after its report of an event, has announced it.
 const KNOWN_TICKS: u64 = 250;

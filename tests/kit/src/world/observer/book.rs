@@ -21,9 +21,9 @@ use super::walks::Walk;
 /// What it takes to announce something, when it is time.
 const ANNOUNCING: Duration = Duration::from_millis(50);
 
-/// How long an event may wait for its report at a node: seven others may have a turn of two seconds before, and for five
-/// seconds more it may know that something is missing.
-const REPORTING: Duration = Duration::from_secs(20);
+/// How long an event may wait for its report at a node: fifteen turns of two seconds may come before, and for five seconds more
+/// it may know that something is missing.
+const REPORTING: Duration = Duration::from_secs(40);
 
 /// After how long without a look a node counts as paused: two of its heartbeats.
 const PAUSE: Duration = Duration::from_secs(1);
