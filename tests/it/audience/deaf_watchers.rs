@@ -38,9 +38,9 @@ fn who_never_listens_is_sent_away_in_the_end() {
     // By default it would be given up as a dead peer just before.
     let daemon = Daemon::start(&["--allow-listen", "--peer-timeout", "100"]);
     let mut deaf = Watcher::of(daemon.audience(), "*");
-    let mut other = Watcher::of(daemon.audience(), "everywhere");
+    let mut other = Watcher::of(daemon.audience(), "*");
     deaf.wait("*", 0);
-    other.wait("everywhere", 0);
+    other.wait("*", 0);
     // 30 tellings of which it takes nothing, and those until the kernel has no more room for it.
     let deadline = Deadline::after(ms(120_000));
     let (mut streams, mut total) = (Vec::new(), 0);
@@ -51,9 +51,10 @@ fn who_never_listens_is_sent_away_in_the_end() {
         let fill = if total > 6 { 0 } else { 300 };
         streams.extend((0..fill).map(|number| member(&daemon, &format!("/{number:0>250}"))));
         streams.push(member(&daemon, "/everywhere"));
-        other.wait("everywhere", total);
+        other.wait("*", streams.len() as u64);
     }
-    assert!(total > 30, "it was sent away after {total} tellings");
+    // On a busy machine one of the first takes several.
+    assert!(other.tellings > 30, "it was sent away after {} tellings", other.tellings);
     assert_eq!(process_page(&daemon)["watchers"], 1, "who listens stays");
 }
 
