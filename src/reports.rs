@@ -8,7 +8,7 @@
 //!   system cannot allocate, and the disk is full in the middle of a line, the file is cut back to its old length. A pipe
 //!   takes a line whole or not at all by itself (`PIPE_BUF`), and so does a socket with room for several.
 //! - The lock guards that cut alone: the kernel appends one line after the other by itself. Any process that may read the
-//!   file can take the lock (flock(2)), so it is waited for only [for a moment](LOCK_PATIENCE), and then the lines are
+//!   file can take the lock (flock(2)), so it is waited for only for a moment, and then the lines are
 //!   written without it.
 //! - No line is waited for: not for the lock, not for room in a pipe. A line that cannot be written is kept, up to a bound,
 //!   and tried again once a second. The log says when that begins, and when it ends.
