@@ -1,21 +1,55 @@
-// audience.d.ts: the types of audience.js, and of the scripts that are made out of it.
+// audience.d.ts: the types of audience.js. They need no library of a browser's types, and use it where it is.
+
+/** The type of this name that the platform has, or else as much of it as is used. */
+type Platform<Name extends string, Else> = typeof globalThis extends { [N in Name]: { prototype: infer T } } ? T : Else;
+
+type PlatformEvent = Platform<'Event', { readonly type: string }>;
+
+interface PlainTarget {
+  addEventListener(type: string, listener: any, options?: any): void;
+  removeEventListener(type: string, listener: any, options?: any): void;
+  dispatchEvent(event: any): boolean;
+}
+
+declare const PlatformTarget: new () => Platform<'EventTarget', PlainTarget>;
+
+/** A CustomEvent, with a `detail` of this type. */
+export type AudienceEvent<T> = PlatformEvent & {
+  readonly detail: T;
+  /** @deprecated */
+  initCustomEvent(type: string, bubbles?: boolean, cancelable?: boolean, detail?: T): void;
+};
+
+/** As much of an AbortSignal as is used. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** A text, or an URL object. */
+export type Address = string | { readonly href: string; toString(): string };
+
+/** Makes an address for the next attempt. `uuid` is the id of the option of this name. */
+export type AddressMaker = (uuid?: string) => Address | PromiseLike<Address>;
 
 export interface AudienceOptions {
   /**
    * One stream for all tabs of this browser that ask for the same address from pages of the same origin: one person is
-   * counted once. Needs a secure context (https or localhost); elsewhere each tab has a stream of its own.
+   * counted once. Needs a secure context (https or localhost); elsewhere each tab has a stream of its own. A string is a
+   * name that the tabs share: with a function for the address, tabs share by a name alone.
    */
-  shared?: boolean;
+  shared?: boolean | string;
   /**
    * Appends an id to the address, for a daemon with --enable-uuid, where the newest to join with an id takes the place
    * of the others. `true`: a random one, the same in all tabs of this browser and for as long as it keeps data. Best
-   * together with `shared`, or the newest tab ends all others.
+   * together with `shared`, or the newest tab ends all others. A function for the address gets it, and appends it itself.
    */
   uuid?: boolean | string;
   /** Leaves while the page is hidden, and joins again when it is seen. */
   pauseWhenHidden?: boolean;
   /** Leaves for good when it is aborted. */
-  signal?: AbortSignal;
+  signal?: AbortSignalLike;
   /**
    * The silence, in ms, after which a stream is joined anew; 0 to disable. Default 75,000: three times the daemon's
    * --notify-max-delay. Raise it where that is more than 25 s.
@@ -57,19 +91,28 @@ export type AudienceState = 'connecting' | 'open' | 'paused' | 'closed';
 
 export interface AudienceEventMap {
   /** Counted in: the first count after joining, or after coming back, has arrived. */
-  open: CustomEvent<null>;
+  open: AudienceEvent<null>;
   /** The total; it is repeated now and then even when it is the same. */
-  count: CustomEvent<number>;
-  message: CustomEvent<AudienceMessage>;
-  error: CustomEvent<AudienceError>;
-  state: CustomEvent<AudienceState>;
+  count: AudienceEvent<number>;
+  message: AudienceEvent<AudienceMessage>;
+  error: AudienceEvent<AudienceError>;
+  state: AudienceEvent<AudienceState>;
   /** It was closed, or ended by itself. */
-  close: CustomEvent<null>;
+  close: AudienceEvent<null>;
+}
+
+type Listener = ((event: PlatformEvent) => void) | { handleEvent(event: PlatformEvent): void };
+
+interface ListenerOptions {
+  capture?: boolean;
+  once?: boolean;
+  passive?: boolean;
+  signal?: Platform<'AbortSignal', AbortSignalLike>;
 }
 
 /** A membership of one event. */
-export declare class Audience extends EventTarget implements AsyncIterable<number> {
-  constructor(url: string | URL, options?: AudienceOptions);
+export declare class Audience extends PlatformTarget implements AsyncIterable<number> {
+  constructor(url: Address | AddressMaker, options?: AudienceOptions);
   /** The last total, null before the first. */
   readonly total: number | null;
   readonly state: AudienceState;
@@ -87,44 +130,28 @@ export declare class Audience extends EventTarget implements AsyncIterable<numbe
   addEventListener<K extends keyof AudienceEventMap>(
     type: K,
     listener: (this: Audience, event: AudienceEventMap[K]) => unknown,
-    options?: boolean | AddEventListenerOptions,
+    options?: boolean | ListenerOptions,
   ): void;
   addEventListener(
     type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
+    listener: Listener | null,
+    options?: boolean | ListenerOptions,
   ): void;
   removeEventListener<K extends keyof AudienceEventMap>(
     type: K,
     listener: (this: Audience, event: AudienceEventMap[K]) => unknown,
-    options?: boolean | EventListenerOptions,
+    options?: boolean | ListenerOptions,
   ): void;
   removeEventListener(
     type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
+    listener: Listener | null,
+    options?: boolean | ListenerOptions,
   ): void;
 }
 
 /**
  * Joins the event at `url`: `http://host/namespace`, or `http://host/namespace/uuid` for a daemon with --enable-uuid.
- * Failures go to `onError`; nothing is thrown.
+ * A function is called before each attempt of the client, for addresses that are good for a time. Failures go to `onError`;
+ * nothing is thrown.
  */
-export declare function audience(url: string | URL, options?: AudienceOptions): Audience;
-
-/** `<audience-meter src="..." shared uuid pause-when-hidden>`; its attribute `state` has the state, for styles. */
-export interface AudienceMeterElement extends HTMLElement {
-  /** What is shown, null without `src` and outside of a document. */
-  readonly audience: Audience | null;
-}
-
-declare global {
-  interface HTMLElementTagNameMap {
-    'audience-meter': AudienceMeterElement;
-  }
-
-  interface Window {
-    /** Of the classic script, audience.min.js. */
-    audience: typeof audience;
-  }
-}
+export declare function audience(url: Address | AddressMaker, options?: AudienceOptions): Audience;

@@ -1,22 +1,20 @@
+/* @ts-self-types="./audience.d.ts" */
 // audience.js: joins an event of an Audience Meter and gives the number of viewers. An ES module, no build step:
 //
 //     import { audience } from 'http://YOUR-SERVER.COM/client/audience.js';
 //     const event = audience('http://YOUR-SERVER.COM/my-event');
 //     event.onCount((total) => { document.getElementById('total').textContent = total; });
 //
-// or, without a line of your own script, by the element that it defines:
-//
-//     <script type="module" src="http://YOUR-SERVER.COM/client/audience.js"></script>
-//     <audience-meter src="http://YOUR-SERVER.COM/my-event">–</audience-meter>
-//
-// Three classes, each knows the next: Audience (what a page sees), Shared (one stream for all tabs), Stream (one
-// EventSource, and when to come back after it was lost). The maker of one of the last two is its `listener`, with
+// Four classes, each knows the next: Audience (what a page sees), Line (one stream for all that a page joins at an
+// address), Shared (one for all tabs), Stream (one EventSource, and when to come back after it was lost). The maker of one
+// of the last three is its `listener`, with
 //   isNew()               whether no count has ever arrived: only then may its address be wrong
 //   receive(data)         for each line of the stream
 //   lose(message, final)  for each interruption; `final` when it will not come back
 //
-// Does not know: browsers without EventSource. `classic/` builds scripts for them out of this file.
-// Keeps: at most one stream open per Audience, none while the page is away, and none for good once it is closed.
+// Does not know: the element, which is `element.js`, and browsers without EventSource. `classic/` builds scripts for these
+// out of this file.
+// Keeps: at most one stream open per page and address, none while the page is away, and none for good once all are closed.
 
 /** The first wait after a failure is drawn from 0 to this, on top of the floor; each further failure doubles it. */
 const BACKOFF_MS = 1_000;
@@ -33,6 +31,9 @@ const SILENCE_MS = 75_000;
 /** The time that a server may take to say why it refuses the stream. */
 const REASON_MAX_MS = 10_000;
 
+/** The longest `Retry-After` of a server that is believed: a day. */
+const RETRY_AFTER_MAX_MS = 86_400_000;
+
 /** The time in which the tab that holds the stream has to answer; past it, the asking tab takes the stream over. */
 const ANSWER_MAX_MS = 2_000;
 
@@ -40,8 +41,25 @@ const ANSWER_MAX_MS = 2_000;
 const CLOSED = 2;
 
 /**
+ * Where a page keeps its Lines, by address: `globalThis[LINES]`. All copies of this script in a page use them, of whatever
+ * version: of a Line, nothing but `add` and `remove` is called by another copy, with a listener as above.
+ */
+const LINES = globalThis.Symbol ? Symbol.for('audience-meter') : '@@audience-meter';
+
+/** Hosts of the visitor's own machine and network, which a browser may keep from a page of the internet. */
+const LOCAL_HOST = /^(localhost|.*\.local(host)?|(127|10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01]))\.[\d.]+|\[(::1|f[cde].*)\])$/;
+
+/** The header by which the daemon itself refuses an address, in a word. */
+const REFUSAL = 'Audience-Meter-Refusal';
+
+const FOREIGN = 'this page\'s origin is not allowed';
+
+const POLICY = 'the policy of this page does not allow it (connect-src)';
+
+/**
  * Joins the event at `url`, which is `http://host/namespace` or, for a daemon with --enable-uuid,
- * `http://host/namespace/uuid`. Failures go to `onError`; nothing is thrown. Options: audience.d.ts.
+ * `http://host/namespace/uuid`, or a function that returns such an address or a promise of one. Failures go to `onError`;
+ * nothing is thrown. Options: audience.d.ts.
  */
 export function audience(url, options) {
   return new Audience(url, options);
@@ -65,24 +83,24 @@ export class Audience extends EventTarget {
 
   #url;
   #options;
-  /** The Stream or Shared in use; null while paused or closed. */
-  #line = null;
+  /** Leaves the Line in use; null while paused or closed. */
+  #leave = null;
   #left = false;
   #unlisten = [];
 
-  constructor(url, options = {}) {
+  constructor(url, options) {
     super();
-    this.#options = options;
-    const { signal } = options;
+    this.#options = options || {};
+    const { signal, uuid } = this.#options;
     if (signal?.aborted) {
       this.state = 'closed';
       return;
     }
     try {
-      this.#url = addressOf(url, options.uuid);
+      this.#url = url.call ? url : addressOf(url, uuid);
     } catch {
       this.state = 'closed';
-      setTimeout(() => this.#fail(`${url} is no address of an event`)); // no listener can be there yet
+      setTimeout(() => this.#fail(`${String(url)} is no address of an event`)); // no listener can be there yet
       return;
     }
     this.#on(signal, 'abort', () => this.close());
@@ -90,7 +108,9 @@ export class Audience extends EventTarget {
     // for another minute. Closing here counts it out at once; the page that is shown again joins again.
     this.#on(globalThis, 'pagehide', () => this.#update(true));
     this.#on(globalThis, 'pageshow', () => this.#update(false));
-    if (options.pauseWhenHidden) this.#on(globalThis.document, 'visibilitychange', () => this.#update(this.#left));
+    ['prerenderingchange', 'visibilitychange'].forEach((type) => {
+      this.#on(globalThis.document, type, () => this.#update(this.#left));
+    });
     this.#update(false);
   }
 
@@ -121,17 +141,16 @@ export class Audience extends EventTarget {
     return totalsOf(this);
   }
 
-  /** Listens, unless the page is away. */
+  /** Listens, unless the page is away, or prepared by a browser that may never show it. */
   #update(left) {
     this.#left = left;
-    const away = left || (this.#options.pauseWhenHidden && globalThis.document?.visibilityState === 'hidden');
-    if (away) {
+    const page = globalThis.document;
+    if (left || page?.prerendering || (this.#options.pauseWhenHidden && page?.visibilityState === 'hidden')) {
       this.#hangUp();
       this.#become('paused');
-    } else if (!this.#line) {
+    } else if (!this.#leave) {
       this.#become('connecting');
-      const Line = this.#options.shared && canShare() ? Shared : Stream;
-      this.#line = new Line(this.#url, this.#options, {
+      this.#leave = joinLine(this.#url, this.#options, {
         isNew: () => this.total === null,
         receive: (data) => this.#receive(data),
         lose: (message, final) => (final ? this.#fail(message) : this.#falter(message)),
@@ -174,8 +193,8 @@ export class Audience extends EventTarget {
   }
 
   #hangUp() {
-    this.#line?.close();
-    this.#line = null;
+    this.#leave?.();
+    this.#leave = null;
   }
 
   #become(state) {
@@ -197,9 +216,86 @@ export class Audience extends EventTarget {
   }
 }
 
+/**
+ * Joins by the Line that this page has to an address, or else by a new one, with these options. Returns a function that
+ * leaves. A program that is no page has a Line for each Audience: a script may play many members. Of a function, the Line is
+ * the function's own.
+ */
+function joinLine(url, options, listener) {
+  const lines = globalThis.document ? (url.call ? url : globalThis)[LINES] ??= {} : {};
+  const line = lines[url] ??= new Line(url, options, () => {
+    if (lines[url] === line) delete lines[url]; // after what is final, the page may have joined anew
+  });
+  line.add(listener);
+  return () => line.remove(listener);
+}
+
+/** One stream for all Audiences of a page that have joined one address. */
+class Line {
+  #url;
+  #options;
+  /** Takes it off the list of its page: the next to join has a new one. */
+  #forget;
+  #listeners = [];
+  /** The Stream or Shared in use. */
+  #line = null;
+  /** The last count, null while there is none that is true. */
+  #last = null;
+
+  constructor(url, options, forget) {
+    this.#url = url;
+    this.#options = options;
+    this.#forget = forget;
+  }
+
+  add(listener) {
+    this.#listeners.push(listener);
+    this.#line ??= this.#open({
+      isNew: () => this.#listeners.every((each) => each.isNew()),
+      receive: (data) => {
+        if (/^\d+$/.test(data)) this.#last = data;
+        this.#each((each) => each.receive(data));
+      },
+      lose: (message, final) => {
+        this.#last = null;
+        if (final) this.#forget();
+        this.#each((each) => each.lose(message, final));
+      },
+    });
+    // Later, for the page has not begun to listen to it.
+    if (this.#last !== null) setTimeout(() => this.#last !== null && this.#has(listener) && listener.receive(this.#last));
+  }
+
+  remove(listener) {
+    if (!this.#has(listener)) return;
+    this.#listeners = this.#listeners.filter((each) => each !== listener);
+    if (this.#listeners.length) return;
+    this.#forget();
+    this.#line.close();
+  }
+
+  #open(listener) {
+    const { shared } = this.#options;
+    const channel = shared && openChannel(shared === true ? this.#url : shared);
+    return channel ? new Shared(this.#url, this.#options, listener, channel) : new Stream(this.#url, this.#options, listener);
+  }
+
+  #has(listener) {
+    return this.#listeners.indexOf(listener) >= 0;
+  }
+
+  /** For all that are there now, unless one before leads the page to take it away. */
+  #each(act) {
+    this.#listeners.forEach((each) => this.#has(each) && act(each));
+  }
+}
+
 /** One EventSource, renewed until it is closed. */
 class Stream {
+  /** The address in use. */
   #url;
+  /** Makes the next one, if the page has a function for that. */
+  #nextUrl;
   #options;
   #listener;
   /** Null while waiting to come back. */
@@ -209,27 +305,34 @@ class Stream {
   /** This source's latest attempt got one. */
   #answered = false;
   #firstAttempt = true;
+  /** The policy of the page has been seen to forbid this address. */
+  #isForbidden = false;
   #failures = 0;
   #lostAt = 0;
   #floorMs = 0;
   #timer = null;
   #silence;
-  #cancelQuestion;
+  /** The one that is open: an answer to another comes too late. */
+  #question = null;
   #unlisten;
 
   constructor(url, options, listener) {
-    this.#url = url;
+    this.#nextUrl = url.call && (() => url(options.uuid === true ? browserId() : options.uuid));
+    this.#url = url.call ? 'the function' : url;
     this.#options = options;
     this.#listener = listener;
     this.#unlisten = [
       // A browser does not notice that the other end of a connection has become unreachable; this timer does.
       listen(globalThis, 'offline', () => {
-        if (this.#answered) this.#comeBack('this device is offline');
+        if (this.#answered) this.#comeBack('is lost, this device is offline');
       }),
       listen(globalThis, 'online', () => {
         if (this.#timer === null) return;
         this.#failures = 0;
         this.#connectIn(this.#drawMs());
+      }),
+      listen(globalThis.document, 'securitypolicyviolation', ({ effectiveDirective, blockedURI, disposition }) => {
+        if (effectiveDirective === 'connect-src' && disposition === 'enforce' && !this.#url.indexOf(blockedURI)) this.#isForbidden = true;
       }),
     ];
     this.#connect();
@@ -240,76 +343,171 @@ class Stream {
     this.#unlisten.forEach((unlisten) => unlisten());
   }
 
+  /** Goes on with an address of now: one that is signed is good for a time. */
+  #renew(act) {
+    if (!this.#nextUrl) return act();
+    this.#await(Promise.resolve().then(this.#nextUrl).then((url) => this.#url = addressOf(url)), (url) => {
+      if (url) act();
+      else this.#goOn();
+    });
+  }
+
   #connect() {
-    const source = new (this.#options.EventSource ?? EventSource)(this.#url);
     this.#timer = null;
+    this.#renew(() => this.#open());
+  }
+
+  #open() {
+    let source;
+    try {
+      source = new (this.#options.EventSource ?? EventSource)(this.#url);
+    } catch (error) { // WebKit's word on the policy of a page; or a platform that has none
+      const why = { SecurityError: POLICY, ReferenceError: 'there is no EventSource, pass one as the option of this name' }[error.name];
+      this.#timer = setTimeout(() => this.#refuse(`cannot be joined: ${why ?? error.message}`)); // no listener can be there yet
+      return;
+    }
+    // On the way back to a page, WebKit opens a source again that was closed when the page was left.
+    const own = (act) => (event) => {
+      if (source === this.#source) act(event);
+      else source.close();
+    };
     this.#source = source;
-    source.onopen = () => {
+    source.onopen = own(() => {
       this.#known = this.#answered = true;
       this.#watch();
-    };
-    source.onmessage = ({ data }) => {
+    });
+    source.onmessage = own(({ data }) => {
       this.#failures = 0;
       this.#watch();
       this.#listener.receive(data);
-    };
-    source.onerror = ({ code }) => this.#lost(source.readyState === CLOSED, code);
+    });
+    source.onerror = own(({ code }) => this.#lost(source.readyState === CLOSED, code));
     this.#watch();
   }
 
   #disconnect() {
     clearTimeout(this.#timer);
     clearTimeout(this.#silence);
-    this.#cancelQuestion?.();
     this.#source?.close();
-    this.#timer = this.#source = this.#cancelQuestion = null;
+    this.#timer = this.#source = this.#question = null;
     this.#known = this.#answered = false;
   }
 
   // Three ways back. A stream that ends is left to the browser: it alone has read `retry:`, and it sends the
   // Last-Event-ID by which the daemon recognises a stream that it has sent away. When no server answers, the browser
   // would knock at the same pace for ever, so the page takes over with growing waits, never shorter than the
-  // browser's last one. A status other than 200 closes an EventSource for good, so the page has to come back itself,
-  // unless the daemon refuses it.
-  #lost(closed, status) {
-    const first = this.#firstAttempt && !this.#known && this.#listener.isNew();
+  // browser's last one. A status other than 200 closes an EventSource for good, and so does Firefox where no server
+  // answers; then the page asks for the reason, and comes back unless it is refused.
+  #lost(isClosed, status) {
+    const isFirst = this.#firstAttempt && !this.#known && this.#listener.isNew();
+    const isKnown = this.#known;
     const gapMs = Date.now() - this.#lostAt;
     this.#lostAt = Date.now();
     this.#firstAttempt = false;
     clearTimeout(this.#silence); // until the next answer: `retry:` may ask for a longer wait
-    if (!closed && this.#answered) {
+    if (!isClosed && this.#answered) {
       this.#answered = false;
       this.#listener.lose(`${this.#url} was lost, coming back`, false);
       return;
     }
-    if (this.#known) this.#floorMs = Math.min(Math.max(gapMs, 0), RETRY_MAX_MS);
-    if (closed && (first || this.#known)) {
-      this.#cancelQuestion = askWhy(this.#url, first, status, (why, type) => this.#refused(first, why, type));
+    if (isKnown && !this.#answered) this.#floorMs = Math.min(Math.max(gapMs, 0), RETRY_MAX_MS);
+    this.#disconnect();
+    if (isFirst) this.#askWhy(status);
+    else if (isClosed) this.#ask('cors', isKnown && 'farewell', (response) => this.#goOn(response));
+    else this.#goOn();
+  }
+
+  /** Why the first attempt has failed: an address may be wrong, and it would be asked in vain for ever. */
+  #askWhy(status) {
+    if (status) { // an EventSource outside of browsers has the status
+      this.#judge({ status });
+      return;
+    }
+    this.#ask('cors', '', (response) => {
+      if (response) this.#judge(response);
+      else this.#ask('no-cors', '', (hidden) => {
+        if (!hidden) this.#judgeSilence();
+        else this.#ask('cors', '', (again) => this.#judge(again ?? hidden)); // it may have come up in between
+      });
+    });
+  }
+
+  #judge(response) {
+    const { status, headers } = response;
+    const type = headers?.get('Content-Type');
+    // Busy or away, now or when it was asked first; a proxy's word on a client that has left; or it knows no HEAD.
+    if (/^(204|405|408|425|429|5..)$/.test(status) || (status === 200 && /^text\/event-stream/.test(type))) this.#goOn(response);
+    else this.#refuse(`is no event to join: ${!status ? `a wrong address, or ${FOREIGN}` : `it answers ${
+      status === 200 ? `${type || 'without a type'}, not an event stream` : status === 403 ? `403, ${headers?.get(REFUSAL) ?? FOREIGN}` : status}`}`);
+  }
+
+  /** Nothing has come through. Is it the browser that lets nothing through? Else the server is away, and will be back. */
+  #judgeSilence() {
+    const { protocol, hostname } = new URL(this.#url);
+    const permissions = LOCAL_HOST.test(hostname) && globalThis.navigator?.permissions;
+    if (this.#isForbidden) {
+      this.#refuse(`cannot be joined: ${POLICY}`);
+    } else if (permissions) {
+      this.#await(permissions.query({ name: 'local-network-access' }), (permission) => {
+        if (permission?.state === 'denied') this.#refuse('cannot be joined: this page is refused the local network');
+        else this.#goOn();
+      });
+    } else if (protocol === 'http:' && globalThis.location?.protocol === 'https:') {
+      this.#refuse('cannot be joined: a page that came by https may not ask by http');
     } else {
-      this.#comeBack(`${this.#url} does not answer, trying again`);
+      this.#goOn();
     }
   }
 
-  /** The browser has given up. A proxy whose daemon restarts looks the same to it as a farewell or a wrong address. */
-  #refused(first, status, type) {
-    const isStream = status === 204 || (status === 200 && /^text\/event-stream/.test(type));
-    if (!first && status === 204) {
-      this.#listener.lose(`${this.#url} was joined anew elsewhere`, true);
-    } else if (first && status < 500 && !isStream && globalThis.navigator?.onLine !== false) {
-      const why = status === 200 ? `it answers ${type || 'without a type'}, not an event stream`
-        : status ? `it answers ${status}` : 'a wrong address, or this page\'s origin is not allowed';
-      this.#listener.lose(`${this.#url} is no event to join: ${why}`, true);
-    } else {
-      this.#comeBack(`${this.#url} does not answer, trying again`);
+  /** What the browser keeps from the page: the answer of the server, none where nothing came through. It is not counted. */
+  #ask(mode, lastId, answer) {
+    const headers = { Accept: 'text/event-stream' };
+    if (lastId) headers['Last-Event-ID'] = lastId;
+    this.#renew(() => this.#await(fetch(this.#url, {
+      method: 'HEAD',
+      mode,
+      cache: 'no-store',
+      headers,
+      signal: globalThis.AbortSignal?.timeout?.(REASON_MAX_MS),
+    }), answer));
+  }
+
+  #await(promise, answer) {
+    const question = this.#question = {};
+    const settle = (result) => {
+      if (question === this.#question) answer(result);
+    };
+    promise.then(settle, () => settle());
+  }
+
+  /** Comes back, unless the daemon says that another stream has this uuid now, or refuses the address. A proxy's word on either
+   * says nothing. */
+  #goOn(response) {
+    const header = (name) => response?.headers?.get(name);
+    if (response?.status === 204 && header('Audience-Meter-Farewell') === 'claimed') {
+      this.#refuse('was joined anew elsewhere');
+      return;
     }
+    if (header(REFUSAL)) {
+      this.#judge(response);
+      return;
+    }
+    const after = header('Retry-After');
+    const afterMs = (/^\d+$/.test(after) ? after * 1_000 : Date.parse(after) - Date.now()) || 0;
+    const what = !response ? 'does not answer' : response.status === 200 ? 'was lost' : `answers ${response.status}`;
+    this.#comeBack(`${what}, trying again`, Math.min(afterMs, RETRY_AFTER_MAX_MS));
+  }
+
+  #refuse(why) {
+    this.#listener.lose(`${this.#url} ${why}`, true);
   }
 
   /** Full jitter: pages that were cut off together do not come back together. */
-  #comeBack(message) {
+  #comeBack(why, afterMs = 0) {
     this.#disconnect();
-    this.#connectIn(this.#floorMs + this.#drawMs());
+    this.#connectIn(Math.max(this.#floorMs, afterMs) + this.#drawMs());
     this.#failures += 1;
-    this.#listener.lose(message, false);
+    this.#listener.lose(`${this.#url} ${why}`, false);
   }
 
   #drawMs() {
@@ -326,7 +524,7 @@ class Stream {
   #watch() {
     clearTimeout(this.#silence);
     const { silenceMs = SILENCE_MS } = this.#options;
-    if (silenceMs) this.#silence = setTimeout(() => this.#comeBack(`${this.#url} was silent, joining anew`), silenceMs);
+    if (silenceMs) this.#silence = setTimeout(() => this.#comeBack('was silent, joining anew'), silenceMs);
   }
 }
 
@@ -352,8 +550,8 @@ class Shared {
   #silence;
   #unlisten;
 
-  constructor(url, options, listener) {
-    this.#name = `audience-meter ${url}`;
+  constructor(url, options, listener, channel) {
+    this.#name = channel.name;
     this.#newStream = () => new Stream(url, options, {
       isNew: listener.isNew,
       receive: (data) => this.#pass('receive', data),
@@ -361,7 +559,7 @@ class Shared {
     });
     this.#options = options;
     this.#listener = listener;
-    this.#channel = new BroadcastChannel(this.#name);
+    this.#channel = channel;
     this.#channel.onmessage = ({ data }) => this.#receive(...data);
     this.#unlisten = listen(globalThis.document, 'visibilitychange', () => {
       if (document.visibilityState === 'visible') this.#hail();
@@ -458,8 +656,16 @@ class Shared {
   }
 }
 
-function canShare() {
-  return globalThis.navigator?.locks && globalThis.BroadcastChannel;
+/**
+ * What the tabs with this address, or this name, talk over. Nothing where tabs cannot share, or may not: a browser may refuse
+ * to keep data. The text of a function names no event.
+ */
+function openChannel(name) {
+  try {
+    return !name.call && navigator.locks && new BroadcastChannel(`audience-meter ${name}`);
+  } catch {
+    return null;
+  }
 }
 
 /** The whole address to join; throws when there is none. */
@@ -491,35 +697,6 @@ function randomId() {
   let id = '';
   for (let i = 0; i < numbers.length; i += 1) id += (numbers[i] || Math.random() * 2 ** 32 >>> 0).toString(36);
   return id;
-}
-
-/**
- * Asks for the reason why the browser has given up a stream, which the browser keeps from the page. A join with the
- * farewell's id is not counted: a daemon answers it 204. The first attempt goes without the id: across origins the
- * browser would send a preflight for it, and a proxy without its daemon refuses that. Returns a function that cancels.
- */
-function askWhy(url, first, status, answer) {
-  if (status || !globalThis.XMLHttpRequest) { // an EventSource outside of browsers has the status
-    answer(status || 0);
-    return undefined;
-  }
-  const xhr = new XMLHttpRequest();
-  const cancel = () => {
-    xhr.onreadystatechange = null;
-    xhr.abort();
-  };
-  xhr.open('GET', url, true);
-  xhr.timeout = REASON_MAX_MS;
-  xhr.setRequestHeader('Accept', 'text/event-stream');
-  if (!first) xhr.setRequestHeader('Last-Event-ID', 'farewell');
-  xhr.onreadystatechange = () => {
-    if (xhr.readyState < 2) return;
-    const why = [xhr.status, xhr.getResponseHeader('Content-Type')];
-    cancel();
-    answer(why[0], why[1]);
-  };
-  xhr.send();
-  return cancel;
 }
 
 /** Does nothing where there is no such target, as outside of a page. Returns a function that ends it. */
@@ -559,66 +736,3 @@ function totalsOf(member) {
     },
   };
 }
-
-/** `<audience-meter src="...">` shows the total; what stood in it before stands there until the first count. */
-function defineElement() {
-  const ATTRIBUTES = ['src', 'shared', 'uuid', 'pause-when-hidden'];
-  customElements.define('audience-meter', class extends HTMLElement {
-    static observedAttributes = ATTRIBUTES;
-
-    /** The Audience that is shown, null without `src` and outside of a document. */
-    audience = null;
-
-    #joined = '';
-    /** What stood in it; null before the first count, for it may not have been parsed yet. */
-    #placeholder = null;
-
-    connectedCallback() {
-      this.#update();
-    }
-
-    disconnectedCallback() {
-      this.#update();
-    }
-
-    attributeChangedCallback() {
-      this.#update();
-    }
-
-    /** Once for all that a script changes in one go: an element that is moved stays a member. */
-    #update() {
-      Promise.resolve().then(() => this.#settle());
-    }
-
-    #settle() {
-      const wanted = this.isConnected && this.hasAttribute('src')
-        ? ATTRIBUTES.map((name) => this.getAttribute(name)).join('\n') : '';
-      if (wanted === this.#joined) return;
-      this.#joined = wanted;
-      this.audience?.close();
-      this.audience = null;
-      if (this.#placeholder !== null) this.textContent = this.#placeholder;
-      if (wanted) this.#join();
-    }
-
-    #join() {
-      const member = audience(this.getAttribute('src'), {
-        shared: this.hasAttribute('shared'),
-        uuid: this.getAttribute('uuid') || this.hasAttribute('uuid'),
-        pauseWhenHidden: this.hasAttribute('pause-when-hidden'),
-      });
-      this.audience = member;
-      member.onCount((total) => {
-        this.#placeholder ??= this.textContent;
-        this.textContent = total.toLocaleString();
-      });
-      this.setAttribute('state', member.state);
-      listen(member, 'state', () => this.setAttribute('state', member.state));
-      ['count', 'message', 'error'].forEach((type) => listen(member, type, ({ detail }) => {
-        this.dispatchEvent(new CustomEvent(type, { detail }));
-      }));
-    }
-  });
-}
-
-if (globalThis.customElements && !customElements.get('audience-meter')) defineElement();

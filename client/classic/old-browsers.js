@@ -1,5 +1,5 @@
 // Stand-ins for what browsers without ES modules may lack, put into both classic scripts by their build: wherever the
-// core says EventSource, EventTarget, CustomEvent or URL, these are meant. Nothing of the page's own is touched.
+// core says EventSource, EventTarget, CustomEvent, URL or fetch, these are meant. Nothing of the page's own is touched.
 //
 // Owns: the event stream over XMLHttpRequest, for IE 10 and 11 and old Android. Does not know the core.
 
@@ -137,7 +137,29 @@ class LinkUrl {
     link.href = link.href; // eslint-disable-line no-self-assign -- or IE leaves the rest as it was written
     this.href = link.href;
     this.protocol = link.protocol;
+    this.hostname = link.hostname;
   }
+}
+
+/** The time that a server may take to answer. */
+const ANSWER_MAX_MS = 10_000;
+
+/** As much of a fetch as the core uses: the head of an answer. What a page may not read does not come through. */
+function xhrFetch(url, { method, headers }) {
+  return {
+    then(succeed, fail) {
+      const xhr = new XMLHttpRequest();
+      xhr.onreadystatechange = () => {
+        if (xhr.readyState !== 4) return;
+        if (xhr.status) succeed({ status: xhr.status, headers: { get: (name) => xhr.getResponseHeader(name) } });
+        else fail();
+      };
+      xhr.open(method, url, true);
+      xhr.timeout = ANSWER_MAX_MS;
+      for (const name in headers) xhr.setRequestHeader(name, headers[name]);
+      xhr.send();
+    },
+  };
 }
 
 function works(construct) {
@@ -152,10 +174,12 @@ const hasEvents = works(() => new globalThis.EventTarget() && new globalThis.Cus
 const BestEventSource = globalThis.EventSource || XhrEventSource;
 const BestEventTarget = hasEvents ? globalThis.EventTarget : PlainEventTarget;
 const BestCustomEvent = hasEvents ? globalThis.CustomEvent : PlainEvent;
+const bestFetch = globalThis.fetch || xhrFetch;
 const BestURL = works(() => new globalThis.URL('http://h/')) ? globalThis.URL : LinkUrl;
 
 export {
   BestEventSource as EventSource, BestEventTarget as EventTarget, BestCustomEvent as CustomEvent, BestURL as URL,
+  bestFetch as fetch,
 };
 
 /** Where there are no custom elements, those that the document has once it is there show their total all the same. */
@@ -165,9 +189,10 @@ export function fillElements(audience) {
     const elements = document.querySelectorAll('audience-meter[src]');
     for (let i = 0; i < elements.length; i += 1) {
       const element = elements[i];
+      const uuid = element.getAttribute('uuid');
       audience(element.getAttribute('src'), {
-        uuid: element.getAttribute('uuid') || element.hasAttribute('uuid'),
-        pauseWhenHidden: element.hasAttribute('pause-when-hidden'),
+        uuid: uuid === '' || uuid === 'true' || (uuid !== 'false' && uuid),
+        pauseWhenHidden: element.hasAttribute('pause-when-hidden') && element.getAttribute('pause-when-hidden') !== 'false',
       }).onCount((total) => { element.textContent = total.toLocaleString(); });
     }
   };

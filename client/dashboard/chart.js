@@ -5,9 +5,9 @@
 
 import { at, element, say, svg } from './dom.js';
 import { FINE_S } from './series.js';
-import { brief, clock, clockWithSeconds, compact, countOf, hourAndMinute, number, zone } from './text.js';
+import { brief, clock, clockWithSeconds, countOf, hourAndMinute, narrow, number, zone } from './text.js';
 
-const MARGIN = { top: 26, right: 14, bottom: 22, left: 50 };
+const MARGIN = { top: 26, right: 14, bottom: 22, left: 58 };
 const BARS_PX = 44;
 const BARS_GAP_PX = 12;
 
@@ -20,6 +20,9 @@ const MERGED_PX = 2.5;
 
 const TIME_STEPS_S = [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600];
 const TIME_STEP_PX = 74;
+
+/** A peak's time is of whole seconds, and the stream may bring it a round later. */
+const PEAK_NEAR_S = 2;
 
 /** What the name of the time zone takes, at the left of the times. */
 const ZONE_PX = 62;
@@ -187,18 +190,31 @@ function highest(band, lines, peak, from) {
   for (const { start, end, most } of band) if (most > top.value) top = { value: most, at: (start + end) / 2, start, end };
   for (const [seconds, value] of lines.flat()) if (value > top.value) top = { value, at: seconds };
   const isPeak = peak.at >= from && peak.value >= top.value;
-  return isPeak ? { ...peak, word: 'Peak' } : { ...top, word: 'Most' };
+  return isPeak ? { ...peak, word: 'Peak', ...drawnNear(peak, band, lines) } : { ...top, word: 'Most', drawnAt: top.at, drawn: top.value };
+}
+
+/** Where the drawing has the peak, whose time is of whole seconds, and how high it is there: `null` where nothing is drawn. */
+function drawnNear({ at, value }, band, lines) {
+  const minute = band.find(({ start, end }) => start <= at && at < end);
+  if (minute) return { drawnAt: minute.most >= value ? (minute.start + minute.end) / 2 : at, drawn: minute.most };
+  const exact = lines.flat().find((point) => point[1] >= value && Math.abs(point[0] - at) < PEAK_NEAR_S);
+  if (exact) return { drawnAt: exact[0], drawn: exact[1] };
+  const run = lines.find((line) => line[0][0] <= at && at <= line.at(-1)[0]);
+  return { drawnAt: at, drawn: run?.findLast(([seconds]) => seconds <= at)[1] ?? null };
 }
 
 const labelOf = ({ value, at, word }) => `${word} ${brief(value)} · ${clock(at)}`;
 
 function peakParts(top, x, y, plot) {
-  const { value, at } = top;
+  const { value, drawnAt, drawn } = top;
   if (!(value > 0)) return [];
-  const [left, high] = [x(at), y(value)];
+  const [left, high] = [x(drawnAt), y(value)];
   const isLeft = left < plot.left + 80;
   const anchor = isLeft ? 'start' : left > plot.right - 80 ? 'end' : 'middle';
+  // One that the stream did not bring has nothing below it: a ring stands on a stem there.
+  const stem = drawn >= value ? [] : [svg('line', { class: 'hair stem', x1: left, x2: left, y1: drawn === null ? plot.bottom : y(drawn), y2: high })];
   return [
+    ...stem,
     svg('circle', { class: 'peak', cx: left, cy: high, r: 4 }),
     text(labelOf(top), left + (isLeft ? -4 : anchor === 'end' ? 4 : 0), high - 10, anchor, 'peak-label'),
   ];
@@ -206,7 +222,13 @@ function peakParts(top, x, y, plot) {
 
 function bandParts(minutes, next, x, y, bottom) {
   const middle = ({ start, end }) => x((start + end) / 2).toFixed(1);
-  const path = (value, all) => all.map((minute) => `${middle(minute)},${y(minute[value]).toFixed(1)}`).join('L');
+  // A value stands at the middle of its minute; the first and the last one reach to the edges, so that one alone is a box.
+  const path = (value, run, isBack) => {
+    const at = (left, minute) => `${left},${y(minute[value]).toFixed(1)}`;
+    const [first, last] = [run[0], run.at(-1)];
+    const points = [at(x(first.start).toFixed(1), first), ...run.map((minute) => at(middle(minute), minute)), at(x(last.end).toFixed(1), last)];
+    return (isBack ? points.reverse() : points).join('L');
+  };
   // One path for each stretch between two losses.
   const runs = [];
   for (const [index, minute] of minutes.entries()) {
@@ -218,8 +240,8 @@ function bandParts(minutes, next, x, y, bottom) {
     const tail = leadsOn ? `L${x(next[0]).toFixed(1)},${y(next[1]).toFixed(1)}` : '';
     const average = `M${path('average', run)}${tail}`;
     return [
-      svg('path', { class: 'area', d: `${average}V${bottom}H${middle(run[0])}Z` }),
-      svg('path', { class: 'band', d: `M${path('most', run)}${tail}L${path('least', run.toReversed())}Z` }),
+      svg('path', { class: 'area', d: `${average}V${bottom}H${x(run[0].start).toFixed(1)}Z` }),
+      svg('path', { class: 'band', d: `M${path('most', run)}L${path('least', run, true)}Z` }),
       svg('path', { class: 'line', d: average }),
     ];
   });
@@ -250,8 +272,8 @@ function barParts(minutes, x, middle) {
   return [
     svg('path', { class: 'joins', d: bars('joins', 1) }),
     svg('path', { class: 'leaves', d: bars('leaves', -1) }),
-    text(`+${compact(most)}`, MARGIN.left - 8, middle - BARS_PX / 2 + 10, 'end', 'scale'),
-    text(`−${compact(most)}`, MARGIN.left - 8, middle + BARS_PX / 2, 'end', 'scale'),
+    text(`+${narrow(most)}`, MARGIN.left - 8, middle - BARS_PX / 2 + 10, 'end', 'scale'),
+    text(`−${narrow(most)}`, MARGIN.left - 8, middle + BARS_PX / 2, 'end', 'scale'),
   ];
 }
 
@@ -259,7 +281,7 @@ function grid(scale, y, { left, right }, hasLabels) {
   const parts = [];
   for (let value = scale.low; value <= scale.high; value += scale.step) {
     parts.push(svg('line', { class: 'grid', x1: left, x2: right, y1: y(value), y2: y(value) }));
-    if (hasLabels) parts.push(text(compact(value), left - 8, y(value) + 4, 'end'));
+    if (hasLabels) parts.push(text(narrow(value), left - 8, y(value) + 4, 'end'));
   }
   if (hasLabels) parts.push(text('members', 0, 10, 'start'));
   return parts;

@@ -4,7 +4,7 @@
 // events together (`null`) are chosen like one namespace, and have no history.
 
 import { Chart } from './chart.js';
-import { at, element, say } from './dom.js';
+import { at, element, say, sayNumber } from './dom.js';
 import { pathTo } from './requests.js';
 import { Recorder } from './series.js';
 import { brief, clock, countOf, duration, number, readable } from './text.js';
@@ -101,13 +101,13 @@ export class Detail {
     if (this.#name === undefined) return;
     const { audience, of } = { audience: this.#audience, of: this.#figures() };
     say(at('chosen'), of.shown, this.#name ?? undefined);
-    say(at('now'), number(of.members));
-    say(at('peak'), number(of.peak));
+    sayNumber(at('now'), of.members);
+    sayNumber(at('peak'), of.peak);
     say(at('peak-at'), clock(of.peakAt));
-    say(at('average'), number(of.average));
+    sayNumber(at('average'), of.average);
     say(at('watch'), duration(of.watch));
     say(at('hours'), brief(of.memberSeconds / 3600));
-    say(at('joined'), number(of.connections));
+    sayNumber(at('joined'), of.connections);
     say(at('since'), this.#name === null ? `in ${countOf(audience.namespaces.size, 'namespace')}` : of.created ? `since ${clock(of.created)}` : 'not begun');
     say(at('peak-word'), this.#name === null ? 'Most seen' : 'Peak');
     const hasHistory = Boolean(this.#rows);

@@ -5,7 +5,7 @@
 
 import { Audience } from './audience.js';
 import { Detail } from './detail.js';
-import { at, say } from './dom.js';
+import { at, say, sayNumber } from './dom.js';
 import { Requests, pathTo } from './requests.js';
 import { TRACE_S } from './series.js';
 import { Feed, drawNodes } from './side.js';
@@ -114,6 +114,14 @@ function draw() {
   requests.pump();
 }
 
+// On paper the table is not scrolled, so more of it is drawn.
+for (const [type, isPrinted] of [['beforeprint', true], ['afterprint', false]]) {
+  addEventListener(type, () => {
+    table.isPrinted = isPrinted;
+    draw();
+  });
+}
+
 setInterval(() => {
   audience.sum(seconds());
   sayState();
@@ -217,13 +225,15 @@ at('all').addEventListener('click', () => { location.hash = hashOf(null); });
 
 function drawTotals() {
   const { total, sums, namespaces, recorder } = audience;
-  say(at('total'), number(total ?? NaN));
-  say(at('occupied'), number(sums.occupied));
+  const text = number(total ?? NaN);
+  say(at('total'), text);
+  at('total').style.setProperty('--digits', text.length);
+  sayNumber(at('occupied'), sums.occupied);
   say(at('known'), `of ${number(namespaces.size)} known`);
   say(at('connections'), brief(sums.connections), number(sums.connections));
   say(at('largest'), sums.largest ? brief(sums.largest.peak) : '–');
   say(at('largest-of'), sums.largest ? `${sums.largest.shown}, ${clock(sums.largest.peakAt)}` : 'in one namespace', sums.largest?.name ?? '');
-  say(at('uncounted'), number(sums.uncounted));
+  sayNumber(at('uncounted'), sums.uncounted);
   const points = recorder.points.filter(([, value]) => value !== null).flat();
   sparkline(at('total-trend'), { trace: { points } }, Math.max(60, seconds() - points[0]));
   const isEmpty = namespaces.size === 0 && audience.total === 0;

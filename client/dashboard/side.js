@@ -14,7 +14,9 @@ export function drawNodes(cluster) {
   // The page has the number of silent nodes: they are the ones with the longest silence.
   const quietest = members.toSorted((a, b) => b.silent_ms - a.silent_ms).slice(0, silent.nodes);
   const most = Math.max(1, ...members.map((node) => node.members));
-  const nodes = members.toSorted((a, b) => (a.node < b.node ? -1 : 1)).map((node) => {
+  // What needs a look is first, for the list may be longer than its box.
+  const rank = (node) => [quietest.includes(node), node.draining, node.node === own, true].indexOf(true);
+  const nodes = members.toSorted((a, b) => rank(a) - rank(b) || (a.node < b.node ? -1 : 1)).map((node) => {
     const isSilent = quietest.includes(node);
     const [state, className] = isSilent ? [`silent for ${number(node.silent_ms / 1000)} s`, 'silent']
       : node.draining ? ['lets its members go', 'draining'] : node.node === own ? ['answers', 'own'] : ['alive', ''];

@@ -12,6 +12,9 @@ import { brief, clock, duration, number, when } from './text.js';
 export const ROW_PX = 36;
 const OVERSCAN = 4;
 
+/** Rows on paper. */
+const PRINTED_MAX = 200;
+
 /** How long the order is held while the pointer or the keyboard is among the rows, and after each move of theirs. */
 const HELD_MS = 4_000;
 const STILL_MS = 1_500;
@@ -46,6 +49,7 @@ export class Table {
   #orderMs = 0;
   #movedAt = -Infinity;
   #glide;
+  isPrinted = false;
 
   /** `choose(name)` is called for a row that is taken, `scrolled()` when others are in sight. */
   constructor({ choose, scrolled }) {
@@ -168,9 +172,7 @@ export class Table {
 
   #drawRows() {
     const list = this.#list;
-    const { scrollTop, clientHeight } = this.#grid;
-    const first = Math.max(Math.floor(scrollTop / ROW_PX) - OVERSCAN, 0);
-    const end = Math.min(Math.ceil((scrollTop + clientHeight) / ROW_PX) + OVERSCAN, list.length);
+    const [first, end] = this.#range();
     const wanted = new Set(list.slice(first, end));
     for (const [namespace, row] of this.#rows) {
       if (wanted.has(namespace)) continue;
@@ -201,6 +203,14 @@ export class Table {
     else this.#grid.removeAttribute('aria-activedescendant');
     say(at('found'), this.#query ? `${number(list.length)} of ${number(this.#namespaces.size)}` : number(list.length));
     at('nothing').hidden = list.length > 0 || !this.#query;
+  }
+
+  /** The rows in sight and some more, from one to before another. */
+  #range() {
+    if (this.isPrinted) return [0, PRINTED_MAX];
+    const { scrollTop, clientHeight } = this.#grid;
+    const first = Math.max(Math.floor(scrollTop / ROW_PX) - OVERSCAN, 0);
+    return [first, Math.ceil((scrollTop + clientHeight) / ROW_PX) + OVERSCAN];
   }
 
   /** Not while rows glide: one that is put elsewhere is there at once. */

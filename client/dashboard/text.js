@@ -4,24 +4,26 @@
 
 const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const COMPACT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 2 });
+const ROUGH = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 const MINUTE = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const SECOND = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hourCycle: 'h23' });
 const ZONE = new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' });
 const DAY = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short' });
 
 /**
- * Characters that are left out, since they act on other text or have no shape: control characters, direction marks, and
- * ignored ones. (Joiners and variants stay: emoji and some scripts consist of them.)
+ * Characters that stay encoded, since they act on other text or have no shape: control characters, direction marks, ignored
+ * ones, and combining marks on nothing or in heaps. (Joiners and variants are decoded: emoji and some scripts consist of
+ * them. No script puts five marks on one letter.)
  */
-const UNREADABLE = /[\p{Cc}\p{Zl}\p{Zp}\u2800\ufff9-\ufffb]|(?![\u200c\u200d\ufe00-\ufe0f\u{e0020}-\u{e007f}])\p{Default_Ignorable_Code_Point}/u;
+const UNREADABLE = /[\p{Cc}\p{Zl}\p{Zp}\u2800\ufff9-\ufffb]|(?![\u200c\u200d\ufe00-\ufe0f\u{e0020}-\u{e007f}])\p{Default_Ignorable_Code_Point}|^\p{M}+|\p{M}{5,}/gu;
 const VISIBLE = /[^\p{Z}\p{Default_Ignorable_Code_Point}]/u;
 
-/** A name with its percent-encoding undone; as it was sent, if that is not rightly so or nothing that can be read. */
+/** A name with its percent-encoding undone where that can be read; as it was sent, if it is not rightly encoded. */
 export function readable(name) {
   if (!name.includes('%')) return name;
   try {
     const text = decodeURIComponent(name);
-    return VISIBLE.test(text) && !UNREADABLE.test(text) ? text : name;
+    return VISIBLE.test(text) ? text.replace(UNREADABLE, encodeURIComponent) : name;
   } catch {
     return name;
   }
@@ -41,9 +43,9 @@ export function brief(value) {
   return value >= 1e6 ? COMPACT.format(value) : number(value);
 }
 
-/** Where there is hardly any. */
-export function compact(value) {
-  return value >= 1e4 ? COMPACT.format(value) : number(value);
+/** Where there is room for six characters. */
+export function narrow(value) {
+  return value >= 1e4 ? ROUGH.format(value) : number(value);
 }
 
 /** Seconds, in the largest unit of which there is one. */
