@@ -21,7 +21,7 @@ pub enum Frame<'a> {
     Loopback(u32),
     /// Down: what is in a file with a secret, by the number of its option.
     Secret(u8, &'a [u8]),
-    /// Down: an address of the host that stands at this place of `--cluster-peers`.
+    /// Down: an address of the host that stands at this place of `--cluster-peers`, or after those in `--cluster-addr`.
     Peer(u16, SocketAddr),
     /// Down: all was handed on. Says whether a worker has ever served with these settings.
     Begin(bool),

@@ -109,6 +109,9 @@ pub struct Request<'a> {
     pub last_event_id: Option<&'a [u8]>,
     /// `Sec-Fetch-Site`.
     pub sec_fetch_site: Option<&'a [u8]>,
+    /// Whether `Sec-Purpose` says that no user has asked for it yet: it is of a page that is fetched or prepared in advance
+    /// (Fetch standard, section "`Sec-Purpose` header").
+    pub is_prefetch: bool,
     /// `Authorization`.
     pub authorization: Option<&'a [u8]>,
     /// The length of the body.
@@ -148,6 +151,7 @@ impl<'a> Request<'a> {
             user_agent: None,
             last_event_id: None,
             sec_fetch_site: None,
+            is_prefetch: false,
             authorization: None,
             body: BodyLength::Bytes(0),
             fields: rest,
@@ -209,6 +213,9 @@ impl<'a> Request<'a> {
             }
             6 if name.eq_ignore_ascii_case(b"origin") => self.origin = Some(value),
             10 if name.eq_ignore_ascii_case(b"user-agent") => self.user_agent = Some(value),
+            11 if name.eq_ignore_ascii_case(b"sec-purpose") => {
+                self.is_prefetch |= contains_ignore_case(value, b"prefetch");
+            }
             13 if name.eq_ignore_ascii_case(b"last-event-id") => self.last_event_id = Some(value),
             13 if name.eq_ignore_ascii_case(b"authorization") => self.authorization = Some(value),
             14 if name.eq_ignore_ascii_case(b"sec-fetch-site") => self.sec_fetch_site = Some(value),

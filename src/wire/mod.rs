@@ -18,18 +18,22 @@
 //! | `gzip` | packed files, unpacked |
 //! | `transfer` | the transfer coding of a stream |
 //! | `watch` | the query of a watcher, and its frames |
+//! | `members` | the number of members without a stream, and its forms |
 //! | `outbox` | bytes that a peer has not taken yet |
 //! | `json` | texts and numbers of JSON |
 //! | `stats` | the JSON of the stats port, and of an event that is over |
 //! | `history` | rows of history, as JSON and as CSV |
 //! | `report` | datagrams between nodes |
-//! | `seal` | the seal of a datagram |
+//! | `seal` | the code that a key makes of some bytes |
+//! | `signature` | the signature of an address |
+//! | `broker` | a session with a message broker |
 //! | `handover` | what a supervisor and its worker say to each other |
 //!
 //! Invariant: no input panics, and the same bytes cut into any pieces give the same result.
 
 #![warn(clippy::indexing_slicing)]
 
+pub mod broker;
 pub mod date;
 pub mod forwarded;
 pub mod gzip;
@@ -37,6 +41,7 @@ pub mod handover;
 pub mod history;
 pub mod http;
 pub mod json;
+pub mod members;
 pub mod name;
 pub mod outbox;
 pub mod proxy;
@@ -45,6 +50,7 @@ pub mod reply;
 pub mod report;
 mod seal;
 pub mod session;
+pub mod signature;
 pub mod sse;
 pub mod stats;
 pub mod transfer;

@@ -27,6 +27,8 @@ pub enum Caching {
     Never,
     /// Nothing, and a request with another `Accept`, `Origin` or `Last-Event-ID` has another answer.
     NeverAndVaried,
+    /// It may serve for this many seconds, to clients and to those of others.
+    Seconds(u64),
     /// It may serve for five minutes. A day would outlive an upgrade of the daemon. A request for an event stream at its
     /// path has another answer, and a file may be packed.
     Briefly,
@@ -39,6 +41,18 @@ const NO_SNIFFING: &[u8] = b"X-Content-Type-Options: nosniff\r\n";
 
 /// What an answer of the audience port depends on beside the target.
 const VARY: &[u8] = b"Vary: Accept, Origin, Last-Event-ID\r\n";
+
+macro_rules! farewell_fields {
+    ($why:literal) => {
+        concat!("Audience-Meter-Farewell: ", $why, "\r\nAccess-Control-Expose-Headers: Audience-Meter-Farewell\r\n")
+    };
+}
+
+macro_rules! retry_after_fields {
+    ($seconds:literal) => {
+        concat!("Retry-After: ", $seconds, "\r\nAccess-Control-Expose-Headers: Retry-After\r\n")
+    };
+}
 
 /// An answer that is not an event stream.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +73,18 @@ pub struct Reply<'a> {
 
 /// What has a client send its body that waits for that (RFC 9110 section 15.2.1). It is no answer: that follows.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Why a stream is not to come back, of the two that there are; its page may read it. A status alone may be a proxy's.
+pub const CLAIMED_FIELDS: &str = farewell_fields!("claimed");
+
+/// The page has said itself that it leaves.
+pub const LEFT_FIELDS: &str = farewell_fields!("left");
+
+/// When to come back; a page may read it.
+pub const RETRY_IN_1_S: &str = retry_after_fields!("1");
+
+/// The same of an audience that has no room.
+pub const RETRY_IN_60_S: &str = retry_after_fields!("60");
 
 /// `OPTIONS` is answered with what a page may do: everything that the daemon understands.
 pub const PREFLIGHT_FIELDS: &str = "Access-Control-Allow-Methods: GET, HEAD, POST, DELETE, OPTIONS\r\n\
@@ -86,7 +112,7 @@ impl Reply<'_> {
             out.extend_from_slice(b"\r\n");
         }
         push_cors(out, self.cors);
-        push_caching(out, self.caching);
+        push_caching(out, self.caching, self.cors);
         out.extend_from_slice(self.fields.as_bytes());
         out.extend_from_slice(b"Connection: close\r\n\r\n");
         if !is_head {
@@ -114,7 +140,7 @@ pub fn push_open_ended_head(out: &mut Vec<u8>, content_type: &str) {
     push_status_line(out, 200);
     push_field(out, "Content-Type", content_type);
     out.extend_from_slice(NO_SNIFFING);
-    push_caching(out, Caching::Never);
+    push_caching(out, Caching::Never, Cors::None);
     out.extend_from_slice(b"Connection: close\r\n\r\n");
 }
 
@@ -149,8 +175,16 @@ fn push_cors(out: &mut Vec<u8>, cors: Cors<'_>) {
     }
 }
 
-fn push_caching(out: &mut Vec<u8>, caching: Caching) {
+fn push_caching(out: &mut Vec<u8>, caching: Caching, cors: Cors<'_>) {
     match caching {
+        Caching::Seconds(seconds) => {
+            out.extend_from_slice(b"Cache-Control: public, max-age=");
+            sse::push_decimal(out, seconds);
+            out.extend_from_slice(b"\r\n");
+            if cors != Cors::Any {
+                push_field(out, "Vary", "Origin");
+            }
+        }
         Caching::Never => push_field(out, "Cache-Control", "no-store"),
         Caching::NeverAndVaried => {
             push_field(out, "Cache-Control", "no-store");
@@ -224,6 +258,12 @@ mod tests {
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nCache-Control: no-store\r\nRetry-After: 60\r\n\
                 Connection: close\r\n\r\n",
         );
+        let brief = Reply { caching: Caching::Seconds(3), cors: Cors::Any, ..Reply::empty(200) };
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n";
+        let end = "Cache-Control: public, max-age=3\r\nConnection: close\r\n\r\n";
+        check(brief, false, &format!("{head}Access-Control-Allow-Origin: *\r\n{end}"));
+        let end = end.replace("Connection", "Vary: Origin\r\nConnection");
+        check(Reply { cors: Cors::None, ..brief }, false, &format!("{head}{end}"));
         check(
             Reply::empty(204),
             false,

@@ -117,10 +117,11 @@ impl Session {
         feed_body(partial, bytes.get(rest..).unwrap_or_default())
     }
 
-    /// The request was a join.
+    /// The request was a join; what has followed it while it waited for its answer counts on.
     pub fn stream(&mut self, surplus: u32) {
-        debug_assert!(matches!(self, Self::Head(_)), "a stream follows a head");
-        *self = Self::Stream { surplus };
+        debug_assert!(matches!(self, Self::Head(_) | Self::Await { .. }), "a stream follows a head");
+        let before = if let Self::Await { surplus } = *self { surplus } else { 0 };
+        *self = Self::Stream { surplus: before.saturating_add(surplus) };
     }
 
     /// The request is answered later.

@@ -38,14 +38,22 @@ impl Frame {
     }
 }
 
-/// The id that the farewell leaves with the page; a browser that comes back by itself sends it as `Last-Event-ID`.
+/// The id that the farewell leaves with the page; a browser that comes back by itself sends it as `Last-Event-ID`, and a page
+/// that does not know why its stream has ended asks with it.
 pub const FAREWELL_ID: &str = "farewell";
 
 /// The block that ends the stream of a uuid for good.
 ///
 /// A 2011 client stops at the negative retry. A browser's `EventSource` ignores that (only digits count) and will come
-/// back, with the id.
-pub const FAREWELL: &[u8] = b"id: farewell\nretry: -1\n\n";
+/// back, with the id. Firefox and WebKit forget the id of a block without data. So the block has an empty line of it, in
+/// which old clients see no `data:`, and a type of its own, for which pages do not listen.
+pub const FAREWELL: &[u8] = b"id: farewell\nretry: -1\nevent: farewell\ndata\n\n";
+
+/// The id of [`LEFT`].
+pub const LEFT_ID: &str = "left";
+
+/// The block that ends the stream of a page that has said that it leaves.
+pub const LEFT: &[u8] = b"id: left\nretry: -1\nevent: left\ndata\n\n";
 
 /// What old versions of Internet Explorer need to see before they show the first event: with the head, over 2 KiB.
 pub const MSIE_PADDING: [u8; 2047] = [b'\n'; 2047];
@@ -141,7 +149,9 @@ mod tests {
 
     #[test]
     fn the_farewell_leaves_the_id_that_is_looked_for() {
-        let text = std::str::from_utf8(FAREWELL).unwrap();
-        assert_eq!(text, format!("id: {FAREWELL_ID}\nretry: -1\n\n"));
+        for (block, id) in [(FAREWELL, FAREWELL_ID), (LEFT, LEFT_ID)] {
+            let text = std::str::from_utf8(block).unwrap();
+            assert_eq!(text, format!("id: {id}\nretry: -1\nevent: {id}\ndata\n\n"));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 const HEAD: &[u8] = b"GET /event/me?x=1 HTTP/1.1\r\nHost: example.com:80\r\nAccept: text/html, Text/Event-Stream\r\n\
-    User-Agent: MSIE 8\r\nOrigin: https://a.example\r\nLast-Event-ID: farewell\r\nSec-Fetch-Site: cross-site\r\n\
+    User-Agent: MSIE 8\r\nOrigin: https://a.example\r\nLast-Event-ID: farewell\r\nSec-Purpose: Prefetch;prerender\r\nSec-Fetch-Site: cross-site\r\n\
     Authorization: Bearer token\r\n\r\n";
 
 /// Scans and parses as a connection does.
@@ -51,6 +51,7 @@ fn everything_that_is_asked_for_is_found() {
             user_agent: Some(b"MSIE 8"),
             last_event_id: Some(b"farewell"),
             sec_fetch_site: Some(b"cross-site"),
+            is_prefetch: true,
             authorization: Some(b"Bearer token"),
             body: BodyLength::Bytes(0),
             fields: split_at(HEAD, b'\n').unwrap().1,
