@@ -27,7 +27,7 @@ pub struct AccountsConfig {
 /// Reads the options.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<AccountsConfig, UsageError> {
     Ok(AccountsConfig {
-        report_file: options.given("--report-file", "--report-file", |text| Ok(PathBuf::from(text)))?,
+        report_file: options.given("--report-file", |text| Ok(PathBuf::from(text)))?,
         history_namespaces: options.value("--history-namespaces", 100, up_to::<HISTORIES_MAX>)?,
         metrics_namespaces: options.value("--metrics-namespaces", 20, up_to::<SERIES_MAX>)?,
     })

@@ -13,11 +13,13 @@ impl Config {
     #[must_use]
     pub fn check_files(&self) -> Vec<String> {
         let key = self.cluster.key.as_ref().and_then(|key| KeySource::read(key).err());
+        let join_key = self.admission.key.as_ref().and_then(|key| KeySource::read(key).err());
+        let credentials = self.cluster.credentials.as_ref().and_then(|credentials| credentials.read().err());
         let [of_stats, of_notification] = [&self.stats, &self.notification].map(|port| port.read_token().err());
         let report = self.accounts.report_file.as_deref().and_then(|path| {
             check_report_file(path).err().map(|error| format!("--report-file {}: {error}", path.display()))
         });
-        [key, of_stats, of_notification, report].into_iter().flatten().collect()
+        [key, of_stats, of_notification, credentials, join_key, report].into_iter().flatten().collect()
     }
 }
 

@@ -1,12 +1,16 @@
-//! What a supervisor hands on to its workers of the settings: what is in files with secrets, and the addresses of peers.
+//! What a supervisor hands on to its workers of the settings: what is in files with secrets, and the addresses of peers and
+//! brokers.
 //!
 //! Owns the order of the files. What was right when the supervisor started is not judged anew by a worker that starts later:
 //! the supervisor reads the files before each start, and hands on what it has read last.
 //!
-//! Invariant: a worker reads no file with a secret at its start, and looks no name up.
+//! Invariant: at its start, a worker reads no file with a secret and waits for no name server.
 
-use super::Config;
+use std::net::SocketAddr;
+
+use super::credentials::credentials_in;
 use super::key::{SecretFile, keys_in, token_in};
+use super::{Config, Peer};
 use crate::log;
 use crate::wire::handover::{self, Frame};
 
@@ -64,13 +68,40 @@ impl Config {
         let key = self.cluster.key.as_mut().and_then(|key| key.file());
         let [of_stats, of_notification] =
             [&mut self.stats, &mut self.notification].map(|port| port.token.as_mut().and_then(|token| token.file()));
-        let files = [(key, are_keys), (of_stats, is_token), (of_notification, is_token)];
+        let are_credentials: Judge = |content| credentials_in(content).map(drop);
+        let credentials = self.cluster.credentials.as_mut().and_then(|credentials| credentials.file());
+        let join_key = self.admission.key.as_mut().and_then(|key| key.file());
+        let files = [
+            (key, are_keys),
+            (of_stats, is_token),
+            (of_notification, is_token),
+            (credentials, are_credentials),
+            (join_key, are_keys),
+        ];
         (0..).zip(files).filter_map(|(number, (file, judge))| Some((number, file?, judge)))
     }
 
-    /// Appends the addresses of the peers, for a worker.
+    /// A host of this name has these addresses now.
+    pub fn set_addresses(&mut self, name: &str, addresses: &[SocketAddr]) {
+        self.hosts_mut().filter(|host| host.name == name).for_each(|host| host.addresses = addresses.to_vec());
+    }
+
+    /// The other hosts: the peers, and the servers of the broker.
+    pub fn hosts(&self) -> impl Iterator<Item = &Peer> {
+        let servers = self.cluster.broker.iter().flat_map(|broker| &broker.servers);
+        self.cluster.peers.iter().chain(servers)
+    }
+
+    /// The same, to be changed.
+    fn hosts_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        let servers = self.cluster.broker.iter_mut().flat_map(|broker| &mut broker.servers);
+        self.cluster.peers.iter_mut().chain(servers)
+    }
+
+    /// Appends the addresses of the hosts that have names, for a worker.
     pub fn push_peers(&self, out: &mut Vec<u8>) {
-        for (place, peer) in (0..).zip(&self.cluster.peers) {
+        let has_name = |host: &Peer| host.name.parse::<SocketAddr>().is_err();
+        for (place, peer) in (0..).zip(self.hosts()).filter(|(_, host)| has_name(host)) {
             peer.addresses.iter().for_each(|&address| handover::push(out, &Frame::Peer(place, address)));
         }
     }
@@ -84,7 +115,7 @@ impl Config {
                 }
             }
             Frame::Peer(place, address) => {
-                if let Some(peer) = self.cluster.peers.get_mut(usize::from(*place)) {
+                if let Some(peer) = self.hosts_mut().nth(usize::from(*place)) {
                     peer.addresses.push(*address);
                 }
             }

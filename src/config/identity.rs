@@ -1,16 +1,16 @@
 //! What names the audience that a process belongs to.
 //!
 //! Owns the one rule, for each of the two places where datagrams go. On the network the audience is the kind of bus, the
-//! multicast group where there is one, and `--cluster-name`; the addresses, ports and lists of peers may differ, so none of
-//! them is in it. On loopback it is the address and port that it listens on; where there is a multicast group, it is that of
-//! the network there, too.
+//! multicast group or the channel of a broker where there is one, and `--cluster-name`; the addresses, ports and lists of
+//! peers and of brokers may differ, so none of them is in it. On loopback it is the address and port that it listens on; where there is a group or a broker, it is that
+//! of the network there, too.
 //!
 //! Invariant: processes with one identity have one name and the same scopes.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
-use super::Config;
+use super::{Broker, Config};
 use crate::meter::name_digest;
 
 /// The audience of a process.
@@ -24,10 +24,19 @@ pub struct Identity<'a> {
 /// The audience on the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network<'a> {
-    /// The multicast group; without one the bus is unicast between peers.
-    group: Option<SocketAddrV4>,
+    bus: Bus<'a>,
     /// What the operator calls the audience.
     name: &'a str,
+}
+
+/// By which way all hosts of the network are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bus<'a> {
+    Group(SocketAddr),
+    /// What the broker speaks, and the channel.
+    Broker(&'static str, &'a str),
+    /// Unicast between peers.
+    Peers,
 }
 
 impl<'a> Identity<'a> {
@@ -35,8 +44,10 @@ impl<'a> Identity<'a> {
     #[must_use]
     pub fn of(config: &'a Config, audience_port: u16) -> Self {
         let cluster = &config.cluster;
-        let is_on_network = cluster.group.is_some() || !cluster.peers.is_empty();
-        let network = is_on_network.then_some(Network { group: cluster.group, name: &cluster.name });
+        let of_broker = |broker: &'a Broker| Bus::Broker(broker.kind.name(), &broker.channel);
+        let bus = cluster.group.map(Bus::Group).or_else(|| cluster.broker.as_ref().map(of_broker));
+        let bus = bus.or_else(|| (!cluster.peers.is_empty()).then_some(Bus::Peers));
+        let network = bus.map(|bus| Network { bus, name: &cluster.name });
         Self { host: config.host, port: audience_port, network }
     }
 
@@ -50,7 +61,10 @@ impl<'a> Identity<'a> {
     #[must_use]
     pub fn loopback_scope(self) -> u64 {
         match self.network {
-            Some(Network { group: Some(group), name }) => name_digest(&format!("loopback of group {group} {name}")),
+            Some(Network { bus: Bus::Group(group), name }) => name_digest(&format!("loopback of group {group} {name}")),
+            Some(Network { bus: Bus::Broker(kind, channel), name }) => {
+                name_digest(&format!("loopback of {kind} {channel} {name}"))
+            }
             _ => name_digest(&format!("{} {}", Host(self.host), self.port)),
         }
     }
@@ -58,10 +72,11 @@ impl<'a> Identity<'a> {
     /// The number in every datagram on the network; `None` without a network.
     #[must_use]
     pub fn network_scope(self) -> Option<u64> {
-        let Network { group, name } = self.network?;
-        Some(name_digest(&match group {
-            Some(group) => format!("group {group} {name}"),
-            None => format!("peers {name}"),
+        let Network { bus, name } = self.network?;
+        Some(name_digest(&match bus {
+            Bus::Group(group) => format!("group {group} {name}"),
+            Bus::Broker(kind, channel) => format!("{kind} {channel} {name}"),
+            Bus::Peers => format!("peers {name}"),
         }))
     }
 }
@@ -118,7 +133,12 @@ mod tests {
         scopes(&format!("-m {group} --host 127.0.0.1"), &loopback, Some(&network));
         scopes(&format!("-m {group} --cluster-peers 10.0.0.2:81"), &loopback, Some(&network));
         scopes(&format!("-m {group} --cluster-name a"), &format!("{loopback}a"), Some(&format!("{network}a")));
+        // The interface has another name on each host.
+        scopes("-m [ff12::4d7%eth0]:314", "loopback of group [ff12::4d7]:314 ", Some("group [ff12::4d7]:314 "));
         scopes("--cluster-peers 10.0.0.2:81", "* 80", Some("peers "));
+        let (loopback, network) = ("loopback of nats audience-meter a", "nats audience-meter a");
+        scopes("-m nats://10.0.0.1:1,10.0.0.2:2 --host ::1 --cluster-name a", loopback, Some(network));
+        scopes("-m redis://10.0.0.1/b --cluster-peers 10.0.0.2:81", "loopback of redis b ", Some("redis b "));
         scopes("--cluster-peers 10.0.0.3:80,10.0.0.2:81 --cluster-name a", "* 80", Some("peers a"));
     }
 
@@ -138,6 +158,9 @@ mod tests {
         have_one_name(group, &format!("{group} --host 127.0.0.1"), true);
         have_one_name(group, &format!("{group} --cluster-name a"), false);
         have_one_name(group, "-m 239.255.13.37:315", false);
+        have_one_name("-m nats://10.0.0.1", "-m nats://10.0.0.2:1,10.0.0.3/audience-meter", true);
+        have_one_name("-m nats://10.0.0.1", "-m redis://10.0.0.1", false);
+        have_one_name("-m nats://10.0.0.1", "-m nats://10.0.0.1/b", false);
         have_one_name("--cluster-peers 10.0.0.2:80", "--cluster-peers 10.0.0.3:80", true);
         have_one_name("--cluster-peers 10.0.0.2:80", "--cluster-peers 10.0.0.2:80 --host ::1", false);
         have_one_name("--cluster-peers 10.0.0.2:80", "--cluster-peers 10.0.0.2:80 --cluster-name b", false);

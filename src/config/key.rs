@@ -1,4 +1,5 @@
-//! Secrets: the keys that all nodes of an audience share, and the tokens of the side ports.
+//! Secrets: the keys that all nodes of an audience share, those of a site that signs addresses, and the tokens of the side
+//! ports. (`credentials` has those of brokers.)
 //!
 //! Owns where they come from, a file or the environment, and refuses what is no secret. It never prints one.
 //!
@@ -19,8 +20,6 @@ use super::variables::secret_variable;
 use crate::log::{self, Value::Shown};
 use crate::reactor::sys;
 use crate::wire::report::{KEY_MIN, Keys};
-
-const OPTION: &str = "--cluster-key-file";
 
 /// How long a file with a secret may be in bytes; a longer one is another file.
 const FILE_MAX: usize = 4096;
@@ -115,7 +114,7 @@ impl SecretFile {
         options: &mut Options<E>,
         option: &'static str,
     ) -> Result<Option<Self>, UsageError> {
-        let path = options.given(option, option, |text| Ok(PathBuf::from(text)))?;
+        let path = options.given(option, |text| Ok(PathBuf::from(text)))?;
         Ok(path.map(|path| Self { source: options.source(option), path, handed_on: None }))
     }
 
@@ -129,7 +128,7 @@ impl SecretFile {
     }
 
     /// What is in it, as `parse` takes it.
-    fn read_with<T>(&self, parse: fn(&[u8]) -> Result<T, String>) -> Result<T, String> {
+    pub(super) fn read_with<T>(&self, parse: fn(&[u8]) -> Result<T, String>) -> Result<T, String> {
         let read = if self.handed_on.is_some() { None } else { Some(self.read()?) };
         let content = self.handed_on.as_ref().or(read.as_ref()).map_or(&[][..], |content| content);
         parse(content).map_err(|problem| self.explain(&problem))
@@ -181,12 +180,13 @@ impl SecretFile {
     }
 }
 
-/// Reads the options of the keys.
+/// Reads the options of keys: the file that `option` names, or the keys themselves in the variable beside it.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(
     options: &mut Options<E>,
+    option: &'static str,
 ) -> Result<Option<KeySource>, UsageError> {
-    let variable = secret_variable(OPTION);
-    let file = SecretFile::parse(options, OPTION)?;
+    let variable = secret_variable(option);
+    let file = SecretFile::parse(options, option)?;
     let content = (options.env)(&variable).filter(|key| !key.is_empty());
     if cfg!(not(feature = "keyed")) && (file.is_some() || content.is_some()) {
         let source = file.map_or(variable, |file| file.source);
@@ -228,7 +228,7 @@ pub(super) fn keys_in(content: &[u8]) -> Result<Keys, String> {
     match keys.len() {
         0 => Err(format!("there is no key in it; put at least {KEY_MIN} bytes there")),
         count if count > KEYS_MAX => {
-            Err(format!("there are {count} keys in it; leave two, the one that seals first, each on a line"))
+            Err(format!("there are {count} keys in it; leave two, the one that seals or signs first, each on a line"))
         }
         _ => Ok(Keys::new(keys)),
     }
@@ -245,6 +245,8 @@ mod tests {
     use super::*;
     use crate::config::{Command, parse};
     use std::os::unix::fs::PermissionsExt as _;
+
+    const OPTION: &str = "--cluster-key-file";
 
     fn file(path: impl Into<PathBuf>) -> SecretFile {
         SecretFile { source: OPTION.to_owned(), path: path.into(), handed_on: None }
@@ -300,7 +302,10 @@ mod tests {
         assert_eq!(refused(&format!("{one}\n\n{short}\n")), "line 3 is too short; a key has at least 16 bytes");
         assert_eq!(refused(" \n\n"), "there is no key in it; put at least 16 bytes there");
         let three = format!("{one}\n{one}\n{one}\n");
-        assert_eq!(refused(&three), "there are 3 keys in it; leave two, the one that seals first, each on a line");
+        assert_eq!(
+            refused(&three),
+            "there are 3 keys in it; leave two, the one that seals or signs first, each on a line"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns the limits that have an option. What happens past each is said where it is enforced, and in the manual.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 
 use super::options::{Options, UsageError, parse_limit};
 use crate::meter::NAME_MAX;
@@ -25,17 +26,19 @@ pub struct Limits {
 /// Reads the options.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<Limits, UsageError> {
     Ok(Limits {
-        members: options.given(MAX_CONNECTIONS, MAX_CONNECTIONS, parse_limit)?,
+        members: options.given("--max-connections", parse_limit)?,
         heads: options.value("--max-heads", 4096, parse_limit)?,
         name_length: options.value("--max-name-length", NAME_MAX, parse_name_length)?,
-        per_address: options.given(PER_ADDRESS, PER_ADDRESS, parse_limit)?,
-        namespaces_per_address: options.given(NAMES_PER_ADDRESS, NAMES_PER_ADDRESS, parse_limit)?,
+        per_address: options.given("--max-conn-per-ip", parse_limit)?,
+        namespaces_per_address: options.given("--max-namespaces-per-ip", parse_limit)?,
     })
 }
 
-const MAX_CONNECTIONS: &str = "--max-connections";
-const PER_ADDRESS: &str = "--max-conn-per-ip";
-const NAMES_PER_ADDRESS: &str = "--max-namespaces-per-ip";
+/// How many members a process may push changed counts to in a second.
+pub(super) fn parse_budget(text: &str) -> Result<Option<NonZeroU32>, String> {
+    let budget = text.parse().map(NonZeroU32::new);
+    budget.map_err(|_| format!("is not a number of pushes; give one from 0, which is no limit, to {}", u32::MAX))
+}
 
 fn parse_name_length(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -87,6 +90,11 @@ mod tests {
                 let error = limits(&format!("{option} {value}")).unwrap_err();
                 assert_eq!(error, format!("{option} \"{value}\" is not a limit; give a number from 1"));
             }
+        }
+        for value in ["-1", "many", "1.5", "4294967296"] {
+            let error = limits(&format!("--notify-budget {value}")).unwrap_err();
+            let remedy = "give one from 0, which is no limit, to 4294967295";
+            assert_eq!(error, format!("--notify-budget \"{value}\" is not a number of pushes; {remedy}"));
         }
         let error = limits("--max-name-length 256").unwrap_err();
         assert_eq!(error, "--max-name-length \"256\" is not a length; give a number from 1 to 255");

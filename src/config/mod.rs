@@ -11,9 +11,14 @@
 //! | `limits` | how much of everything there may be |
 //! | `networks` | lists of networks |
 //! | `origins` | the origins whose pages may join |
+//! | `admission` | the names of events, and the keys of addresses that are signed |
 //! | `cluster` | how nodes find each other, and which they believe |
+//! | `broker` | the URL of a broker |
+//! | `credentials` | what lets a process in at a broker |
+//! | `hosts` | names of other hosts, and their addresses |
 //! | `identity` | what names the audience of a process |
 //! | `key` | secrets from files and from the environment |
+//! | `group` | the multicast group and its interface |
 //! | `handed_on` | what a supervisor hands on to its workers of all this |
 //! | `check` | whether the files that the settings name can be used |
 //! | `key_file` | what is read again when it has changed |
@@ -25,9 +30,14 @@
 //! Invariant: a value that is refused is refused in one line that names the option and what would be accepted.
 
 mod accounts;
+mod admission;
+mod broker;
 mod check;
 mod cluster;
+mod credentials;
+mod group;
 mod handed_on;
+mod hosts;
 pub mod identity;
 mod key;
 mod key_file;
@@ -49,8 +59,13 @@ use std::time::Duration;
 use crate::log::Format;
 use crate::meter::{NotifyRule, Rules};
 pub use accounts::AccountsConfig;
-pub use cluster::{ClusterConfig, Peer};
+pub use admission::{Admission, Names};
+pub use broker::Broker;
+pub use cluster::ClusterConfig;
+pub use credentials::CredentialsSource;
+pub use group::Interface;
 pub use handed_on::Secrets;
+pub use hosts::{ADDRESSES_MAX, Peer};
 pub use key::{KeySource, TokenSource};
 pub use key_file::KeyFile;
 pub use limits::Limits;
@@ -131,6 +146,8 @@ pub struct Config {
     pub retry_ms: RangeInclusive<u64>,
     /// The origins whose pages may join.
     pub allow_origin: AllowOrigin,
+    /// Which events there are, and who may join them.
+    pub admission: Admission,
     /// What is kept and written down of events.
     pub accounts: AccountsConfig,
     /// Where many namespaces may be watched at once, and which milestones are reported.
@@ -197,9 +214,9 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         supervisor: options.supervisor()?,
         handed_on: options.args.clone().finish(),
         by_variable: Vec::new(),
-        debug: options.flag(["-d", "--debug"], "--debug")?,
+        debug: options.flag("--debug")?,
         log_format: options.value(LOG_FORMAT, Format::default(), parse_log_format)?,
-        enable_uuid: options.flag("--enable-uuid", "--enable-uuid")?,
+        enable_uuid: options.flag("--enable-uuid")?,
         host: options.value("--host", None, parse_host)?,
         demo_port: options.side_port("--demo-port", 8080)?,
         stats_port: options.side_port("--stats-port", 1442)?,
@@ -211,6 +228,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
                 delta_ratio: options.value("--notify-delta-ratio", 0.1, parse_ratio)?,
                 min_delay: options.duration("--notify-min-delay", 2)?,
                 max_delay: options.duration("--notify-max-delay", 25)?,
+                budget: options.value("--notify-budget", None, limits::parse_budget)?,
             },
             increment_delay: options.duration("--increment-delay", 0)?,
             namespace_clean_delay: options.duration("--namespace-clean-delay", 60)?,
@@ -224,10 +242,11 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
         drain_delay: options.duration("--drain-delay", 5)?,
         retry_ms: options.retry_ms()?,
         allow_origin: options.value("--allow-origin", AllowOrigin::Any, origins::parse)?,
+        admission: admission::parse(&mut options)?,
         accounts: accounts::parse(&mut options)?,
         watching: watching::parse(&mut options)?,
         cluster: cluster::parse(&mut options)?,
-        torture: options.given("--torture", "--torture", parse_seed)?,
+        torture: options.given("--torture", parse_seed)?,
     };
     config.by_variable = options.finish()?;
     config.refuse_equal_ports().map_err(|error| UsageError(config.rename(&error.0)))?;
@@ -288,6 +307,7 @@ mod tests {
         assert_eq!(config.allow_origin, AllowOrigin::Any);
         assert_eq!(config.rules.notify.min_delay, Duration::from_secs(2));
         assert_eq!(config.rules.notify.max_delay, Duration::from_secs(25));
+        assert_eq!(config.rules.notify.budget, None);
         assert_eq!(config.rules.namespace_clean_delay, Duration::from_mins(1));
         assert_eq!(config.rules.increment_delay, Duration::ZERO);
         assert_eq!((config.accounts.report_file, config.accounts.history_namespaces), (None, 100));

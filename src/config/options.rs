@@ -20,6 +20,9 @@ const RATIO_MAX: u64 = 1000;
 
 const BILLION: u64 = 1_000_000_000;
 
+/// The options that have a letter, too.
+const LETTERS: [(&str, &str); 3] = [("--workers", "-w"), ("--cluster-addr", "-m"), ("--debug", "-d")];
+
 /// More processes than a machine has cores are of no use.
 pub const WORKERS_MAX: usize = 1024;
 
@@ -55,23 +58,22 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
         default: T,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, UsageError> {
-        Ok(self.given(option, option, parse)?.unwrap_or(default))
+        Ok(self.given(option, parse)?.unwrap_or(default))
     }
 
-    /// The value of an option that has these names, or of its environment variable, if there is one.
+    /// The value of an option, or of its environment variable, if there is one.
     pub(super) fn given<T>(
         &mut self,
-        names: impl Into<pico_args::Keys>,
         option: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, UsageError> {
-        let Some(text) = self.text(names.into(), option)? else { return Ok(None) };
+        let Some(text) = self.text(option)? else { return Ok(None) };
         parse(&text).map(Some).map_err(|problem| self.refused(option, &text, &problem))
     }
 
     /// Whether an option without a value was given, or its variable says so.
-    pub(super) fn flag(&mut self, names: impl Into<pico_args::Keys>, option: &'static str) -> Result<bool, UsageError> {
-        if self.args.contains(names) {
+    pub(super) fn flag(&mut self, option: &'static str) -> Result<bool, UsageError> {
+        if self.args.contains(keys(option)) {
             return Ok(true);
         }
         let Some(text) = self.variable_of(option)? else { return Ok(false) };
@@ -90,8 +92,8 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
 
     /// What was given for an option. (What is the same for all options is here, for the program has it once; `given` is
     /// there for each kind of value.)
-    fn text(&mut self, names: pico_args::Keys, option: &'static str) -> Result<Option<String>, UsageError> {
-        let given = self.args.opt_value_from_fn(names, |value| Ok::<_, UsageError>(value.to_owned()));
+    fn text(&mut self, option: &'static str) -> Result<Option<String>, UsageError> {
+        let given = self.args.opt_value_from_fn(keys(option), |value| Ok::<_, UsageError>(value.to_owned()));
         let given = given.map_err(|error| match error {
             pico_args::Error::NonUtf8Argument => {
                 UsageError(format!("{option} has a value that is not text; see --help"))
@@ -141,7 +143,7 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
     }
 
     pub(super) fn workers(&mut self) -> Result<usize, UsageError> {
-        let given = self.given(["-w", "--workers"], "--workers", |text| match text.parse() {
+        let given = self.given("--workers", |text| match text.parse() {
             Ok(workers @ 1..=WORKERS_MAX) => Ok(workers),
             _ => Err(format!("is not a number of processes; give one from 1 to {WORKERS_MAX}")),
         })?;
@@ -183,6 +185,12 @@ impl<E: Fn(&str) -> Option<OsString>> Options<E> {
             format!("{text:?} is not expected here: there are options only; see --help")
         }))
     }
+}
+
+/// The names of an option.
+fn keys(option: &'static str) -> pico_args::Keys {
+    let letter = LETTERS.iter().find(|(name, _)| *name == option);
+    letter.map_or_else(|| option.into(), |&(_, letter)| [letter, option].into())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -75,6 +75,16 @@ const GROUPS: [Group; 7] = [
             ),
             common("--allow-origin <list>", "origins whose pages may join, separated by commas (default *, all)"),
             other(
+                "--join-key-file <path>",
+                "file with the key of at least 16 bytes by which your site signs the addresses that may be joined, or with \
+                 two, one a line; readable by its owner only (default the environment variable \
+                 AUDIENCE_METER_JOIN_KEY; without, anyone may join)",
+            ),
+            other(
+                "--namespaces <patterns>",
+                "names of the only events that there are, separated by commas, as in final,sport-* (default all)",
+            ),
+            other(
                 "--max-conn-duration <seconds>",
                 "longest time that a stream stays open; its last tenth is drawn at random for each member, so that \
                  members that came together do not leave together (default 3600, 0 for no limit)",
@@ -114,6 +124,11 @@ const GROUPS: [Group; 7] = [
                 "--notify-max-delay <seconds>",
                 "delay after which a count is pushed even if it changed less or not at all (default 25)",
             ),
+            other(
+                "--notify-budget <pushes/s>",
+                "members to which a process pushes changed counts in a second: with many members a change waits, up to \
+                 --notify-max-delay; 0 is no limit (default 0)",
+            ),
             other("--namespace-clean-delay <seconds>", "delay before an empty event is forgotten (default 60)"),
         ],
     },
@@ -121,9 +136,10 @@ const GROUPS: [Group; 7] = [
         title: "Cluster",
         rows: &[
             common(
-                "-m, --cluster-addr <ip:port>",
+                "-m, --cluster-addr <address>",
                 "multicast group by which the processes of several hosts count together, preferably \
-                 239.255.13.37:314 (default none: processes of one host on one port count together over loopback)",
+                 239.255.13.37:314 or [ff15::4d7]:314, or a broker as nats://host:port,.../subject or redis://host:port,.../channel \
+                 (default none: processes of one host on one port count together over loopback)",
             ),
             common(
                 "--cluster-peers <host:port,...>",
@@ -136,10 +152,18 @@ const GROUPS: [Group; 7] = [
                  AUDIENCE_METER_CLUSTER_KEY)",
             ),
             other(
+                "--cluster-credentials-file <path>",
+                "file with what lets a process in at the broker, user:password or a secret alone; readable by its \
+                 owner only (default the environment variable AUDIENCE_METER_CLUSTER_CREDENTIALS)",
+            ),
+            other(
                 "--cluster-name <name>",
                 "name of the audience on the network: processes with different names stay apart (default empty)",
             ),
-            other("--cluster-interface <ip>", "address of the interface for multicast (default as the routes say)"),
+            other(
+                "--cluster-interface <ip or name>",
+                "the interface for multicast: its address for IPv4, its name for IPv6 (default as the routes say)",
+            ),
             other("--cluster-ttl <num>", "number of routers that multicast datagrams may pass, plus one (default 1)"),
             other(
                 "--cluster-notify-interval <seconds>",
@@ -187,8 +211,8 @@ const GROUPS: [Group; 7] = [
         rows: &[
             other(
                 "--allow-listen",
-                "let any page watch events at the audience port without being counted, as the stats port does: \
-                 /?watch=name,prefix*,*",
+                "let any page watch events at the audience port without being counted, as the stats port does, by \
+                 /?watch=name,prefix*,* or by /?members=name for one number",
             ),
             other(
                 "--milestones <list>",

@@ -40,7 +40,7 @@ fn known() -> Vec<String> {
     let mut known: Vec<String> = BESIDE.map(str::to_owned).into();
     for option in usage::options().filter(|option| !WITHOUT.contains(option)) {
         known.push(variable(option));
-        if option.ends_with("-key-file") || option.ends_with("-token-file") {
+        if ["-key-file", "-token-file", "-credentials-file"].iter().any(|end| option.ends_with(end)) {
             known.push(secret_variable(option));
         }
     }

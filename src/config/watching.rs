@@ -21,10 +21,10 @@ pub struct WatchConfig {
 
 /// Reads the options.
 pub(super) fn parse<E: Fn(&str) -> Option<OsString>>(options: &mut Options<E>) -> Result<WatchConfig, UsageError> {
-    let thresholds = options.given("--milestones", "--milestones", parse_thresholds)?;
+    let thresholds = options.given("--milestones", parse_thresholds)?;
     let default = || Thresholds::new((1..=DEFAULT_ZEROS).map(|zeros| 10_u64.pow(zeros)));
     let Some(thresholds) = thresholds.or_else(default) else { unreachable!("the default is within the limits") };
-    Ok(WatchConfig { is_public: options.flag("--allow-listen", "--allow-listen")?, thresholds })
+    Ok(WatchConfig { is_public: options.flag("--allow-listen")?, thresholds })
 }
 
 fn parse_thresholds(text: &str) -> Result<Thresholds, String> {
