@@ -25,8 +25,9 @@ impl Tick {
         if delay.is_zero() {
             return self;
         }
-        let ticks = delay.as_nanos().div_ceil(u128::from(TICK_MS) * 1_000_000);
-        Self(self.0.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)).saturating_add(1))
+        let of_second = u64::from(delay.subsec_nanos()).div_ceil(TICK_MS * 1_000_000);
+        let ticks = delay.as_secs().saturating_mul(1_000 / TICK_MS).saturating_add(of_second);
+        Self(self.0.saturating_add(ticks).saturating_add(1))
     }
 }
 

@@ -51,6 +51,7 @@ pub use book::namespace::Namespace;
 pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
+use book::standing::Standing;
 pub use cluster::capacity::Capacity;
 pub use cluster::departure::Departure;
 pub use cluster::figures::NodeFigures;
@@ -90,14 +91,20 @@ impl Meter {
     /// An earlier member with the same uuid leaves in the same moment, so the total never counts one person twice.
     /// Returns the total to push to the new member at once, or `None` while no member is counted, for 0 is never pushed.
     pub fn join(&mut self, member: MemberId, name: &str, uuid: Option<&str>, now: Now) -> Option<u64> {
-        let admission = self.book.join(member, name, uuid, true, now);
+        let admission = self.book.join(member, name, uuid, Standing::Counted, now);
         self.admit(admission, now)
     }
 
     /// A stream opens as in [`join`](Self::join), but stays out of the count until [`count`](Self::count). Pushes reach it
     /// like all members.
     pub fn join_uncounted(&mut self, member: MemberId, name: &str, uuid: Option<&str>, now: Now) -> Option<u64> {
-        let admission = self.book.join(member, name, uuid, false, now);
+        let admission = self.book.join(member, name, uuid, Standing::Uncounted, now);
+        self.admit(admission, now)
+    }
+
+    /// A stream opens as in [`join`](Self::join), but never counts, claims no uuid and leaves no trace.
+    pub fn visit(&mut self, member: MemberId, name: &str, now: Now) -> Option<u64> {
+        let admission = self.book.join(member, name, None, Standing::Never, now);
         self.admit(admission, now)
     }
 
@@ -136,17 +143,13 @@ impl Meter {
         self.book.claims.holder(self.find(name)?, uuid)
     }
 
-    /// A page says that it leaves: the member that claims `uuid` in the namespace of this name is sent the farewell. If there
+    /// A page says that it leaves: the member that claims `uuid` in the namespace of this name is sent away. If there
     /// is none here, the other nodes are asked whether they have it.
     pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
-        if name.len() > NAME_MAX || uuid.len() > NAME_MAX {
-            // No member can have claimed it, and it would not fit into a datagram.
-            return;
-        }
         let found = self.find(name).filter(|&id| self.book.claims.holder(id, uuid).is_some());
         let (cluster, call) = &mut self.parts(now);
         match found {
-            Some(id) => cluster::ends::end_claim(id, uuid, cluster, call),
+            Some(id) => cluster::ends::end_claim(id, uuid, Output::Left, cluster, call),
             None => cluster.end_claim_elsewhere(name, uuid, call),
         }
         self.check_invariants();
@@ -220,7 +223,7 @@ impl Meter {
         self.outputs.pop_front()
     }
 
-    /// The messages to and from other nodes.
+    /// The messages to and from other nodes, and questions to them.
     pub fn mail(&mut self, now: Now) -> Mail<'_> {
         let (cluster, call) = self.parts(now);
         Mail { cluster, call }

@@ -21,8 +21,17 @@ pub enum Output {
         /// The newest member has just received this very number as its own first count.
         skip_newest: bool,
     },
-    /// End this member's stream with the farewell: its uuid was claimed anew or given up. It no longer counts.
+    /// End this member's stream with the farewell: its uuid was claimed anew. It no longer counts.
     Farewell(MemberId),
+    /// End this member's stream: its page has said that it leaves. It no longer counts.
+    Left(MemberId),
+    /// The question of this number is answered: whether another node holds the uuid that it asked for.
+    Held {
+        /// The number that [`Mail::ask_held`](super::Mail::ask_held) has returned.
+        number: u64,
+        /// Whether one does. A node that says nothing in time does not.
+        is_held: bool,
+    },
     /// Push this message of another node to every member of the namespace, if there are any, and confirm that.
     Message {
         /// What it is confirmed by.

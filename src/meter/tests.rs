@@ -21,7 +21,7 @@ fn s(seconds: f64) -> Duration {
 impl Scene {
     fn new(change: impl FnOnce(&mut Rules)) -> Self {
         let mut rules = Rules {
-            notify: NotifyRule { delta_ratio: 0.1, min_delay: s(2.0), max_delay: s(25.0) },
+            notify: NotifyRule { delta_ratio: 0.1, min_delay: s(2.0), max_delay: s(25.0), budget: None },
             increment_delay: Duration::ZERO,
             namespace_clean_delay: s(60.0),
             namespaces_max: usize::MAX,
@@ -260,7 +260,7 @@ fn a_second_claim_ends_the_first_and_counts_once() {
     scene.leave(0);
     assert_eq!(scene.members("a"), Some((1, 2)), "a stream that was ended leaves once");
     scene.meter.end_claim("a", "u", scene.now);
-    assert_eq!(scene.meter.poll_output(), Some(Output::Farewell(MemberId::new(1))));
+    assert_eq!(scene.meter.poll_output(), Some(Output::Left(MemberId::new(1))));
     assert_eq!(scene.members("a"), Some((0, 2)));
     scene.meter.end_claim("a", "u", scene.now);
     scene.meter.end_claim("nowhere", "u", scene.now);

@@ -16,7 +16,7 @@ pub struct Address {
 pub enum Origin {
     /// By the group on loopback, from a process of this host.
     Loopback,
-    /// By the multicast group on the network.
+    /// By the multicast group on the network, or by the broker that stands in its place.
     Group,
     /// By unicast, from an address that the operator has listed.
     Listed(Address),

@@ -8,8 +8,8 @@
 //! The first node reports at once and announces that it did. Each further one waits a turn
 //! longer, and reports if it has received no such announcement. So a node that dies, hangs, or came after the end, is passed over.
 //!
-//! There are two reports if the reporter dies before its announcement has arrived, if nodes cannot reach each other, or
-//! if a member joins in the very moment in which some nodes forget. The later one, under the same `created` or one that is a
+//! There are two reports if the reporter dies before its announcement has arrived, if nodes cannot reach each other, so
+//! that one reports what goes on at another, or if a member joins in the very moment in which some nodes forget. The later one, under the same `created` or one that is a
 //! second off, is the right one: it counts at least as many joins.
 //!
 //! Invariant: nodes that know the same come to the same order.
@@ -17,6 +17,7 @@
 use std::rc::Rc;
 
 use super::Accounts;
+use crate::collections::tick::{Moment, Tick};
 use crate::meter::digest::{mix, name_digest};
 use crate::meter::news::NodeId;
 
@@ -39,6 +40,41 @@ pub(in crate::meter) struct Candidate {
     pub(in crate::meter) node: NodeId,
     /// Whether it has members in the namespace, or had.
     pub(in crate::meter) had_members: bool,
+}
+
+/// What other nodes have reported of an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::meter) struct Reported {
+    /// The most joins that a report counts.
+    connections: u64,
+    /// The last one.
+    last: Option<Report>,
+}
+
+/// A report, by its times.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    /// When the event was over, to the node that gave it.
+    ended_at: Moment,
+    /// When it was first announced, as far as is known.
+    at: Moment,
+}
+
+impl Reported {
+    /// A report is announced, perhaps again, that counts these joins.
+    pub(in crate::meter) fn add(&mut self, connections: u64, ended_at: Moment, at: Moment) {
+        self.connections = self.connections.max(connections);
+        if self.last.is_none_or(|last| last.ended_at.is_clearly_before(ended_at)) {
+            self.last = Some(Report { ended_at, at });
+        }
+    }
+
+    /// Whether nothing has to be said any more of an event with these joins: all of them are counted, and the last member had
+    /// left by then. A node that others did not reach may have reported an event that went on there.
+    pub(in crate::meter) fn covers(&self, connections: u64, vacant_since: Option<Tick>) -> bool {
+        let is_over = |last: Report| vacant_since.is_some_and(|since| !last.at.is_clearly_before(since.into()));
+        self.connections >= connections && self.last.is_some_and(is_over)
+    }
 }
 
 /// How many turns come before that of the own node in the order for the namespace of this name. `is_hearsay` says that the own

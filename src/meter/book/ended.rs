@@ -1,16 +1,35 @@
-//! The reports that this node has given of late.
+//! The reports that were given of late, here and at other nodes.
 //!
-//! Owns a record of each, for as long as another node may have to learn of it. A record is an item of the journal, so what is
-//! lost on the way is repaired like all news.
+//! Owns a record of each that this node has given, for as long as another node may have to learn of it. A record is an item of
+//! the journal, so what is lost on the way is repaired like all news. And it remembers all reports for a while: a node that
+//! did not know the event when its report came may learn of it later, by what departed nodes had counted, and pass it on.
 //!
 //! Invariant: records are forgotten in the order in which they were made.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::keys::ItemId;
-use crate::collections::tick::{Now, Tick};
+use crate::collections::tick::{Moment, Now, Tick};
 use crate::meter::news::{AGE_MS_MAX, EndedEvent};
+
+/// For how long a report is remembered. It takes a few seconds until no node knows an event any more that was reported.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
+/// How many reports are remembered, at some 100 bytes each. Those before them are forgotten.
+const REMEMBERED_MAX: usize = 2048;
+
+/// A report that a node has given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report {
+    pub(super) connections: u64,
+    /// When the event was over, to that node.
+    pub(super) ended_at: Moment,
+    /// When it was announced.
+    pub(super) at: Moment,
+}
 
 /// A report that this node has given.
 #[derive(Debug)]
@@ -30,12 +49,54 @@ pub(super) struct Ended {
     first: u32,
     next: u32,
     records: VecDeque<Record>,
+    /// The last report of each name, by the name's hash, and until when it is remembered. (Thousands of names that outlive
+    /// their namespaces would hold many times their memory.)
+    remembered: HashMap<u64, (Report, Tick)>,
+    hasher: RandomState,
+    /// The hashes, in the order in which they are forgotten.
+    forgotten: VecDeque<(Tick, u64)>,
 }
 
 impl Ended {
-    /// When the next record is forgotten.
+    /// When the next record, or report, is forgotten.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        self.records.front().map(|record| record.until)
+        let record = self.records.front().map(|record| record.until);
+        record.into_iter().chain(self.forgotten.front().map(|&(until, _)| until)).min()
+    }
+
+    /// Remembers a report.
+    pub(super) fn remember(&mut self, name: &str, report: Report, now: Now) {
+        let (hash, until) = (self.hasher.hash_one(name), now.tick.after(REMEMBERED));
+        self.remembered.insert(hash, (report, until));
+        self.forgotten.push_back((until, hash));
+        if self.forgotten.len() > REMEMBERED_MAX {
+            self.forget_first();
+        }
+    }
+
+    /// The last report of an event of this name.
+    pub(super) fn last_report(&self, name: &str) -> Option<Report> {
+        self.remembered.get(&self.hasher.hash_one(name)).map(|&(report, _)| report)
+    }
+
+    /// Forgets a report that was remembered long enough; returns whether there was one.
+    pub(super) fn forget_old(&mut self, now: Tick) -> bool {
+        let is_old = self.forgotten.front().is_some_and(|&(until, _)| until <= now);
+        if is_old {
+            self.forget_first();
+        }
+        is_old
+    }
+
+    fn forget_first(&mut self) {
+        let Some((until, hash)) = self.forgotten.pop_front() else { return };
+        // It may have been reported again.
+        if self.remembered.get(&hash).is_some_and(|&(_, last)| last <= until) {
+            self.remembered.remove(&hash);
+        }
+        if self.forgotten.is_empty() {
+            (self.remembered, self.forgotten) = Default::default();
+        }
     }
 
     /// The number of the next record.

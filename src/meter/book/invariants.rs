@@ -53,7 +53,7 @@ pub(in crate::meter) fn check(book: &Book, elsewhere: &HashMap<NamespaceId, Else
         assert!(has_seen, "the peak of {} is less than its total", namespace.name());
         sums.histograms += [namespace.stays, namespace.stays_elsewhere].iter().filter(|id| id.has_row()).count();
         let is_watched = namespace.is_ready || book.schedule.has_timer(id);
-        let is_due = namespace.is_vacant() || namespace.due(&book.rules.notify).is_some();
+        let is_due = namespace.is_vacant() || namespace.due(&book.rules.notify, 0).is_some();
         assert!(is_watched || !is_due, "nothing waits unwatched");
     }
     assert_eq!(book.members.counted(), sums.counted, "the sum over all namespaces");

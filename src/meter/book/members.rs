@@ -58,6 +58,7 @@ impl Linked<MemberId> for Member {
 #[derive(Default)]
 pub(super) struct Members {
     table: Dense<MemberId, Member>,
+    present: u64,
     counted: u64,
 }
 
@@ -89,6 +90,7 @@ impl Members {
         *self.table.reach(member) =
             Member { namespace: Some(id), standing, push_number, counted_at: low_bits(now), ..Member::default() };
         namespace.list.push_front(&mut self.table, member);
+        self.present += 1;
         self.count(standing, namespace, now);
     }
 
@@ -108,7 +110,7 @@ impl Members {
                 self.counted += 1;
                 namespace.count_one(now);
             }
-            Standing::Pending => {}
+            Standing::Pending | Standing::Never => {}
             Standing::Uncounted => namespace.add_uncounted(),
         }
     }
@@ -120,9 +122,14 @@ impl Members {
                 self.counted -= 1;
                 namespace.discount_one(now);
             }
-            Standing::Pending => {}
+            Standing::Pending | Standing::Never => {}
             Standing::Uncounted => namespace.remove_uncounted(),
         }
+    }
+
+    /// The number of members, in all namespaces.
+    pub(super) fn present(&self) -> u64 {
+        self.present
     }
 
     /// The number of counted members, in all namespaces.
@@ -136,6 +143,7 @@ impl Members {
         namespace.remove_from_notice(member, push_number);
         namespace.list.remove(&mut self.table, member);
         *self.get_mut(member) = Member::default();
+        self.present -= 1;
         self.discount(standing, namespace, now);
         (standing == Standing::Counted).then(|| low_bits(now).wrapping_sub(counted_at).into())
     }

@@ -8,7 +8,7 @@
 //! | `changes` | the names whose totals have changed, while there are watchers |
 //! | `claims` | the uuids that members claim |
 //! | `elsewhere` | what nodes say to each other of events that were reported |
-//! | `ended` | the reports that this node has given of late |
+//! | `ended` | the reports that were given of late, here and elsewhere |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
@@ -39,7 +39,7 @@ pub(super) mod namespace;
 pub(super) mod notice;
 pub(super) mod renewal;
 pub(super) mod schedule;
-mod standing;
+pub(super) mod standing;
 pub(super) mod vacancy;
 pub(super) mod walks;
 pub(super) mod whole;
@@ -110,17 +110,17 @@ impl Book {
         }
     }
 
-    /// A member joins the namespace of this name, which is made if there is none. `is_counted` says whether it
-    /// counts, at once or after the increment delay.
+    /// A member joins the namespace of this name, which is made if there is none. A member that counts is pending for the
+    /// increment delay.
     pub(super) fn join(
         &mut self,
         member: MemberId,
         name: &str,
         uuid: Option<&str>,
-        is_counted: bool,
+        standing: Standing,
         now: Now,
     ) -> Admission {
-        let standing = if is_counted { self.first_standing() } else { Standing::Uncounted };
+        let standing = if standing == Standing::Counted { self.first_standing() } else { standing };
         let id = self.find_or_make(name, now);
         self.members.enter(member, id, standing, self.namespaces.at_mut(id), now.tick);
         if standing == Standing::Pending {
@@ -252,7 +252,7 @@ impl Book {
             if namespace.empty_since.after(self.rules.namespace_clean_delay) <= now.tick {
                 return Some(Due::Forget);
             }
-        } else if namespace.due(&self.rules.notify).is_some_and(|due| due <= now.tick) {
+        } else if namespace.due(&self.rules.notify, self.members.present()).is_some_and(|due| due <= now.tick) {
             due = Some(Due::Push(namespace.push(&self.rules.notify, now)));
         }
         self.reschedule(id, now);
@@ -395,6 +395,6 @@ impl Book {
     fn reschedule(&mut self, id: NamespaceId, now: Now) {
         let namespace = self.namespaces.at_mut(id);
         self.vacancy.update(id, namespace);
-        self.schedule.update(id, namespace, &self.rules, now.tick);
+        self.schedule.update(id, namespace, &self.rules, self.members.present(), now.tick);
     }
 }

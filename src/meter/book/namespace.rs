@@ -13,7 +13,7 @@ use super::notice::{CountPush, Notice, NotifyRule};
 use super::whole::Whole;
 use crate::collections::list::List;
 use crate::collections::tick::{Moment, Now, TICK_MS, Tick};
-use crate::meter::accounts::ending::Ending;
+use crate::meter::accounts::ending::{Ending, Reported};
 use crate::meter::accounts::history::HistoryId;
 use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
 use crate::meter::accounts::{self, Accounts};
@@ -82,8 +82,8 @@ pub struct Namespace {
     pub(super) history: Option<HistoryId>,
     /// Whether it is known only from reports about departed nodes: this node may have forgotten it before.
     pub(in crate::meter) is_hearsay: bool,
-    /// The joins that a report of its event counts, which another node has given.
-    reported: u64,
+    /// What other nodes have reported of its event.
+    reported: Reported,
     /// This node's share in the journal; `None` if it never had one.
     pub(in crate::meter) share: Option<ItemId>,
     created: Moment,
@@ -116,7 +116,7 @@ impl Namespace {
             peak_at: now.tick.into(),
             history,
             is_hearsay: false,
-            reported: 0,
+            reported: Reported::default(),
             share: None,
             created: now.tick.into(),
             modified: None,
@@ -176,18 +176,20 @@ impl Namespace {
         self.empty_since
     }
 
-    /// Another node has reported the event that ended at that time, with this number of joins. Returns whether it is this one.
-    pub(super) fn mark_reported(&mut self, connections: u64, ended_at: Moment) -> bool {
+    /// Another node has reported at `at` the event that ended at that time, with this number of joins. Returns whether it is
+    /// this one.
+    pub(super) fn mark_reported(&mut self, connections: u64, ended_at: Moment, at: Moment) -> bool {
         let is_this = !ended_at.is_clearly_before(self.created);
         if is_this {
-            self.reported = self.reported.max(connections);
+            self.reported.add(connections, ended_at, at);
         }
         is_this
     }
 
-    /// Whether members came that no report is known to count.
+    /// Whether members came, and no report is known that counts them all and was given after the last one had left.
     pub(in crate::meter) fn is_unreported(&self) -> bool {
-        self.connections() > self.reported
+        let vacant_since = self.is_vacant().then_some(self.empty_since);
+        self.connections() > 0 && !self.reported.covers(self.connections(), vacant_since)
     }
 
     /// Whether a walk goes along its members.
@@ -284,12 +286,11 @@ impl Namespace {
 
     /// What its event came to, if it is over now.
     pub(in crate::meter) fn ending(&self, stays: &StaysTable, now: Now) -> Ending {
-        Ending {
-            namespace: self.shared_name(),
-            created_unix_s: self.created.unix_s(now),
-            ended_unix_s: now.unix_ms.saturating_sub(self.age(now).empty_ms) / 1000,
-            accounts: self.accounts(stays, now),
-        }
+        let created_unix_s = self.created.unix_s(now);
+        // Nodes differ by half a second about the beginning.
+        let ended_unix_s = (now.unix_ms.saturating_sub(self.age(now).empty_ms) / 1000).max(created_unix_s);
+        let (namespace, accounts) = (self.shared_name(), self.accounts(stays, now));
+        Ending { namespace, created_unix_s, ended_unix_s, accounts }
     }
 
     /// The name, to keep. A namespace that was forgotten and is made again has another one.
@@ -371,10 +372,10 @@ impl Namespace {
         }
     }
 
-    /// When a push of the total is due, which may be in the past; `None` while no member is counted, or none is here.
-    pub(super) fn due(&self, rule: &NotifyRule) -> Option<Tick> {
+    /// When a push of the total is due, to one of the `members` here; `None` while none is counted, or none is in it.
+    pub(super) fn due(&self, rule: &NotifyRule, members: u64) -> Option<Tick> {
         let has_receivers = self.total() > 0 && !self.list.is_empty();
-        has_receivers.then(|| self.notice.due(self.total(), rule))
+        has_receivers.then(|| self.notice.due(self.total(), rule, members))
     }
 
     /// Marks the total as pushed; returns the push.

@@ -5,6 +5,7 @@
 //!
 //! Invariant: 0 is never pushed, and a count is pushed at most once per tick.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::collections::tick::Tick;
@@ -18,6 +19,8 @@ pub struct NotifyRule {
     pub min_delay: Duration,
     /// The time after which even an unchanged count is pushed again.
     pub max_delay: Duration,
+    /// How many members a process may push changed counts to in a second; `None` is any number.
+    pub budget: Option<NonZeroU32>,
 }
 
 impl NotifyRule {
@@ -31,6 +34,13 @@ impl NotifyRule {
     )]
     pub fn threshold(&self, received: u64) -> u64 {
         ((received as f64 * self.delta_ratio).floor() as u64).max(1)
+    }
+
+    /// The least time between two pushes of a changed count in a process that has this many members: at that pace all of them
+    /// together stay within the budget. A repetition is not put off: a page would take its stream for dead.
+    fn least_delay(&self, members: u64) -> Duration {
+        let pace = |budget: NonZeroU32| Duration::from_millis(members * 1_000 / u64::from(budget.get()));
+        self.budget.map_or(self.min_delay, |budget| self.min_delay.max(pace(budget).min(self.max_delay)))
     }
 
     /// Whether the total has left a received number behind.
@@ -114,12 +124,16 @@ impl Notice {
         self.pushed_at = None;
     }
 
-    /// When a push of the total is due, which may be in the past.
-    pub(super) fn due(&self, total: u64, rule: &NotifyRule) -> Tick {
+    /// When a push of the total is due in a process that has this many members; it may be in the past.
+    pub(super) fn due(&self, total: u64, rule: &NotifyRule, members: u64) -> Tick {
         let Some(pushed_at) = self.pushed_at else {
             return Tick(0);
         };
-        let wait = if self.has_changed(total, rule) { rule.min_delay } else { rule.max_delay.max(rule.min_delay) };
+        let wait = match (self.has_changed(total, rule), self.pushed) {
+            (true, 0) => rule.min_delay,
+            (true, _) => rule.least_delay(members),
+            (false, _) => rule.max_delay.max(rule.min_delay),
+        };
         // Even without a minimum, a count is pushed once a tick: a second push in the same turn would never end.
         pushed_at.after(wait).max(Tick(pushed_at.0 + 1))
     }
@@ -154,8 +168,12 @@ impl Notice {
 mod tests {
     use super::*;
 
-    const RULE: NotifyRule =
-        NotifyRule { delta_ratio: 0.1, min_delay: Duration::from_secs(2), max_delay: Duration::from_secs(25) };
+    const RULE: NotifyRule = NotifyRule {
+        delta_ratio: 0.1,
+        min_delay: Duration::from_secs(2),
+        max_delay: Duration::from_secs(25),
+        budget: None,
+    };
 
     #[track_caller]
     fn check(delta_ratio: f64, received: u64, threshold: u64) {
@@ -183,12 +201,26 @@ mod tests {
 
     #[test]
     fn a_change_waits_for_the_minimum_and_a_repetition_for_the_maximum() {
-        assert_eq!(Notice::default().due(1, &RULE), Tick(0), "the first count is due at once");
+        assert_eq!(Notice::default().due(1, &RULE, 1), Tick(0), "the first count is due at once");
         for (total, due) in [(100, 3_501), (109, 3_501), (110, 1_201), (91, 3_501), (90, 1_201)] {
-            assert_eq!(pushed(100).due(total, &RULE), Tick(due), "{total} after 100");
+            assert_eq!(pushed(100).due(total, &RULE, 1), Tick(due), "{total} after 100");
         }
         let at_once = NotifyRule { min_delay: Duration::ZERO, max_delay: Duration::ZERO, ..RULE };
-        assert_eq!(pushed(100).due(100, &at_once), Tick(1_001), "once a tick");
+        assert_eq!(pushed(100).due(100, &at_once, 1), Tick(1_001), "once a tick");
+    }
+
+    #[test]
+    fn with_a_budget_changes_come_the_slower_the_larger_the_audience_is() {
+        let rule = NotifyRule { budget: NonZeroU32::new(1_000), ..RULE };
+        for (members, seconds) in [(0, 2), (2_000, 2), (5_000, 5), (24_999, 25), (25_000, 25), (1_000_000, 25)] {
+            let due = pushed(100).due(110, &rule, members);
+            assert!(due <= Tick(1_000).after(Duration::from_secs(seconds)), "{members}: {due:?}");
+            assert!(due > Tick(1_000).after(Duration::from_secs(seconds - 1)), "{members}: {due:?}");
+        }
+        assert_eq!(pushed(100).due(100, &rule, 1_000_000), Tick(3_501), "a repetition");
+        let mut vacated = pushed(1);
+        vacated.forget_pushed();
+        assert_eq!(vacated.due(1, &rule, 1_000_000), Tick(1_201), "it was 0");
     }
 
     #[test]
@@ -197,7 +229,7 @@ mod tests {
         notice.add_newcomer();
         assert!(!notice.give_first_count(0, true, Tick(5)), "0 is never pushed");
         assert!(notice.give_first_count(1, true, Tick(5)));
-        assert_eq!(notice.due(1, &RULE), Tick(5).after(RULE.max_delay));
+        assert_eq!(notice.due(1, &RULE, 1), Tick(5).after(RULE.max_delay));
         notice.add_newcomer();
         assert!(!notice.give_first_count(2, false, Tick(6)));
         assert_eq!(notice.push(2, &RULE, Tick(500)), CountPush { total: 2, skip_newest: true });
@@ -209,9 +241,9 @@ mod tests {
         let mut notice = pushed(1);
         let push_number = notice.add_newcomer();
         notice.give_first_count(2, false, Tick(1_001));
-        assert_eq!(notice.due(1, &RULE), Tick(1_201), "the newcomer received 2, although 1 was pushed last");
+        assert_eq!(notice.due(1, &RULE, 1), Tick(1_201), "the newcomer received 2, although 1 was pushed last");
         notice.remove_member(push_number, true);
-        assert_eq!(notice.due(1, &RULE), Tick(3_501), "it has left, and all others know of 1");
+        assert_eq!(notice.due(1, &RULE, 1), Tick(3_501), "it has left, and all others know of 1");
         notice.push(1, &RULE, Tick(2_000));
         notice.add_newcomer();
         notice.remove_member(push_number, false);
@@ -222,8 +254,8 @@ mod tests {
     fn what_is_forgotten_makes_the_next_count_a_first_one() {
         let mut notice = pushed(100);
         notice.forget_pushed();
-        assert_eq!(notice.due(1, &RULE), Tick(1_201), "1 differs from 0");
+        assert_eq!(notice.due(1, &RULE, 1), Tick(1_201), "1 differs from 0");
         notice.forget_time();
-        assert_eq!(notice.due(1, &RULE), Tick(0));
+        assert_eq!(notice.due(1, &RULE, 1), Tick(0));
     }
 }

@@ -67,15 +67,22 @@ pub(in crate::meter) struct Schedule {
 }
 
 impl Schedule {
-    /// Sets the namespace's one timer from its state.
-    pub(super) fn update(&mut self, id: NamespaceId, namespace: &mut Namespace, rules: &Rules, now: Tick) {
+    /// Sets the namespace's one timer from its state. There are `members` here, in all namespaces.
+    pub(super) fn update(
+        &mut self,
+        id: NamespaceId,
+        namespace: &mut Namespace,
+        rules: &Rules,
+        members: u64,
+        now: Tick,
+    ) {
         if namespace.is_ready {
             return;
         }
         let due = if namespace.is_vacant() {
             Some(namespace.empty_since.after(rules.namespace_clean_delay))
         } else {
-            namespace.due(&rules.notify)
+            namespace.due(&rules.notify, members)
         };
         match due {
             Some(due) if due > now => self.timers.set(id, due),

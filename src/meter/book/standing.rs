@@ -1,7 +1,8 @@
 //! Whether a member is in the count.
 //!
-//! Owns the three standings. A member goes from pending to counted when the increment delay is over, and from uncounted to
-//! either when the caller asks for it. The caller alone knows why a member is not counted; such members are reported apart.
+//! Owns the four standings. A member goes from pending to counted when the increment delay is over, and from uncounted to
+//! either when the caller asks for it. The caller alone knows why a member is not counted; such members are reported apart. A member
+//! that never counts stays so, and leaves no trace.
 
 /// Whether a member is in the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +13,13 @@ pub(in crate::meter) enum Standing {
     Pending,
     /// It is not, until the caller counts it.
     Uncounted,
+    /// It is not, and will not be.
+    Never,
 }
 
 impl Standing {
     /// Whether other nodes know of members with this standing: they are counted, or reported apart.
     pub(super) fn is_announced(self) -> bool {
-        self != Self::Pending
+        matches!(self, Self::Counted | Self::Uncounted)
     }
 }

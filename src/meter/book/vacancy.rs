@@ -1,8 +1,10 @@
 //! The vacant namespaces, in the order in which they became vacant.
 //!
-//! Owns two lines: one of the namespaces that never had more than one member, and one of the others. At the limit, the one that
-//! has stood longest in the first is forgotten for a new one; so names that one client makes up take the place of each other, and
-//! an event that was one is remembered. It does not know whether something of a namespace is on its way.
+//! Owns the lines. The namespaces that never had more than one member stand apart from the others. At the limit, the one that
+//! has stood longest among them is forgotten for a new one; so names that one client makes up take the place of each other, and
+//! an event that was one is remembered. And those of which this node has announced a share stand apart, for what it has announced
+//! last has to settle: a process that was stopped finds hundreds of members who have come and gone, and they all wait at once.
+//! It does not know whether something of a namespace is on its way.
 //!
 //! Invariant: a namespace is in a line only while it is vacant, and always then, unless it is about to be forgotten without a
 //! trace.
@@ -16,13 +18,17 @@ use crate::collections::list::{Link, Linked, List};
 /// last change is not announced; it is so in a small table at most.
 const LOOKS_PER_LINE: usize = 8;
 
-/// A line of vacant namespaces.
+/// A line of vacant namespaces. Those that are worth least come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// Those that never had more than one member.
-    Small,
+    /// Those that never had more than one member, and none here.
+    SmallElsewhere,
+    /// Those that never had more than one member, and had one here.
+    SmallHere,
+    /// The others that had no members here.
+    LargeElsewhere,
     /// The others.
-    Large,
+    LargeHere,
 }
 
 /// Where a namespace stands.
@@ -47,7 +53,7 @@ impl Linked<NamespaceId> for Place {
 #[derive(Default)]
 pub(in crate::meter) struct Vacancy {
     places: Dense<NamespaceId, Place>,
-    lines: [List<NamespaceId>; 2],
+    lines: [List<NamespaceId>; 4],
     /// How many namespaces were forgotten early.
     pub(in crate::meter) evicted: u64,
 }
@@ -55,11 +61,13 @@ pub(in crate::meter) struct Vacancy {
 impl Vacancy {
     /// Has a namespace stand where it belongs by now.
     pub(super) fn update(&mut self, id: NamespaceId, namespace: &Namespace) {
-        let line = match namespace.largest_total() {
-            _ if !namespace.is_vacant() => None,
-            0 | 1 => Some(Line::Small),
-            _ => Some(Line::Large),
-        };
+        let is_small = namespace.largest_total() <= 1;
+        let line = namespace.is_vacant().then_some(match (is_small, namespace.share.is_some()) {
+            (true, false) => Line::SmallElsewhere,
+            (true, true) => Line::SmallHere,
+            (false, false) => Line::LargeElsewhere,
+            (false, true) => Line::LargeHere,
+        });
         if self.places.reach(id).line != line {
             self.move_to(line, id);
         }
@@ -83,16 +91,12 @@ impl Vacancy {
 
     fn move_to(&mut self, line: Option<Line>, id: NamespaceId) {
         let before = std::mem::replace(&mut self.places.reach(id).line, line);
-        let Self { places, lines: [small, large], .. } = self;
-        match before {
-            Some(Line::Small) => small.remove(places, id),
-            Some(Line::Large) => large.remove(places, id),
-            None => {}
+        let Self { places, lines, .. } = self;
+        if let Some(before) = before.and_then(|line| lines.get_mut(line as usize)) {
+            before.remove(places, id);
         }
-        match line {
-            Some(Line::Small) => small.push_back(places, id),
-            Some(Line::Large) => large.push_back(places, id),
-            None => {}
+        if let Some(after) = line.and_then(|line| lines.get_mut(line as usize)) {
+            after.push_back(places, id);
         }
     }
 

@@ -12,6 +12,7 @@ use super::peers::PeerId;
 use super::{Call, Cluster, folding};
 use crate::collections::key::Key as _;
 use crate::collections::tick::Moment;
+use crate::meter::book::elsewhere;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::learning::find_or_learn;
 use crate::meter::book::whole::Whole;
@@ -70,6 +71,7 @@ fn learn_place(name: &str, whole: Whole, call: &mut Call<'_>) -> Option<Place> {
     let namespace = find_or_learn(name, false, whole, call.book, call.now)?;
     if is_new {
         call.book.set_hearsay(namespace, true);
+        elsewhere::recall_report(namespace, call.book, call.now);
     }
     Some(Place { namespace, name_digest: name_digest(name) })
 }

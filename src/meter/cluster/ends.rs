@@ -8,16 +8,18 @@
 
 use std::time::Duration;
 
+use super::held::Purpose;
 use super::pairs::Place;
 use super::peer::Peer;
 use super::questions::ANSWER_TIME;
 use super::{Call, Cluster};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::ending::{self, Candidate};
-use crate::meter::book::keys::{ItemId, NamespaceId};
+use crate::meter::book::keys::{ItemId, MemberId, NamespaceId};
 use crate::meter::book::namespace::Namespace;
 use crate::meter::book::{Book, elsewhere};
 use crate::meter::digest::name_digest;
+use crate::meter::news::{Claim, HeldQuestion, News};
 use crate::meter::output::Output;
 
 /// After how long the next node reports an event of which no report is known: a report is known everywhere within 0.1 s, or a
@@ -35,18 +37,31 @@ pub(in crate::meter) fn forget(id: NamespaceId, cluster: &mut Cluster, call: &mu
     if let Some(until) = kept_until(namespace, cluster, call) {
         return call.book.schedule.set(id, until.max(Tick(now.tick.0 + 1)));
     }
-    remove(id, true, cluster, call);
+    remove(id, cluster, call);
 }
 
 /// Forgets the vacant namespace that is worth least, to make room for another; returns whether there was one. Its report does
-/// not wait for anything: there is no room to keep it.
+/// not wait for anything: there is no room to keep it. Those are taken first that are reported already, or by this node in any
+/// case. Next come those of a node that is going to report them, for two nodes without room must not report the same one.
 pub(super) fn evict(cluster: &mut Cluster, call: &mut Call<'_>) -> bool {
     let is_free = |id: &NamespaceId| {
         let namespace = call.book.at(*id);
         is_settled(namespace, cluster, call) && kept_until(namespace, cluster, call).is_none()
     };
-    let Some(id) = call.book.vacancy.candidates().find(is_free) else { return false };
-    remove(id, false, cluster, call);
+    let is_reported = |id: &NamespaceId| !call.book.at(*id).is_unreported();
+    let is_own = |id: &NamespaceId| rank(*id, call.book.at(*id), cluster) == 0;
+    let is_others = |id: &NamespaceId| is_of_another(*id, call.book.at(*id), cluster);
+    // Among what is missing may be a report, or a member.
+    let is_behind = cluster.peers.living().any(Peer::is_ahead);
+    let free = || call.book.vacancy.candidates().filter(is_free);
+    let plain = free().find(|id| is_reported(id) || !is_behind && is_own(id));
+    let next = || free().find(|id| is_own(id) || is_others(id)).or_else(|| free().next());
+    let Some(id) = plain.or_else(next) else { return false };
+    if !is_reported(&id) && !is_others(&id) {
+        call.book.schedule.take_room();
+        report(id, cluster, call);
+    }
+    erase(id, cluster, call);
     call.book.vacancy.evicted += 1;
     true
 }
@@ -66,26 +81,35 @@ fn kept_until(namespace: &Namespace, cluster: &Cluster, call: &Call<'_>) -> Opti
     namespace.share.and_then(|share| unannounced_until(share, cluster, call.book))
 }
 
-/// Reports what a vacant namespace came to, if that is up to this node, and removes it from all tables; unless the report has
-/// no room and `waits` for some.
-fn remove(id: NamespaceId, waits: bool, cluster: &mut Cluster, call: &mut Call<'_>) {
-    let now = call.now;
+/// Reports what a vacant namespace came to, if no report is known, and removes it from all tables: only in this node's turn, and
+/// when the report has room.
+fn remove(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let now = call.now.tick;
     let Some(namespace) = call.book.get(id) else { return };
-    if namespace.is_unreported() && (waits || reports_early(id, namespace, cluster)) {
-        let at = if waits { report_at(id, namespace, cluster, call) } else { None };
-        if let Some(at) = at {
-            return call.book.schedule.set(id, at.max(Tick(now.tick.0 + 1)));
+    if namespace.is_unreported() {
+        if let Some(at) = report_at(id, namespace, cluster, call) {
+            return call.book.schedule.set(id, at.max(Tick(now.0 + 1)));
         }
-        let ending = Box::new(namespace.ending(&call.book.stays, now));
-        if !call.book.schedule.take_room() && waits {
-            return call.book.schedule.hold(id, now.tick);
+        if !call.book.schedule.take_room() {
+            return call.book.schedule.hold(id, now);
         }
-        call.outputs.push_back(Output::Ended(ending));
-        if !cluster.peers.is_alone() {
-            elsewhere::record_report(id, cluster.rules.node_timeout, call.book, now);
-            cluster.announcer.delay_news(now);
-        }
+        report(id, cluster, call);
     }
+    erase(id, cluster, call);
+}
+
+/// Reports what a vacant namespace came to, and lets the others know.
+fn report(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let now = call.now;
+    call.outputs.push_back(Output::Ended(Box::new(call.book.at(id).ending(&call.book.stays, now))));
+    if !cluster.peers.is_alone() {
+        elsewhere::record_report(id, cluster.rules.node_timeout, call.book, now);
+        cluster.announcer.delay_news(now);
+    }
+}
+
+/// Removes a namespace from all tables.
+fn erase(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
     let Some((name, maker)) = call.book.forget(id) else { return };
     call.outputs.extend(maker.map(Output::Unmade));
     for peer in cluster.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
@@ -93,13 +117,31 @@ fn remove(id: NamespaceId, waits: bool, cluster: &mut Cluster, call: &mut Call<'
     }
 }
 
-/// Ends the claim of a uuid in a namespace: its member here is owed a farewell, and leaves.
-pub(in crate::meter) fn end_claim(id: NamespaceId, uuid: &str, cluster: &mut Cluster, call: &mut Call<'_>) {
+/// Ends the claim of a uuid in a namespace: its member here leaves, and is owed `last_word`.
+pub(in crate::meter) fn end_claim(
+    id: NamespaceId,
+    uuid: &str,
+    last_word: fn(MemberId) -> Output,
+    cluster: &mut Cluster,
+    call: &mut Call<'_>,
+) {
     let Some(member) = call.book.claims.holder(id, uuid) else { return };
     // It leaves now and not when its stream ends: the first count of the member that takes its place has to be true.
-    call.outputs.push_back(Output::Farewell(member));
+    call.outputs.push_back(last_word(member));
     if let Some(id) = call.book.leave(member, call.now) {
         forget(id, cluster, call);
+    }
+}
+
+/// The uuid that a question asked for is held at a peer. If its page leaves, the claim ends.
+pub(super) fn receive_held(number: u64, cluster: &mut Cluster, call: &mut Call<'_>) {
+    let Some((HeldQuestion { namespace, uuid, .. }, purpose)) = cluster.held.answer(number) else { return };
+    match purpose {
+        Purpose::Answer => call.outputs.push_back(Output::Held { number, is_held: true }),
+        Purpose::Leave => {
+            let claim = Claim { namespace, uuid, order: call.book.claims.next_order() };
+            cluster.announce_thrice(News::GivenUp(claim), call);
+        }
     }
 }
 
@@ -127,10 +169,9 @@ fn report_at(id: NamespaceId, namespace: &Namespace, cluster: &Cluster, call: &C
     (is_behind && at.after(cluster.rules.node_timeout) > now).then(|| now.after(ANSWER_TIME))
 }
 
-/// Whether this node reports an event that it forgets early, for want of room: no node before it has members there, or had,
-/// and so will report it in its turn.
-fn reports_early(id: NamespaceId, namespace: &Namespace, cluster: &Cluster) -> bool {
-    rank(id, namespace, cluster) == 0 || !cluster.peers.living().any(|peer| peer.pairs.get(id).is_some())
+/// Whether a living node that has, or had, members in a namespace reports it before this one does.
+fn is_of_another(id: NamespaceId, namespace: &Namespace, cluster: &Cluster) -> bool {
+    rank(id, namespace, cluster) > 0 && cluster.peers.living().any(|peer| peer.pairs.get(id).is_some())
 }
 
 /// The number of nodes whose turn it is before this one.

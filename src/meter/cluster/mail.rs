@@ -7,6 +7,7 @@
 //! Invariant: a message of another node is confirmed after it was handed on, never before.
 
 use super::announce::DATAGRAMS_PER_TURN;
+use super::held::Purpose;
 use super::{Call, Cluster};
 use crate::meter::book::journal::Stretch;
 use crate::meter::news::{MessageId, NAME_MAX};
@@ -36,6 +37,13 @@ impl Mail<'_> {
             return None;
         }
         announcer.announce_message(name, text, peers, self.call.outputs, self.call.now)
+    }
+
+    /// Asks the other nodes whether a member there claims `uuid` in the namespace of this name. Returns the number under which
+    /// [`Output::Held`](crate::meter::Output::Held) comes within 200 ms; `None` if there is no other node, or too many
+    /// questions wait.
+    pub fn ask_held(&mut self, name: &str, uuid: &str) -> Option<u64> {
+        self.cluster.ask_held(name, uuid, Purpose::Answer, &mut self.call)
     }
 
     /// The members of the event of this name, at all nodes; `None` while no such event is known here.

@@ -87,16 +87,17 @@ use std::time::Duration;
 use super::book::Book;
 #[cfg(any(test, debug_assertions))]
 use super::book::invariants::Elsewhere;
+#[cfg(any(test, debug_assertions))]
 use super::book::keys::NamespaceId;
 use super::book::whole::Whole;
 use super::digest::name_digest;
-use super::news::{Address, Ask, Counter, News, NodeId, Wanted};
+use super::news::{Address, Ask, Counter, NAME_MAX, News, NodeId, Wanted};
 use super::output::{Output, Outputs};
 use crate::collections::tick::{Now, Tick};
 use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
-use held::HeldQuestions;
+use held::{HeldQuestions, Purpose};
 use lookout::Lookout;
 use peers::{PeerId, Peers};
 use questions::Questions;
@@ -262,10 +263,18 @@ impl Cluster {
 
     /// Ends the claim of a uuid that no member here holds, if another node has one that does.
     pub(super) fn end_claim_elsewhere(&mut self, name: &str, uuid: &str, call: &mut Call<'_>) {
-        if !self.peers.is_alone() {
-            self.held.add(name.into(), uuid.into(), call.now.tick);
-            held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
+        self.ask_held(name, uuid, Purpose::Leave, call);
+    }
+
+    /// Asks the other nodes whether they hold a uuid. Returns the number of the question; `None` if it is not asked.
+    fn ask_held(&mut self, name: &str, uuid: &str, purpose: Purpose, call: &mut Call<'_>) -> Option<u64> {
+        // No member can have claimed what would not fit into a datagram.
+        if self.peers.is_alone() || name.len() > NAME_MAX || uuid.len() > NAME_MAX {
+            return None;
         }
+        let number = self.held.add(name.into(), uuid.into(), purpose, call.now.tick);
+        held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
+        number
     }
 
     /// What all other nodes have in each namespace. Panics if the peers do not balance.

@@ -15,12 +15,14 @@ use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
 use super::{Call, Cluster, bequests, capacity, ends, goodbye, peer};
 use crate::collections::tick::Moment;
+use crate::meter::book::keys::MemberId;
 use crate::meter::book::namespace::Present;
 use crate::meter::book::whole::Whole;
 use crate::meter::book::{elsewhere, learning};
 use crate::meter::news::{
     Alive, Ask, Claim, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
 };
+use crate::meter::output::Output;
 
 /// How long a report that came out of turn waits for the one before it.
 const REORDER_TIME: Duration = Duration::from_millis(50);
@@ -235,15 +237,17 @@ impl Reception<'_, '_> {
                 let complete = peers.at_mut(self.id).inbox.receive(part, self.call.now.tick);
                 receipts.deliver(complete, self.id, peers, self.call.outputs);
             }
-            News::Claimed(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
-            News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX)),
+            News::Claimed(claim) => self.contest(claim, self.cluster.peers.at(self.id).node, Output::Farewell),
+            News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX), Output::Left),
             News::AskHeld(question) => self.on_ask_held(question),
             News::Received { is_behind, receipts } => {
                 let peer = self.cluster.peers.at_mut(self.id);
                 peer.set_behind(self.stamp.number, *is_behind);
                 self.cluster.announcer.take_receipts(peer.node, receipts, self.call.outputs);
             }
-            News::Held { asker, number } if *asker == self.cluster.node() => self.on_held(*number),
+            News::Held { asker, number } if *asker == self.cluster.node() => {
+                ends::receive_held(*number, self.cluster, self.call);
+            }
             News::Held { .. } | News::Unknown => {}
         }
     }
@@ -319,13 +323,6 @@ impl Reception<'_, '_> {
         }
     }
 
-    /// The uuid of a page that leaves is held at the peer: its claim ends.
-    fn on_held(&mut self, number: u64) {
-        let Some(HeldQuestion { namespace, uuid, .. }) = self.cluster.held.answer(number) else { return };
-        let claim = Claim { namespace, uuid, order: self.call.book.claims.next_order() };
-        self.cluster.announce_thrice(News::GivenUp(claim), self.call);
-    }
-
     fn on_items(&mut self, items: &[Item<&str>], name: u64) {
         let node = self.cluster.peers.at(self.id).node;
         // The sums under a former name are in the fold, as far as they are known; the members are there all the same.
@@ -333,7 +330,7 @@ impl Reception<'_, '_> {
         for item in items {
             match item {
                 Item::Count(count) => self.on_count(count, if has_sums { &count.sums } else { &no_sums }),
-                Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(self.id).node),
+                Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(self.id).node, Output::Farewell),
                 Item::Ended(ended) => elsewhere::mark_reported(ended, self.sent_at, self.call.book, self.call.now),
             }
         }
@@ -388,13 +385,13 @@ impl Reception<'_, '_> {
         self.call.book.apply(namespace, &change, whole, now);
     }
 
-    /// Ends the claim of a member here on the uuid, if the other claim is later.
-    fn contest(&mut self, claim: &Claim<&str>, node: NodeId) {
+    /// Ends the claim of a member here on the uuid, if the other claim is later; the member is owed `last_word`.
+    fn contest(&mut self, claim: &Claim<&str>, node: NodeId, last_word: fn(MemberId) -> Output) {
         self.call.book.claims.see(claim.order);
         let Some(namespace) = self.call.book.find(claim.namespace) else { return };
         let Some(order) = self.call.book.claims.order_of(namespace, claim.uuid) else { return };
         if (claim.order, node) > (order, self.cluster.node()) {
-            ends::end_claim(namespace, claim.uuid, self.cluster, self.call);
+            ends::end_claim(namespace, claim.uuid, last_word, self.cluster, self.call);
         }
     }
 }
