@@ -2,9 +2,10 @@
 //!
 //! This is a program. Install it with `cargo install --locked --path .` in a clone of the repository, run it with
 //! `audience-meter --port 8000`, and open <http://localhost:8080/test> in two browser windows. `audience-meter -h` prints
-//! the common options. The [manual] is how to use it, page by page: [in a page](manual::pages), [behind a
-//! proxy](manual::proxies), [monitoring](manual::monitoring), [operating](manual::operating), [several
-//! hosts](manual::cluster), [limits](manual::limits), [under fault](manual::faults), [changes](manual::changes).
+//! the common options. The [manual] is how to use it, page by page: [in a page](manual::pages), [signed
+//! addresses](manual::joining), [behind a proxy](manual::proxies), [monitoring](manual::monitoring),
+//! [operating](manual::operating), [several hosts](manual::cluster), [limits](manual::limits), [under
+//! fault](manual::faults), [changes](manual::changes).
 //!
 //! The library is the inside of the program and promises no stable API. The rest of this page is its architecture: where
 //! things are, what they may know of each other, and what never happens.
@@ -59,6 +60,7 @@
 //! | a PROXY head is taken off, if a trusted proxy sends one | `server::conns::origins` |
 //! | the head is parsed, or its end is looked for as it comes | [`wire::session::Session::feed`] |
 //! | the request has a port and a route | `server::answers` |
+//! | the event may have its name, and the site has signed the address | `server::answers`, [`wire::signature`] |
 //! | the member is counted, unless its address has too many | `server::audience`, [`meter::Meter::join`] |
 //! | head, `retry:` and first count leave in one write | `server::conns` |
 //!
@@ -83,8 +85,9 @@
 //!
 //! A node is a process. The kernel spreads connections over the processes of a host (`SO_REUSEPORT`), so each node counts its
 //! own members and announces absolute counts. Every total is the own count plus the last announced counts of the living
-//! peers. `server::bus` carries the datagrams: multicast on loopback always, and multicast on the network or unicast to named
-//! hosts beside it. Where a filter drops multicast on loopback, `server::siblings` finds the processes of the host by the names
+//! peers. `server::bus` carries the datagrams: multicast on loopback always, and multicast on the network, a
+//! message broker ([`wire::broker`]) or unicast to named hosts beside it. A process of the same program looks names up, and the loop
+//! reads its answer, so no turn waits for a name server. Where a filter drops multicast on loopback, `server::siblings` finds the processes of the host by the names
 //! of their sockets, and streams carry the same bytes.
 //! `server::keyring` has the keys that seal them. [`wire::report`] is their bytes, [`meter::news`] their values, and
 //! `meter::cluster` the conversation, which is pure.
@@ -182,8 +185,8 @@
 //! - No count is announced as a difference, and no node announces a received count as its own.
 //! - Nothing is done when a minute ends: the rows of quiet minutes are made when a reader asks for them.
 //! - No line of the log is waited for: a line that cannot be written at once is counted, and the number is logged later.
-//! - After the start one file is read, that of the cluster's keys, and only when it has changed; pages and scripts are part of
-//!   the program. (A supervisor reads files with secrets again before it starts a worker.)
+//! - After the start two files are read: that of the cluster's keys when it has changed, and that of the credentials when the
+//!   broker refuses them. Pages and scripts are part of the program. (A supervisor reads files with secrets again before it starts a worker.)
 
 pub mod collections;
 pub mod config;

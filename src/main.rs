@@ -1,17 +1,23 @@
 //! The daemon's entry: arguments in, exit code out.
 //!
 //! Owns the exit codes: 0 after a signal or an answer, 2 when the arguments are wrong, 1 for everything else, such as a probe
-//! whose answer is no. It knows nothing of how serving is done, only whether this process does it or its workers.
+//! whose answer is no. It knows nothing of how serving is done, only whether this process does it or its workers, or only looks up a name for one.
 
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
 use audience_meter::config::{self, Command, Config, Probe};
-use audience_meter::server::{Server, report_failure};
+use audience_meter::server::{LOOK_UP, Server, look_up, report_failure};
 use audience_meter::{log, probe, supervisor};
 
 fn main() -> ExitCode {
+    if let [_, first, name] = &env::args_os().collect::<Vec<_>>()[..]
+        && first == LOOK_UP
+    {
+        log::answer(&look_up(&name.to_string_lossy()));
+        return ExitCode::SUCCESS;
+    }
     let arguments = || env::args_os().skip(1).collect();
     let variable = |name: &str| env::var_os(name);
     log::set_format(config::log_format(arguments(), variable));

@@ -4,8 +4,8 @@
 //! the process exists, and whether it beats each second through the channel that is its standard input. It does not
 //! know what the workers serve; they find each other without it.
 //!
-//! What was good at the start is not judged anew when a worker is replaced. The sockets of each post are bound once, names
-//! are looked up once, and of a secret that cannot be read any more the last content is handed on. Once a worker has
+//! What was good at the start is not judged anew when a worker is replaced. The sockets of each post are bound once, of a name
+//! that is not found any more the last addresses are handed on, and of a secret that cannot be read any more the last content. Once a worker has
 //! served, the supervisor never gives up: it has a reason to end only while there is none that ever did.
 //!
 //! Time here is time in which this process was awake. A machine or a supervisor that was suspended has received no beat
@@ -36,6 +36,7 @@ use crate::log::{self, Value::Shown};
 use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::reports::ReportFile;
+use crate::server::Names;
 use crate::wire::handover::{self, Frame, Supervision};
 use child::Child;
 use launcher::Launcher;
@@ -59,6 +60,7 @@ const STOP_NOW_WITHIN: Duration = Duration::from_secs(1);
 
 /// Posts have the tokens below.
 const SIGNALS_TOKEN: Token = Token(WORKERS_MAX);
+const NAMES_TOKEN: Token = Token(WORKERS_MAX + 1);
 
 /// Serves with the number of workers that the settings ask for, until a signal stops it. While none has ever served, the
 /// first failure ends it.
@@ -86,6 +88,8 @@ struct Ending {
 struct Supervisor<'a> {
     config: &'a mut Config,
     secrets: Secrets,
+    /// The names of other hosts: a worker that starts while no name server answers gets the addresses that were found last.
+    names: Names,
     reactor: Reactor,
     signals: Registered<Signals>,
     launcher: Launcher,
@@ -110,6 +114,7 @@ impl<'a> Supervisor<'a> {
         let signals = Registered::new(&reactor, Signals::open_with_children()?, SIGNALS_TOKEN, Interest::Read)?;
         let time = Awake::since(reactor.now().tick);
         Ok(Self {
+            names: Names::of(config, NAMES_TOKEN, time.tick),
             config,
             secrets,
             reactor,
@@ -139,6 +144,7 @@ impl<'a> Supervisor<'a> {
             for ready in &ready {
                 match ready.token {
                     SIGNALS_TOKEN => self.on_signals(),
+                    NAMES_TOKEN => {}
                     Token(index) => self.read_beats(index),
                 }
             }
@@ -159,7 +165,7 @@ impl<'a> Supervisor<'a> {
             None if self.starting_count() >= STARTING_MAX => None,
             None => self.posts.iter().filter(|post| post.worker.is_none()).map(|post| post.start_at).min(),
         };
-        due.map_or(self.look_at, |due| due.min(self.look_at))
+        [due, self.names.next_deadline()].into_iter().flatten().fold(self.look_at, Tick::min)
     }
 
     fn on_signals(&mut self) {
@@ -208,6 +214,9 @@ impl<'a> Supervisor<'a> {
     }
 
     fn expire(&mut self) {
+        if let Some(name) = self.names.advance(&self.reactor, self.time.tick) {
+            self.config.set_addresses(&name, self.names.addresses(&name));
+        }
         if self.look_at <= self.time.tick {
             self.look_at = self.time.tick.after(LOOK_EVERY);
             (0..self.posts.len()).for_each(|index| self.judge(index));

@@ -5,7 +5,7 @@
 //! Invariant: processes of one user share a socket's address, and no other user's can.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _, UdpSocket};
 use std::num::NonZeroU32;
 
 use libc::c_int;
@@ -17,36 +17,96 @@ use super::sys::{numbers, set_option, set_program, socket};
 /// newcomer. By default it would be 92 datagrams.
 const DATAGRAM_BUFFER: c_int = 4 * 1024 * 1024;
 
+/// What IPv6 calls `IP_MULTICAST_ALL` (`linux/in6.h`, from Linux 4.20 on).
+const IPV6_MULTICAST_ALL: c_int = 29;
+
+/// A multicast group, and the interface that leads there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// The address of the interface follows; the unspecified one leaves it to the routes.
+    V4(SocketAddrV4, Ipv4Addr),
+    /// The scope id is the [index](index_of) of the interface; 0 leaves it to the routes.
+    V6(SocketAddrV6),
+}
+
+/// The index of an interface by its name. Another interface of this name, made in its place, has another index.
+///
+/// # Errors
+/// `ENODEV`: there is no such interface.
+pub fn index_of(interface: &str) -> io::Result<u32> {
+    // What reads the zone of an address (RFC 4007 section 11) knows all interfaces, and asks no name server for it.
+    let found = (format!("fe80::1%{interface}"), 0).to_socket_addrs().ok().and_then(|mut found| found.next());
+    match found {
+        Some(SocketAddr::V6(address)) => Ok(address.scope_id()),
+        _ => Err(io::Error::from_raw_os_error(libc::ENODEV)),
+    }
+}
+
 /// Opens a socket that sends to a multicast group and receives what is sent to it, our own datagrams too.
 ///
 /// Sockets of one user share the group (`SO_REUSEPORT`), and each gets every datagram; with `SO_REUSEADDR` any user could
-/// listen in. It receives no other group (`IP_MULTICAST_ALL` off; bound to the group's address).
+/// listen in. It receives no other group (`IP_MULTICAST_ALL` off; bound to the group's address). A datagram passes `ttl`
+/// routers less one.
 ///
 /// # Errors
 /// What the kernel says: the port is in use or not permitted, or there is no such interface.
-pub fn multicast(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8) -> io::Result<UdpSocket> {
-    let socket = datagram_socket(libc::AF_INET)?;
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, c_int::from(ttl))?;
-    set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 1)?;
-    bind(&socket, group.into())?;
-    join(&socket, *group.ip(), interface)?;
+pub fn multicast(membership: Membership, ttl: u8) -> io::Result<UdpSocket> {
+    let socket = match membership {
+        Membership::V4(group, _) => {
+            let socket = datagram_socket(libc::AF_INET)?;
+            set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, c_int::from(ttl))?;
+            set_option(&socket, libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 1)?;
+            bind(&socket, group.into())?;
+            socket
+        }
+        Membership::V6(group) => {
+            let socket = datagram_socket(libc::AF_INET6)?;
+            set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, c_int::from(ttl))?;
+            set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_LOOP, 1)?;
+            // An older kernel has it on, and brings this group from interfaces that another process has joined it by.
+            let _ = set_option(&socket, libc::IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+            bind(&socket, group.into())?;
+            socket
+        }
+    };
+    join(&socket, membership)?;
     Ok(socket)
 }
 
-/// Has a socket send to a group by the interface that has this address, and receive what comes there; for the unspecified
-/// address, the routes say which that is. Both end with the interface, and another one may be made in its place, so callers
-/// repeat this. Where nothing has changed it changes nothing.
+/// Has a socket send to a group by this interface, and receive what comes there. Both end with the interface, and another one
+/// may be made in its place, so callers repeat this. Where nothing has changed it changes nothing.
 ///
 /// # Errors
 /// What the kernel says: there is no such interface. `ENOBUFS`: the socket has no room for a membership, for those of
 /// interfaces that are gone take some.
-pub fn join(socket: &UdpSocket, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-    let address_of_interface = libc::in_addr { s_addr: u32::from(interface).to_be() };
-    set_option(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, address_of_interface)?;
-    match socket.join_multicast_v4(&group, &interface) {
+pub fn join(socket: &UdpSocket, membership: Membership) -> io::Result<()> {
+    let joined = match membership {
+        Membership::V4(group, interface) => {
+            let address_of_interface = libc::in_addr { s_addr: u32::from(interface).to_be() };
+            set_option(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, address_of_interface)?;
+            socket.join_multicast_v4(group.ip(), &interface)
+        }
+        Membership::V6(group) => {
+            set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF, group.scope_id())?;
+            match group.scope_id() {
+                0 => join_by_routes(socket, group.ip()),
+                index => socket.join_multicast_v6(group.ip(), index),
+            }
+        }
+    };
+    match joined {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(()),
         joined => joined,
     }
+}
+
+/// Joins by the interface that the routes name now. The kernel refuses that while any membership is left, be its interface
+/// gone, so the old one ends first. A second socket is in the group meanwhile, or the host would report to routers that it leaves.
+fn join_by_routes(socket: &UdpSocket, group: &Ipv6Addr) -> io::Result<()> {
+    let second = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+    second.join_multicast_v6(group, 0)?;
+    let _ = socket.leave_multicast_v6(group, 0);
+    socket.join_multicast_v6(group, 0)
 }
 
 /// Opens a socket for datagrams to and from single hosts, shared by processes of one user: each datagram goes to one.
@@ -114,9 +174,10 @@ mod tests {
     #[test]
     fn every_socket_of_a_group_gets_every_datagram_once() {
         let group = SocketAddrV4::new(Ipv4Addr::new(239, 255, 13, 99), 31_499);
-        let sockets = [(); 3].map(|()| multicast(group, Ipv4Addr::LOCALHOST, 0).unwrap());
+        let membership = Membership::V4(group, Ipv4Addr::LOCALHOST);
+        let sockets = [(); 3].map(|()| multicast(membership, 0).unwrap());
         for _ in 0..100 {
-            join(&sockets[0], *group.ip(), Ipv4Addr::LOCALHOST).unwrap();
+            join(&sockets[0], membership).unwrap();
         }
         sockets[0].send_to(b"hello", group).unwrap();
         for socket in &sockets {
@@ -127,6 +188,15 @@ mod tests {
             assert_eq!(overflowed(socket).unwrap(), 0);
             socket.set_nonblocking(true).unwrap();
             assert_eq!(socket.recv(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+
+    #[test]
+    fn an_interface_that_is_there_has_an_index() {
+        // A machine may have no IPv6.
+        assert!(index_of("lo").map_or(true, |index| index > 0));
+        for unknown in ["no-such-name", "", "lo%lo"] {
+            assert_eq!(index_of(unknown).unwrap_err().raw_os_error(), Some(libc::ENODEV), "{unknown}");
         }
     }
 

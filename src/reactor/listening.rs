@@ -6,7 +6,7 @@
 //! Invariant: no connection comes in by a socket that is not set up whole.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -134,25 +134,29 @@ pub fn reserve(address: SocketAddr) -> io::Result<TcpListener> {
 /// Binds a socket to an address.
 pub(super) fn bind(socket: &impl AsRawFd, address: SocketAddr) -> io::Result<()> {
     match address {
-        SocketAddr::V4(v4) => sys::bind_name(
-            socket,
-            &libc::sockaddr_in {
-                sin_family: family(libc::AF_INET),
-                sin_port: v4.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
-                sin_zero: [0; 8],
-            },
-        ),
-        SocketAddr::V6(v6) => sys::bind_name(
-            socket,
-            &libc::sockaddr_in6 {
-                sin6_family: family(libc::AF_INET6),
-                sin6_port: v6.port().to_be(),
-                sin6_flowinfo: v6.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
-                sin6_scope_id: v6.scope_id(),
-            },
-        ),
+        SocketAddr::V4(v4) => sys::bind_name(socket, &name_of_v4(v4)),
+        SocketAddr::V6(v6) => sys::bind_name(socket, &name_of_v6(v6)),
+    }
+}
+
+/// An address in the kernel's form.
+pub(super) fn name_of_v4(v4: SocketAddrV4) -> libc::sockaddr_in {
+    libc::sockaddr_in {
+        sin_family: family(libc::AF_INET),
+        sin_port: v4.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
+        sin_zero: [0; 8],
+    }
+}
+
+/// The same of IPv6.
+pub(super) fn name_of_v6(v6: SocketAddrV6) -> libc::sockaddr_in6 {
+    libc::sockaddr_in6 {
+        sin6_family: family(libc::AF_INET6),
+        sin6_port: v6.port().to_be(),
+        sin6_flowinfo: v6.flowinfo(),
+        sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
+        sin6_scope_id: v6.scope_id(),
     }
 }
 

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `clock` | the only readings of the clock |
 //! | `datagrams` | sockets that datagrams go to other nodes by, and come in by |
+//! | `dialling` | connections to other hosts |
 //! | `listening` | sockets that connections come in by, and the options of each connection |
 //! | `local` | sockets between processes of this host, by abstract names |
 //! | `proc` | what the kernel says in `/proc` |
@@ -22,6 +23,7 @@
 
 mod clock;
 pub mod datagrams;
+pub mod dialling;
 pub mod listening;
 pub mod local;
 pub mod proc;

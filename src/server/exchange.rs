@@ -4,9 +4,9 @@
 //! call the audience, and the reply decides what becomes of the connection. What each room does with it is the room's.
 //!
 //! Invariant: a connection is looked up once for all of this; and a request is answered in the turn in which it is whole, but for
-//! messages, which the other nodes confirm first.
+//! messages, which the other nodes confirm first, and pages that come back after a farewell.
 
-use super::answers::answer::{AfterReply, Answer, Asker, Confirmation, Sources};
+use super::answers::answer::{AfterReply, Answer, Asker, Awaited, Confirmation, Returning, Settled, Sources};
 use super::answers::{self, Answers};
 use super::audience::Audience;
 use super::awaiting::Awaiting;
@@ -75,8 +75,19 @@ impl Exchange<'_> {
         self.books.limit_heads(self.conn);
     }
 
-    /// The connection's deadline has come.
-    pub(super) fn on_deadline(&mut self) {
+    /// The connection's deadline has come. A process that was stopped may find a head that came in time, so a head is looked for
+    /// once more. `may_read` says whether that is possible now, with nothing left to do for others; else it is in the next tick.
+    pub(super) fn on_deadline(&mut self, may_read: bool) {
+        if self.conn.stage() == Stage::Head {
+            if !may_read {
+                return self.books.put_off(self.conn, self.now.tick);
+            }
+            self.on_ready(false);
+            let awaits_head = self.conn.closing().is_none() && self.conn.stage() == Stage::Head;
+            if !awaits_head || self.books.deadline(self.conn).is_some() {
+                return;
+            }
+        }
         let unasked = lifecycle::on_deadline(self.conn, self.books);
         self.answer_unasked(unasked);
     }
@@ -106,7 +117,9 @@ impl Exchange<'_> {
             let (answer, surplus) = match step {
                 Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
                 Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
-                Step::Refuse { refusal, is_head } => (answers::refuse(refusal, is_head, self.buffer, self.now), 0),
+                Step::Refuse { refusal, is_head } => {
+                    (answers::refuse(refusal, port, is_head, self.buffer, self.now), 0)
+                }
                 Step::Request { request, body, surplus } => {
                     let address = self.books.origins.take(id, &request);
                     // Of watchers the kernel is asked for it. They are few, and members need not wait for that.
@@ -138,15 +151,36 @@ impl Exchange<'_> {
         let answer = match unasked {
             Unasked::Nothing => return,
             Unasked::RawStats => answers::raw_stats(),
-            Unasked::Timeout { is_head } => answers::refuse(Refusal::Timeout, is_head, self.buffer, self.now),
+            Unasked::Timeout { is_head } => {
+                answers::refuse(Refusal::Timeout, self.conn.port(), is_head, self.buffer, self.now)
+            }
         };
         let written = write(self.conn, self.books, answer);
         self.after_reply(written, 0);
     }
 
-    /// The message of this connection is settled: it gets its answer.
-    pub(super) fn confirm(&mut self, confirmation: &Confirmation, unconfirmed: usize) {
+    /// What this connection has waited for is known: it gets its answer.
+    pub(super) fn settle(&mut self, awaited: &Awaited, settled: Settled) {
+        match (awaited, settled) {
+            (Awaited::Message(confirmation), Settled::Message { unconfirmed, .. }) => {
+                self.confirm(confirmation, unconfirmed);
+            }
+            (Awaited::Return(returning), Settled::Question { is_held, .. }) => self.let_back(returning, is_held),
+            _ => {}
+        }
+    }
+
+    fn confirm(&mut self, confirmation: &Confirmation, unconfirmed: usize) {
         let answer = answers::confirm(confirmation, unconfirmed, self.audience, self.buffer, self.now);
+        let written = write(self.conn, self.books, answer);
+        self.after_reply(written, 0);
+    }
+
+    fn let_back(&mut self, returning: &Returning, is_held: bool) {
+        let (id, port) = (self.conn.id(), self.conn.port());
+        let free_slots = if self.is_draining { 0 } else { self.books.free_slots(port) };
+        let asker = Asker { member: id.into(), watcher: id.into(), port, address: returning.address, free_slots };
+        let answer = self.answers.let_back(returning, is_held, asker, self.audience, self.buffer, self.now);
         let written = write(self.conn, self.books, answer);
         self.after_reply(written, 0);
     }
@@ -160,9 +194,9 @@ impl Exchange<'_> {
                 }
             }
             Ok(AfterReply::Drain | AfterReply::ReadBody) => self.finish(None),
-            Ok(AfterReply::Await(confirmation)) => {
+            Ok(AfterReply::Await(awaited)) => {
                 lifecycle::await_answer(self.conn, self.books, surplus);
-                self.awaiting.add(self.conn.id(), confirmation);
+                self.awaiting.add(self.conn.id(), awaited);
             }
             Ok(AfterReply::DrainPieces(cursor)) => {
                 self.conn.set_rest(Some(cursor));

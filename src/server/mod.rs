@@ -87,6 +87,8 @@ use shutdown::heartbeat::Heartbeat;
 use shutdown::turnover::Turnover;
 use turn::Loop;
 
+pub use bus::lookup::{LOOK_UP, look_up};
+pub use bus::names::Names;
 pub use bus::ways::open_loopback;
 pub use ports::sockets::{BindError, Sockets};
 pub use shutdown::heartbeat::report_failure;
@@ -226,6 +228,7 @@ impl Server {
         let Loop { keyring, bus, audience, listeners, drain, .. } = &mut self.turns;
         let meter = &audience.meter;
         let is_seeking = keyring.is_seeking(bus, meter, now);
+        let is_opening = bus.is_opening();
         let sibling_count = listeners.sibling_count();
         let have_answered = match sibling_count {
             Some(siblings) => meter.nodes(now).count() >= siblings,
@@ -237,7 +240,10 @@ impl Server {
         let near = &*bus.near();
         let knows_figures = figures.all(|(node, (_, own))| !own.is_empty() || !near.is_received(node.node, now));
         is_alone
-            || (meter.knows_all() && knows_figures && (have_answered || (now.tick >= patience && !is_seeking)))
+            || (meter.knows_all()
+                && knows_figures
+                && !is_opening
+                && (have_answered || (now.tick >= patience && !is_seeking)))
             || now.tick >= latest
             || drain.is_some()
     }

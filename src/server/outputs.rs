@@ -5,6 +5,7 @@
 //!
 //! Invariant: outputs are carried out in the order in which the meter gave them.
 
+use super::answers::answer::Settled;
 use super::audience::Audience;
 use super::bus::Bus;
 use super::shutdown::ending;
@@ -14,6 +15,7 @@ use crate::collections::tick::Now;
 use crate::log;
 use crate::meter::{MemberId, Output};
 use crate::reports::ReportFile;
+use crate::wire::sse;
 
 /// What the meter's outputs of one turn may cost, in microseconds.
 const OUTPUT_US_PER_TURN: usize = 400;
@@ -24,7 +26,7 @@ const COUNT_US: usize = 1;
 /// What a last word costs, in microseconds, and to shut the socket.
 const FAREWELL_US: usize = 14;
 
-/// What the answer to a sender costs, in microseconds, and to shut the socket.
+/// What the answer to a sender or to a page costs, in microseconds, and to shut the socket.
 const ANSWER_US: usize = 16;
 
 /// What a datagram costs, in microseconds, for each way that it goes.
@@ -44,10 +46,10 @@ pub(super) struct Outputs<'a> {
 /// What a turn has carried out.
 #[derive(Debug, Default)]
 pub(super) struct CarriedOut {
-    /// Members to send away once others have got their pushes.
-    pub(super) farewells: Vec<MemberId>,
-    /// Messages that are waited for no longer: their numbers, and of how many nodes each is not confirmed.
-    pub(super) settled: Vec<(u64, usize)>,
+    /// Members to send away once others have got their pushes, and the last word to each.
+    pub(super) farewells: Vec<(MemberId, &'static [u8])>,
+    /// What connections wait for no longer.
+    pub(super) settled: Vec<Settled>,
     /// Whether some outputs were left for the next turn.
     pub(super) has_more: bool,
 }
@@ -65,14 +67,15 @@ impl Outputs<'_> {
                 break;
             }
         }
+        self.bus.flush(now);
         carried_out
     }
 
     fn cost_us(&self, output: &Output) -> usize {
         match output {
             Output::Count { .. } | Output::Message { .. } | Output::Unmade(_) => COUNT_US,
-            Output::Farewell(_) => FAREWELL_US,
-            Output::Settled { .. } => ANSWER_US,
+            Output::Farewell(_) | Output::Left(_) => FAREWELL_US,
+            Output::Settled { .. } | Output::Held { .. } => ANSWER_US,
             Output::Send(to, _) => SEND_US * self.bus.way_count(*to, self.audience.meter.learned_addresses()),
             Output::Ended(_) if self.reports.is_none() && !self.turnover.has_line() => COUNT_US,
             Output::Ended(_) | Output::Folded | Output::FoldFull => REPORT_US,
@@ -92,8 +95,13 @@ impl Outputs<'_> {
                 }
                 self.audience.meter.mail(now).confirm(id, &namespace, is_pushed);
             }
-            Output::Settled { number, unconfirmed } => carried_out.settled.push((number, unconfirmed)),
-            Output::Farewell(member) => carried_out.farewells.push(member),
+            Output::Settled { number, unconfirmed } => {
+                log::debug("message_settled", &[("number", number.into()), ("unconfirmed", unconfirmed.into())]);
+                carried_out.settled.push(Settled::Message { number, unconfirmed });
+            }
+            Output::Held { number, is_held } => carried_out.settled.push(Settled::Question { number, is_held }),
+            Output::Farewell(member) => carried_out.farewells.push((member, sse::FAREWELL)),
+            Output::Left(member) => carried_out.farewells.push((member, sse::LEFT)),
             Output::Send(to, datagram) => self.bus.send(to, &datagram, self.audience.meter.learned_addresses(), now),
             Output::Unmade(maker) => self.audience.forget_made(maker),
             Output::Folded => self.bus.raise_here(Kind::Folded, now),

@@ -33,7 +33,7 @@ pub(super) fn admits(request: &Request<'_>, port: Port, token: Option<&[u8]>, ou
         Access::TokenMissing => {
             Reply { fields: "WWW-Authenticate: Bearer\r\n", ..Reply::empty(401) }.write(out, is_head);
         }
-        Access::FromElsewhere => push_text(out, 403, NOT_FROM_ELSEWHERE, is_head),
+        Access::FromElsewhere => push_text(out, 403, &NOT_FROM_ELSEWHERE, is_head),
     }
     false
 }

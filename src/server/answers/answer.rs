@@ -1,7 +1,8 @@
 //! What an answer is, and what it is made from.
 //!
 //! Owns the words between a request and a connection. An answer is bytes, which the caller writes, and what becomes of the
-//! connection after that; it is made and consumed in one turn. (The answer to a message is made in a later one.)
+//! connection after that; it is made and consumed in one turn. (The answer to a message is made in a
+//! later one, and to a page that comes back after a farewell.)
 
 use std::net::IpAddr;
 
@@ -38,8 +39,50 @@ pub(in crate::server) enum AfterReply {
     DrainPieces(Box<Cursor>),
     /// There is no reply yet: the body of the request is read first. The bytes have the client send it.
     ReadBody,
-    /// There is no reply yet: it comes when the message is settled.
-    Await(Confirmation),
+    /// There is no reply yet: it depends on other nodes.
+    Await(Awaited),
+}
+
+/// What an answer waits for.
+#[derive(Debug)]
+pub(in crate::server) enum Awaited {
+    /// That a message is settled.
+    Message(Confirmation),
+    /// Whether another stream has the uuid of a page that comes back.
+    Return(Box<Returning>),
+}
+
+/// What is waited for no longer, by its number with the meter.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) enum Settled {
+    /// A message, which this number of living nodes has not confirmed.
+    Message { number: u64, unconfirmed: usize },
+    /// A question, and whether another node holds the uuid.
+    Question { number: u64, is_held: bool },
+}
+
+/// A page that comes back after a farewell, or asks whether it may.
+#[derive(Debug)]
+pub(in crate::server) struct Returning {
+    /// The number of the question with the meter.
+    pub(in crate::server) number: u64,
+    pub(in crate::server) namespace: Box<str>,
+    pub(in crate::server) uuid: Box<str>,
+    /// The address of its client, if that matters.
+    pub(in crate::server) address: Option<IpAddr>,
+    /// The origin of the page, if the answer names it.
+    pub(in crate::server) origin: Option<Box<str>>,
+    pub(in crate::server) form: StreamForm,
+    /// Whether the request was one for a head alone.
+    pub(in crate::server) is_head: bool,
+}
+
+/// How the body of a member is sent.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct StreamForm {
+    pub(in crate::server) coding: Coding,
+    /// Whether its browser needs to see more bytes before it shows the first event.
+    pub(in crate::server) is_padded: bool,
 }
 
 /// What is known of the answer to a message before the other nodes have confirmed it.

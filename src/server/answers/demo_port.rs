@@ -4,7 +4,7 @@
 
 use super::answer::AfterReply;
 use super::assets::{self, Asset, Pages};
-use super::replies::{push_asset, push_text};
+use super::replies::{push_asset, push_public_text};
 use super::route::split_namespace;
 use crate::wire::http::{Method, Request};
 use crate::wire::name;
@@ -36,7 +36,7 @@ impl DemoPort {
             DemoRoute::Welcome => push_page(out, &self.pages.welcome),
             DemoRoute::Event => push_page(out, &self.pages.demo),
             DemoRoute::Script(script) => push_asset(out, script, request),
-            DemoRoute::NotFound => push_text(out, 404, "there is no such page", is_head),
+            DemoRoute::NotFound => push_public_text(out, 404, &"there is no such page", is_head),
         }
         AfterReply::Drain
     }

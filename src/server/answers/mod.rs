@@ -8,6 +8,7 @@
 //! | `notification_port` | answers of the notification port |
 //! | `demo_port` | answers of the demo port |
 //! | `route` | what a request on the audience port asks for |
+//! | `admission` | which events there are, and whether an address is signed |
 //! | `access` | whether a request comes from where its port expects it |
 //! | `watching` | answers to requests to watch, on two ports |
 //! | `pages` | the pages of the stats port about the cluster and this process |
@@ -22,6 +23,7 @@
 //! Invariant: an answer touches no socket, and a request that is refused has no effect on the audience.
 
 mod access;
+mod admission;
 pub(in crate::server) mod answer;
 mod assets;
 mod audience_port;
@@ -41,7 +43,7 @@ use crate::server::figures::metrics::Metrics;
 use crate::server::ports::port::Port;
 use crate::wire::http::{Refusal, Request};
 use crate::wire::reply::insert_date;
-use answer::{AfterReply, Answer, Asker, Confirmation, Sources};
+use answer::{AfterReply, Answer, Asker, Confirmation, Returning, Sources};
 use audience_port::AudiencePort;
 use cursor::Cursor;
 use demo_port::DemoPort;
@@ -60,14 +62,14 @@ impl Answers {
     /// Ready to answer, with pages that join on `audience_port`, and with these metrics.
     ///
     /// # Errors
-    /// A token that cannot be read, as a line for a person.
+    /// A token or a key that cannot be read, as a line for a person.
     pub(in crate::server) fn new(
         config: &Config,
         audience_port: u16,
         metrics: &'static Metrics,
     ) -> Result<Self, String> {
         Ok(Self {
-            audience: AudiencePort::new(config),
+            audience: AudiencePort::new(config)?,
             stats: StatsPort::new(config, metrics)?,
             notification: NotificationPort::new(config)?,
             demo: DemoPort::new(audience_port),
@@ -97,12 +99,35 @@ impl Answers {
         }
         Answer { bytes: buffer, after }
     }
+
+    /// Answers a page that comes back after a farewell, once it is known whether another stream has its uuid.
+    pub(in crate::server) fn let_back<'a>(
+        &self,
+        returning: &Returning,
+        is_held: bool,
+        asker: Asker,
+        audience: &mut Audience,
+        buffer: &'a mut Vec<u8>,
+        now: Now,
+    ) -> Answer<'a> {
+        buffer.clear();
+        let after = self.audience.let_back(returning, is_held, asker, audience, buffer, now);
+        insert_date(buffer, now.unix_s());
+        Answer { bytes: buffer, after }
+    }
 }
 
-/// Answers what is no request.
-pub(in crate::server) fn refuse(refusal: Refusal, is_head: bool, buffer: &mut Vec<u8>, now: Now) -> Answer<'_> {
+/// Answers what is no request. At the ports for pages, any page may read why.
+pub(in crate::server) fn refuse(
+    refusal: Refusal,
+    port: Port,
+    is_head: bool,
+    buffer: &mut Vec<u8>,
+    now: Now,
+) -> Answer<'_> {
     buffer.clear();
-    replies::push_text(buffer, refusal.status(), refusal, is_head);
+    let push = if matches!(port, Port::Audience | Port::Demo) { replies::push_public_text } else { replies::push_text };
+    push(buffer, refusal.status(), &refusal, is_head);
     insert_date(buffer, now.unix_s());
     Answer { bytes: buffer, after: AfterReply::Drain }
 }

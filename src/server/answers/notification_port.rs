@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::access;
-use super::answer::{AfterReply, Confirmation, Receivers};
+use super::answer::{AfterReply, Awaited, Confirmation, Receivers};
 use super::replies::{push_json, push_text};
 use crate::collections::tick::Now;
 use crate::config::Config;
@@ -86,14 +86,14 @@ fn message(
             }
             return AfterReply::ReadBody;
         }
-        Found::Nothing(status, why) => push_text(out, status, why, is_head),
+        Found::Nothing(status, why) => push_text(out, status, &why, is_head),
         Found::Message { namespace, text } => match audience.message(&namespace, &text, now) {
             Ok(Sent { members, number: Some(number) }) => {
                 let receivers = members.map_or_else(|| Receivers::Unknown(namespace.into()), Receivers::Members);
-                return AfterReply::Await(Confirmation { number, receivers, is_head });
+                return AfterReply::Await(Awaited::Message(Confirmation { number, receivers, is_head }));
             }
             Ok(Sent { members: Some(members), number: None }) => push_confirmed(out, members, 0, is_head),
-            Ok(Sent { members: None, number: None }) => push_text(out, 404, NO_EVENT, is_head),
+            Ok(Sent { members: None, number: None }) => push_text(out, 404, &NO_EVENT, is_head),
             Err(Busy) => Reply { fields: "Retry-After: 1\r\n", ..Reply::empty(503) }.write(out, is_head),
         },
     }
@@ -108,7 +108,7 @@ pub(super) fn push_settled(out: &mut Vec<u8>, confirmation: &Confirmation, uncon
         Receivers::Unknown(name) => mail.member_count(name),
     };
     match members {
-        None if unconfirmed == 0 => push_text(out, 404, NO_EVENT, confirmation.is_head),
+        None if unconfirmed == 0 => push_text(out, 404, &NO_EVENT, confirmation.is_head),
         _ => push_confirmed(out, members.unwrap_or(0), unconfirmed, confirmation.is_head),
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::sse;
 use crate::wire::transfer::Coding;
 
 /// A page that is isolated from other origins takes no script of theirs without this (HTML standard, section 7.1.4).
-const FILE_FIELDS: &str = "Cross-Origin-Resource-Policy: cross-origin\r\n";
+pub(super) const FILE_FIELDS: &str = "Cross-Origin-Resource-Policy: cross-origin\r\n";
 
 /// RFC 9110 section 8.4.
 const PACKED: &str = "Content-Encoding: gzip\r\n";
@@ -19,9 +19,19 @@ const PACKED: &str = "Content-Encoding: gzip\r\n";
 pub(super) const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// Appends a reply that is a line of text.
-pub(super) fn push_text(out: &mut Vec<u8>, status: u16, text: impl Display, is_head: bool) {
+pub(super) fn push_text(out: &mut Vec<u8>, status: u16, text: &dyn Display, is_head: bool) {
+    push_line(out, status, text, Cors::None, is_head);
+}
+
+/// Appends a reply that is a line of text, which any page may read.
+pub(super) fn push_public_text(out: &mut Vec<u8>, status: u16, text: &dyn Display, is_head: bool) {
+    push_line(out, status, text, Cors::Any, is_head);
+}
+
+/// The same, which pages may read by `cors`.
+pub(super) fn push_line(out: &mut Vec<u8>, status: u16, text: &dyn Display, cors: Cors<'_>, is_head: bool) {
     let body = format!("{text}\n");
-    Reply { content_type: Some(PLAIN_TEXT), body: body.as_bytes(), ..Reply::empty(status) }.write(out, is_head);
+    Reply { content_type: Some(PLAIN_TEXT), cors, body: body.as_bytes(), ..Reply::empty(status) }.write(out, is_head);
 }
 
 /// Appends a reply with figures.

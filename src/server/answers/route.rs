@@ -6,7 +6,7 @@
 
 use super::assets::{self, Asset};
 use crate::wire::http::{Method, Request, contains_ignore_case};
-use crate::wire::watch;
+use crate::wire::{members, watch};
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,14 +19,16 @@ pub(super) enum Route<'a> {
     Join { namespace: &'a str, second: Option<&'a str> },
     /// To get updates of many namespaces, and not be counted.
     Watch,
+    /// The number of an event's members, without a stream.
+    Members,
     /// The head that a join would get.
-    JoinHead,
+    JoinHead { namespace: &'a str, second: Option<&'a str> },
     /// A client script.
     Script(&'static Asset),
-    /// The page that joined with this uuid says that it leaves.
+    /// The page that joined with this uuid says that it leaves; or a `HEAD` asks what the answer to that would be.
     Leave { namespace: &'a str, uuid: &'a str },
     /// An event, but no stream.
-    Event,
+    Event { namespace: &'a str },
     /// Nothing in particular.
     Nothing,
 }
@@ -43,9 +45,14 @@ impl<'a> Route<'a> {
         if path == "/" && watch::is_asked(request.query) {
             return Self::Watch;
         }
+        if path == "/" && members::is_asked(request.query) {
+            return Self::Members;
+        }
         let named = split_namespace(path);
         match named {
-            Some(_) if request.accepts_event_stream && request.method == Method::Head => return Self::JoinHead,
+            Some((namespace, second)) if request.accepts_event_stream && request.method == Method::Head => {
+                return Self::JoinHead { namespace, second };
+            }
             Some((namespace, second)) if request.accepts_event_stream => return Self::Join { namespace, second },
             _ => {}
         }
@@ -54,7 +61,7 @@ impl<'a> Route<'a> {
         }
         match named {
             Some((namespace, Some(uuid))) if enable_uuid && is_meant(request) => Self::Leave { namespace, uuid },
-            Some(_) => Self::Event,
+            Some((namespace, _)) => Self::Event { namespace },
             None => Self::Nothing,
         }
     }
@@ -66,7 +73,7 @@ fn is_meant(request: &Request<'_>) -> bool {
     const PURPOSES: [&[u8]; 4] = [b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"];
     let is_advance =
         |value: &[u8]| [&b"prefetch"[..], b"prerender", b"preview"].iter().any(|it| contains_ignore_case(value, it));
-    matches!(request.method, Method::Get | Method::Post | Method::Delete)
+    matches!(request.method, Method::Get | Method::Head | Method::Post | Method::Delete)
         && !PURPOSES.into_iter().any(|name| request.values(name).any(is_advance))
 }
 
@@ -114,11 +121,11 @@ mod tests {
             check(&format!("{method} /a"), STREAM, true, &Route::Join { namespace: "a", second: None });
             check(&format!("{method} /a/u"), STREAM, false, &Route::Join { namespace: "a", second: Some("u") });
             check(&format!("{method} /a/u"), STREAM, true, &Route::Join { namespace: "a", second: Some("u") });
-            check(&format!("{method} /a"), "*/*", true, &Route::Event);
-            check(&format!("{method} /a/u"), "*/*", false, &Route::Event);
+            check(&format!("{method} /a"), "*/*", true, &Route::Event { namespace: "a" });
+            check(&format!("{method} /a/u"), "*/*", false, &Route::Event { namespace: "a" });
             check(&format!("{method} /a/"), STREAM, true, &Route::Nothing);
         }
-        check("HEAD /a", STREAM, false, &Route::JoinHead);
+        check("HEAD /a", STREAM, false, &Route::JoinHead { namespace: "a", second: None });
         check("OPTIONS /a", STREAM, false, &Route::Preflight);
         check("OPTIONS *", "*/*", false, &Route::Preflight);
         check("GET /crossdomain.xml", STREAM, false, &Route::Policy);
@@ -127,7 +134,7 @@ mod tests {
     #[test]
     fn a_page_leaves_by_what_it_means() {
         let leave = Route::Leave { namespace: "a", uuid: "u" };
-        for method in ["GET", "POST", "DELETE"] {
+        for method in ["GET", "HEAD", "POST", "DELETE"] {
             check(&format!("{method} /a/u"), "*/*", true, &leave);
             check(&format!("{method} /a/u?x"), "*/*\r\nSec-Purpose:\r\nPurpose: none", true, &leave);
             for field in [
@@ -138,11 +145,11 @@ mod tests {
                 "X-Purpose: preview",
                 "X-Moz: prefetch",
             ] {
-                check(&format!("{method} /a/u"), &format!("*/*\r\n{field}"), true, &Route::Event);
+                check(&format!("{method} /a/u"), &format!("*/*\r\n{field}"), true, &Route::Event { namespace: "a" });
             }
         }
-        for method in ["HEAD", "PUT", "PATCH", "get", "BREW"] {
-            check(&format!("{method} /a/u"), "*/*", true, &Route::Event);
+        for method in ["PUT", "PATCH", "get", "BREW"] {
+            check(&format!("{method} /a/u"), "*/*", true, &Route::Event { namespace: "a" });
         }
     }
 
@@ -151,6 +158,11 @@ mod tests {
         check("GET /?watch=a,b", "text/event-stream", true, &Route::Watch);
         check("GET /?watch", "*/*", true, &Route::Watch);
         check("OPTIONS /?watch=a", "*/*", true, &Route::Preflight);
+        for method in ["GET", "HEAD", "POST"] {
+            check(&format!("{method} /?members=a&as=svg"), "*/*", true, &Route::Members);
+        }
+        check("GET /?members=a&watch=a", "text/event-stream", true, &Route::Watch);
+        check("GET /a?members=b", "text/event-stream", true, &Route::Join { namespace: "a", second: None });
         check("GET /?watched=a", "*/*", true, &Route::Nothing);
         check("GET /a?watch=b", "text/event-stream", true, &Route::Join { namespace: "a", second: None });
     }
@@ -161,6 +173,6 @@ mod tests {
         check("GET /client/audience.js?v=1", "*/*", true, &Route::Script(script));
         let join = Route::Join { namespace: "client", second: Some("audience.js") };
         check("GET /client/audience.js", "text/event-stream", false, &join);
-        check("GET /client/other.js", "*/*", false, &Route::Event);
+        check("GET /client/other.js", "*/*", false, &Route::Event { namespace: "client" });
     }
 }

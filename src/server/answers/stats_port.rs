@@ -33,10 +33,13 @@ const NO_SUCH_PAGE: &str = "there are /, /?watch=<names>, /namespace/<namespace>
 /// Why no member can be taken in.
 const NO_SLOT: &str = "full: --max-connections, or the limit of open files, lets in no more members";
 
-/// The dashboard may do nothing but ask the port that it comes from (Content Security Policy).
-const DASHBOARD_FIELDS: &str = "Content-Encoding: gzip\r\n\
-    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-    img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
+/// The dashboard may do nothing but ask the port that it comes from (Content Security Policy). Its style and its script are
+/// named by their hashes, which are made with the page.
+const DASHBOARD_FIELDS: &str = concat!(
+    "Content-Encoding: gzip\r\nContent-Security-Policy: ",
+    include_str!("../../../client/embedded/dashboard.csp"),
+    "\r\n"
+);
 
 /// What was decided at start about the stats port.
 pub(super) struct StatsPort {
@@ -81,16 +84,18 @@ impl StatsPort {
             "/metrics" => {
                 return self.push_metrics(out, &audience.view(process, now), announced, is_head);
             }
-            "/healthz" => push_text(out, 200, "alive", is_head),
-            "/readyz" if process.is_draining => push_text(out, 503, "draining", is_head),
+            "/healthz" => push_text(out, 200, &"alive", is_head),
+            "/readyz" if process.is_draining => push_text(out, 503, &"draining", is_head),
             "/readyz" if !audience.meter.has_met_all() => {
-                push_text(out, 503, "receiving the counts of the other nodes", is_head);
+                push_text(out, 503, &"receiving the counts of the other nodes", is_head);
             }
             "/readyz" if process.troubles.is_deaf() => {
-                push_text(out, 503, "a process of this host is there, and its counts do not come", is_head);
+                push_text(out, 503, &"a process of this host is there, and its counts do not come", is_head);
             }
-            "/readyz" if !process.has_member_slot => push_text(out, 503, NO_SLOT, is_head),
-            "/readyz" => push_text(out, 200, readiness(process.facts.supervision), is_head),
+            "/readyz" if !process.has_member_slot => push_text(out, 503, &NO_SLOT, is_head),
+            "/readyz" => {
+                push_text(out, 200, &readiness(process.facts.supervision, process.troubles.is_broker_away()), is_head);
+            }
             "/grafana.json" => push_asset(out, &assets::GRAFANA, request),
             _ => return answer_about_one(request, &mut audience.meter, out, now),
         }
@@ -111,11 +116,12 @@ impl StatsPort {
 }
 
 /// What a process that is ready says. That siblings are missing is no fault of this process, which serves.
-fn readiness(supervision: Option<Supervision>) -> Cow<'static, str> {
+fn readiness(supervision: Option<Supervision>, is_broker_away: bool) -> Cow<'static, str> {
     match supervision {
         Some(Supervision { posts_empty: missing @ 1.., .. }) => {
             Cow::Owned("ready; workers that are missing here: ".to_owned() + &missing.to_string())
         }
+        _ if is_broker_away => Cow::Borrowed("ready; the broker is away, and other hosts with it"),
         _ => Cow::Borrowed("ready"),
     }
 }
@@ -150,7 +156,7 @@ fn answer_about_one(request: &Request<'_>, meter: &mut Meter, out: &mut Vec<u8>,
         return push_history(out, name, request, meter, now);
     }
     let Some(name) = request.path.strip_prefix("/namespace/") else {
-        push_text(out, 404, NO_SUCH_PAGE, is_head);
+        push_text(out, 404, &NO_SUCH_PAGE, is_head);
         return AfterReply::Drain;
     };
     match meter.find(&name_or(name, request.query)).and_then(|id| Some((id, meter.namespaces().get(id)?))) {
@@ -160,7 +166,7 @@ fn answer_about_one(request: &Request<'_>, meter: &mut Meter, out: &mut Vec<u8>,
             body.push(b'\n');
             push_json(out, &body, is_head);
         }
-        None => push_text(out, 404, "there is no such namespace", is_head),
+        None => push_text(out, 404, &"there is no such namespace", is_head),
     }
     AfterReply::Drain
 }
@@ -175,7 +181,7 @@ fn push_history(out: &mut Vec<u8>, path: &str, request: &Request<'_>, meter: &mu
             out.truncate(end);
         }
         Some(cursor) => return AfterReply::DrainPieces(Box::new(cursor)),
-        None => push_text(out, 404, "there is no history of this namespace", is_head),
+        None => push_text(out, 404, &"there is no history of this namespace", is_head),
     }
     AfterReply::Drain
 }
@@ -190,4 +196,30 @@ fn name_or<'a>(name: &'a str, query: Option<&str>) -> Cow<'a, str> {
 fn is_for_browser(request: &Request<'_>) -> bool {
     let is_for_page = request.values(b"accept").any(|value| contains_ignore_case(value, b"text/html"));
     is_for_page && request.takes_gzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::wire::gzip;
+
+    #[test]
+    fn the_policy_of_the_dashboard_names_its_style_and_its_script() {
+        let page = String::from_utf8(gzip::unpack(assets::DASHBOARD).unwrap()).unwrap();
+        let policy = DASHBOARD_FIELDS.lines().find_map(|line| line.strip_prefix("Content-Security-Policy: ")).unwrap();
+        for (directive, open, close) in
+            [("style-src", "<style>", "</style>"), ("script-src", "<script type=\"module\">", "</script>")]
+        {
+            let (_, rest) = page.split_once(open).unwrap();
+            let (text, after) = rest.split_once(close).unwrap();
+            assert!(!after.contains(open), "two of {open}");
+            let source = format!(" {directive} 'sha256-{}';", STANDARD.encode(Sha256::digest(text)));
+            assert!(policy.contains(&source), "{source} is not in {policy}: npm run build --prefix tests/browser");
+        }
+        assert!(!policy.contains("unsafe"));
+    }
 }

@@ -6,7 +6,7 @@
 //! Invariant: a connection watches exactly if its answer is a stream.
 
 use super::answer::{AfterReply, Asker};
-use super::replies::{push_no_room, push_text};
+use super::replies::{push_line, push_no_room, push_text};
 use crate::collections::tick::Now;
 use crate::server::audience::{Audience, Watching};
 use crate::server::ports::port::Streams;
@@ -33,26 +33,24 @@ pub(super) fn answer(
     let patterns = match watch::parse(&query) {
         Ok(patterns) => patterns,
         Err(why) => {
-            push_text(out, 400, why, is_head);
+            push_line(out, 400, &why, cors, is_head);
             return AfterReply::Drain;
         }
     };
     let coding = Coding::of(request.version);
-    if is_head {
-        reply::push_stream_head(out, cors, coding);
-        return AfterReply::Drain;
-    }
     let streams = asker.port.policy().streams;
     let reserved_patterns = if streams == Streams::OfBrowsers { PATTERNS_FOR_STATS } else { 0 };
     let Asker { watcher, address, port, free_slots, .. } = asker;
     let watching =
         Watching { watcher, patterns: &patterns, reserved_patterns, origin: (address, port as usize), free_slots };
-    match (audience.watch(watching, now), streams) {
-        (Err(_), Streams::OfBrowsers) => push_no_room(out, cors, coding, audience.draw_no_room_retry_ms()),
-        (Err(_), Streams::OfTools) => {
-            push_text(out, 503, "as many watch here as may; end another, or ask again later", false);
+    let is_admitted = if is_head { audience.may_watch(&watching) } else { audience.watch(watching, now).is_ok() };
+    match (is_admitted, streams) {
+        (false, Streams::OfTools) => {
+            push_text(out, 503, &"as many watch here as may; end another, or ask again later", is_head);
         }
-        (Ok(()), _) => {
+        _ if is_head => reply::push_stream_head(out, cors, coding),
+        (false, Streams::OfBrowsers) => push_no_room(out, cors, coding, audience.draw_no_room_retry_ms()),
+        (true, _) => {
             reply::push_stream_head(out, cors, coding);
             let is_limited = streams == Streams::OfBrowsers;
             let until = if is_limited { audience.draw_stream_end(now) } else { None };

@@ -183,7 +183,7 @@ mod tests {
     use std::time::Duration;
 
     fn meter(members: impl IntoIterator<Item = (u32, &'static str)>) -> Meter {
-        let notify = NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX };
+        let notify = NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX, budget: None };
         let delays = Duration::ZERO;
         let mut meter = Meter::new(
             Rules { notify, increment_delay: delays, namespace_clean_delay: delays, namespaces_max: usize::MAX },

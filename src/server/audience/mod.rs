@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::meter::news::{NodeId, Secret};
-use crate::meter::watches::{Pattern, Piece, WatcherId, Watches};
+use crate::meter::watches::{Piece, WatcherId, Watches};
 use crate::meter::{MakerId, MemberId, Membership, Meter, NamespaceId, Output};
 use crate::server::figures::tally::{NoRoom, PushKind, Tally};
 use crate::server::figures::view::{Process, View};
@@ -39,10 +39,14 @@ use asking::AskLimit;
 use fan_out::{Busy, FanOut};
 use jitter::Jitter;
 use makers::Makers;
+pub(in crate::server) use shares::Watching;
 use shares::{Free, Held, Shares};
 
 /// When a browser that found no room comes back, in milliseconds: much later than others, and not with others.
 const NO_ROOM_RETRY_MS: RangeInclusive<u64> = 30_000..=60_000;
+
+/// When a browser whose page is prepared in advance comes back, in milliseconds: soon after that page is shown.
+const VISIT_RETRY_MS: RangeInclusive<u64> = 500..=1_000;
 
 /// All members and watchers of this process, and what is on its way to them.
 pub(in crate::server) struct Audience {
@@ -71,19 +75,8 @@ pub(in crate::server) struct Joining<'a> {
     pub(in crate::server) address: Option<IpAddr>,
     /// Whether there is a slot for its connection.
     pub(in crate::server) has_slot: bool,
-}
-
-/// A watcher that is about to begin.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::server) struct Watching<'a> {
-    pub(in crate::server) watcher: WatcherId,
-    pub(in crate::server) patterns: &'a [Pattern<'a>],
-    /// Patterns that are left to others.
-    pub(in crate::server) reserved_patterns: usize,
-    /// The address of its client, and the number of the port where it has come.
-    pub(in crate::server) origin: (Option<IpAddr>, usize),
-    /// How many slots there are at the port.
-    pub(in crate::server) free_slots: usize,
+    /// Whether its page is only prepared in advance, and never counts. Then it has no uuid.
+    pub(in crate::server) is_visit: bool,
 }
 
 /// A message that is on its way.
@@ -93,6 +86,17 @@ pub(in crate::server) struct Sent {
     pub(in crate::server) members: Option<u64>,
     /// The number under which the meter settles it, if other nodes have to confirm it.
     pub(in crate::server) number: Option<u64>,
+}
+
+/// Which stream has a uuid.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) enum Holder {
+    /// One of this process.
+    Here,
+    /// None, as far as is known.
+    Nowhere,
+    /// The other nodes are asked, under this number.
+    Asked(u64),
 }
 
 /// The other nodes were asked too often for an address.
@@ -131,7 +135,7 @@ impl Audience {
     /// When there is no slot, or the namespace would be one too many of all or of its address. The newest is turned away,
     /// never one that is there.
     pub(in crate::server) fn join(&mut self, joining: Joining<'_>, now: Now) -> Result<Option<u64>, NoRoom> {
-        let Joining { member, namespace, uuid, address, has_slot } = joining;
+        let Joining { member, namespace, uuid, address, has_slot, is_visit } = joining;
         if !has_slot {
             return Err(self.refuse(NoRoom::Members));
         }
@@ -147,11 +151,13 @@ impl Audience {
             self.release_claimant(namespace, uuid, now);
         }
         let is_counted = match (&mut self.addresses, address) {
-            (Some(addresses), Some(address)) => addresses.enter(member, address),
+            (Some(addresses), Some(address)) if !is_visit => addresses.enter(member, address),
             _ => true,
         };
         self.tally.record_join();
-        let first_count = if is_counted {
+        let first_count = if is_visit {
+            self.meter.visit(member, namespace, now)
+        } else if is_counted {
             self.meter.join(member, namespace, uuid, now)
         } else {
             self.meter.join_uncounted(member, namespace, uuid, now)
@@ -178,14 +184,37 @@ impl Audience {
         address: Option<IpAddr>,
         now: Now,
     ) -> Result<(), AskedTooOften> {
-        let has_others = self.meter.nodes(now).next().is_some();
-        let is_asked = has_others && self.meter.claimant(namespace, uuid).is_none();
-        if is_asked && address.is_some_and(|address| !self.ask_limit.admits(address, now.tick)) {
-            return Err(AskedTooOften);
+        if self.meter.claimant(namespace, uuid).is_none() {
+            self.limit_asking(address, now)?;
         }
         self.release_claimant(namespace, uuid, now);
         self.meter.end_claim(namespace, uuid, now);
         Ok(())
+    }
+
+    /// Finds the stream that has a uuid now.
+    ///
+    /// # Errors
+    /// When it is not here, and this address has had the other nodes asked too often.
+    pub(in crate::server) fn find_holder(
+        &mut self,
+        namespace: &str,
+        uuid: &str,
+        address: Option<IpAddr>,
+        now: Now,
+    ) -> Result<Holder, AskedTooOften> {
+        if self.meter.claimant(namespace, uuid).is_some() {
+            return Ok(Holder::Here);
+        }
+        self.limit_asking(address, now)?;
+        Ok(self.meter.mail(now).ask_held(namespace, uuid).map_or(Holder::Nowhere, Holder::Asked))
+    }
+
+    /// Takes note that the other nodes, if there are any, are asked for an address.
+    fn limit_asking(&mut self, address: Option<IpAddr>, now: Now) -> Result<(), AskedTooOften> {
+        let has_others = self.meter.nodes(now).next().is_some();
+        let is_too_often = address.is_some_and(|address| has_others && !self.ask_limit.admits(address, now.tick));
+        if is_too_often { Err(AskedTooOften) } else { Ok(()) }
     }
 
     /// A connection is gone. If it was no member's, nothing happens.
@@ -268,17 +297,20 @@ impl Audience {
     /// # Errors
     /// When there is no slot, too many patterns are watched already, or its address has as much as is left for others.
     pub(in crate::server) fn watch(&mut self, watching: Watching<'_>, now: Now) -> Result<(), NoRoom> {
-        let Watching { watcher, patterns, reserved_patterns, origin, free_slots } = watching;
-        let free_patterns = self.watches.free_pattern_count().saturating_sub(reserved_patterns);
-        let free = Free { slots: free_slots, patterns: free_patterns };
-        let held = Held::new(watcher, origin, patterns.len());
-        if self.shares.admit(&held, free)
+        let Watching { watcher, patterns, reserved_patterns, .. } = watching;
+        if self.may_watch(&watching)
             && self.watches.enter(watcher, patterns, reserved_patterns, &mut self.meter, now).is_ok()
         {
-            self.shares.enter(held);
+            self.shares.enter(Held::new(&watching));
             return Ok(());
         }
         Err(self.refuse(NoRoom::Watchers))
+    }
+
+    /// Whether a connection could begin to watch now.
+    pub(in crate::server) fn may_watch(&self, watching: &Watching<'_>) -> bool {
+        let patterns = self.watches.free_pattern_count().saturating_sub(watching.reserved_patterns);
+        self.shares.admit(&Held::new(watching), Free { slots: watching.free_slots, patterns })
     }
 
     /// A connection is gone. If it was no watcher's, nothing happens.
@@ -316,6 +348,11 @@ impl Audience {
     /// After how many milliseconds a browser that loses its stream comes back.
     pub(in crate::server) fn draw_retry_ms(&mut self) -> u64 {
         self.jitter.within(&self.retry_ms)
+    }
+
+    /// After how many milliseconds a browser comes back whose page was prepared in advance.
+    pub(in crate::server) fn draw_visit_retry_ms(&mut self) -> u64 {
+        self.jitter.within(&VISIT_RETRY_MS)
     }
 
     /// After how many milliseconds a browser that found no room comes back.

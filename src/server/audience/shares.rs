@@ -10,7 +10,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::addresses::Address;
-use crate::meter::watches::WatcherId;
+use crate::meter::watches::{Pattern, WatcherId};
+
+/// A watcher that is about to begin.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Watching<'a> {
+    pub(in crate::server) watcher: WatcherId,
+    pub(in crate::server) patterns: &'a [Pattern<'a>],
+    /// Patterns that are left to others.
+    pub(in crate::server) reserved_patterns: usize,
+    /// The address of its client, and the number of the port where it has come.
+    pub(in crate::server) origin: (Option<IpAddr>, usize),
+    /// How many slots there are at the port.
+    pub(in crate::server) free_slots: usize,
+}
 
 /// What a watcher has, and whose it is.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +36,11 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// What a watcher would have that comes from this address to this port. A peer without an address has gone already.
-    pub(super) fn new(watcher: WatcherId, (address, port): (Option<IpAddr>, usize), patterns: usize) -> Self {
+    /// What a watcher would have. A peer without an address has gone already.
+    pub(super) fn new(watching: &Watching<'_>) -> Self {
+        let Watching { watcher, patterns, origin: (address, port), .. } = *watching;
         let address = Address::of(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()));
-        Self { watcher, address, port, patterns }
+        Self { watcher, address, port, patterns: patterns.len() }
     }
 }
 
@@ -77,7 +91,7 @@ mod tests {
     const STATS: usize = 1;
 
     fn wanted(id: u32, address: &str, port: usize, patterns: usize) -> Held {
-        Held::new(WatcherId::new(id), (Some(address.parse().unwrap()), port), patterns)
+        Held { watcher: WatcherId::new(id), address: Address::of(address.parse().unwrap()), port, patterns }
     }
 
     /// How many streams with this number of patterns each address gets, one address after the other.

@@ -39,6 +39,17 @@ impl Counters {
         self.bytes_sent += (count * length) as u64;
     }
 
+    /// A datagram of this length was given to the broker, which has dropped a number of others for it, or none is reached.
+    pub(super) fn record_sent_over_broker(&mut self, sent: Option<usize>, length: usize) {
+        match sent {
+            Some(dropped) => {
+                self.record_sent(&Ok(length));
+                self.send_errors += dropped as u64;
+            }
+            None => self.send_errors += 1,
+        }
+    }
+
     pub(super) fn record_received(&mut self, length: usize) {
         self.received += 1;
         self.bytes_received += length as u64;

@@ -125,7 +125,7 @@ impl Judge<'_> {
                 return Ok(Placed { scope: network?, origin: self.peers.origin_of(address), address, bytes });
             }
             Way::Loopback | Way::Link => (loopback, Origin::Loopback),
-            Way::Group => (network?, Origin::Group),
+            Way::Group | Way::Broker => (network?, Origin::Group),
             Way::Unicast => (network?, self.peers.origin_of(from)),
         };
         Ok(Placed { scope, origin, address: from, bytes })

@@ -4,19 +4,24 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `broker` | a broker, which carries datagrams to all hosts |
 //! | `drops` | what is counted, and why a datagram has no effect |
 //! | `ears` | which process of this host receives what comes by unicast |
 //! | `frames` | datagrams in a stream |
 //! | `health` | whether what is sent by a way leaves this process |
 //! | `judge` | what a datagram comes to |
 //! | `links` | streams to siblings, which no filter of packets touches |
+//! | `lookup` | one look-up of a name, by a process of its own |
+//! | `multicast` | a multicast group |
+//! | `names` | the addresses that names of hosts have now |
 //! | `near` | which siblings are received over loopback, and the links to others |
 //! | `peers` | the addresses that the operator has listed |
+//! | `receiving` | taking datagrams in, from all ways in turn |
 //! | `sightings` | which siblings are received by the group on loopback |
 //! | `ways` | the sockets |
 //!
 //! Datagrams for all go over the loopback interface, which never leaves the host: siblings need no network. `--cluster-addr`
-//! is a multicast group on the network beside it. The group's copies come back to this host, for an audience may have two
+//! is a multicast group on the network beside it, or a broker. The group's copies come back to this host, for an audience may have two
 //! ports there, and siblings drop what they have had over loopback. `--cluster-peers` is unicast to other hosts. Of a host's
 //! processes only one receives such a datagram, so it passes it on to its siblings over loopback, in an envelope with the
 //! address that it came from. What comes over loopback is never passed on, so nothing goes round. Where a filter of packets
@@ -26,18 +31,22 @@
 //!
 //! Invariant: a datagram that is malformed, of another audience, or a replay has no effect but to be counted.
 
+mod broker;
 mod drops;
 mod ears;
 mod frames;
 mod health;
 mod judge;
 mod links;
+pub(in crate::server) mod lookup;
+mod multicast;
+pub(in crate::server) mod names;
 mod near;
 mod peers;
+mod receiving;
 mod sightings;
 pub(in crate::server) mod ways;
 
-use std::io;
 use std::rc::Rc;
 
 use crate::collections::tick::{Now, Tick};
@@ -47,38 +56,36 @@ use crate::log::{self, Value::Shown};
 use crate::meter::Meter;
 use crate::meter::news::{Address, Datagram, NodeId, Origin, To};
 use crate::reactor::{Reactor, Token};
-use crate::server::conns::torture;
 use crate::server::figures::view::{Datagrams, Named};
 use crate::server::troubles::{Kind, Place, Source, Troubles};
-use crate::wire::report::{self, ENVELOPE_MAX, Envelope, Keys, Scope};
-use drops::{Counters, DropReason, Outcome};
+use crate::wire::report::{self, Keys, Scope};
+use broker::Broker;
+use drops::{Counters, DropReason};
 use health::Condition;
-use judge::{Judge, Judged, Scopes, Standing};
+use judge::Scopes;
 pub(super) use links::Link;
-use links::Received;
+use names::{ANSWER_PATIENCE, Names};
 use near::Near;
 pub(super) use near::{Linked, OnLoopback, Reception};
 use peers::Peers;
-use ways::{LINK_ADDRESS, Way, Ways, address_of, socket_address};
+use receiving::Receiving;
+use ways::{Way, Ways};
 
-/// Most weight of the datagrams that one turn takes from all sockets; each weighs its bytes and [`DATAGRAM_WEIGHT`]. A full one
-/// brings 50 counts and takes some 25 us, which is 0.02 us a byte: 0.4 ms.
-const WEIGHT_PER_TURN: usize = 16_000;
-
-/// What a datagram weighs besides its bytes.
-const DATAGRAM_WEIGHT: usize = 64;
-
-/// What a datagram weighs besides that came by unicast: it may be passed on, which takes 8 us by each way, at 0.02 us a byte.
-const PASSED_ON_WEIGHT: usize = 400;
-
-/// The place of the links among the tokens of the bus.
+/// The places of the links, of the broker and of the answers to look-ups among the tokens of the bus.
 const LINKS: usize = 3;
+const BROKER: usize = 4;
+const NAMES: usize = 5;
 
 /// The ways to other nodes.
 pub(super) struct Bus {
     ways: Ways,
     near: Near,
+    broker: Option<Broker>,
     peers: Peers,
+    names: Names,
+    /// Until when hosts whose addresses have just been found may answer. They are called out for once.
+    answers_until: Option<Tick>,
+    has_found: bool,
     scopes: Scopes,
     node: NodeId,
     /// Whether the operator has given a key. Without one, processes that have just started may not share theirs yet.
@@ -120,7 +127,11 @@ impl Bus {
         Ok(Self {
             ways,
             near: Near::new(node, Token(first_token.0 + LINKS), config.cluster.rules.node_timeout),
+            broker: Broker::new(&config.cluster, Token(first_token.0 + BROKER))?,
             peers: Peers::new(&config.cluster),
+            names: Names::of(config, Token(first_token.0 + NAMES), reactor.now().tick),
+            answers_until: None,
+            has_found: false,
             scopes,
             node,
             has_cluster_key: config.cluster.key.is_some(),
@@ -137,9 +148,14 @@ impl Bus {
             (None, None) => "loopback",
             (None, Some(_)) => "unicast",
         };
-        let group = self.ways.group.as_ref().unwrap_or(&self.ways.loopback).group;
-        let (node, group, is_keyed) = (Shown(&self.node), Shown(&group), !self.scopes.loopback.keys.is_empty());
-        log::info("cluster", &[("node", node), ("way", way.into()), ("group", group), ("keyed", is_keyed.into())]);
+        let group = self.ways.group.as_ref().unwrap_or(&self.ways.loopback).group().to_string();
+        let (way, group) =
+            self.broker.as_ref().map_or((way, &group[..]), |broker| (broker.kind().name(), broker.channel()));
+        let (node, is_keyed) = (Shown(&self.node), !self.scopes.loopback.keys.is_empty());
+        log::info(
+            "cluster",
+            &[("node", node), ("way", way.into()), ("group", group.into()), ("keyed", is_keyed.into())],
+        );
     }
 
     /// Seals and opens with the operator's keys from now on.
@@ -169,7 +185,7 @@ impl Bus {
         learned: impl Iterator<Item = Address>,
         now: Now,
     ) {
-        let Self { ways, near, peers, scopes, counters, troubles, .. } = self;
+        let Self { ways, near, broker, peers, scopes, counters, troubles, .. } = self;
         if matches!(to, To::All | To::Origin(Origin::Loopback)) {
             let bytes = report::encode(datagram, &scopes.loopback);
             counters.record_sent(&ways.loopback.send(&bytes));
@@ -179,6 +195,9 @@ impl Bus {
         let bytes = report::encode(datagram, network);
         if let Some(group) = ways.group.as_mut().filter(|_| matches!(to, To::All | To::Origin(Origin::Group))) {
             counters.record_sent(&group.send(&bytes));
+        }
+        if let Some(broker) = broker.as_mut().filter(|_| matches!(to, To::All | To::Origin(Origin::Group))) {
+            counters.record_sent_over_broker(broker.send(&bytes), bytes.len());
         }
         let Some(unicast) = &mut ways.unicast else { return };
         if peers.look(unicast, now.tick) {
@@ -200,7 +219,8 @@ impl Bus {
     pub(super) fn way_count(&self, to: To, learned: impl Iterator<Item = Address>) -> usize {
         match to {
             To::All => {
-                1 + self.near.links.len() + usize::from(self.ways.group.is_some()) + self.peers.all(learned).count()
+                let one = usize::from(self.ways.group.is_some() || self.broker.is_some());
+                1 + self.near.links.len() + one + self.peers.all(learned).count()
             }
             To::Origin(Origin::Loopback) => 1 + self.near.links.len(),
             To::Origin(_) => 1,
@@ -209,12 +229,17 @@ impl Bus {
 
     /// Takes in what has arrived, as much as fits into a turn; returns whether that was all.
     pub(super) fn receive(&mut self, meter: &mut Meter, now: Now) -> bool {
-        let way_count = Way::SOCKETS.into_iter().filter(|&way| self.ways.socket(way).is_some()).count();
-        let budget = WEIGHT_PER_TURN / (way_count + usize::from(self.near.links.len() > 0)).max(1);
-        // None is left out for what another one has left.
-        let emptied = Way::SOCKETS.map(|way| self.receive_by(way, budget, meter, now));
-        let are_links_empty = self.receive_by_links(budget, meter, now);
-        emptied.iter().all(|is_empty| *is_empty) && are_links_empty
+        if std::mem::take(&mut self.has_found) {
+            meter.call_out(now);
+        }
+        let Self { ways, near, broker, peers, scopes, node, has_cluster_key, counters, troubles, has_forged, .. } =
+            self;
+        let (node, has_cluster_key) = (*node, *has_cluster_key);
+        Receiving { ways, near, peers, scopes, node, has_cluster_key, counters, troubles, has_forged }.receive(
+            broker.as_mut(),
+            meter,
+            now,
+        )
     }
 
     /// Has what comes by unicast spread over the processes of this host. Their number is read when it may have changed.
@@ -261,9 +286,28 @@ impl Bus {
         self.troubles.renew(kind, &Source::at(Place::Name("this-node".into())), now);
     }
 
+    /// Whether datagrams of other hosts may come in a moment, because the broker is tried for the first time, or a name is
+    /// looked up.
+    pub(super) fn is_opening(&self) -> bool {
+        let are_near = self.answers_until.is_some() || self.names.are_opening();
+        are_near || self.broker.as_ref().is_some_and(Broker::is_opening)
+    }
+
+    /// Writes what waits for the broker.
+    pub(super) fn flush(&mut self, now: Now) {
+        if let Some(broker) = &mut self.broker {
+            broker.flush(now.tick);
+        }
+    }
+
     /// Ends troubles that are over. `is_empty` says that no datagram was left waiting.
     pub(super) fn handle_timeout(&mut self, reactor: &Reactor, is_empty: bool, now: Now) {
         self.near.links.flush();
+        self.follow_names(reactor, now);
+        if let Some(broker) = &mut self.broker {
+            broker.handle_timeout(reactor, is_empty, now.tick);
+            self.report_broker(now);
+        }
         if self.ways.renew(reactor, now.tick) {
             for (way, condition) in self.ways.look() {
                 self.report(way, condition, now);
@@ -275,9 +319,55 @@ impl Bus {
         self.troubles.handle_timeout(now, is_empty);
     }
 
+    /// Follows the names of peers and of brokers: what they stand for now is used, and one that stands for nothing is a trouble.
+    fn follow_names(&mut self, reactor: &Reactor, now: Now) {
+        self.answers_until = self.answers_until.filter(|&until| now.tick < until);
+        let Self { names, peers, broker, troubles, .. } = self;
+        if broker.as_ref().is_some_and(Broker::is_away) {
+            names.want_all();
+        }
+        if let Some(name) = names.advance(reactor, now.tick) {
+            let addresses = names.addresses(&name);
+            if peers.set_addresses(&name, addresses) {
+                troubles.expect_peer(Rc::clone(&name), addresses.to_vec(), now);
+                (self.answers_until, self.has_found) = (Some(now.tick.after(ANSWER_PATIENCE)), true);
+            }
+            if let Some(broker) = broker {
+                broker.set_addresses(&name, addresses);
+            }
+            troubles.end(Kind::MissingName, |source| source.place == Place::Name(Rc::clone(&name)), now);
+        }
+        for name in names.missing() {
+            troubles.renew(Kind::MissingName, &Source::at(Place::Name(Rc::clone(name))), now);
+            if let Some(broker) = broker {
+                broker.miss_name(now.tick);
+            }
+        }
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        [self.ways.next_deadline(), self.troubles.next_deadline()].into_iter().flatten().min()
+        let broker = self.broker.as_ref().map(Broker::next_deadline);
+        let names = self.names.next_deadline();
+        let call_out = self.has_found.then_some(Tick(0));
+        let due =
+            [self.ways.next_deadline(), self.troubles.next_deadline(), broker, names, self.answers_until, call_out];
+        due.into_iter().flatten().min()
+    }
+
+    /// Says whether the broker is away, and which siblings are not received over it.
+    fn report_broker(&mut self, now: Now) {
+        let Self { broker: Some(broker), near, troubles, .. } = self else { return };
+        match broker.missed() {
+            Some(server) => troubles.renew_quietly(Kind::BrokerAway, &Source::at(Place::Name(server.into())), now),
+            None => troubles.end(Kind::BrokerAway, |_| true, now),
+        }
+        let Some(apart) = broker.look_for_siblings(near.received(now), now.tick) else { return };
+        let server = broker.server().into();
+        let sources =
+            apart.iter().map(|&node| Source { node: Some(node), ..Source::at(Place::Name(Rc::clone(&server))) });
+        sources.for_each(|source| troubles.received_apart(&source, now));
+        troubles.end(Kind::BrokerSplit, |source| source.node.is_none_or(|node| !apart.contains(&node)), now);
     }
 
     /// Says whether what is sent by a way leaves this process.
@@ -290,111 +380,5 @@ impl Bus {
             Condition::Works => self.troubles.end(Kind::Unsent, |source| source.place.begins_with(way.name()), now),
             Condition::Unknown => {}
         }
-    }
-
-    fn receive_by(&mut self, way: Way, mut budget: usize, meter: &mut Meter, now: Now) -> bool {
-        // One byte more than there may be, to separate the longest from those that are cut.
-        let mut buffer = [0; ENVELOPE_MAX + 1];
-        let copy_count = if way == Way::Unicast { 1 + self.near.links.len() } else { 0 };
-        let weight = DATAGRAM_WEIGHT + copy_count * PASSED_ON_WEIGHT;
-        while budget > 0 {
-            let Some(socket) = self.ways.socket(way) else { return true };
-            budget = budget.saturating_sub(weight);
-            let (length, from) = match torture::receive(socket, &mut buffer) {
-                Ok(received) => received,
-                // Of a unicast socket this may be the news that a peer does not listen: about one, not about the socket.
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => continue,
-                Err(_) => return true,
-            };
-            budget = budget.saturating_sub(length);
-            let bytes = buffer.get(..length).unwrap_or_default();
-            let judged = self.judge(way, bytes, address_of(from), meter, now);
-            if way == Way::Loopback {
-                self.see(&judged, bytes, now);
-            }
-            if way == Way::Unicast && judged.standing == Standing::Fresh {
-                self.pass_on(judged.address, bytes);
-            }
-        }
-        false
-    }
-
-    /// The same for links, one after another.
-    fn receive_by_links(&mut self, mut budget: usize, meter: &mut Meter, now: Now) -> bool {
-        let mut buffer = [0; ENVELOPE_MAX];
-        let mut place = 0;
-        self.near.links.rotate();
-        while place < self.near.links.len() {
-            if budget == 0 {
-                return false;
-            }
-            match self.near.receive(place, &mut buffer, now) {
-                Some(Received::Datagram(length)) => {
-                    budget = budget.saturating_sub(DATAGRAM_WEIGHT + length);
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    if self.judge(Way::Link, bytes, LINK_ADDRESS, meter, now).standing == Standing::Foreign {
-                        self.near.refuse_link(place, now);
-                    }
-                }
-                Some(Received::Copy) => budget = budget.saturating_sub(DATAGRAM_WEIGHT),
-                Some(Received::Nothing) => place += 1,
-                None => {}
-            }
-        }
-        true
-    }
-
-    /// Has the meter receive what came by a way, and counts what it has come to.
-    fn judge(&mut self, way: Way, bytes: &[u8], from: Address, meter: &mut Meter, now: Now) -> Judged {
-        let Self { scopes, peers, node, has_cluster_key, .. } = self;
-        let judge = Judge { scopes, peers, node: *node, has_cluster_key: *has_cluster_key };
-        let judged = judge.judge(way, bytes, from, meter, now);
-        let is_of_host = matches!(way, Way::Loopback | Way::Link);
-        self.has_forged |= is_of_host && judged.outcome == Outcome::Dropped(DropReason::Forged);
-        self.record(&judged, bytes.len(), now);
-        judged
-    }
-
-    /// Takes down whose datagrams come over loopback.
-    fn see(&mut self, judged: &Judged, bytes: &[u8], now: Now) {
-        if let Some(sender) = report::sender_of(bytes).filter(|&sender| sender != self.node) {
-            self.near.sightings.see(sender, judged.standing != Standing::Foreign, now.tick);
-        }
-    }
-
-    /// Counts what a datagram of this length has come to, and looks for trouble.
-    fn record(&mut self, judged: &Judged, length: usize, now: Now) {
-        match judged.outcome {
-            Outcome::Used => self.counters.record_received(length),
-            Outcome::NoNews | Outcome::Unproven => {}
-            Outcome::Dropped(reason) => self.counters.record_dropped(reason),
-        }
-        let (from, troubles) = (socket_address(judged.address), &mut self.troubles);
-        let source = Source { node: judged.node, ..Source::at(from.into()) };
-        // A sibling with another key has a trouble by its own address.
-        if let Some(kind) = judged.trouble.filter(|_| judged.address != LINK_ADDRESS) {
-            troubles.raise_from_stranger(kind, &source, now);
-        }
-        match judged.outcome {
-            Outcome::Used => {
-                troubles.received_proven(&source);
-                if let Some(unix_ms) = judged.unix_ms {
-                    troubles.compare_clocks(&source, unix_ms, now);
-                }
-            }
-            Outcome::Unproven => troubles.received_unproven(&source, now),
-            Outcome::NoNews | Outcome::Dropped(_) => {}
-        }
-        if judged.standing != Standing::Foreign {
-            troubles.received_from(from, now);
-        }
-    }
-
-    /// Sends a datagram of another host to the siblings: each of them believes on its own proof.
-    fn pass_on(&mut self, address: Address, datagram: &[u8]) {
-        let envelope = Envelope { passer: self.node, address, datagram };
-        let bytes = report::enclose(&envelope, &self.scopes.loopback);
-        self.counters.record_sent(&self.ways.loopback.send(&bytes));
-        self.counters.record_sent_by_links(self.near.links.send(&bytes), bytes.len());
     }
 }

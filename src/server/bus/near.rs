@@ -81,6 +81,14 @@ impl Near {
         self.sightings.is_received(node, now.tick) || self.links.carries(node, self.patience, now.tick)
     }
 
+    /// The siblings that are received, over loopback or by a link.
+    pub(super) fn received(&self, now: Now) -> impl Iterator<Item = NodeId> {
+        let is_by_link_alone = move |&node: &NodeId| {
+            !self.sightings.is_received(node, now.tick) && self.links.carries(node, self.patience, now.tick)
+        };
+        self.sightings.received(now.tick).chain(self.links.nodes().filter(is_by_link_alone))
+    }
+
     /// The number of nodes that are living and received by the group on loopback.
     pub(in crate::server) fn received_count(&self, meter: &Meter, now: Now) -> usize {
         meter.nodes(now).filter(|living| self.sightings.is_received(living.node, now.tick)).count()

@@ -1,4 +1,4 @@
-//! The peers that the operator has listed: their names, and all addresses of them.
+//! The peers that the operator has listed: their names, and all addresses of them, which may change.
 //!
 //! Owns which addresses are sent to, and which of them lead back to this host. It does not know the nodes behind them.
 //!
@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use super::ways::{Unicast, address_of, socket_address};
 use crate::collections::tick::Tick;
-use crate::config::ClusterConfig;
+use crate::config::{ADDRESSES_MAX, ClusterConfig, Peer};
 use crate::meter::news::{Address, Origin};
 
 /// The peers of a process.
 pub(super) struct Peers {
+    hosts: Vec<Peer>,
     listed: Vec<Listed>,
     /// Between two looks at which addresses are this host's own: an address may move from host to host.
     interval: Duration,
@@ -33,14 +34,31 @@ struct Listed {
 
 impl Peers {
     pub(super) fn new(cluster: &ClusterConfig) -> Self {
-        let mut listed: Vec<Listed> = Vec::new();
-        for &to in cluster.peers.iter().flat_map(|peer| &peer.addresses) {
+        let (hosts, interval) = (cluster.peers.clone(), cluster.rules.node_timeout);
+        let mut peers = Self { hosts, listed: Vec::new(), interval, next_look: Tick(0) };
+        peers.list();
+        peers
+    }
+
+    /// The name of a host stands for these addresses now. Returns whether it is one of the peers, and has others than before.
+    pub(super) fn set_addresses(&mut self, name: &str, addresses: &[SocketAddr]) -> bool {
+        let host = self.hosts.iter_mut().find(|host| host.name == name);
+        let Some(host) = host.filter(|host| host.addresses != addresses) else { return false };
+        host.addresses = addresses.to_vec();
+        self.list();
+        true
+    }
+
+    /// Lists the addresses of all hosts, and has them looked at before they are sent to.
+    fn list(&mut self) {
+        self.listed.clear();
+        for &to in self.hosts.iter().flat_map(|host| &host.addresses).take(ADDRESSES_MAX) {
             let address = address_of(to);
-            if listed.iter().all(|other| other.address != address) {
-                listed.push(Listed { address, to, is_taken: false, is_own: false });
+            if self.find(address).is_none() {
+                self.listed.push(Listed { address, to, is_taken: false, is_own: false });
             }
         }
-        Self { listed, interval: cluster.rules.node_timeout, next_look: Tick(0) }
+        self.next_look = Tick(0);
     }
 
     /// Looks at which addresses the socket reaches, if it is time: at 4 us for each, 1 ms at most for those that may be listed.

@@ -1,4 +1,4 @@
-//! Which siblings are received by the group on loopback.
+//! Which siblings are received by the group on loopback, or over a broker.
 //!
 //! Owns when a datagram of each last came that way. A filter of packets may let nothing through, and then siblings are
 //! reached by other ways; so what comes by a link says nothing here. It does not know which siblings there are.
@@ -53,6 +53,11 @@ impl Sightings {
     /// Whether datagrams of the node come, and are of the audience.
     pub(super) fn is_received(&self, node: NodeId, now: Tick) -> bool {
         self.nodes.get(&node).is_some_and(|sighting| self.is_fresh(sighting.received_at, now))
+    }
+
+    /// The nodes whose datagrams come, and are of the audience.
+    pub(super) fn received(&self, now: Tick) -> impl Iterator<Item = NodeId> {
+        self.nodes.keys().copied().filter(move |&node| self.is_received(node, now))
     }
 
     /// Whether datagrams come that name the node, and none of them is of the audience: the key is another.

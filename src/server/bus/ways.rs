@@ -1,12 +1,13 @@
 //! The ways to other nodes: the sockets, and which of them the settings ask for.
 //!
-//! Owns the sockets and their memberships, which end with an interface and are renewed. It does not know what it carries.
+//! Owns which sockets there are, and when memberships of groups are renewed. It does not know what it carries.
 //!
 //! | way | when | to |
 //! |---|---|---|
 //! | loopback | always | the processes of this host |
 //! | group | `--cluster-addr` | all hosts, this one included |
 //! | unicast | `--cluster-peers` | one address |
+//! | broker | `--cluster-addr` with a URL | all hosts, this one included; `broker` has the stream |
 //! | link | a filter keeps siblings apart | one process of this host; `links` has the streams |
 //!
 //! Invariant: there is a way to the processes of this host.
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 use super::ears::Ears;
 use super::health::{Condition, Health};
+use super::multicast::{Multicast, Place, explain};
 use crate::collections::tick::Tick;
-use crate::config::{ClusterConfig, Config, Peer};
+use crate::config::{Config, Interface, Peer};
 use crate::meter::news::Address;
 use crate::reactor::{Interest, Reactor, Registered, Token, datagrams, sys};
 
@@ -39,9 +41,15 @@ const LEFT_MAX: usize = 100_000;
 /// # Errors
 /// The reason, as a line for a person.
 pub fn open_loopback(config: &Config, audience_port: u16) -> Result<UdpSocket, String> {
-    let group = SocketAddrV4::new(LOOPBACK_GROUP, audience_port);
-    let opened = datagrams::multicast(group, Ipv4Addr::LOCALHOST, 0);
-    opened.map_err(|error| explain_multicast(&config.cluster, group, &error))
+    let place = loopback_place(audience_port);
+    let opened = place.membership().and_then(|membership| datagrams::multicast(membership, 0));
+    opened.map_err(|error| explain(&config.cluster, place.group, &error))
+}
+
+/// Where the processes of this host are.
+fn loopback_place(audience_port: u16) -> Place {
+    let group = SocketAddrV4::new(LOOPBACK_GROUP, audience_port).into();
+    Place { group, interface: Some(Interface::Address(Ipv4Addr::LOCALHOST)) }
 }
 
 /// Takes over the socket that a supervisor has opened, by its descriptor. What came for the predecessor is dropped.
@@ -61,6 +69,7 @@ pub(super) enum Way {
     Group,
     Unicast,
     Link,
+    Broker,
 }
 
 impl Way {
@@ -74,6 +83,7 @@ impl Way {
             Self::Group => "group",
             Self::Unicast => "unicast",
             Self::Link => "link",
+            Self::Broker => "broker",
         }
     }
 }
@@ -84,16 +94,6 @@ pub(super) struct Ways {
     pub(super) group: Option<Multicast>,
     pub(super) unicast: Option<Unicast>,
     next_renewal: Tick,
-}
-
-/// A socket of a multicast group.
-pub(super) struct Multicast {
-    socket: Registered<UdpSocket>,
-    pub(super) group: SocketAddrV4,
-    interface: Ipv4Addr,
-    ttl: u8,
-    token: Token,
-    health: Health,
 }
 
 /// A socket for single hosts.
@@ -117,15 +117,16 @@ impl Ways {
         first: Token,
     ) -> Result<Self, String> {
         let cluster = &config.cluster;
-        let open = |group, interface, ttl, token| {
-            let multicast = Multicast::open(group, interface, ttl, reactor, Token(first.0 + token));
-            multicast.map_err(|error| explain_multicast(cluster, group, &error))
-        };
-        let group = SocketAddrV4::new(LOOPBACK_GROUP, audience_port);
-        let loopback = Multicast::over(loopback, group, Ipv4Addr::LOCALHOST, 0, reactor, first)
-            .map_err(|error| explain_multicast(cluster, group, &error))?;
-        let interface = cluster.interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let group = cluster.group.map(|group| open(group, interface, cluster.ttl, 1)).transpose()?;
+        let explain = |place: &Place, error| explain(cluster, place.group, &error);
+        let place = loopback_place(audience_port);
+        let loopback =
+            Multicast::over(loopback, place.clone(), 0, reactor, first).map_err(|error| explain(&place, error))?;
+        let group = cluster.group.map(|group| {
+            let place = Place { group, interface: cluster.interface.clone() };
+            let opened = Multicast::open(place.clone(), cluster.ttl, reactor, Token(first.0 + 1));
+            opened.map_err(|error| explain(&place, error))
+        });
+        let group = group.transpose()?;
         let has_peers = !cluster.peers.is_empty();
         let unicast =
             has_peers.then(|| Unicast::open(config, audience_port, reactor, Token(first.0 + 2))).transpose()?;
@@ -135,10 +136,10 @@ impl Ways {
     /// The socket of a way, if the way is there.
     pub(super) fn socket(&self, way: Way) -> Option<&UdpSocket> {
         Some(match way {
-            Way::Loopback => self.loopback.socket.source(),
-            Way::Group => self.group.as_ref()?.socket.source(),
+            Way::Loopback => self.loopback.socket(),
+            Way::Group => self.group.as_ref()?.socket(),
             Way::Unicast => self.unicast.as_ref()?.socket.source(),
-            Way::Link => return None,
+            Way::Link | Way::Broker => return None,
         })
     }
 
@@ -160,8 +161,8 @@ impl Ways {
     /// How each way did since the last look. Of unicast, one address that is reached says that the way is well: a host that
     /// is down is silent, and that is a trouble of its own.
     pub(super) fn look(&mut self) -> Vec<(Way, Condition)> {
-        let loopback = (Way::Loopback, self.loopback.health.look(false));
-        let group = self.group.as_mut().map(|group| (Way::Group, group.health.look(false)));
+        let loopback = (Way::Loopback, self.loopback.look());
+        let group = self.group.as_mut().map(|group| (Way::Group, group.look()));
         let unicast = self.unicast.as_mut().map(|unicast| (Way::Unicast, unicast.health.look(true)));
         [Some(loopback), group, unicast].into_iter().flatten().collect()
     }
@@ -170,41 +171,6 @@ impl Ways {
     pub(super) fn overflowed(&self) -> u64 {
         let of = |socket: &UdpSocket| datagrams::overflowed(socket).unwrap_or(0);
         Way::SOCKETS.into_iter().filter_map(|way| self.socket(way)).map(|socket| u64::from(of(socket))).sum()
-    }
-}
-
-impl Multicast {
-    fn open(group: SocketAddrV4, interface: Ipv4Addr, ttl: u8, reactor: &Reactor, token: Token) -> io::Result<Self> {
-        Self::over(datagrams::multicast(group, interface, ttl)?, group, interface, ttl, reactor, token)
-    }
-
-    fn over(
-        socket: UdpSocket,
-        group: SocketAddrV4,
-        interface: Ipv4Addr,
-        ttl: u8,
-        reactor: &Reactor,
-        token: Token,
-    ) -> io::Result<Self> {
-        let socket = Registered::new(reactor, socket, token, Interest::Read)?;
-        Ok(Self { socket, group, interface, ttl, token, health: Health::default() })
-    }
-
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.socket.source().send_to(bytes, self.group);
-        self.health.record_sent(&sent);
-        sent
-    }
-
-    /// Joins the group once more: the interface may have been made anew, and another one may lead there.
-    fn renew(&mut self, reactor: &Reactor) {
-        let mut renewed = datagrams::join(self.socket.source(), *self.group.ip(), self.interface);
-        if renewed.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOBUFS)) {
-            // Memberships of interfaces that are gone end with the socket alone.
-            let opened = Self::open(self.group, self.interface, self.ttl, reactor, self.token);
-            renewed = opened.map(|opened| self.socket = opened.socket);
-        }
-        self.health.record_renewed(&renewed);
     }
 }
 
@@ -284,31 +250,16 @@ pub(super) fn socket_address(address: Address) -> SocketAddr {
 /// Where datagrams of other hosts are received, the best first. The own address serves if all peers have one of its family.
 /// Peers of both families need a socket that takes both, which a machine without IPv6 does not have.
 fn unicast_ips(host: Option<IpAddr>, peers: &[Peer]) -> Vec<IpAddr> {
-    let all_have = |is_ipv4| peers.iter().all(|peer| peer.addresses.iter().any(|peer| peer.is_ipv4() == is_ipv4));
+    let has = |peer: &Peer, is_ipv4| peer.addresses.iter().any(|address| address.is_ipv4() == is_ipv4);
+    // A name that stands for nothing yet may be of either family.
+    let all_have = |is_ipv4| peers.iter().all(|peer| peer.addresses.is_empty() || has(peer, is_ipv4));
     if let Some(host) = host.filter(|host| all_have(host.is_ipv4())) {
         return vec![host];
     }
-    let has_ipv6 = peers.iter().flat_map(|peer| &peer.addresses).any(SocketAddr::is_ipv6);
-    let both = has_ipv6.then_some(Ipv6Addr::UNSPECIFIED.into());
+    let may_have_ipv6 = peers.iter().any(|peer| peer.addresses.is_empty() || has(peer, false));
+    let both = may_have_ipv6.then_some(Ipv6Addr::UNSPECIFIED.into());
     let ipv4 = all_have(true).then_some(Ipv4Addr::UNSPECIFIED.into());
     both.into_iter().chain(ipv4).collect()
-}
-
-fn explain_multicast(cluster: &ClusterConfig, group: SocketAddrV4, error: &io::Error) -> String {
-    let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => "its port is in use; stop its user, or give another",
-        io::ErrorKind::PermissionDenied => "it takes privilege; start as root, or give a port above 1023",
-        _ => "no interface leads there; give the address of one with --cluster-interface",
-    };
-    if cluster.group != Some(group) {
-        return format!("--port: cannot sync over loopback on UDP {group}: {error}");
-    }
-    match cluster.interface {
-        Some(interface) if error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(19) => {
-            format!("--cluster-interface {interface}: this machine has no such address; give that of an interface")
-        }
-        _ => format!("--cluster-addr {group}: cannot be used: {error}; {remedy}"),
-    }
 }
 
 #[cfg(test)]
@@ -339,6 +290,8 @@ mod tests {
         check(None, &[&[v4], &[v4]], &["0.0.0.0"]);
         check(None, &[&[v4], &[v6]], &["::"]);
         check(None, &[&[v6, v4]], &["::", "0.0.0.0"]);
+        check(None, &[&[v4], &[]], &["::", "0.0.0.0"]);
+        check(Some("127.0.0.2"), &[&[]], &["127.0.0.2"]);
         check(Some("127.0.0.2"), &[&[v4]], &["127.0.0.2"]);
         // Each name has an address of the family.
         check(Some("127.0.0.2"), &[&[v6, v4]], &["127.0.0.2"]);

@@ -211,8 +211,13 @@ impl Books {
         has_no_heads && self.stream_count() == 0 && self.deadlines.is_empty() && self.origins.is_empty()
     }
 
-    /// The deadline of a connection; `None` is for ever.
-    pub(super) fn deadline(&self, conn: &Conn) -> Option<Tick> {
+    /// Has the deadline of a connection come again in the next tick.
+    pub(in crate::server) fn put_off(&mut self, conn: &Conn, now: Tick) {
+        self.set_deadline(conn, Some(Tick(now.0 + 1)));
+    }
+
+    /// The deadline of a connection; `None` is for ever, or for one that has come.
+    pub(in crate::server) fn deadline(&self, conn: &Conn) -> Option<Tick> {
         self.deadlines.deadline(conn.id())
     }
 

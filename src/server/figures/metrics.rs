@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn each_getter_fills_its_own_places() {
         let rules = Rules {
-            notify: NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX },
+            notify: NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX, budget: None },
             increment_delay: Duration::ZERO,
             namespace_clean_delay: Duration::from_secs(1),
             namespaces_max: usize::MAX,

@@ -122,6 +122,7 @@ impl LastTurns<'_> {
                 _ => {}
             }
         }
+        self.bus.flush(now);
     }
 
     /// Receives what has come; returns whether that was all.

@@ -34,10 +34,16 @@ pub(in crate::server) enum Kind {
     Folded,
     /// A list of folded nodes without room.
     FoldFull,
+    /// A broker that is not reached.
+    BrokerAway,
+    /// A process of this host that is not received over the broker.
+    BrokerSplit,
+    /// A name of another host that stands for no address.
+    MissingName,
 }
 
 /// Kind, name, remedy; in the order of the kinds.
-const TABLE: [(Kind, &str, &str); 13] = [
+const TABLE: [(Kind, &str, &str); 16] = [
     (
         Kind::DifferentKey,
         "different_key",
@@ -106,6 +112,23 @@ const TABLE: [(Kind, &str, &str); 13] = [
         "fold_full",
         "32,768 nodes have come and gone, and no more can be folded, so sums will differ; end all processes of the audience \
          at once, and find out what makes them restart",
+    ),
+    (
+        Kind::BrokerAway,
+        "broker_away",
+        "the broker is not reached, so other hosts are left out once they time out; event=broker_lost in the log says why, \
+         and this node tries again by itself",
+    ),
+    (
+        Kind::BrokerSplit,
+        "broker_split",
+        "a process of this host is received over loopback and not over the broker; let it reach the broker, and link all \
+         servers of --cluster-addr to one cluster, on every host",
+    ),
+    (
+        Kind::MissingName,
+        "missing_name",
+        "a name of another host has no address; add it to the name service or to /etc/hosts, or take it off the list",
     ),
 ];
 

@@ -59,6 +59,8 @@ pub(in crate::server) struct Troubles {
     skewed: Suspects,
     /// Nodes that may not have the key of their siblings yet.
     strangers: Suspects,
+    /// Nodes that are received over loopback alone.
+    apart: Suspects,
     is_deaf: bool,
 }
 
@@ -104,6 +106,7 @@ impl Troubles {
             unproven: Suspects::new(node_timeout),
             skewed: Suspects::new(node_timeout),
             strangers: Suspects::new(node_timeout),
+            apart: Suspects::new(node_timeout),
             is_deaf: false,
         }
     }
@@ -122,6 +125,19 @@ impl Troubles {
         };
         if !examples.any(is_fresh) {
             self.raise(kind, source, now);
+        }
+    }
+
+    /// The same for a condition that has a line of its own in the log.
+    pub(in crate::server) fn renew_quietly(&mut self, kind: Kind, source: &Source, now: Now) {
+        self.renew(kind, source, now);
+        self.by_kind[kind as usize].is_news = false;
+    }
+
+    /// A node is received over loopback, and not over the broker.
+    pub(in crate::server) fn received_apart(&mut self, source: &Source, now: Now) {
+        if source.node.is_some_and(|node| self.apart.see(node, now.tick)) {
+            self.raise(Kind::BrokerSplit, source, now);
         }
     }
 
@@ -149,7 +165,7 @@ impl Troubles {
         }
     }
 
-    /// From now on, datagrams of this listed peer are expected. `addresses` are all that its name stands for.
+    /// From now on, datagrams of this listed peer are expected. `addresses` are all that its name stands for now.
     pub(in crate::server) fn expect_peer(&mut self, name: Rc<str>, addresses: Vec<SocketAddr>, now: Now) {
         self.peers.expect(name, addresses, now.tick);
     }
@@ -209,6 +225,11 @@ impl Troubles {
     pub(in crate::server) fn next_deadline(&self) -> Option<Tick> {
         let examples = self.by_kind.iter().flat_map(|trouble| &trouble.examples);
         examples.map(|example| example.last.after(self.hold)).chain(self.peers.next_check()).min()
+    }
+
+    /// Whether other hosts are out of reach, because the broker is.
+    pub(in crate::server) fn is_broker_away(&self) -> bool {
+        !self.by_kind[Kind::BrokerAway as usize].examples.is_empty()
     }
 
     /// What lasts, each place of each kind.

@@ -33,8 +33,13 @@ impl Peers {
         Self { node_timeout, listed: Vec::new(), next_check: None }
     }
 
+    /// Expects a peer; one that is expected has these addresses now.
     pub(super) fn expect(&mut self, name: Rc<str>, addresses: Vec<SocketAddr>, now: Tick) {
         let addresses = addresses.into_iter().map(canonical).collect();
+        if let Some(peer) = self.listed.iter_mut().find(|peer| peer.name == name) {
+            peer.addresses = addresses;
+            return;
+        }
         self.listed.push(Peer { name, addresses, last: now, is_silent: false });
         self.next_check = Some(now.after(self.node_timeout));
     }
