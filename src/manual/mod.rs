@@ -13,14 +13,17 @@ macro_rules! page {
         ///
         /// [cluster]: crate::manual::cluster#options
         /// [crate]: crate
+        /// [joining]: crate::manual::joining#options
         /// [limits]: crate::manual::limits
         /// [many]: crate::manual::pages#many-numbers-in-one-page
         /// [messages]: crate::manual::pages#messages
         /// [monitoring]: crate::manual::monitoring
+        /// [pages]: crate::manual::pages
         /// [proxies]: crate::manual::proxies
         /// [reports]: crate::manual::monitoring#options
         /// [restart]: crate::manual::operating#restart
         /// [restarts]: crate::manual::faults#restarts
+        /// [signed]: crate::manual::joining#how-an-address-is-signed
         /// [tabs]: crate::manual::pages#one-person-in-several-tabs
         /// [trust]: crate::manual::proxies#which-proxies-the-daemon-believes
         /// [vanished]: crate::manual::faults#members-whose-machine-vanished
@@ -32,6 +35,7 @@ macro_rules! page {
 }
 
 page!(pages, "How a page joins an event: the element, the module, the classic script, jQuery, and messages.");
+page!(joining, "Addresses that a site signs, and the names that events may have.");
 page!(proxies, "HTTPS and HTTP/2 by a proxy, what each of ten needs, and the addresses of visitors behind them.");
 page!(monitoring, "The dashboard, the figures, watch streams, histories, reports, and Prometheus.");
 page!(operating, "As a service, in a container, a restart without a gap, and the options.");
