@@ -1,7 +1,13 @@
-// Uses all of audience.d.ts; package.test.mjs compiles it under --strict. It is never run.
+// Uses all types of the package in a browser; package.test.mjs compiles it under --strict. It is never run.
 
 import { audience, Audience } from 'audience-meter';
 import type { AudienceError, AudienceMessage, AudienceOptions, AudienceState } from 'audience-meter';
+import { AudienceMeterElement } from 'audience-meter/element.js';
+import 'audience-meter/viewers.min.js';
+import $ from 'audience-meter/jquery.audience.js';
+import type {} from 'audience-meter/jsx';
+import type {} from 'audience-meter/svelte';
+import type {} from 'audience-meter/vue';
 import { EventSource } from 'eventsource';
 
 const abort = new AbortController();
@@ -17,6 +23,7 @@ const options: AudienceOptions = {
 };
 const event: Audience = audience(new URL('http://server/test'), { ...options, uuid: true });
 const other = new Audience('http://server/test');
+audience(async (uuid) => `http://server/test/${uuid}?signature=0`, { uuid: true, shared: 'by name' }).close();
 const total: number | null = event.total;
 const state: AudienceState = event.state;
 const ends: (() => void)[] = [
@@ -39,11 +46,21 @@ async function watch(): Promise<void> {
   if (!next.done) console.log(next.value.toFixed());
 }
 
-const element = document.createElement('audience-meter');
+const element: AudienceMeterElement = document.createElement('audience-meter');
+element.src = new URL('http://server/test');
+element.uuid = element.shared = element.pauseWhenHidden = true;
+element.uuid = 'somebody';
+element.addEventListener('count', ({ detail }) => console.log(detail.toFixed()));
+element.addEventListener('error', ({ detail }) => console.log(detail.final));
+element.addEventListener('click', () => console.log('as of any element'));
+event.addEventListener('count', (told: CustomEvent<number>) => console.log(told.detail));
+$.audience('http://server/test').progress((data, { total }) => console.log(data.length, total?.toFixed())).close();
 const shown: Audience | null = element.audience;
 document.querySelector('audience-meter')?.setAttribute('src', 'http://server/test');
 window.audience('http://server/test').close();
 
+// @ts-expect-error -- an id is no number
+element.uuid = 1;
 // @ts-expect-error -- an option that is none
 audience('http://server/test', { share: true });
 // @ts-expect-error -- a total is told, not set

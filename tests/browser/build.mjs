@@ -1,11 +1,13 @@
 // build.mjs: makes the classic scripts of client/ out of the module and client/classic/, in a syntax that IE 10 reads; the
-// dashboard, one page, out of client/dashboard/; and all that is part of the daemon, gzipped, in client/embedded/.
+// dashboard, one page, out of client/dashboard/, with the policy that it is sent with; and all that is part of the daemon,
+// gzipped, in client/embedded/.
 //
 //     npm run build --prefix tests/browser
 //
 // esbuild puts the files of the core together, with the stand-ins for what old browsers lack; swc translates it, and what
 // each script does with it, into ES5 and minifies them. What is made is committed, and package.test.mjs fails when it is not what would be made now.
 
+import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { readFile, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
@@ -16,9 +18,9 @@ export const CLIENT = new URL('../../client/', import.meta.url);
 
 const SOURCES = { 'audience.min.js': 'classic/audience.js', 'jquery.audience.js': 'classic/jquery.js' };
 
-const BANNER = '/* Audience Meter, MIT license. Made from client/audience.js and client/classic/ by tests/browser/build.mjs */\n';
+const BANNER = '/* Audience Meter, MIT license. Made from client/ by tests/browser/build.mjs */\n';
 
-const MODULE_BANNER = '/* Audience Meter, MIT license. Made from client/audience.js by tests/browser/build.mjs */\n';
+const MODULE_BANNER = '/* Audience Meter, MIT license. Made from client/ by tests/browser/build.mjs */\n';
 
 /** Files that are part of the daemon as they are. */
 const EMBEDDED = ['demo.html', 'grafana.json', 'welcome.html'];
@@ -29,8 +31,24 @@ export async function build() {
     Promise.all(Object.entries(SOURCES).map(async ([name, source]) => [name, await classic(source)])),
     Promise.all(EMBEDDED.map(async (name) => [name, await readFile(path(name), 'utf8')])),
   ]);
-  embedded.push(...scripts, ['audience.js', MODULE_BANNER + await minifiedModule()], ['dashboard.html', await dashboard()]);
-  return Object.fromEntries([...scripts, ...embedded.map(([name, text]) => [`embedded/${name}.gz`, text])]);
+  const page = await dashboard();
+  embedded.push(...scripts, ['audience.js', MODULE_BANNER + await minifiedModule('served/audience.js')], ['dashboard.html', page]);
+  // Lists of trackers block the name `audience.min.js`, which pages of before still load. The other name is on none.
+  scripts.push(['viewers.min.js', Object.fromEntries(scripts)['audience.min.js']]);
+  // In a package of modules, this is the name of what a loader is to take for a CommonJS module.
+  scripts.push(['jquery.audience.cjs', Object.fromEntries(scripts)['jquery.audience.js']]);
+  const policy = ['embedded/dashboard.csp', policyOf(page)];
+  return Object.fromEntries([...scripts, policy, ...embedded.map(([name, text]) => [`embedded/${name}.gz`, text])]);
+}
+
+/** The Content Security Policy of a page that asks the port that it comes from, and nothing else, with its own style and script. */
+function policyOf(page) {
+  const hash = (element) => {
+    const [, text] = new RegExp(`<${element}\\b[^>]*>([^]*?)</${element}>`).exec(page);
+    return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+  };
+  return `default-src 'none'; style-src ${hash('style')}; script-src ${hash('script')}; connect-src 'self'; `
+    + "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 }
 
 /** The page with its style and its scripts in it, of the syntax of the browsers that know `light-dark()`. */
@@ -38,6 +56,7 @@ export async function dashboard() {
   const [style, script] = await Promise.all(['style.css', 'main.js'].map(async (name) => {
     const { outputFiles } = await esbuild.build({
       entryPoints: [path(`dashboard/${name}`)], bundle: true, format: 'esm', target: 'esnext', minify: true, write: false,
+      ignoreAnnotations: true, // which files of the package have side effects is no word on those that are not part of it
     });
     return outputFiles[0].text.trim();
   }));
@@ -47,16 +66,18 @@ export async function dashboard() {
     .replace(' src="main.js">', () => `>${script.replaceAll('</script', '<\\/script')}`);
 }
 
-/** The module as a page's own bundler would minify it. */
-export async function minifiedModule() {
-  const { outputFiles } = await esbuild.build({ entryPoints: [path('audience.js')], minify: true, write: false });
+/** A module with all that it imports, as a page's own bundler would minify it. */
+export async function minifiedModule(name) {
+  const { outputFiles } = await esbuild.build({
+    entryPoints: [path(name)], bundle: true, format: 'esm', target: 'es2022', minify: true, write: false,
+  });
   return outputFiles[0].text;
 }
 
 /** A script of this source. The core comes last, and is the same text in all of them. */
 async function classic(source) {
   const [start, core] = await Promise.all([
-    part(source, { external: ['./core.js'] }, (text) => `(function (core) {'use strict';${text}}(CORE));`),
+    part(source, { external: ['./core.js'] }, (text) => `(function (core) {'use strict';${withRequire(text)}}(CORE));`),
     part('classic/core.js', { inject: [path('classic/old-browsers.js')] }, (text) => `CORE(function () {'use strict';${text}}());`),
   ]);
   return `${BANNER}${start.replace('(CORE)', () => core.replace(/^CORE|;$/g, ''))}\n`;
@@ -70,6 +91,7 @@ async function part(source, options, wrap) {
     format: 'esm',
     target: 'esnext',
     define: { globalThis: 'self' },
+    logOverride: { 'commonjs-variable-in-esm': 'silent' }, // the plugin asks which loader there is
     write: false,
     ...options,
   });
@@ -109,6 +131,11 @@ function withoutPrivateNames(text) {
     if (!names.has(key)) names.set(key, `_${names.size.toString(36)}`);
     return names.get(key);
   });
+}
+
+/** A loader has to find `require('jquery')` in the script, and the builder of the script must not. */
+function withRequire(text) {
+  return text.replace('REQUIRE(', 'require(');
 }
 
 function path(name) {

@@ -3,12 +3,11 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Recorder, Trace } from '../../client/dashboard/series.js';
 import { hashOf, nameOf, readable } from '../../client/dashboard/text.js';
 import {
-  ALONE, Meter, TWO_WORKERS, faultsFoundByAxe, launch, openContext, openPage, remains, screenshot, shows, until,
+  ALONE, Meter, TWO_WORKERS, faultsFoundByAxe, gather, launch, openContext, openPage, remains, screenshot, shows, until,
 } from './harness.mjs';
 
 /** What came stays known. */
@@ -510,10 +509,12 @@ test('nodes are listed, with who answers and who is silent', async (t) => {
   assert.match(await page.textContent('#node-list .own'), /^[0-9a-f]{8}answers0 members$/);
   assert.match(await page.textContent('#node'), /^node [0-9a-f]{8}$/);
   assert.match(await page.textContent('#datagrams'), / [\d,]+ sent, [\d,]+ received, 0 dropped/);
-  const members = [{ node: 'aa', members: 4, silent_ms: 0 }, { node: 'bb', members: 1, silent_ms: 4_200 }, { node: 'cc', members: 3, silent_ms: 0, draining: true }];
+  const members = [{ node: 'aa', members: 4, silent_ms: 0 }, { node: '00', members: 4, silent_ms: 9 }, { node: 'bb', members: 1, silent_ms: 4_200 }, { node: 'cc', members: 3, silent_ms: 0, draining: true }];
   const datagrams = { sent: 1, received: 2, dropped: { forged: 3, replayed: 4 }, overflowed: 5, send_errors: 6 };
   await page.route('**/cluster', (route) => route.fulfill({ json: { node: 'aa', members, silent: { nodes: 1, members: 1 }, datagrams, troubles: [] } }));
-  await shows(page, '#node-count', '3, 1 silent');
+  await shows(page, '#node-count', '4, 1 silent');
+  // What needs a look is first.
+  assert.deepEqual(await page.locator('#node-list code').allTextContents(), ['bb', 'cc', 'aa', '00']);
   assert.equal(await page.textContent('#node-list .draining'), 'cclets its members go3 members');
   assert.equal(await page.textContent('#node-list .silent'), 'bbsilent for 4.2 s1 member');
   assert.match(await page.textContent('#datagrams'), /: 1 sent, 2 received, 7 dropped, 5 lost here, 6 not sent$/);
@@ -648,7 +649,7 @@ test('nothing moves by itself for those who want it so', async (t) => {
 test('it fits any screen', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
   await gather(t, meter, ['x'.repeat(255), 'short']);
-  for (const width of [360, 768, 1024, 1440, 1920, 2560]) {
+  for (const width of [320, 360, 768, 1024, 1440, 1920, 2560, 3840]) {
     const page = await openDashboard(t, meter, `#/${'x'.repeat(255)}`, { viewport: { width, height: 900 } });
     await shows(page, '#now', '1');
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `wider than ${width}`);
@@ -681,6 +682,132 @@ for (const colorScheme of ['light', 'dark']) {
     });
   }
 }
+
+test('of 96 nodes the silent one is in sight, and the box is no higher than the one beside it', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const members = Array.from({ length: 96 }, (_, number) => ({ node: `${number + 100}`, members: 1, silent_ms: number === 95 ? 4_200 : 0 }));
+  const cluster = { node: '100', members, silent: { nodes: 1, members: 1 }, datagrams: { sent: 1, received: 2, dropped: {}, overflowed: 0, send_errors: 0 }, troubles: [] };
+  for (const width of [390, 1280, 1920]) {
+    const page = await openDashboard(t, meter, '', { viewport: { width, height: 900 } }, (it) => it.route('**/cluster', (route) => route.fulfill({ json: cluster })));
+    await shows(page, '#node-count', '96, 1 silent');
+    assert.match(await page.textContent('#node-list li'), /^195silent for/);
+    const high = async (id) => (await page.locator(id).boundingBox()).height;
+    assert.ok(await high('#nodes') < 600, `${await high('#nodes')} px at ${width}`);
+    assert.deepEqual(await faultsFoundByAxe(page), []);
+    await page.close();
+  }
+});
+
+test('a number that does not fit is short, and a name is whole before there is a small chart', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  const millions = { members: 12_226_808, connections: 158_948_511, peak: 30_567_020, peak_at: 1e9, average: 8_558_765.6, average_watch: 700, member_seconds: 1e12, uncounted: 0, created: 1e9, stays: Array(16).fill(161_990) };
+  const rows = dayOf('big-event', 60).rows.map((row) => [...row.slice(0, 4), 161_990, 161_990]);
+  for (const [width, now, title] of [[1280, '12,226,808', ''], [320, '12,226,808', ''], [280, '12.2M', '12,226,808']]) {
+    const page = await openDashboard(t, meter, '#/big-event', { viewport: { width, height: 640 } }, async (it) => {
+      await it.addInitScript(() => {
+        const { fetch } = window;
+        const counts = new TextEncoder().encode('event: counts\ndata: *=12226808\ndata: big-event=12226808\n\n');
+        const headers = { 'Content-Type': 'text/event-stream' };
+        const stream = () => new Response(new ReadableStream({ start: (to) => to.enqueue(counts) }), { headers });
+        window.fetch = async (url, ...rest) => (String(url).includes('watch=') ? stream() : fetch(url, ...rest));
+      });
+      await it.route((url) => url.pathname === '/' && !url.search, (route) => (route.request().isNavigationRequest() ? route.continue() : route.fulfill({ json: { 'big-event': millions } })));
+      await it.route('**/namespace/**', (route) => route.fulfill({ json: millions }));
+      await it.route('**/history/**', (route) => route.fulfill({ json: { rows } }));
+    });
+    await shows(page, '#total', '12,226,808');
+    await shows(page, '#now', now);
+    assert.equal(await page.getAttribute('#now', 'title') ?? '', title);
+    await until('the moves', async () => await page.locator('#chart .scale').count() === 2);
+    const cut = await page.evaluate(() => {
+      const right = (it) => it.getBoundingClientRect().right;
+      const cells = [...document.querySelectorAll('.row:not([hidden]) > :not(.trend)')].filter((it) => it.scrollWidth > it.clientWidth);
+      const numbers = [...document.querySelectorAll('.totals strong, dd b')].filter((it) => right(it) > right(it.closest('dd, .totals > div')) + 1);
+      const wide = [...cells, ...numbers];
+      const left = document.getElementById('chart').getBoundingClientRect().left;
+      return [...wide, ...[...document.querySelectorAll('#chart text')].filter((it) => it.getBoundingClientRect().left < left - 0.5)].map(({ textContent }) => textContent);
+    });
+    if (width >= 320) assert.deepEqual(cut, [], `at ${width}`);
+    assert.deepEqual(await page.locator('#chart .scale').allTextContents(), ['+162K', '−162K']);
+    await page.close();
+  }
+});
+
+test('a first minute is a box, and a peak that was not seen stands on a stem', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, ['show']);
+  const minute = Math.floor(Date.now() / 60_000) * 60 - 60;
+  const figures = (peak, peakAt) => async (it) => {
+    await it.route('**/history/show.json', (route) => route.fulfill({ json: { rows: [[minute, 2, 4, 6, 6, 0]] } }));
+    await it.route('**/namespace/show', async (route) => {
+      const of = await route.fetch().then((answer) => answer.json()).catch(() => null);
+      if (of) await route.fulfill({ json: { ...of, peak, peak_at: peakAt } }).catch(() => {});
+    });
+  };
+  for (const [peak, peakAt, stems] of [[6, minute + 50, 0], [9, minute + 60, 1]]) {
+    const page = await openDashboard(t, meter, '#/show', {}, figures(peak, peakAt));
+    await until('the peak', async () => (await page.locator('#chart .peak-label').textContent().catch(() => '')).startsWith(`Peak ${peak} `));
+    assert.equal(await page.locator('#chart .stem').count(), stems);
+    const [ring, xs] = await page.evaluate(() => [
+      Number(document.querySelector('#chart .peak').getAttribute('cx')),
+      document.querySelector('#chart .band').getAttribute('d').match(/[ML][\d.]+/g).map((part) => Number(part.slice(1))),
+    ]);
+    // Six corners: both edges and the middle, above and below.
+    assert.equal(xs.length, 6);
+    assert.deepEqual(xs.slice(0, 3), xs.slice(3).reverse());
+    assert.ok(xs[2] - xs[0] > 100, `from ${xs[0]} to ${xs[2]}`);
+    if (!stems) assert.ok(Math.abs(ring - xs[1]) < 0.2, `${ring} is not above ${xs[1]}`);
+    await page.close();
+  }
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`with forced colours all that a colour says is there, ${colorScheme}`, async (t) => {
+    const meter = await Meter.start(t, ...KEPT);
+    const [gone] = await gather(t, meter, ['match', 'match', 'other']);
+    gone.destroy();
+    const page = await openDashboard(t, meter, '#/match', { forcedColors: 'active', colorScheme }, openedLongAgo);
+    await until('who left', async () => (await page.textContent('#stayed')).startsWith('1 has left'));
+    await until('the rows', async () => (await table(page)).length === 2);
+    await until('the nodes', async () => await page.locator('#node-list i').count() === 1);
+    // Each against what lies around it.
+    const differs = (selector, other, pseudo) => page.evaluate(([it, ground, part]) => {
+      const of = (found, pseudoElement) => getComputedStyle(document.querySelector(found), pseudoElement).backgroundColor;
+      return of(it, part) !== of(ground);
+    }, [selector, other, pseudo]);
+    for (const selector of ['.row[aria-selected="true"]', 'fieldset :checked + span', '#stays .median i', '#node-list i']) {
+      assert.ok(await differs(selector, '.card'), selector);
+    }
+    for (const key of ['line', 'band', 'joins']) assert.ok(await differs(`.key-${key}`, '.card', '::before'), key);
+    assert.ok(await differs('#state', 'body', '::before'), 'the state');
+    assert.deepEqual(await faultsFoundByAxe(page), []);
+    await screenshot(page, `dashboard-forced-${colorScheme}.png`);
+    await page.click('#all');
+    await until('all events', () => differs('#all', '.card'));
+    assert.deepEqual(await faultsFoundByAxe(page), []);
+  });
+}
+
+test('on paper there are all rows and no buttons', async (t) => {
+  const meter = await Meter.start(t, ...KEPT);
+  await gather(t, meter, Array.from({ length: 60 }, (_, number) => `n-${number}`));
+  const page = await openDashboard(t, meter, '', { colorScheme: 'dark' });
+  await shows(page, '#found', '60');
+  await page.emulateMedia({ media: 'print' });
+  await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+  const isWhole = () => page.evaluate(() => {
+    const rows = [...document.querySelectorAll('.row:not([hidden])')].map((row) => row.getBoundingClientRect());
+    return rows.length === 60 && rows.every(({ top }, index) => !index || top >= rows[index - 1].bottom - 1);
+  });
+  assert.ok(await isWhole());
+  for (const id of ['#search', '#all', '#theme', '#links', 'nav']) assert.ok(await page.locator(id).isHidden(), id);
+  assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('.card')).backgroundColor), 'rgb(255, 255, 255)');
+  assert.deepEqual(await faultsFoundByAxe(page), []);
+  await screenshot(page, 'dashboard-print.png');
+  await page.evaluate(() => dispatchEvent(new Event('afterprint')));
+  await page.emulateMedia({ media: 'screen' });
+  await until('the rows in sight', async () => await page.locator('.row:not([hidden])').count() < 40);
+});
 
 test('without JavaScript the page says so', async (t) => {
   const meter = await Meter.start(t, ...KEPT);
@@ -719,6 +846,8 @@ test('a name is shown as it is read, and comes back from the address as it was s
     ['a', 'a'], ['caf%C3%A9', 'café'], ['%', '%'], ['%e9', '%e9'], ['%20', '%20'], ['a%20b', 'a b'], ['%0A', '%0A'],
     ['%E2%80%AEx', '%E2%80%AEx'], ['%E2%80%8B', '%E2%80%8B'], ['%E2%80%8Ba', '%E2%80%8Ba'], ['%C2%ADa', '%C2%ADa'],
     ['%EF%BB%BFa', '%EF%BB%BFa'], ['%E3%85%A4', '%E3%85%A4'], ['%E2%80%8D', '%E2%80%8D'], ['%E2%81%A2', '%E2%81%A2'], ['%C2%A0', '%C2%A0'],
+    ['caf%C3%A9%E2%80%AEx', 'café%E2%80%AEx'], ['%CC%81a', '%CC%81a'], ['a%CC%81%CC%82', 'a\u0301\u0302'], [`z${'%CC%81'.repeat(5)}`, `z${'%CC%81'.repeat(5)}`],
+    ['%E0%B8%97%E0%B8%B5%E0%B9%88', 'ที่'], ['%E0%A4%95%E0%A5%8D%E0%A4%B7%E0%A5%87', 'क्षे'],
     ['%F0%9F%91%A9%E2%80%8D%F0%9F%91%A7', '👩‍👧'], ['%E2%9D%A4%EF%B8%8F', '❤️'], ['%D7%A9%D7%9C%D7%95%D7%9D', 'שלום'],
     ['%3Cb%3E', '<b>'], ['__proto__', '__proto__'], ['*', '*'], ['"<>`', '"<>`'],
   ]) {
@@ -774,22 +903,6 @@ function feed(page) {
   return page.locator('#feed li').evaluateAll((items) => items.map((item) => [...item.children].slice(1, 3).map((part) => part.textContent).join(' ')));
 }
 
-/** One member of each name, as it stands there: `fetch` would encode some. They stay until they are destroyed. */
-async function gather(t, meter, names) {
-  const { port } = new URL(meter.url('audience'));
-  return Promise.all(names.map(async (name) => {
-    const socket = connect(port, '127.0.0.1');
-    t.after(() => socket.destroy());
-    socket.on('error', () => {});
-    socket.write(`GET /${name} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`);
-    let text = '';
-    while (!/data: \d+\n/.test(text)) text += (await once(socket, 'data'))[0];
-    assert.match(text, /^HTTP\/1\.1 200 /);
-    socket.resume();
-    return socket;
-  }));
-}
-
 /** For a page whose daemon has just been started: as if it had been there for a day. */
 async function openedYesterday(page, size) {
   await page.route('**/history/*.json', (route) => {
@@ -805,6 +918,11 @@ async function openedYesterday(page, size) {
     const day = { created, connections: 7_690, member_seconds: 5_431_000, average: 63.2, average_watch: 706.2, stays };
     await route.fulfill({ json: { ...figures, ...day } }).catch(() => {});
   });
+}
+
+/** For a page whose daemon has just been started: it has a history already. */
+async function openedLongAgo(page) {
+  await page.route('**/history/*.json', (route) => route.fulfill({ json: dayOf('match') }));
 }
 
 /** A day of minutes up to now: 900 at most, ten hours ago, and 150 in the last hour; or as many times that as `now` is 60. */

@@ -8,7 +8,8 @@ import { describe, test } from 'node:test';
 import compression from 'compression';
 import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
-import { ALONE, Meter, remains, until } from './harness.mjs';
+import { everyEngine } from './engines.mjs';
+import { ALONE, Meter, remains, serve, shows, until } from './harness.mjs';
 
 describe('behind Express with compression', { concurrency: 2 }, () => {
   test('counts and messages arrive at once, and who leaves is counted out', async (t) => {
@@ -22,6 +23,22 @@ describe('behind Express with compression', { concurrency: 2 }, () => {
     await until('the message', () => first.data.at(-1) === 'score=2:0');
     second.leave();
     await until('the last count', () => first.data.at(-1) === '1');
+  });
+
+  everyEngine('a page shows each count at once', async (t, engine) => {
+    const meter = await start(t);
+    const at = await application(t, meter);
+    const site = await serve(t, { '/': `<!doctype html><script type="module" src="${at}/client/audience.js"></script>
+      <audience-meter src="${at}/event">-</audience-meter>` });
+    const page = await engine.openPage(t);
+    await page.goto(site.url('/'));
+    await shows(page, 'audience-meter', '1');
+    const second = await join(t, `${at}/event`);
+    await shows(page, 'audience-meter', '2');
+    second.leave();
+    await shows(page, 'audience-meter', '1');
+    await page.close();
+    await until('the page to have left', async () => await meter.members('event') === 0);
   });
 
   test('nothing would arrive if a change on the way were allowed', async (t) => {

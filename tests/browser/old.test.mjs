@@ -1,13 +1,13 @@
 // old.test.mjs: the classic scripts in a browser that is as old as can be made of a new one.
 //
-// What IE 10 and 11 and old Android lack is taken away before the page's scripts run. That the scripts are in a syntax
-// that those can read is tested in package.test.mjs.
+// What IE 10 and 11 and old Android lack is taken away before the page's scripts run: of Chromium all, for the drivers of the
+// others need it themselves, and of all three engines EventSource. That the scripts are in a syntax that those can read is
+// tested in package.test.mjs.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import {
-  ALONE, ANY_ORIGIN, Meter, jqueryPage, launch, noteWaits, openPage, remains, serve, shows, stream, until,
-} from './harness.mjs';
+import { describe } from 'node:test';
+import { everyEngine } from './engines.mjs';
+import { ALONE, ANY_ORIGIN, Meter, jqueryPage, noteWaits, remains, scriptOf, serve, shows, stream, until } from './harness.mjs';
 
 const CLASSIC = new URL('../../client/audience.min.js', import.meta.url);
 
@@ -43,14 +43,12 @@ function growOld() {
   });
 }
 
-let browser;
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
+const oldest = (what, body) => everyEngine(what, body, ['chromium']);
 
 describe('old browsers', { concurrency: 3 }, () => {
-  test('the classic script counts, tells messages and errors, comes back, closes, and fills elements', async (t) => {
+  oldest('the classic script counts, tells messages and errors, comes back, closes, and fills elements', async (t, engine) => {
     const meter = await Meter.start(t, ...ALONE);
-    const page = await classicPage(t, `
+    const page = await classicPage(t, engine, `
       <audience-meter id="element" src="${meter.url('audience', '/element')}">-</audience-meter>
       <b id="total">-</b><b id="said">-</b><b id="error">-</b><b id="state">-</b>
       <button id="close">Close</button>
@@ -67,7 +65,7 @@ describe('old browsers', { concurrency: 3 }, () => {
       </script>`);
     await shows(page, '#total', '2');
     await shows(page, '#element', '1');
-    assert.equal(await page.title(), '');
+    assert.equal(await page.driver.title(), '');
     await until('the error', async () => /\/none is no event to join: it answers 404$/.test(await page.textContent('#error')));
     await meter.notify('test', 'chat', 'a=b%20c');
     await shows(page, '#said', 'chat:a=b%20c');
@@ -78,27 +76,27 @@ describe('old browsers', { concurrency: 3 }, () => {
     await shows(page, '#state', 'open');
     await until('both to be back', async () => await meter.members('test') === 1 && await meter.members('element') === 1);
 
-    await page.click('#close');
+    await page.driver.click('#close');
     await until('the page to have left', async () => await meter.members('test') === 0);
     await remains({ members: 0, connections: 1 }, () => meter.stats('test'), 1_000);
     assert.deepEqual([...new Set(page.complaints)], ['Error: of the page']);
   });
 
-  test('jQuery 1.7: the total, and a restart', async (t) => {
+  oldest('jQuery 1.7: the total, and a restart', async (t, engine) => {
     const meter = await Meter.start(t, ...ALONE);
     const plugin = meter.url('audience', '/client/jquery.audience.js');
-    const page = await jqueryPage(t, browser, {
+    const page = await jqueryPage(t, engine, {
       version: '1.7.2', script: growOld, plugin, url: meter.url('audience', '/test'),
     });
     await shows(page, '#total', '1');
-    assert.equal(await page.title(), '');
+    assert.equal(await page.driver.title(), '');
     await meter.stop('SIGKILL');
     await meter.run();
     await until('the page to be back', async () => await meter.members('test') === 1);
     assert.deepEqual(page.complaints, []);
   });
 
-  test('a response is cut before it grows large, and nobody sees more of it than must be', async (t) => {
+  everyEngine('a response is cut before it grows large, and nobody sees more of it than must be', async (t, engine) => {
     let streams = 0;
     let closed = 0;
     const server = await serve(t, {
@@ -109,7 +107,7 @@ describe('old browsers', { concurrency: 3 }, () => {
         stream(response, `data: ${100 + streams}\n\n${`data: long=${'x'.repeat(4_988)}\n\n`.repeat(14)}`);
       },
     });
-    const page = await join(t, server.url('/test'), () => {
+    const page = await join(t, engine, server.url('/test'), () => {
       delete window.EventSource;
       window.lengths = [];
       const { abort } = XMLHttpRequest.prototype;
@@ -126,11 +124,11 @@ describe('old browsers', { concurrency: 3 }, () => {
     assert.deepEqual(counts.slice(0, 3), [101, 102, 103]);
   });
 
-  test('to others a renewal is one who leaves and comes at once', async (t) => {
+  everyEngine('to others a renewal is one who leaves and comes at once', async (t, engine) => {
     const meter = await Meter.start(t, '-w', '1', '--notify-min-delay', '0.5');
     const url = meter.url('audience', '/test');
-    const old = await join(t, url, withoutEventSource);
-    const other = await join(t, url);
+    const old = await join(t, engine, url, withoutEventSource);
+    const other = await join(t, engine, url);
     await until('both to be told', () => other.evaluate(() => window.seen.counts.at(-1) === 2));
     const before = await other.evaluate(() => window.seen.counts.length);
     for (let sent = 0; sent < 10; sent += 1) await meter.notify('test', 'long', 'x'.repeat(7_000));
@@ -144,41 +142,41 @@ describe('old browsers', { concurrency: 3 }, () => {
     assert.deepEqual(await old.evaluate(() => [window.seen.opens, window.seen.errors]), [1, []]);
   });
 
-  test('a uuid that joins elsewhere ends the first page for good', async (t) => {
+  everyEngine('a uuid that joins elsewhere ends the first page for good', async (t, engine) => {
     const meter = await Meter.start(t, ...ALONE, '--enable-uuid');
     const url = meter.url('audience', '/test/somebody');
-    const one = await join(t, url, withoutEventSource);
+    const one = await join(t, engine, url, withoutEventSource);
     await until('the count', () => one.evaluate(() => window.seen.counts.includes(1)));
-    await join(t, url, withoutEventSource);
+    await join(t, engine, url, withoutEventSource);
     await until('the first to be ended', () => one.evaluate(() => window.member.state === 'closed'));
     assert.match(await one.evaluate(() => window.seen.errors.at(-1).message), /joined anew elsewhere$/);
     await remains({ members: 1, connections: 2 }, () => meter.stats('test'), RETRIES_MS);
   });
 
-  test('a left page is counted out within a second, and in again when it is shown again', async (t) => {
+  everyEngine('a left page is counted out within a second, and in again when it is shown again', async (t, engine) => {
     const meter = await Meter.start(t, ...ALONE);
-    const page = await join(t, meter.url('audience', '/test'), withoutEventSource);
+    const page = await join(t, engine, meter.url('audience', '/test'), withoutEventSource);
     await until('the count', async () => await meter.members('test') === 1);
     const elsewhere = await serve(t, { '/': '<!doctype html>elsewhere' });
-    await page.goto(elsewhere.url('/'), { waitUntil: 'commit' });
+    await page.goto(elsewhere.url('/'));
     await until('the left page to be counted out', async () => await meter.members('test') === 0, 1_000);
-    await page.evaluate(() => { setTimeout(() => history.back()); });
+    await page.back();
     await until('the page to be counted in again', async () => await meter.members('test') === 1);
   });
 
   for (const [what, head] of Object.entries({
     'a wrong address': [404, ANY_ORIGIN], 'an ordinary page': [200, { ...ANY_ORIGIN, 'Content-Type': 'text/html' }],
   })) {
-    test(`${what} is final, and only the reason is asked for`, async (t) => {
+    everyEngine(`${what} is final, and only the reason is asked for`, async (t, engine) => {
       const server = await serve(t, { '/test': (_, response) => response.writeHead(...head).end() });
-      const page = await join(t, server.url('/test'), withoutEventSource);
+      const page = await join(t, engine, server.url('/test'), withoutEventSource);
       await until('the end', () => page.evaluate(() => window.member.state === 'closed'));
       assert.match(await page.evaluate(() => window.seen.errors[0].message), /\/test is no event to join: /);
       await remains(2, () => server.requests['/test'], 1_000);
     });
   }
 
-  test('a failing server is asked again after growing waits, as it wished or more', async (t) => {
+  everyEngine('a failing server is asked again after growing waits, as it wished or more', async (t, engine) => {
     let first;
     const server = await serve(t, {
       '/test': (_, response) => {
@@ -186,7 +184,7 @@ describe('old browsers', { concurrency: 3 }, () => {
         first = stream(response, 'retry: 300\n\ndata: 1\n\n');
       },
     });
-    const page = await join(t, server.url('/test'), `(${withoutEventSource})();(${noteWaits})()`);
+    const page = await join(t, engine, server.url('/test'), `(${withoutEventSource})();(${noteWaits})();`);
     await until('the count', () => page.evaluate(() => window.seen.counts.includes(1)));
     first.end();
     const waits = await until('nine waits', () => page.evaluate(() => window.waits.length >= 9 && window.waits));
@@ -201,19 +199,18 @@ function withoutEventSource() {
 }
 
 /** A page of the oldest browser with the classic script and `body`. */
-async function classicPage(t, body) {
-  const site = await serve(t, { '/audience.min.js': CLASSIC, '/': `<!doctype html><script src="/audience.min.js"></script>${body}` });
-  const page = await openPage(t, browser);
-  await page.addInitScript(growOld);
+async function classicPage(t, engine, body) {
+  const site = await serve(t, { '/audience.min.js': CLASSIC, '/': `<!doctype html>${scriptOf(growOld)}<script src="/audience.min.js"></script>${body}` });
+  const page = await engine.openPage(t);
   await page.goto(site.url('/'));
   return page;
 }
 
 /** A page that has joined `url` by the classic script, or is about to. */
-async function join(t, url, script = () => {}) {
+async function join(t, engine, url, script = '') {
   const site = await serve(t, {
     '/audience.min.js': CLASSIC,
-    '/': `<!doctype html><script src="/audience.min.js"></script><script>
+    '/': `<!doctype html>${scriptOf(script)}<script src="/audience.min.js"></script><script>
       var seen = { opens: 0, counts: [], errors: [] };
       var member = audience('${url}');
       member.addEventListener('open', function () { seen.opens += 1; });
@@ -221,8 +218,7 @@ async function join(t, url, script = () => {}) {
       member.onError(function (error) { seen.errors.push(error); });
     </script>`,
   });
-  const page = await openPage(t, browser);
-  await page.addInitScript(script);
+  const page = await engine.openPage(t);
   await page.goto(site.url('/'));
   return page;
 }

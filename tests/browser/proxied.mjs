@@ -39,7 +39,8 @@ async function tab(browser, streams) {
   await page.goto(`${url}/`);
   await page.evaluate(async ([at, count]) => {
     const { audience } = await import(`${at}/client/audience.js`);
-    window.members = Array.from({ length: count }, () => audience(`${at}/ns`));
+    // A page has one stream for each address.
+    window.members = Array.from({ length: count }, (_, index) => audience(`${at}/ns?${index}`));
   }, [url, streams]);
   return page;
 }

@@ -1,4 +1,4 @@
-// readme.test.mjs: what README.md, the manual and client/README.md tell a page to hold, as it stands there, in a real browser.
+// readme.test.mjs: what README.md, the manual and client/README.md tell a page to hold, as it stands there, in three engines.
 // Only the address of the server is put in its place, and around it what the text takes for granted.
 
 import assert from 'node:assert/strict';
@@ -7,40 +7,39 @@ import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ALONE, JQUERY, Meter, launch, openPage, serve, shows } from './harness.mjs';
+import { everyEngine } from './engines.mjs';
+import { ALONE, JQUERY, Meter, serve, shows, until } from './harness.mjs';
 
 /** As much of React as a hook needs that joins once. */
 const REACT = `
   export const useEffect = (effect) => { globalThis.unmount = effect(); };
   export const useState = () => [null, (total) => { document.getElementById('total').textContent = total; }];`;
 
-let browser;
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
-
-test('each snippet of README.md and of the manual shows the total', async (t) => {
+everyEngine('each snippet of README.md and of the manual shows the total', async (t, engine) => {
   const meter = await Meter.start(t, ...ALONE);
   const inReadme = blocksOf(await read('../../README.md'), 'html');
-  const snippets = blocksOf(await read('../../src/manual/pages.md'), 'html');
-  assert.equal(snippets.length, 4, 'element, module, classic script, jQuery');
+  const snippets = blocksOf(await read('../../src/manual/pages.md'), 'html').slice(0, -1);
+  assert.equal(snippets.length, 4, 'element, module, classic script, jQuery; and at the end the badge');
   assert.deepEqual(inReadme, snippets.slice(0, 2), 'the front page has the first two');
+  let profile;
   for (const [index, snippet] of snippets.entries()) {
-    const page = await pageWith(t, meter, `
+    const page = await pageWith(t, engine, meter, `
       ${/<b id|<audience-meter/.test(snippet) ? '' : '<b id="total">–</b>'}
       ${snippet.includes('jquery') ? '<script src="/jquery.js"></script>' : ''}
-      ${snippet}`);
+      ${snippet}`, profile);
+    profile ??= page;
     await shows(page, '#total, audience-meter', String(index + 1));
     assert.deepEqual(page.complaints, []);
   }
 });
 
-test('the snippet that watches many events shows how many are at each', async (t) => {
+everyEngine('the snippet that watches many events shows how many are at each', async (t, engine) => {
   const meter = await Meter.start(t, ...ALONE, '--allow-listen');
-  const [snippet] = blocksOf(await read('../../src/manual/pages.md'), 'js');
+  const [, snippet] = blocksOf(await read('../../src/manual/pages.md'), 'js');
   const join = (name) => `new EventSource("http://YOUR-SERVER.COM/${name}");`;
-  const page = await pageWith(t, meter, `
+  const page = await pageWith(t, engine, meter, `
     <b id="final"></b> <b id="sport-1"></b> <b id="sport-*"></b>
     <script>
       const show = (name, count) => { document.getElementById(name).textContent = count; };
@@ -53,7 +52,50 @@ test('the snippet that watches many events shows how many are at each', async (t
   assert.deepEqual(page.complaints, []);
 });
 
-test('the snippets of client/README.md show the total, and share one stream', async (t) => {
+everyEngine('the badge is an image that says the number, and its page is not counted', async (t, engine) => {
+  const meter = await Meter.start(t, ...ALONE, '--allow-listen');
+  const badge = blocksOf(await read('../../src/manual/pages.md'), 'html').at(-1);
+  const page = await pageWith(t, engine, meter, `${badge}<b id="size"></b><script>
+    const image = document.querySelector('img');
+    const show = () => { document.getElementById('size').textContent = image.naturalWidth + ' x ' + image.naturalHeight; };
+    if (image.complete) show(); else image.onload = show;
+  </script>`);
+  await shows(page, '#size', '40 x 20');
+  assert.equal(await meter.members('my-event'), 0);
+  assert.deepEqual(page.complaints, []);
+});
+
+everyEngine('the snippet without our client counts a page once, on the way back too', async (t, engine) => {
+  const meter = await Meter.start(t, ...ALONE);
+  const [snippet] = blocksOf(await read('../../src/manual/pages.md'), 'js');
+  const page = await pageWith(t, engine, meter, `<b id="total">–</b><script>
+    const show = (total) => { document.getElementById('total').textContent = total; };
+    ${snippet}
+  </script>`);
+  await shows(page, '#total', '1');
+  await page.evaluate(() => {
+    window.left = source;
+    dispatchEvent(new Event('pagehide'));
+  });
+  await until('the page to have left', async () => await meter.members('my-event') === 0);
+  await page.evaluate(() => { dispatchEvent(new Event('pageshow')); });
+  await until('the page to be back', async () => await meter.members('my-event') === 1);
+  // As of WebKit, which opens the source again that was closed.
+  const closed = await page.evaluate(() => {
+    let closed = 0;
+    window.left.close = () => { closed += 1; };
+    window.left.onerror();
+    window.left.onmessage({ data: '7' });
+    source.onerror();
+    return closed;
+  });
+  assert.equal(closed, 2);
+  assert.equal(await page.textContent('#total'), '1');
+  assert.deepEqual(await meter.stats('my-event'), { members: 1, connections: 2 });
+  assert.deepEqual(page.complaints, []);
+});
+
+everyEngine('the snippets of client/README.md show the total, and share one stream', async (t, engine) => {
   const meter = await Meter.start(t, ...ALONE);
   const [module, react] = blocksOf(await read('../../client/README.md'), 'js');
   const [element, ...rest] = blocksOf(await read('../../client/README.md'), 'html');
@@ -64,7 +106,7 @@ test('the snippets of client/README.md show the total, and share one stream', as
     hook: `data:text/javascript,${encodeURIComponent(react)}`,
   };
   const importMap = `<script type="importmap">${JSON.stringify({ imports })}</script>`;
-  const page = await pageWith(t, meter, `${importMap}
+  const page = await pageWith(t, engine, meter, `${importMap}
     <b id="total">–</b>
     <script type="module">${module}</script>
     ${element}`);
@@ -74,12 +116,12 @@ test('the snippets of client/README.md show the total, and share one stream', as
   assert.deepEqual(page.complaints, []);
   await page.close();
 
-  const mounted = await pageWith(t, meter, `${importMap}
+  const mounted = await pageWith(t, engine, meter, `${importMap}
     <b id="total">–</b>
     <script type="module">import { useAudience } from "hook"; useAudience("http://YOUR-SERVER.COM/my-hook");</script>`);
   await shows(mounted, '#total', '1');
   await mounted.evaluate(() => globalThis.unmount());
-  const stays = await pageWith(t, meter, importMap + element.replace('my-event', 'my-hook') +
+  const stays = await pageWith(t, engine, meter, importMap + element.replace('my-event', 'my-hook') +
     '<script type="module">import "audience-meter";</script>');
   await shows(stays, 'audience-meter', '1');
   assert.deepEqual(mounted.complaints, []);
@@ -113,12 +155,12 @@ function blocksOf(markdown, language) {
   return [...markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(([, one]) => one === language).map(([, , text]) => text);
 }
 
-async function pageWith(t, meter, html) {
+async function pageWith(t, engine, meter, html, profile) {
   const site = await serve(t, {
     '/jquery.js': JQUERY['4.0.0'],
-    '/': `<!doctype html>${html.replaceAll(/https?:\/\/YOUR-SERVER\.COM/g, meter.url('audience'))}`,
+    '/': `<!doctype html><meta charset="utf-8">${html.replaceAll(/https?:\/\/YOUR-SERVER\.COM/g, meter.url('audience'))}`,
   });
-  const page = await openPage(t, browser);
+  const page = await engine.openPage(t, { profile });
   await page.goto(site.url('/'));
   return page;
 }

@@ -52,6 +52,36 @@ fn counts_are_never_pushed_twice_within_the_min_delay() {
 }
 
 #[test]
+fn with_a_budget_counts_come_at_the_pace_of_the_audience() {
+    let args = ["--notify-delta-ratio", "0", "--notify-min-delay", "0", "--notify-budget", "16"];
+    let daemon = Daemon::start(&[&NO_REPEAT[..], &args].concat());
+    let mut streams = members(&daemon, "/many", 8);
+    // A count of another event takes its part of the budget.
+    let others = members(&daemon, "/more", 8);
+    streams[0].wait_count(8);
+    let mut pushed = Vec::new();
+    for _ in 0..3 {
+        streams.push(member(&daemon, "/many").0);
+        streams[0].next_count(SOON);
+        pushed.push(now());
+    }
+    let since = pushed[2] - pushed[0];
+    assert!(since + TICK >= ms(2_000), "three counts to 17 members or more in {since:?}");
+    drop(others);
+}
+
+#[test]
+fn a_message_does_not_wait_for_the_budget() {
+    let daemon = Daemon::start(&[&NO_REPEAT[..], &["--notify-min-delay", "0", "--notify-budget", "1"]].concat());
+    let mut streams = members(&daemon, "/many", 120);
+    // The count waits for two minutes by now.
+    daemon.notify("/many/news/on").expect_confirmed();
+    let next = std::iter::from_fn(|| streams[0].next(SOON)).find(|event| matches!(event, Event::Message(_)));
+    assert_eq!(next, Some(Event::Message("news=on".to_owned())));
+    streams[0].expect_silence(ms(300));
+}
+
+#[test]
 fn changes_within_the_min_delay_are_told_as_one_count() {
     let daemon = Daemon::start(&[&NO_REPEAT[..], &["--notify-min-delay", "0.8"]].concat());
     let (mut watcher, _) = member(&daemon, "/gather");

@@ -269,7 +269,7 @@ fn crossdomain_xml_is_the_policy_that_lets_any_domain_in() {
 #[test]
 fn the_client_scripts_are_on_the_audience_port() {
     let daemon = Daemon::start(&[]);
-    for name in ["audience.js", "audience.min.js", "jquery.audience.js"] {
+    for name in ["audience.js", "element.js", "viewers.min.js", "audience.min.js", "jquery.audience.js"] {
         for target in [format!("/client/{name}"), format!("/client/{name}?v=3")] {
             let reply = get(daemon.audience(), &target);
             assert_eq!(reply.status, 200, "{target}");

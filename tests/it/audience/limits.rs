@@ -223,7 +223,7 @@ fn who_claims_a_uuid_again_takes_the_place_that_it_had() {
     let _waits = join_from(&daemon, HERE, "/ns");
     wait_present(&daemon, "ns", (2, 1));
     get(daemon.audience(), "/ns/me").expect_empty();
-    is_sent_away(&mut first);
+    first.wait_left();
     wait_present(&daemon, "ns", (2, 0));
     daemon.notify("/ns/all/told").expect_confirmed();
     loop {

@@ -67,7 +67,7 @@ fn all_spellings_of_a_uuid_are_one() {
     first.wait_farewell();
     assert_eq!(daemon.stat("ns", "members"), Some(1));
     get(daemon.audience(), "/ns/%C3%a9%2D%31").expect_empty();
-    second.wait_farewell();
+    second.wait_left();
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_request_for_a_uuid_that_asks_for_no_stream_ends_it() {
         let (mut other, _) = member(&daemon, "/ns/stayer");
         stream.expect_count(2);
         leave();
-        stream.wait_farewell();
+        stream.wait_left();
         daemon.wait_members("ns", 1);
         other.expect_count(1);
         drop(other);
@@ -100,7 +100,7 @@ fn a_page_of_an_origin_that_is_not_allowed_ends_nothing() {
         ["", "Origin: https://good.example\r\nSec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-origin\r\n"]
     {
         ask("POST", fields).expect_empty();
-        stream.wait_farewell();
+        stream.wait_left();
         stream = member(&daemon, "/ns/uuid").0;
     }
 }
@@ -134,20 +134,134 @@ fn without_enable_uuid_what_follows_the_namespace_is_ignored() {
     drop(second);
 }
 
+/// The answer that has a page not come back, which it may read.
+#[track_caller]
+fn expect_final(reply: &Reply, why: &str) {
+    assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{reply:?}");
+    assert_eq!(reply.header("Audience-Meter-Farewell"), Some(why), "{reply:?}");
+    assert_eq!(reply.header("Access-Control-Expose-Headers"), Some("Audience-Meter-Farewell"), "{reply:?}");
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"), "{reply:?}");
+    assert_eq!(reply.header("Cache-Control"), Some("no-store"), "{reply:?}");
+    assert_eq!(reply.header("Vary"), Some("Accept, Origin, Last-Event-ID"), "{reply:?}");
+}
+
+const FAREWELL: &str = "Last-Event-ID: farewell\r\n";
+const LEFT: &str = "Last-Event-ID: left\r\n";
+
+/// The answer to the question that lets none in.
+fn head(daemon: &Daemon, target: &str, fields: &str) -> Reply {
+    exchange(daemon.audience(), request("HEAD", target, &format!("Host: h\r\n{ACCEPT}{fields}")))
+}
+
 #[test]
-fn a_join_that_was_told_farewell_gets_204_and_supersedes_nobody() {
+fn a_page_that_was_sent_away_stays_away_while_another_stream_has_its_uuid() {
     let daemon = prompt(&["--enable-uuid"]);
     let (mut stream, _) = member(&daemon, "/ns/uuid");
-    let again = join_request("/ns/uuid", "Last-Event-ID: farewell\r\n");
-    let reply = exchange(daemon.audience(), again);
-    assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{reply:?}");
-    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"), "{reply:?}");
+    for _ in 0..2 {
+        expect_final(&exchange(daemon.audience(), join_request("/ns/uuid", FAREWELL)), "claimed");
+        expect_final(&head(&daemon, "/ns/uuid", FAREWELL), "claimed");
+    }
     stream.expect_silence(ms(200));
     assert_eq!(daemon.stat("ns", "connections"), Some(1));
+    drop(stream);
+    daemon.wait_members("ns", 0);
+    // Nothing else has it now.
+    let asked = head(&daemon, "/ns/uuid", FAREWELL);
+    assert_eq!((asked.status, asked.header("Content-Type")), (200, Some("text/event-stream")), "{asked:?}");
+    assert_eq!(asked.header("Audience-Meter-Farewell"), None, "{asked:?}");
+    assert_eq!((daemon.stat("ns", "members"), daemon.stat("ns", "connections")), (Some(0), Some(1)));
+    let mut back = Stream::open(daemon.audience(), join_request("/ns/uuid", FAREWELL));
+    back.expect_count(1);
+    expect_final(&head(&daemon, "/ns/uuid", FAREWELL), "claimed");
+}
 
+#[test]
+fn a_page_without_a_uuid_is_never_given_up() {
+    for (arguments, target) in [(&["--enable-uuid"][..], "/ns"), (&[][..], "/ns"), (&[][..], "/ns/uuid")] {
+        let daemon = prompt(arguments);
+        let mut streams: Vec<Stream> = Vec::new();
+        for (count, fields) in (1..).zip(["", FAREWELL, LEFT, FAREWELL]) {
+            assert_eq!(head(&daemon, target, fields).header("Content-Type"), Some("text/event-stream"));
+            streams.push(Stream::open(daemon.audience(), join_request(target, fields)));
+            streams.last_mut().unwrap().expect_count(count);
+        }
+        assert_eq!(daemon.stat("ns", "members"), Some(4));
+    }
+}
+
+#[test]
+fn a_page_that_has_said_that_it_leaves_stays_away() {
+    let daemon = prompt(&["--enable-uuid"]);
+    let (mut stream, _) = member(&daemon, "/ns/uuid");
+    get(daemon.audience(), "/ns/uuid").expect_empty();
+    stream.wait_left();
+    expect_final(&exchange(daemon.audience(), join_request("/ns/uuid", LEFT)), "left");
+    expect_final(&head(&daemon, "/ns/uuid", LEFT), "left");
+    assert_eq!((daemon.stat("ns", "members"), daemon.stat("ns", "connections")), (Some(0), Some(1)));
     let other = join_request("/ns/other", "Last-Event-ID: 12\r\n");
-    let mut joined = Stream::open(daemon.audience(), other);
-    joined.expect_count(2);
+    Stream::open(daemon.audience(), other).expect_count(1);
+}
+
+#[test]
+fn a_page_of_a_listed_origin_may_read_why_it_stays_away() {
+    let daemon = prompt(&["--enable-uuid", "--allow-origin", "https://good.example"]);
+    let _stream = member(&daemon, "/ns/uuid").0;
+    let good = format!("Origin: https://good.example\r\n{FAREWELL}");
+    let reply = head(&daemon, "/ns/uuid", &good);
+    assert_eq!((reply.status, reply.header("Audience-Meter-Farewell")), (204, Some("claimed")), "{reply:?}");
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("https://good.example"), "{reply:?}");
+    let bad = head(&daemon, "/ns/uuid", &format!("Origin: https://evil.example\r\n{FAREWELL}"));
+    assert_eq!((bad.status, bad.header("Audience-Meter-Farewell")), (403, None), "{bad:?}");
+}
+
+// ---------------------------------------------------------------------------------------------
+// Pages that are prepared in advance
+// ---------------------------------------------------------------------------------------------
+
+const PREFETCH: &str = "Sec-Purpose: prefetch;prerender\r\n";
+
+/// The next block, which says when to come back, and the count that came with it.
+#[track_caller]
+fn expect_visit(stream: &mut Stream, count: Option<u64>) {
+    assert!(matches!(stream.next(SOON), Some(Event::Retry(500..=1_000))));
+    if let Some(count) = count {
+        stream.expect(&Event::Count(count));
+    }
+}
+
+#[test]
+fn a_page_that_is_prepared_in_advance_gets_counts_and_is_not_counted() {
+    let daemon = prompt(&["--enable-uuid"]);
+    let (mut shown, _) = member(&daemon, "/ns/uuid");
+    let mut visit = Stream::open(daemon.audience(), join_request("/ns/uuid", PREFETCH));
+    expect_visit(&mut visit, Some(1));
+    let since = now();
+    let (other, _) = member(&daemon, "/ns/other");
+    shown.expect_count(2);
+    visit.expect_count(2);
+    daemon.notify("/ns/news/early").expect_confirmed();
+    visit.expect(&Event::Message("news=early".to_owned()));
+    shown.expect(&Event::Message("news=early".to_owned()));
+    assert_eq!((daemon.stat("ns", "members"), daemon.stat("ns", "connections")), (Some(2), Some(2)));
+    // Its end has it come back, and by then it may be shown.
+    visit.wait_closed();
+    let lasted = since.elapsed();
+    assert!((ms(9_900)..ms(11_000)).contains(&lasted), "{lasted:?}");
+    drop((shown, other));
+}
+
+#[test]
+fn a_page_that_is_prepared_in_advance_leaves_no_trace() {
+    let daemon = prompt(&["--max-conn-per-ip", "1"]);
+    let mut visit = Stream::open(daemon.audience(), join_request("/ns", PREFETCH));
+    expect_visit(&mut visit, None);
+    let mut shown = member(&daemon, "/ns").0;
+    visit.expect_count(1);
+    drop(visit);
+    shown.expect_silence(ms(300));
+    assert_eq!((daemon.stat("ns", "members"), daemon.stat("ns", "connections")), (Some(1), Some(1)));
+    drop(Stream::open(daemon.audience(), join_request("/nobody", PREFETCH)));
+    wait_until("that it is forgotten", || daemon.namespaces() == ["ns"]);
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -38,12 +38,12 @@ for line in urllib.request.urlopen(request):
     print(line.decode(), end='', flush=True)
 ";
 
-/// It fails at an event that has no data.
+/// It fails at an event that has no data, but for the last one.
 const SSECLIENT: &str = "
 import requests, sseclient, sys
 reply = requests.get(sys.argv[1], headers={'Accept': 'text/event-stream'}, stream=True)
 for event in sseclient.SSEClient(reply).events():
-    assert event.data, event
+    assert event.data or event.event == 'farewell', event
     print('data: ' + event.data, flush=True)
 ";
 
@@ -217,7 +217,8 @@ fn curl_gets_a_script_packed_or_plain_and_a_cache_is_told_that_there_are_two() {
     let (head, unpacked) = fetch(&["--compressed"]);
     assert!(head.contains("\r\nContent-Encoding: gzip\r\n") && unpacked == plain, "{head}");
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
-    assert!(length.parse::<usize>().unwrap() < 4_000, "{head}");
+    // The module has less than 4,000, and the element, which old pages find in the same script, the rest.
+    assert!(length.parse::<usize>().unwrap() < 5_000, "{head}");
 }
 
 #[test]

@@ -123,6 +123,10 @@ fn a_less_specific_host_on_the_same_port_is_refused_as_well() {
 fn a_bus_that_leads_nowhere_is_a_clear_error() {
     refuses(&["-m", "10.0.0.1:314"], 2, &["--cluster-addr", "10.0.0.1:314", "is not a multicast ip:port"]);
     refuses(&["-m", "239.255.13.37"], 2, &["--cluster-addr", "is not a multicast ip:port"]);
+    refuses(&["-m", "[fd00::1]:314"], 2, &["--cluster-addr", "[fd00::1]:314", "is not a multicast ip:port"]);
+    refuses(&["-m", "[ff12::4d7]:314"], 2, &["--cluster-addr [ff12::4d7]:314", "--cluster-interface"]);
+    let no_name = ["-m", "[ff12::4d7%no-such-name]:3140"];
+    refuses(&no_name, 1, &["--cluster-interface no-such-name", "no such address or name"]);
     let nowhere = ["-m", "239.255.13.37:3140", "--cluster-interface", "192.0.2.1"];
     refuses(&nowhere, 1, &["--cluster-interface 192.0.2.1", "no such address"]);
     refuses(&["--cluster-peers", "192.0.2.1"], 2, &["--cluster-peers", "has no host and port"]);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `apart` | audiences that are not the same stay apart |
 //! | `attacks` | what another user or another host may send without a key |
+//! | `brokers/` | hosts that have nothing but a broker in common |
 //! | `clocks` | hosts whose wall clocks are wrong |
 //! | `departures` | what a process counted leaves with it |
 //! | `ears` | each process is an ear of its host, and one that hangs deafens none of the others |
@@ -14,9 +15,11 @@
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
 //! | `interfaces` | interfaces that are made anew again and again |
+//! | `ipv6` | groups of IPv6 |
 //! | `last_words` | hosts that end together report each event once |
 //! | `messages` | messages are received by all, in order, and their answers say so |
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
+//! | `names` | hosts that are listed by a name are followed |
 //! | `page` | the page `/cluster` |
 //! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
 //! | `rotation` | a key is replaced while all nodes run |
@@ -33,6 +36,7 @@
 
 mod apart;
 mod attacks;
+mod brokers;
 mod clocks;
 mod departures;
 mod ears;
@@ -43,9 +47,11 @@ mod golden;
 mod healing;
 mod hosts;
 mod interfaces;
+mod ipv6;
 mod last_words;
 mod messages;
 mod meters;
+mod names;
 mod page;
 mod peers;
 mod rotation;

@@ -10,11 +10,15 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use audience_kit::world::{Outcome, Scene, ending_of, hung_ear_of, run, script_of};
+use audience_kit::world::{Outcome, Scene, brokered_ending_of, brokered_of, ending_of, hung_ear_of, run, script_of};
 
 /// How many seeds plain `cargo test` runs, and how many for each way in which events end.
 const SEEDS: u64 = 600;
 const ENDING_SEEDS: u64 = 150;
+
+/// How many seeds have a broker between hosts, and how many for each way in which events end there.
+const BROKERED_SEEDS: u64 = 300;
+const BROKERED_ENDING_SEEDS: u64 = 50;
 
 /// How many seeds have a process that hangs.
 const HUNG_SEEDS: u64 = 60;
@@ -66,6 +70,19 @@ fn run_endings(scene: Scene) -> Outcome {
 #[test]
 fn every_node_knows_the_true_total_whatever_the_network_does() {
     run_all(SEEDS, script_of);
+}
+
+#[test]
+fn every_node_knows_the_true_total_over_a_broker_that_is_slow_or_away_or_doubles() {
+    run_all(BROKERED_SEEDS, brokered_of);
+}
+
+#[test]
+fn each_event_is_reported_by_one_node_over_a_broker() {
+    for scene in [Scene::AllThere, Scene::OneGone, Scene::OneDies, Scene::Together] {
+        let Outcome { events, reported, .. } = run_all(BROKERED_ENDING_SEEDS, |seed| brokered_ending_of(seed, scene));
+        assert!(events > 0 && reported == events, "{scene:?}: {reported} of {events}");
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Group {
     fn begin(&mut self) {
         let node = self.meters.len() as u64 + 1;
         let delay = Duration::from_secs(2);
-        let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay };
+        let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay, budget: None };
         let rules =
             Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay, namespaces_max: usize::MAX };
         let membership = Membership { rules: ClusterRules::default(), secret: Secret([node; 2]), formats: FORMATS };

@@ -56,8 +56,50 @@ fn a_page_may_leave_at_another_process() {
     let mut socket = connect_to(&daemons[1]);
     socket.write_all(request("POST", "/ns/me", "Host: audience.test\r\n").as_bytes()).unwrap();
     assert!(read_to_end(&mut socket).starts_with(b"HTTP/1.1 200 "));
-    stream.wait_farewell();
+    stream.wait_left();
     wait_totals(&daemons, "ns", 0);
+}
+
+/// The answer of a process to a page that comes back after a farewell.
+fn come_back(daemon: &Daemon, method: &str, target: &str) -> TcpStream {
+    let mut socket = connect_to(daemon);
+    let fields = format!("Host: audience.test\r\n{ACCEPT}Last-Event-ID: farewell\r\n");
+    socket.write_all(request(method, target, &fields).as_bytes()).unwrap();
+    socket
+}
+
+#[test]
+fn a_page_that_comes_back_waits_until_the_other_processes_have_said_whether_they_have_its_uuid() {
+    let daemons = audience::<2>(&UUIDS);
+    let mut stream = join_at(&daemons[0], "/ns/me").0;
+    wait_totals(&daemons, "ns", 1);
+    for daemon in &daemons {
+        for method in ["GET", "HEAD"] {
+            let answer = String::from_utf8(read_to_end(&mut come_back(daemon, method, "/ns/me"))).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+            assert!(answer.contains("\r\nAudience-Meter-Farewell: claimed\r\n"), "{answer}");
+            assert!(answer.contains("\r\nAccess-Control-Allow-Origin: *\r\n"), "{answer}");
+        }
+    }
+    assert!(stays(&mut stream));
+    wait_totals(&daemons, "ns", 1);
+    // No process has the other.
+    let start = now();
+    let answer = String::from_utf8(read_to_end(&mut come_back(&daemons[1], "HEAD", "/ns/you"))).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nContent-Type: text/event-stream\r\n"),
+        "{answer}"
+    );
+    let waited = start.elapsed();
+    assert!(waited >= ms(150), "silence is an answer after 200 ms, not {waited:?}");
+    wait_totals(&daemons, "ns", 1);
+    let mut back = Stream::over(come_back(&daemons[1], "GET", "/ns/you"));
+    back.wait_count(2);
+    wait_totals(&daemons, "ns", 2);
+    // A client that goes before it has its answer is none.
+    drop(come_back(&daemons[1], "GET", "/ns/they"));
+    read_to_end(&mut come_back(&daemons[1], "HEAD", "/ns/none"));
+    wait_totals(&daemons, "ns", 2);
 }
 
 /// Whether a member has not been sent away, by what it has heard until now.
@@ -102,6 +144,48 @@ fn leaving_with_uuids_that_do_not_exist_is_limited_for_each_address() {
     assert!(sent() - before <= most, "{} datagrams for {asked} questions in {seconds} s", sent() - before);
     // A page at another address leaves all the same.
     assert!(leave(Ipv4Addr::new(127, 0, 0, 2), "me"));
-    stream.wait_farewell();
+    stream.wait_left();
     wait_totals(&daemons, "ns", 0);
+}
+
+#[test]
+fn a_page_that_asks_too_often_whether_it_may_come_back_is_put_off() {
+    let daemons = audience::<2>(&UUIDS);
+    let _stream = join_at(&daemons[0], "/ns/me").0;
+    wait_totals(&daemons, "ns", 1);
+    let ask = |method: &str, number: usize| {
+        let mut socket = connect(daemons[0].audience());
+        let fields = format!("Host: audience.test\r\n{ACCEPT}Last-Event-ID: farewell\r\n");
+        socket.write_all(request(method, &format!("/ns/none{number}"), &fields).as_bytes()).unwrap();
+        socket
+    };
+    let start = now();
+    let sockets: Vec<TcpStream> = (0..200).map(|number| ask("HEAD", number)).collect();
+    let replies = sockets.into_iter().map(|mut socket| Reply::parse(&read_to_end(&mut socket)));
+    let (put_off, asked): (Vec<_>, Vec<_>) = replies.partition(|reply| reply.status == 429);
+    // Both processes let twenty through, and ten a second after that.
+    let most = 2 * (21 + 10 * (start.elapsed().as_secs() + 1));
+    assert!((20..=most).contains(&(asked.len() as u64)), "{} of them in {:?}", asked.len(), start.elapsed());
+    for reply in asked {
+        assert_eq!((reply.status, reply.header("Content-Type")), (200, Some("text/event-stream")), "{reply:?}");
+    }
+    for reply in put_off {
+        for (name, value) in [
+            ("Retry-After", "1"),
+            ("Access-Control-Expose-Headers", "Retry-After"),
+            ("Access-Control-Allow-Origin", "*"),
+            ("Cache-Control", "no-store"),
+            ("Audience-Meter-Farewell", ""),
+        ] {
+            assert_eq!(reply.header(name).unwrap_or_default(), value, "{reply:?}");
+        }
+    }
+    // A browser that comes back by itself takes no other status than 200, so its stream says when, and ends.
+    let put_off = wait_for("a stream that is put off", || {
+        let _burst: Vec<TcpStream> = (0..60).map(|number| ask("HEAD", number)).collect();
+        let mut stream = Stream::over(ask("GET", 0));
+        matches!(stream.next(SOON), Some(Event::Retry(30_000..=60_000))).then_some(stream)
+    });
+    { put_off }.expect_closed();
+    wait_totals(&daemons, "ns", 1);
 }

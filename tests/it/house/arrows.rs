@@ -35,7 +35,7 @@ const ROOMS: [(&str, Rooms); 2] = [
             ("siblings", &["bus", "ports/neighbours", "conns/torture"]),
             ("exchange", &["awaiting", "overview", "conns", "audience", "answers", "figures", "bus"]),
             ("awaiting", &["conns", "answers"]),
-            ("outputs", &["audience", "bus", "shutdown", "troubles"]),
+            ("outputs", &["answers", "audience", "bus", "shutdown", "troubles"]),
             ("overview", &["conns", "audience", "figures", "bus", "troubles", "ports/port"]),
             ("shutdown", &["conns", "bus"]),
             ("bus", &["figures", "troubles", "conns/torture"]),

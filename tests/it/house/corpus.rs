@@ -42,3 +42,13 @@ fn the_corpus_of_meter_holds() {
 fn the_corpus_of_proxy_holds() {
     replay("proxy", audience_kit::fuzzing::proxy);
 }
+
+#[test]
+fn the_corpus_of_nats_holds() {
+    replay("nats", audience_kit::fuzzing::nats);
+}
+
+#[test]
+fn the_corpus_of_redis_holds() {
+    replay("redis", audience_kit::fuzzing::redis);
+}

@@ -43,7 +43,8 @@ fn a_name_in_a_demo_page_is_text_and_never_markup() {
 #[test]
 fn the_demo_serves_the_same_scripts_as_the_audience_port() {
     let daemon = Daemon::start(&[]);
-    for target in ["/client/audience.js", "/client/audience.min.js", "/client/jquery.audience.js"] {
+    for target in ["/client/audience.js", "/client/element.js", "/client/viewers.min.js", "/client/jquery.audience.js"]
+    {
         let body = demo(&daemon, target, "text/javascript").body;
         assert_eq!(body, get(daemon.audience(), target).body, "{target}");
     }

@@ -171,6 +171,7 @@ fn a_check_reads_all_and_opens_no_port() {
         format!("--cluster-key-file={}", key.display()),
         format!("--stats-token-file={}", key.display()),
         format!("--notification-token-file={}", key.display()),
+        format!("--join-key-file={}", key.display()),
         format!("--report-file={}", report.display()),
     ];
     let exit = check(Command::new(program()).args(&right));
@@ -181,9 +182,9 @@ fn a_check_reads_all_and_opens_no_port() {
     write(&key, 0o644, SECRET);
     let exit = check(Command::new(program()).args(&right).env("AUDIENCE_METER_PROT", "1"));
     let lines = exit.stderr.lines().collect::<Vec<_>>();
-    assert_eq!((exit.code, exit.stdout.as_str(), lines.len()), (Some(2), "", 4), "{exit:?}");
+    assert_eq!((exit.code, exit.stdout.as_str(), lines.len()), (Some(2), "", 5), "{exit:?}");
     assert!(lines[0].contains("event=unknown_variable"), "{exit:?}");
-    let options = ["--cluster-key-file ", "--stats-token-file ", "--notification-token-file "];
+    let options = ["--cluster-key-file ", "--stats-token-file ", "--notification-token-file ", "--join-key-file "];
     for (line, option) in lines[1..].iter().zip(options) {
         assert!(
             line.starts_with(&format!("audience-meter: {option}")) && line.contains("others can read it"),

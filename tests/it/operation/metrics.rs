@@ -141,7 +141,7 @@ fn bytes_are_counted_as_clients_receive_them() {
         read_to_end(&mut farewell),
     ];
     assert!(received[0].len() > 20_000 && received[1].len() > 20_000, "more than one piece");
-    let last_words = "18\r\nid: farewell\nretry: -1\n\n\r\n0\r\n\r\n";
+    let last_words = "25\r\nid: left\nretry: -1\nevent: left\ndata\n\n\r\n0\r\n\r\n";
     assert!(lossy(&received[3]).ends_with(last_words), "{}", lossy(&received[3]));
     // What the member was sent before its last words was counted before the first scrape.
     let words_before = received[3].len() - last_words.len();

@@ -105,6 +105,25 @@ fn secrets_that_are_being_replaced_are_those_that_were_read_last() {
 }
 
 #[test]
+fn a_worker_takes_the_join_key_that_was_read_last() {
+    let key = ScratchFile::with("join-key", "a key of the site\n", 0o600);
+    let daemon = start(2, &["--join-key-file", key.path()]);
+    fs::remove_file(key.path()).unwrap();
+    for victim in children(daemon.pid()) {
+        send_signal(victim, "KILL");
+        wait_died(&daemon, victim);
+    }
+    wait_started(&daemon, 4, SOON);
+    // By openssl dgst -sha256 -hmac.
+    let target =
+        "/signed?expires=4000000000&signature=f837de35ac3f1bd87b3fa53160b7ae704567234ae79e4a8b8891967b8ad69bd9";
+    drop(members(&daemon, target, 20));
+    for _ in 0..20 {
+        assert_eq!(exchange(daemon.audience(), join_request("/signed", "")).status, 403);
+    }
+}
+
+#[test]
 fn the_name_of_a_stranger_keeps_no_worker_from_starting() {
     let daemon = start(2, &[]);
     let port = daemon.audience().port();

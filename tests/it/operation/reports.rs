@@ -62,6 +62,14 @@ fn wait_all(path: &Path, events: usize) {
     assert_eq!(events_of(text.lines().map(str::to_owned)), expected(events));
 }
 
+/// All events are over: each is in the file, once, and none was lost on its way. Then the file is removed.
+fn assert_all_reported(daemon: &Daemon, path: &Path, events: usize) {
+    wait_until("all are forgotten", || (0..12).all(|_| daemon.namespaces().is_empty()));
+    wait_all(path, events);
+    assert_none_lost(daemon);
+    fs::remove_file(path).unwrap();
+}
+
 fn assert_none_lost(daemon: &Daemon) {
     let lost = daemon.log().into_iter().find(|line| line.contains("event=reports_lost"));
     assert_eq!(lost, None);
@@ -159,10 +167,7 @@ fn events_of_a_worker_that_is_killed_before_they_are_reported_are_all_in_the_fil
     send_signal(started(&daemon)[0], "KILL");
     wait_until("it is replaced", || started(&daemon).len() == 3);
     wait_all(&path, 400);
-    wait_until("all are forgotten", || (0..12).all(|_| daemon.namespaces().is_empty()));
-    wait_all(&path, 400);
-    assert_none_lost(&daemon);
-    fs::remove_file(&path).unwrap();
+    assert_all_reported(&daemon, &path, 400);
 }
 
 #[test]
@@ -178,10 +183,7 @@ fn events_that_end_with_a_worker_that_is_killed_are_in_the_file_once() {
     // The replacement learns of the events from the other worker, as what the dead one has left.
     wait_until("it is replaced", || started(&daemon).len() == 3);
     drop(streams);
-    wait_until("all are forgotten", || (0..12).all(|_| daemon.namespaces().is_empty()));
-    wait_all(&path, 200);
-    assert_none_lost(&daemon);
-    fs::remove_file(&path).unwrap();
+    assert_all_reported(&daemon, &path, 200);
 }
 
 #[test]
@@ -191,8 +193,5 @@ fn events_that_end_together_at_two_workers_are_in_the_file_once() {
     let daemon = Daemon::start(&options);
     pass_through(&daemon, EVENTS);
     wait_all(&path, EVENTS);
-    wait_until("all are forgotten", || (0..12).all(|_| daemon.namespaces().is_empty()));
-    wait_all(&path, EVENTS);
-    assert_none_lost(&daemon);
-    fs::remove_file(&path).unwrap();
+    assert_all_reported(&daemon, &path, EVENTS);
 }

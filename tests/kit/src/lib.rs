@@ -5,6 +5,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `brokers` | message brokers as child processes |
 //! | `chance` | chance that is the same in each run |
 //! | `clock` | the one clock of the tests |
 //! | `daemon` | the daemon as a child process, on ports of its own |
@@ -31,6 +32,7 @@
 #![expect(clippy::missing_panics_doc, reason = "whatever is not as it should be fails the test, by a panic")]
 #![expect(clippy::must_use_candidate, reason = "tests also call these to wait, and drop what they return")]
 
+mod brokers;
 mod chance;
 mod clock;
 mod daemon;
@@ -54,12 +56,13 @@ mod tool;
 mod tracer;
 pub mod world;
 
+pub use brokers::{Broker, Program, certificate};
 pub use chance::Chance;
 pub use clock::{Deadline, SOON, TICK, ms, now, unix_now, wait_for, wait_until};
 pub use daemon::{Daemon, without_time};
 pub use exchange::{ACCEPT, Reply, connect, contains, exchange, get, join_request, lossy, read_to_end, request};
 pub use faketime::Time;
-pub use network::{Crowd, LaterNode, Network, Node, Relay, address, command_in};
+pub use network::{Crowd, LaterNode, Network, Node, Relay, Resolver, address, address_v6, command_in};
 pub use pages::{cluster_page, figure, nodes, open_connections, process_page};
 pub use ports::{free_port, has_ipv6};
 pub use proc::{

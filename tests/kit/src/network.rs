@@ -11,11 +11,13 @@
 //! | `later` | a process of a later version of the program |
 //! | `node` | processes and members within the hosts of a network |
 //! | `relay` | what carries datagrams from group to group |
+//! | `resolver` | the name server of a network |
 
 mod inside;
 mod later;
 mod node;
 mod relay;
+mod resolver;
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,9 +26,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{output, run, skip, wait_until};
 
+pub(crate) use inside::inside;
 pub use later::LaterNode;
 pub use node::{Crowd, Node};
 pub use relay::Relay;
+pub use resolver::Resolver;
 
 /// Three hosts at one switch. All that there is of it is gone when this value is dropped.
 pub struct Network {
@@ -94,7 +98,7 @@ impl Network {
     /// Does something within a host, in a thread of its own, and returns what came of it. A socket that is opened there stays
     /// in the host's network.
     pub fn within<T: Send>(&self, host: usize, act: impl FnOnce() -> T + Send) -> T {
-        inside::inside(&self.hosts[host], act)
+        inside(&self.hosts[host], act)
     }
 
     /// Takes the interface of a host away, and its cable with it.
@@ -110,6 +114,12 @@ impl Network {
     /// Gives the interface of a host an address (`add`), or takes it away (`delete`).
     pub fn set_address(&self, host: usize, act: &str, address: &str) {
         run("ip", &["-n", &self.hosts[host], "address", act, &format!("{address}/24"), "dev", "eth0"]);
+    }
+
+    /// Gives the interface of a host an address of IPv6, which it may use at once.
+    pub fn add_ipv6(&self, host: usize) {
+        let own = format!("{}/64", address_v6(host));
+        run("ip", &["-n", &self.hosts[host], "address", "add", &own, "dev", "eth0", "nodad"]);
     }
 
     /// A host drops what matches a rule of nftables as it comes in, until [`filter_nothing`](Self::filter_nothing).
@@ -170,6 +180,11 @@ fn settings_of(host: &str) -> PathBuf {
 /// The address of a host in its network.
 pub fn address(host: usize) -> String {
     format!("10.77.13.{}", host + 1)
+}
+
+/// Its address of IPv6, once it has one.
+pub fn address_v6(host: usize) -> String {
+    format!("fd77:13::{}", host + 1)
 }
 
 /// What a host's cable is called at the switch.

@@ -18,6 +18,8 @@ pub enum Event {
     Message(String),
     /// What tells a superseded member to stay away.
     Farewell,
+    /// What tells the same to a member whose page has said that it leaves.
+    Left,
     /// A line that starts with a colon.
     Comment,
     /// The end of the body.
@@ -234,12 +236,23 @@ impl Stream {
     /// Reads on through counts to the farewell and the end.
     #[track_caller]
     pub fn wait_farewell(&mut self) {
+        self.wait_last_word(&Event::Farewell);
+    }
+
+    /// Reads on through counts to what a page that leaves is sent, and the end.
+    #[track_caller]
+    pub fn wait_left(&mut self) {
+        self.wait_last_word(&Event::Left);
+    }
+
+    #[track_caller]
+    fn wait_last_word(&mut self, wanted: &Event) {
         let deadline = Deadline::after(SOON);
         loop {
             match self.next_event(deadline.left().unwrap_or_default()) {
                 Some(Event::Count(_)) => {}
-                Some(Event::Farewell) => return self.expect_closed(),
-                other => panic!("wanted a farewell, got {other:?}"),
+                Some(event) if event == *wanted => return self.expect_closed(),
+                other => panic!("wanted {wanted:?}, got {other:?}"),
             }
         }
     }
@@ -274,8 +287,10 @@ impl Stream {
 /// The event of a block, and the count that comes in one block with a `retry:`.
 #[track_caller]
 fn read_block(block: &str) -> (Event, Option<Event>) {
-    if block == "id: farewell\nretry: -1" {
-        return (Event::Farewell, None);
+    match block {
+        "id: farewell\nretry: -1\nevent: farewell\ndata" => return (Event::Farewell, None),
+        "id: left\nretry: -1\nevent: left\ndata" => return (Event::Left, None),
+        _ => {}
     }
     if block.starts_with(':') {
         return (Event::Comment, None);

@@ -27,7 +27,8 @@ pub(super) struct Crowd {
     poll: Poll,
     ready: Vec<usize>,
     scratch: Box<[u8]>,
-    audience: SocketAddr,
+    /// Where members join, one after the other.
+    audiences: Vec<SocketAddr>,
     /// The number of this part of the crowd, which has addresses of its own.
     part: u8,
     /// The names of the events.
@@ -52,11 +53,16 @@ struct Expected {
 impl Crowd {
     /// An empty crowd, at events of these names.
     pub(super) fn new(names: Vec<String>, audience: SocketAddr, part: u8) -> Result<Self> {
+        Self::spread(names, vec![audience], part)
+    }
+
+    /// An empty crowd whose members join at these addresses in turn.
+    pub(super) fn spread(names: Vec<String>, audiences: Vec<SocketAddr>, part: u8) -> Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
             ready: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES].into(),
-            audience,
+            audiences,
             part,
             names,
             places: Vec::new(),
@@ -78,9 +84,10 @@ impl Crowd {
 
     /// A member joins an event, in a place that is empty.
     pub(super) fn join(&mut self, place: usize, event: usize) -> Result<()> {
+        let audience = self.audiences[usize::try_from(self.join_count)? % self.audiences.len()];
         let source =
-            self.audience.ip().is_loopback().then(|| Ipv4Addr::new(127, 1, self.part, last_of_source(self.join_count)));
-        let member = Member::join(&self.poll, place, source, self.audience, event, &self.names[event])?;
+            audience.ip().is_loopback().then(|| Ipv4Addr::new(127, 1, self.part, last_of_source(self.join_count)));
+        let member = Member::join(&self.poll, place, source, audience, event, &self.names[event])?;
         if place >= self.places.len() {
             self.places.resize_with(place + 1, || None);
         }

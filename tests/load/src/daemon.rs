@@ -139,10 +139,17 @@ impl Daemon {
         Ok(this)
     }
 
-    /// Starts one of several daemons of one audience, on a port that they share. It remembers empty namespaces for longer
-    /// than a run takes.
-    pub(super) fn start_node(program: &Program, audience: u16) -> Result<Self> {
-        Self::launch(program, audience, &["--namespace-clean-delay", "3600", "--max-conn-duration", "0"])
+    /// Starts one of several daemons of one audience, at a host and on an address of it, with further options. It remembers
+    /// empty namespaces for longer than a run takes.
+    pub(super) fn start_node(host: &Host, audience: SocketAddr, program: &Program, options: &[String]) -> Result<Self> {
+        let (stats, notification) = (free_port()?, free_port()?);
+        let mut command = program.command(audience.port(), stats, notification);
+        command.args(["--namespace-clean-delay", "3600", "--max-conn-duration", "0"]).args(options);
+        command.stderr(Stdio::piped());
+        let mut this = Self::spawn(command, audience.port(), Some(stats), notification, host)?;
+        this.audience = audience;
+        this.await_ready()?;
+        Ok(this)
     }
 
     /// Starts a daemon with these options at a host, its log in a file, and does not wait until it

@@ -34,12 +34,12 @@ impl Figure {
     }
 
     /// Nanoseconds on the CPU in a span of time, in percent of one CPU.
-    pub(super) fn load(name: &'static str, ns: u64, span: Duration) -> Self {
+    pub(super) fn load(name: &'static str, (ns, span): (u64, Duration)) -> Self {
         Self { name, unit: "%", value: Some(float(ns) / 1e7 / span.as_secs_f64()) }
     }
 
     /// Bytes a second, in a span of time.
-    pub(super) fn rate(name: &'static str, bytes: u64, span: Duration) -> Self {
+    pub(super) fn rate(name: &'static str, (bytes, span): (u64, Duration)) -> Self {
         Self { name, unit: "B", value: Some(float(bytes) / span.as_secs_f64()) }
     }
 

@@ -29,8 +29,8 @@ const BROWSER_FIELDS: &str = "Connection: keep-alive\r\n\
     Accept-Encoding: gzip, deflate\r\n\
     Accept-Language: en-US,en;q=0.9\r\n\r\n";
 
-/// The id of the event by which the daemon dismisses a member.
-const FAREWELL_ID: &[u8] = b"farewell";
+/// The ids of the events by which the daemon dismisses a member.
+const LAST_IDS: [&[u8]; 2] = [b"farewell", b"left"];
 
 /// The remedy where a stream ends before its first count.
 const NO_ROOM: &str = "the daemon has no room for another member; raise the limit of descriptors that it runs under \
@@ -173,7 +173,7 @@ impl Page {
                 if let Some(data) = line.strip_prefix(b"data: ") {
                     self.take_data(data, received);
                 }
-                self.is_dismissed |= line.strip_prefix(b"id: ") == Some(FAREWELL_ID);
+                self.is_dismissed |= line.strip_prefix(b"id: ").is_some_and(|id| LAST_IDS.contains(&id));
             }
             at += length;
         }
@@ -216,7 +216,7 @@ mod tests {
             assert_eq!(received, Received { firsts: 1, counts: 2, messages: 1 }, "in pieces of {size}");
             assert_eq!((page.last_count, page.message_count, &page.begun[..]), (Some(10), 1, &b"data: 1"[..]));
             assert!(!page.is_dismissed);
-            page.feed(b"\n\nid: farewell\nretry: -1\n\n", &mut received).unwrap();
+            page.feed(b"\n\nid: farewell\nretry: -1\nevent: farewell\ndata\n\n", &mut received).unwrap();
             assert!(page.is_dismissed);
         }
     }

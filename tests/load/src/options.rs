@@ -2,6 +2,12 @@
 //!
 //! Owns the commands, the flags and their defaults, those of the 2011 bench.js among them, and how many processes a crowd
 //! takes. It does not connect.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `cluster` | the flags of the measurements of several daemons |
+
+mod cluster;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
@@ -14,6 +20,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::Result;
 use super::daemon::Program;
 use super::round::Plan;
+pub(super) use cluster::{Bus, ClusterOptions};
 
 /// Descriptors that are no members: standard streams, epoll, signals, the daemon's pipe, side ports, and some to spare.
 const OWN_DESCRIPTORS: usize = 32;
@@ -59,7 +66,8 @@ pub(super) enum Command {
     Growth(GrowthOptions),
     /// A picture (SVG) of the figures that growth has written to a file
     Plot(PlotOptions),
-    /// What four daemons of one audience spend on each other, and how soon they know of changes
+    /// What several daemons of one audience spend on each other, and how soon they know of changes, by each bus
+    #[command(after_help = cluster::NOTES)]
     Cluster(ClusterOptions),
     /// Everything at once: members come and go, daemons are killed, stopped and restarted, datagrams are lost.
     /// All numbers must be exact at each quiet point
@@ -234,19 +242,6 @@ pub(super) struct GrowthOptions {
 pub(super) struct PlotOptions {
     /// the file that growth has written with --json
     pub(super) file: PathBuf,
-}
-
-/// What to measure of a cluster.
-#[derive(Args)]
-pub(super) struct ClusterOptions {
-    /// number of events that are quiet
-    #[arg(short = 'e', long = "concurrent-events", value_name = "num", default_value = "100000", value_parser = at_least_one)]
-    pub(super) namespaces: usize,
-    /// number of rounds
-    #[arg(short = 'r', long, value_name = "num", default_value = "3", value_parser = at_least_one)]
-    pub(super) rounds: usize,
-    #[command(flatten)]
-    pub(super) program: ProgramOption,
 }
 
 /// What to put several daemons through.
@@ -443,6 +438,11 @@ mod tests {
     fn a_command_comes_first() {
         let Ok(Command::Cluster(options)) = parse_line("cluster -e 7") else { panic!("a cluster was asked for") };
         assert_eq!((options.namespaces, options.rounds), (7, 3));
+        assert_eq!((options.bus, options.processes), (Bus::Loopback, 4));
+        let Ok(Command::Cluster(options)) = parse_line("cluster --bus nats -w 32") else { panic!("a cluster") };
+        assert_eq!((options.bus, options.processes), (Bus::Nats, 32));
+        refuses("cluster --bus pigeon", ["--bus", "possible values: loopback, multicast, peers, nats, redis"]);
+        refuses("cluster -w 1", ["--processes", "give 2 to 250"]);
         let Ok(Command::Compare(options)) = parse_line("compare -c 7 --json x") else { panic!("a comparison") };
         assert_eq!((options.members, options.events, options.processes, options.rounds), (7, 1, 1, 5));
         assert_eq!(options.json, Some(PathBuf::from("x")));

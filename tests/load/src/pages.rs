@@ -2,7 +2,7 @@
 //!
 //! Owns their fields. Fields that it does not know are ignored.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::Deserialize;
@@ -24,11 +24,48 @@ pub(super) struct NamespaceStats {
 pub(super) struct ClusterPage {
     pub(super) nodes: u64,
     pub(super) datagrams: Option<Datagrams>,
+    #[serde(default)]
+    members: Vec<NodeMembers>,
+    #[serde(default)]
+    troubles: Vec<Trouble>,
+}
+
+/// A node.
+#[derive(Deserialize)]
+struct NodeMembers {
+    members: u64,
+}
+
+/// A condition that makes a total wrong.
+#[derive(Deserialize)]
+struct Trouble {
+    kind: String,
+}
+
+impl ClusterPage {
+    /// The members of all nodes.
+    pub(super) fn member_count(&self) -> u64 {
+        self.members.iter().map(|of| of.members).sum()
+    }
+
+    /// Whether the broker is not reached.
+    pub(super) fn is_broker_away(&self) -> bool {
+        self.troubles.iter().any(|trouble| trouble.kind == "broker_away")
+    }
+}
+
+impl fmt::Display for ClusterPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let away = if self.is_broker_away() { ", and misses the broker" } else { "" };
+        write!(f, "{} nodes with {} members{away}", self.nodes, self.member_count())
+    }
 }
 
 #[derive(Deserialize)]
 pub(super) struct Datagrams {
     pub(super) bytes_sent: u64,
+    #[serde(default)]
+    pub(super) bytes_received: u64,
     /// Those that did not fit into the socket's buffer.
     pub(super) overflowed: Option<u64>,
 }
@@ -41,6 +78,9 @@ pub(super) struct ProcessPage {
     #[serde(default)]
     pub(super) turns_cpu: Turns,
     pub(super) members: Option<u64>,
+    /// The connections that it has closed, by the reason.
+    #[serde(default)]
+    pub(super) closed: BTreeMap<String, u64>,
 }
 
 #[derive(Default, Deserialize)]

@@ -32,7 +32,12 @@ const NOW: Now = Now { tick: Tick(1000), unix_ms: 1_700_000_000_000 };
 pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
     let names: Vec<String> = (0..namespaces).map(|number| format!("bench{number}")).collect();
     let rules = Rules {
-        notify: NotifyRule { delta_ratio: 0.1, min_delay: Duration::from_secs(2), max_delay: Duration::from_secs(25) },
+        notify: NotifyRule {
+            delta_ratio: 0.1,
+            min_delay: Duration::from_secs(2),
+            max_delay: Duration::from_secs(25),
+            budget: None,
+        },
         increment_delay: Duration::ZERO,
         namespace_clean_delay: Duration::from_hours(1),
         namespaces_max: usize::MAX,

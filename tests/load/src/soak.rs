@@ -110,13 +110,6 @@ const TURN: Duration = Duration::from_millis(10);
 /// Seeds that are drawn have up to six digits, so that a person can type them.
 const SEEDS: u64 = 1_000_000;
 
-/// The sequences of chance beside those of the rounds, which count from 1.
-const CROWD: u64 = u64::MAX;
-const MESSAGES: u64 = u64::MAX - 1;
-const KEYS: u64 = u64::MAX - 2;
-const WATCHERS: u64 = u64::MAX - 3;
-const SCRAPES: u64 = u64::MAX - 4;
-
 /// Soaks, and returns what has happened as a table.
 pub(super) fn measure(options: &SoakOptions) -> Result<String> {
     let seed = options.seed.unwrap_or_else(|| unix_ns() % SEEDS);
@@ -137,7 +130,7 @@ pub(super) fn measure(options: &SoakOptions) -> Result<String> {
     let soaked = soak.run();
     soaked.and_then(|()| outcome::figures(&soak)).map(|figures| list(&title, &figures)).map_err(|error| {
         let _ = soak.write_log(&format!("failed: {error}"));
-        format!("{}: {error}; seed {seed}", outcome::label(&soak)).into()
+        format!("{}: {error}{}; seed {seed}", outcome::label(&soak), outcome::closings(&soak)).into()
     })
 }
 
@@ -179,15 +172,15 @@ impl<'a> Soak<'a> {
         });
         let port = free_port()?;
         let audience = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let surroundings = Surroundings::new(network, Chance::new(seed, KEYS))?;
+        let surroundings = Surroundings::new(network, Chance::new(seed, chance::KEYS))?;
         let hosts = surroundings.hosts();
         let plan = |index| {
             let host = settings::host_of(index, options.processes, hosts.len());
-            Plan { host, options: settings::options(&surroundings, host, options.log.is_some()) }
+            Plan { host, options: settings::options(&surroundings, host, options.members, options.log.is_some()) }
         };
         let plans = (0..options.processes).map(plan).collect();
         let reports = Reports::new(surroundings.disk.path("reports"));
-        let chance = Chance::new(seed, CROWD);
+        let chance = Chance::new(seed, chance::CROWD);
         let churn = Churn::new(poll, options.members, audience, hosts.clone(), reports, chance);
         let folder = surroundings.disk.folder().to_owned();
         let nodes = Nodes::start(options.program.find()?, port, (hosts, plans), folder, options.log.clone())?;
@@ -196,9 +189,9 @@ impl<'a> Soak<'a> {
             options,
             seed,
             churn,
-            watching: Watching::new(Chance::new(seed, WATCHERS)),
-            scrapes: Scrapes::new(Chance::new(seed, SCRAPES)),
-            messages: Messages::new(Chance::new(seed, MESSAGES)),
+            watching: Watching::new(Chance::new(seed, chance::WATCHERS)),
+            scrapes: Scrapes::new(Chance::new(seed, chance::SCRAPES)),
+            messages: Messages::new(Chance::new(seed, chance::MESSAGES)),
             nodes,
             before: Levels::default(),
             passed_count: 0,
@@ -219,7 +212,9 @@ impl<'a> Soak<'a> {
             self.turn(REST)?;
         }
         // Daemons that have just met may have a stream between them, until multicast has passed for a while.
-        self.await_right(&|soak| levels::find_unequal(&soak.nodes))?;
+        while let Err(error) = self.await_right(&|soak| levels::find_unequal(&soak.nodes)) {
+            (self.start.elapsed() < SETTLE_MAX).then_some(()).ok_or(error)?;
+        }
         self.before = Levels::of(&self.nodes)?;
         self.start = now();
         loop {
@@ -239,9 +234,8 @@ impl<'a> Soak<'a> {
         }
     }
 
-    /// How long rounds still go on.
+    /// How long rounds still go on. A short run is one round.
     fn left(&self) -> Duration {
-        // A short run is one round.
         let span = self.options.span.checked_sub(ENDING).unwrap_or(self.options.span);
         span.saturating_sub(self.start.elapsed())
     }
@@ -255,7 +249,7 @@ impl<'a> Soak<'a> {
     /// A storm comes, and all leave. What there was of them must go.
     fn empty(&mut self) -> Result<()> {
         self.phase = "storm";
-        self.churn.pace.begin_storm(2 * self.options.members);
+        self.churn.pace.begin_storm(self.options.members);
         self.churn.go_on();
         while !self.churn.pace.is_calm() {
             self.turn(TURN)?;
@@ -270,6 +264,7 @@ impl<'a> Soak<'a> {
         self.await_numbers()?;
         self.await_right(&|soak| check::find_remembered(&soak.nodes))?;
         self.await_right(&|soak| Ok(soak.churn.reports.find_missing()))?;
+        self.await_right(&|soak| check::find_lost_report(&soak.nodes))?;
         self.churn.reports.close()?;
         self.await_right(&|soak| soak.before.find_timers(&soak.nodes))?;
         self.await_right(&|soak| soak.before.find_open(&soak.nodes))?;
@@ -310,7 +305,9 @@ impl<'a> Soak<'a> {
     fn suffer(&mut self, act: Act) -> Result<bool> {
         match act {
             // What waits for the disk goes with a daemon that ends.
-            Act::Daemon(_, Fault::Kill(_) | Fault::Restart(_)) if self.surroundings.is_full() => return Ok(false),
+            Act::Daemon(_, Fault::Kill(_) | Fault::Restart(_)) if self.surroundings.is_disk_awaited() => {
+                return Ok(false);
+            }
             Act::FillDisk(_) if self.nodes.is_one_leaving() => return Ok(false),
             Act::Daemon(index, fault) => {
                 let has_happened = self.nodes.suffer(index, fault)?;
@@ -320,7 +317,7 @@ impl<'a> Soak<'a> {
                 }
                 return Ok(has_happened);
             }
-            Act::Storm => self.churn.pace.begin_storm(self.options.members),
+            Act::Storm => self.churn.begin_long_storm(),
             // One that starts ends if it finds no interface.
             Act::CutCable(_) if self.nodes.is_one_starting() => return Ok(false),
             Act::CutCable(long) if self.surroundings.network.is_some() => {
@@ -340,7 +337,7 @@ impl<'a> Soak<'a> {
         self.nodes.tend()?;
         self.churn.reports.tend()?;
         self.messages.receive_answers(&self.nodes)?;
-        let lost = [self.churn.take_lost(), self.watching.receive(), self.scrapes.receive()?];
+        let lost = [self.churn.take_lost(), self.watching.receive(), self.scrapes.receive(&self.nodes)?];
         self.churn.set_stopped(self.nodes.is_one_stopped());
         self.churn.sources.set_serving(|host| self.nodes.serve(host));
         if let Some(what) = lost.into_iter().flatten().next()
@@ -381,9 +378,11 @@ impl<'a> Soak<'a> {
     }
 
     fn check_memory(&mut self) -> Result<()> {
-        let members = self.options.members;
-        if let Some(grown) = self.nodes.record_empty(|before, after| levels::has_grown(before, after, members))? {
-            return Err(grown.into());
+        let grown = self.nodes.record_empty(self.before.bytes + levels::KEPT_MAX)?;
+        let log =
+            self.options.log.is_none().then(|| levels::find_long_log(&self.nodes, self.start.elapsed())).flatten();
+        if let Some(wrong) = grown.or(log) {
+            return Err(wrong.into());
         }
         self.passed_count += 1;
         self.write_log(&format!("memory of the first daemon, first and last: {:?}", self.nodes.empty_bytes()))

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use audience_kit::{ScratchFile, connect_from};
 use nix::sys::signal::Signal;
+use nix::time::ClockId;
 
 use super::daemon::{Daemon, Program};
 use super::options::{TurnsOptions, raise_descriptor_limit};
@@ -29,6 +30,9 @@ use nodes::Nodes;
 
 /// The longest turn that is right, by processor time.
 const MOST_US: u64 = 5_000;
+
+/// How long the processor is watched that has nothing to do.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// How many of ten descriptors are for members; the rest is for the daemon's side ports, and for what else there is.
 const MEMBERS_OF_TEN: usize = 9;
@@ -87,8 +91,23 @@ pub(super) fn measure(options: &TurnsOptions) -> Result<String> {
         progress(load.name);
         text.push_str(&row(load, options.divisor, descriptors, &program)?);
     }
+    progress("a loop that does nothing");
+    text.push_str(&idle_row(IDLE / options.divisor)?);
     progress("");
     Ok(text)
+}
+
+/// What is taken for processor time though nothing is done: a host may take the processor away from a virtual machine unseen, and
+/// interrupts are served meanwhile.
+fn idle_row(span: Duration) -> Result<String> {
+    let clock = || ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from);
+    let (begun, mut last, mut longest) = (clock()?, clock()?, Duration::ZERO);
+    while last.saturating_sub(begun) < span {
+        let next = clock()?;
+        (longest, last) = (longest.max(next.saturating_sub(last)), next);
+    }
+    let longest = ms(longest.as_micros().try_into().unwrap_or(u64::MAX));
+    Ok(format!("| for comparison: a loop that does nothing, in {} s | | {longest} | | |\n", span.as_secs_f64()))
 }
 
 fn row(load: &Load, divisor: u32, descriptors: usize, program: &Program) -> Result<String> {

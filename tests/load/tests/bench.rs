@@ -166,11 +166,43 @@ fn fairness_is_measured_beside_a_large_audience() {
 }
 
 #[test]
+fn a_cluster_is_measured_over_a_bus_between_hosts() {
+    let measure = |bus| {
+        run_after("", &["cluster", "--bus", bus, "-w", "3", "-e", "50", "--joins", "5", "--hold", "1", "-r", "1"])
+    };
+    for bus in ["nats", "peers"] {
+        let outcome = measure(bus);
+        if outcome.stderr.contains("this takes root and iproute2") {
+            let line = format!("SKIPPED bench::a_cluster_is_measured: {}", outcome.stderr);
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            return;
+        }
+        let Outcome { code, stdout: table, stderr } = outcome;
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{table}");
+        assert!(table.starts_with(&format!("bus={bus} nodes=3 quiet=50 changing=1000 rounds=1\n")), "{table}");
+        for row in ["join: 99 of 100 after", "changing: sent per second and node", "quiet: CPU per node"] {
+            assert!(median(&table, row) > 0.0, "{table}");
+        }
+        for row in ["broker restarted: all nodes are whole", "broker long away: all nodes are whole"] {
+            assert_eq!(table.contains(row), bus == "nats", "{table}");
+        }
+    }
+}
+
+#[test]
+fn a_broker_that_is_not_installed_is_named_with_its_package() {
+    let outcome = run_after("PATH=/no/such/folder;", &["cluster", "--bus", "redis"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:?}");
+    assert!(outcome.stderr.contains("install it: apt install redis-server"), "{outcome:?}");
+}
+
+#[test]
 fn turns_are_measured_under_each_load() {
     let table = run(&["turns", "--divide", "1000"]);
     let rows: Vec<Vec<&str>> = table.lines().skip(2).map(|row| row.split('|').map(str::trim).collect()).collect();
-    assert_eq!(rows.len(), 6, "{table}");
-    for row in rows {
+    let (idle, loads) = rows.split_last().unwrap();
+    assert!(loads.len() == 6 && idle[1].contains("does nothing") && idle[3].ends_with(" ms"), "{table}");
+    for row in loads {
         assert!(row[2].parse::<u64>().unwrap() > 0 && row[3].contains(" ms") && row[5].ends_with(" ms"), "{table}");
     }
 }
@@ -204,13 +236,13 @@ fn whatever_happens_every_count_is_exact_when_it_is_quiet() {
         assert!(median(&outcome.stdout, row) > 0.0, "{row}: {outcome:?}");
     }
     // Each event of the two storms had a visit.
-    assert_eq!(first(&outcome.stdout, "events of storms"), "600", "{outcome:?}");
+    assert_eq!(first(&outcome.stdout, "events of storms"), "800", "{outcome:?}");
     for row in ["times that the disk was full", "times that the interfaces were made anew"] {
         assert_eq!(first(&outcome.stdout, row), if loses { "1" } else { "0" }, "{row}: {outcome:?}");
     }
     assert_eq!(first(&outcome.stdout, "datagrams lost") != "-", loses, "{outcome:?}");
-    // The start, two quiet points, and six checks without members.
-    assert_eq!(first(&outcome.stdout, "checks passed"), "9", "{outcome:?}");
+    // The start, two quiet points, and seven checks without members.
+    assert_eq!(first(&outcome.stdout, "checks passed"), "10", "{outcome:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! An `EventSource` ends for good at any answer that is no stream. So a stored answer to a probe or to a farewell, given to
 //! the next page, would end the streams of all. The client is `curl`; that the caches store at all is seen in a script.
+//!
+//! A number without a stream is for caches: one request in each `--notify-min-delay` comes to the daemon.
 
 use std::process::Stdio;
 
@@ -19,7 +21,9 @@ fn check(kind: Kind, edit: Edit<'_>) {
         assert_eq!(proxy.status(target, &[]), 200, "{kind:?}: a probe");
         let mut member = proxy.join(target, &[]);
         member.stream.expect_count(1);
-        assert_eq!(proxy.status(target, &AFTER_FAREWELL), 204, "{kind:?}: a page that was sent away");
+        if target == "/event/uuid" {
+            assert_eq!(proxy.status(target, &AFTER_FAREWELL), 204, "{kind:?}: a page that was sent away");
+        }
         let mut newer = proxy.join(target, &[]);
         newer.stream.expect_count(if target == "/event" { 2 } else { 1 });
         if target == "/event/uuid" {
@@ -65,4 +69,40 @@ fn nginx_stores_no_answer_that_would_end_streams() {
     let cache =
         "location / {\nproxy_cache audience;\nproxy_cache_valid any 1m;\nadd_header X-Cache $upstream_cache_status;";
     check(Kind::Nginx, ("location / {", cache));
+}
+
+/// What a cache answers to a request for the number of an event: its body, and whether it comes out of the store.
+fn number(proxy: &Proxy) -> (String, bool) {
+    let mut asking = curl();
+    let asking = asking.args(["--dump-header", "-"]).arg(proxy.url("/?members=event")).stdout(Stdio::piped());
+    let text = lossy(&asking.output().unwrap().stdout).to_ascii_lowercase();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let varnish = head.lines().find_map(|line| line.strip_prefix("x-varnish: "));
+    let is_stored = varnish.is_some_and(|numbers| numbers.contains(' ')) || head.contains("\r\nx-cache: hit");
+    (body.to_owned(), is_stored)
+}
+
+#[track_caller]
+fn check_number(kind: Kind, edit: Edit<'_>) {
+    // A delay of 0.1 s is a second for caches.
+    let Scene { proxy, daemon } = Scene::set(kind, &["--allow-listen"], &[edit]);
+    let (_member, _) = member(&daemon, "/event");
+    let answers = [(); 50].map(|()| number(&proxy));
+    assert!(answers.iter().all(|(body, _)| body == "{\"members\":1}\n"), "{kind:?}: {answers:?}");
+    let asked = answers.iter().filter(|(_, is_stored)| !is_stored).count();
+    assert!(asked <= 10, "{kind:?}: {asked} of 50 came to the daemon");
+    let (_another, _) = member(&daemon, "/event");
+    wait_until("the number is another", || number(&proxy).0 == "{\"members\":2}\n");
+    assert_eq!(daemon.stat("event", "connections"), Some(2), "{kind:?}");
+}
+
+#[test]
+fn varnish_answers_for_the_number_of_an_event() {
+    check_number(Kind::Varnish, ("return (pipe);", ""));
+}
+
+#[test]
+fn nginx_answers_for_the_number_of_an_event() {
+    let cache = "location / {\nproxy_cache audience;\nadd_header X-Cache $upstream_cache_status;";
+    check_number(Kind::Nginx, ("location / {", cache));
 }

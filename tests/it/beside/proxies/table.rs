@@ -65,9 +65,10 @@ fn from(address: &str) -> [&str; 4] {
 fn check(kind: Kind) {
     let row = Row::of(kind);
     let most = CROWD.to_string();
-    let options = [&NO_REPEATS[..], &["--drain-delay", "0.2", "--max-conn-per-ip", &most]].concat();
+    let options = [&NO_REPEATS[..], &["--drain-delay", "0.2", "--max-conn-per-ip", &most, "--enable-uuid"]].concat();
     let Scene { proxy, mut daemon } = Scene::set(kind, &options, &[]);
     limit(&proxy, &daemon);
+    ask_back(&proxy, &daemon);
     if let Some(count) = row.shared {
         share(&proxy, &daemon, count);
     }
@@ -99,6 +100,36 @@ fn limit(proxy: &Proxy, daemon: &Daemon) {
         ["members", "uncounted"].map(|key| daemon.stat("ns", key)) == [Some(CROWD + 1), Some(1)]
     });
     drop((crowd, others));
+}
+
+/// A page that asks whether it may come back gets the answer of the daemon, its header included.
+#[track_caller]
+fn ask_back(proxy: &Proxy, daemon: &Daemon) {
+    let _holder = proxy.join("/asked/held", &from("127.0.0.5"));
+    daemon.wait_members("asked", 1);
+    for (target, method, status, farewell) in [
+        ("/asked/held", "--head", "204", Some("claimed")),
+        ("/asked/held", "--http1.1", "204", Some("claimed")),
+        ("/asked/free", "--head", "200", None),
+    ] {
+        let mut asking = curl();
+        asking.args([
+            "--header",
+            "Accept: text/event-stream",
+            "--header",
+            "Last-Event-ID: farewell",
+            "--max-time",
+            "8",
+        ]);
+        asking.args([method, "--dump-header", "-", "--output", "/dev/null"]).arg(proxy.url(target));
+        let head = lossy(&asking.stdout(Stdio::piped()).output().unwrap().stdout).to_ascii_lowercase();
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::trim));
+        assert_eq!(head.split(' ').nth(1), Some(status), "{target} {method}: {head}");
+        assert_eq!(field("audience-meter-farewell"), farewell, "{target} {method}: {head}");
+        assert_eq!(field("access-control-expose-headers"), farewell.map(|_| "audience-meter-farewell"), "{head}");
+        assert!(field("cache-control").is_some_and(|value| value.contains("no-store")), "{head}");
+    }
+    assert_eq!(daemon.stat("asked", "members"), Some(1));
 }
 
 /// A client that opens as many streams as the crowd is, all of them over one connection.

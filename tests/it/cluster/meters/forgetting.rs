@@ -1,7 +1,7 @@
 //! When an empty namespace is forgotten, here and at other nodes.
 
 use super::*;
-use audience_meter::meter::news::{EndedEvent, MessageId, MessagePart, Origin};
+use audience_meter::meter::news::{DepartedShare, EndedEvent, MessageId, MessagePart, Origin};
 
 #[test]
 fn a_message_names_its_namespace_which_may_be_forgotten_before_the_push() {
@@ -96,6 +96,68 @@ fn an_event_that_another_node_has_reported_is_not_reported_again() {
     assert_eq!(reports_after(6, 90_000), 1);
 }
 
+#[test]
+fn an_event_that_goes_on_here_is_reported_again_when_it_is_over() {
+    let mut scene = clustered();
+    let member = scene.join("a");
+    scene.meet(1);
+    // A node that did not receive of this member any more reports the event, with all joins, and announces it again later.
+    let ended = |empty_ms| Item::Ended(EndedEvent { namespace: "a", connections: 1, empty_ms });
+    let report = |from, item| News::Report { from, to: from + 1, horizon: 0, name: 0, items: vec![item] };
+    scene.receive(3, report(0, ended(0)));
+    scene.pass(2.0);
+    scene.receive(4, report(1, ended(2_000)));
+    scene.leave(member);
+    scene.pass(1.0);
+    scene.receive(5, report(2, ended(3_000)));
+    let outputs = scene.pass(70.0);
+    assert_eq!(scene.members("a"), None);
+    assert_eq!(outputs.into_iter().filter(|output| matches!(output, Output::Ended(_))).count(), 1);
+}
+
+/// How many reports this node gives of an event that it learns of by hearsay, four seconds after the report of a node that had
+/// seen as many joins, or after none.
+fn reports_of_hearsay(reported: Option<u64>) -> usize {
+    let mut scene = Scene::new(|setting| setting.rules.namespace_clean_delay = s(10.0));
+    scene.meet(1);
+    if let Some(connections) = reported {
+        let item = Item::Ended(EndedEvent { namespace: "a", connections, empty_ms: 0 });
+        scene.receive(3, News::Report { from: 0, to: 1, horizon: 0, name: 0, items: vec![item] });
+    }
+    scene.pass(4.0);
+    let sums = Sums { connections: 2, ..Sums::default() };
+    let age = Age { existed_ms: 5_000, empty_ms: 4_000 };
+    let share = DepartedShare { node: NodeId(77), namespace: "a", sums, age, peak: Peak::default() };
+    scene.receive(4, News::DepartedShares(vec![share]));
+    assert_eq!(known(&mut scene), ["a"]);
+    let outputs = scene.pass(40.0);
+    assert_eq!(scene.members("a"), None);
+    outputs.into_iter().filter(|output| matches!(output, Output::Ended(_))).count()
+}
+
+#[test]
+fn an_event_that_was_reported_before_it_came_here_by_hearsay_is_not_reported_again() {
+    assert_eq!(reports_of_hearsay(Some(2)), 0);
+    assert_eq!(reports_of_hearsay(Some(1)), 1, "a join that the report does not count");
+    assert_eq!(reports_of_hearsay(None), 1);
+}
+
+#[test]
+fn no_event_ends_before_it_has_begun() {
+    let mut scene = Scene::new(|setting| setting.rules.namespace_clean_delay = s(10.0));
+    scene.meet(1);
+    let sums = Sums { connections: 1, ..Sums::default() };
+    // It was short, and nodes differ about its beginning.
+    let age = Age { existed_ms: 3_000, empty_ms: 4_500 };
+    let share = DepartedShare { node: NodeId(77), namespace: "a", sums, age, peak: Peak::default() };
+    scene.receive(3, News::DepartedShares(vec![share]));
+    let outputs = scene.pass(40.0);
+    let ended =
+        outputs.into_iter().find_map(|output| if let Output::Ended(ending) = output { Some(ending) } else { None });
+    let ending = ended.expect("it is reported");
+    assert_eq!(ending.ended_unix_s, ending.created_unix_s);
+}
+
 /// The names that the meter knows, in alphabetical order.
 fn known(scene: &mut Scene) -> Vec<String> {
     let mut names: Vec<String> = scene.meter().namespaces().iter().map(|(_, of)| of.name().to_owned()).collect();
@@ -179,4 +241,57 @@ fn at_the_limit_the_events_of_others_are_counted_if_they_have_members() {
         0,
         "all is quiet"
     );
+}
+
+#[test]
+fn at_the_limit_what_members_here_have_just_left_stands_in_the_way_of_no_other() {
+    const OWN: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let mut scene = Scene::new(|setting| {
+        setting.rules.namespaces_max = OWN.len() + 1;
+        setting.names = [&OWN[..], &["other", "new"]].concat();
+    });
+    scene.meet(1);
+    // A process that was stopped finds members who have gone meanwhile.
+    for name in OWN {
+        let member = scene.join(name);
+        scene.leave(member);
+    }
+    scene.pass(0.1);
+    let vacant = Item::Count(Count { uncounted: 0, ..count("other", 0, Age { existed_ms: 9_000, empty_ms: 9_000 }) });
+    scene.receive(3, News::Report { from: 0, to: 1, horizon: 0, name: 0, items: vec![vacant] });
+    assert_eq!(scene.members("other"), Some((0, 5)));
+    assert!(has_room_for(&mut scene, "new"), "other is forgotten for it");
+    assert_eq!(scene.members("other"), None);
+    assert_eq!(known(&mut scene), OWN);
+}
+
+#[test]
+fn at_the_limit_the_event_of_another_node_is_reported_by_that_one_alone() {
+    let mut scene = Scene::new(|setting| {
+        setting.rules.namespaces_max = 2;
+        setting.names = ["own", "other", "new", "newer"].to_vec();
+    });
+    scene.meet(1);
+    let vacant = Item::Count(Count { uncounted: 0, ..count("other", 0, Age { existed_ms: 9_000, empty_ms: 9_000 }) });
+    let report = |from, to, items| News::Report { from, to, horizon: 0, name: 0, items };
+    scene.receive(3, report(0, 1, vec![vacant]));
+    let own = scene.join("own");
+    scene.pass(0.1);
+    scene.leave(own);
+    scene.pass(3.0);
+    // Something of it is missing, maybe that it reported its event.
+    scene.receive(6, report(2, 3, Vec::new()));
+    let ended = |scene: &mut Scene| {
+        let outputs = scene.pass(0.01).into_iter();
+        outputs
+            .filter_map(|output| if let Output::Ended(of) = output { Some(of.namespace) } else { None })
+            .collect::<Vec<_>>()
+    };
+    assert!(has_room_for(&mut scene, "new"));
+    assert_eq!(known(&mut scene), ["own"]);
+    assert!(ended(&mut scene).is_empty(), "the node that had its members does that");
+    let stays = scene.join("new");
+    assert!(has_room_for(&mut scene, "newer"));
+    assert_eq!(ended(&mut scene), ["own".into()], "nobody else does that");
+    scene.leave(stays);
 }

@@ -9,9 +9,11 @@ use std::process::Command;
 use super::super::{File, root, tree};
 use super::{manual, without_blocks};
 
-/// Options of other programs that the manual names: cargo, curl, docker, systemctl, ip, rrdtool, and Traefik.
-const FOREIGN: [&str; 25] = [
+/// Options of other programs that the manual names: cargo, curl, docker, systemctl, ip, rrdtool, Traefik, and the
+/// instrument.
+const FOREIGN: [&str; 26] = [
     "--bin",
+    "--bus",
     "--cpus",
     "--data-urlencode",
     "--entrypoints",

@@ -5,18 +5,21 @@
 //!
 //! | file | its bytes |
 //! |---|---|
+//! | `broker` | what a message broker sends, in pieces |
 //! | `request` | the head of a request |
 //! | `session` | what a peer sends, in pieces |
 //! | `report` | datagrams of other nodes |
 //! | `meter` | a script of the world of many nodes |
 //! | `proxy` | what a proxy says of its client |
 
+mod broker;
 mod meter;
 mod proxy;
 mod report;
 mod request;
 mod session;
 
+pub use broker::{nats, redis};
 pub use meter::meter;
 pub use proxy::proxy;
 pub use report::report;

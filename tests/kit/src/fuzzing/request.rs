@@ -25,7 +25,7 @@ pub fn request(bytes: &[u8]) {
         let of_name = other.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
         of_name.map(|header| header.value).collect::<Vec<_>>()
     };
-    let Request { host, origin, user_agent, last_event_id, sec_fetch_site, .. } = request;
+    let Request { host, origin, user_agent, last_event_id, sec_fetch_site, is_prefetch, .. } = request;
     // In absolute form the target says whom it is for.
     let authority = other.path.and_then(|target| target.split_once("://").filter(|_| !target.starts_with('/')));
     let authority = authority.and_then(|(_, rest)| rest.split(['/', '?']).next()).map(str::as_bytes);
@@ -34,6 +34,8 @@ pub fn request(bytes: &[u8]) {
     assert_eq!(user_agent, values("user-agent").last().copied());
     assert_eq!(last_event_id, values("last-event-id").last().copied());
     assert_eq!(sec_fetch_site, values("sec-fetch-site").last().copied());
+    let is_advance = |value: &&[u8]| value.to_ascii_lowercase().windows(8).any(|part| part == b"prefetch");
+    assert_eq!(is_prefetch, values("sec-purpose").iter().any(is_advance));
     let accepts = |value: &[u8]| value.to_ascii_lowercase().windows(17).any(|word| word == b"text/event-stream");
     assert_eq!(request.accepts_event_stream, values("accept").into_iter().any(accepts));
 }

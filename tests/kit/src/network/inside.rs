@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, setns};
 const NAMESPACES: &str = "/var/run/netns";
 
 /// Does something within a host, and returns what came of it.
-pub(super) fn inside<T: Send>(host: &str, act: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn inside<T: Send>(host: &str, act: impl FnOnce() -> T + Send) -> T {
     let namespace = File::open(Path::new(NAMESPACES).join(host)).unwrap();
     let act = || {
         setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();

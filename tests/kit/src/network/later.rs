@@ -97,7 +97,7 @@ fn run(sockets: &Sockets, members: usize, is_over: &AtomicBool) {
 }
 
 fn meter() -> Meter {
-    let notify = NotifyRule { delta_ratio: 0.1, min_delay: ms(2_000), max_delay: ms(25_000) };
+    let notify = NotifyRule { delta_ratio: 0.1, min_delay: ms(2_000), max_delay: ms(25_000), budget: None };
     let rules = Rules {
         notify,
         increment_delay: Duration::ZERO,

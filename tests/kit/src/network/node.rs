@@ -59,8 +59,16 @@ impl Node {
     /// The same, on another port.
     #[track_caller]
     pub fn start_on(network: &Network, host: usize, port: u16, options: &[&str]) -> Self {
-        let (name, port) = (&network.hosts[host], port.to_string());
-        let args = [&["-w", "1", "--port", &port, "--drain-delay", "0.2"], &BRISK[..], options].concat();
+        let port = port.to_string();
+        let args = [&["--port", &port], &BRISK[..], options].concat();
+        Self::start_plain(network, host, &args)
+    }
+
+    /// Starts one at a host with these options alone, or as many workers as they say.
+    #[track_caller]
+    pub fn start_plain(network: &Network, host: usize, options: &[&str]) -> Self {
+        let name = &network.hosts[host];
+        let args = [&["--drain-delay", "0.2"], options].concat();
         Node { daemon: Daemon::start_with(|| command_in(name, program()), &args), host: name.clone() }
     }
 

@@ -16,6 +16,7 @@ use audience_meter::meter::news::{
 };
 use audience_meter::wire::report::{self, FORMATS, Scope};
 
+use super::World;
 use super::setting::UUIDS;
 use crate::Chance;
 
@@ -252,4 +253,24 @@ fn pick<'a, T>(from: &'a [T], chance: &mut Chance) -> &'a T {
 
 fn pick_mut<'a, T>(from: &'a mut [T], chance: &mut Chance) -> &'a mut T {
     &mut from[below(from.len(), chance)]
+}
+
+/// No adversary makes nodes believe in one that is not there, or send to where none is, or keeps them from knowing those that
+/// are.
+pub(super) fn check_acquaintance(world: &mut World) {
+    let World { observer, network, nodes, clock, bus, adversary, .. } = world;
+    let Some(adversary) = adversary.as_ref().filter(|_| !observer.has_strangers) else { return };
+    let is_clear = bus.weather.is_some() && !observer.has_cut && !observer.has_paused;
+    let times = (clock.tick, network.meeting_ticks());
+    let there: Vec<NodeId> = nodes.iter().map(|node| node.meter.node()).collect();
+    for node in nodes {
+        let known: Vec<NodeId> = node.meter.nodes(node.now(*clock)).map(|other| other.node).collect();
+        observer.acquaintance.check_none_is_invented(&known);
+        let mut learned = node.meter.learned_addresses();
+        let is_true = adversary.is_between() || learned.all(|address| network.is_inside(address));
+        assert!(is_true, "no node has proved itself there");
+        if is_clear {
+            observer.acquaintance.check_none_is_silenced(node.meter.node(), &known, &there, times);
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use audience_meter::meter::news::Origin;
 
+use super::broker::{self, Broker};
 use super::network::{Road, Way};
 use super::setting::Weather;
 use crate::Chance;
@@ -67,10 +68,14 @@ pub(super) struct Bus {
     pub(super) sent_bytes: u64,
     /// The tick of the last datagram, and how many were sent in it.
     last: (u64, u64),
+    /// The broker, if there is one.
+    pub(super) broker: Option<Broker>,
+    /// How many datagrams the broker has handed on.
+    brokered_count: u64,
 }
 
 impl Bus {
-    pub(super) fn new(weather: Option<Weather>, seed: u64) -> Self {
+    pub(super) fn new(weather: Option<Weather>, seed: u64, has_broker: bool) -> Self {
         Self {
             weather,
             seed,
@@ -79,6 +84,8 @@ impl Bus {
             sent_count: 0,
             sent_bytes: 0,
             last: (0, 0),
+            broker: has_broker.then(Broker::default),
+            brokered_count: 0,
         }
     }
 
@@ -86,8 +93,9 @@ impl Bus {
     /// come back to its sender.
     pub(super) fn send(&mut self, tick: u64, from: u64, bytes: &Rc<[u8]>, roads: &[Road]) {
         self.sent_count += 1;
-        let unicast = roads.iter().filter(|road| road.way == Way::Unicast).count();
-        let ways = unicast + usize::from(unicast < roads.len());
+        let by = |way| roads.iter().filter(|road| road.way == way).count();
+        let (unicast, brokered) = (by(Way::Unicast), by(Way::Broker));
+        let ways = unicast + usize::from(brokered > 0) + usize::from(unicast + brokered < roads.len());
         self.sent_bytes += (ways * bytes.len()) as u64;
         let serial = self.next_serial(tick);
         if self.weather.is_some()
@@ -125,6 +133,10 @@ impl Bus {
             let mut chance = Chance::at(self.seed, &[tick, from, serial, road.to]);
             let weather = if road.way == Way::Within { WITHIN } else { weather };
             let copies = 1 + u64::from(chance.is_hit(weather.double_percent));
+            if road.way == Way::Broker {
+                self.carry_over_broker([tick, from, copies], &flight, road.is_cut, &mut chance);
+                continue;
+            }
             for _ in 0..copies {
                 if road.is_cut || chance.is_hit(weather.loss_percent) {
                     continue;
@@ -132,6 +144,29 @@ impl Bus {
                 let at = tick + chance.below(weather.delay_ticks_max + 1);
                 self.in_flight.insert((at, chance.draw()), flight.clone());
             }
+        }
+    }
+
+    /// The broker takes a datagram, and hands it on in the order in which its sender has sent; a copy comes later.
+    fn carry_over_broker(
+        &mut self,
+        [tick, from, copies]: [u64; 3],
+        flight: &Flight,
+        is_cut: bool,
+        chance: &mut Chance,
+    ) {
+        let (Some(broker), Some(weather)) = (&mut self.broker, self.weather) else { return };
+        if is_cut || !broker::is_connected(self.seed, weather, from, tick) {
+            return;
+        }
+        let mut at = broker.arrival(from, flight.to, tick, chance.below(weather.delay_ticks_max + 1));
+        for _ in 0..copies {
+            if broker::is_connected(self.seed, weather, flight.to, at) {
+                // What has come later is behind what has come before, in one tick too.
+                self.brokered_count += 1;
+                self.in_flight.insert((at, self.brokered_count), flight.clone());
+            }
+            at += chance.below(weather.delay_ticks_max + 1);
         }
     }
 
@@ -144,9 +179,11 @@ impl Bus {
         }
     }
 
-    /// When the next datagram arrives by itself.
-    pub(super) fn next_arrival(&self) -> Option<u64> {
-        self.in_flight.first_key_value().map(|(&(at, _), _)| at).filter(|&at| at != NEVER)
+    /// When the next datagram arrives by itself, or a connection with the broker may come or go.
+    pub(super) fn next_event(&self, tick: u64) -> Option<u64> {
+        let arrival = self.in_flight.first_key_value().map(|(&(at, _), _)| at).filter(|&at| at != NEVER);
+        let change = self.broker.as_ref().filter(|_| self.weather.is_some()).map(|_| broker::next_change(tick));
+        arrival.into_iter().chain(change).min()
     }
 
     /// The next datagram that has arrived by this tick.
@@ -180,5 +217,51 @@ impl Bus {
         let count = REPLAYED_AT_ONCE.min(self.recorded.len());
         let mut pick = || usize::try_from(chance.below(self.recorded.len() as u64)).unwrap();
         (0..count).map(|_| self.recorded[pick()].clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What arrives of datagrams that are sent over a broker, one in each tick: their numbers.
+    fn arrivals(seed: u64, weather: Weather, count: u8) -> Vec<u8> {
+        let mut bus = Bus::new(Some(weather), seed, true);
+        let road = Road { to: 2, origin: Origin::Group, is_cut: false, is_loop: false, way: Way::Broker };
+        for number in 0..count {
+            bus.send(number.into(), 1, &Rc::from([number]), &[road]);
+        }
+        let mut all = Vec::new();
+        for tick in 0..1_000 {
+            all.extend(std::iter::from_fn(|| bus.arrived(tick)).map(|flight| flight.bytes[0]));
+        }
+        all
+    }
+
+    fn weather(loss_percent: u64, double_percent: u64) -> Weather {
+        Weather { loss_percent, double_percent, delay_ticks_max: 15 }
+    }
+
+    #[test]
+    fn a_broker_keeps_the_order_of_a_sender_and_what_it_doubles_comes_later() {
+        let all = arrivals(7, weather(0, 0), 200);
+        assert!(all.iter().copied().eq(0..200), "{all:?}");
+        let mut doubled = arrivals(7, weather(0, 20), 200);
+        assert!(doubled.len() > 220 && !doubled.is_sorted(), "{doubled:?}");
+        let mut seen = std::collections::BTreeSet::new();
+        doubled.retain(|&number| seen.insert(number));
+        assert_eq!(doubled, all, "the first copies");
+    }
+
+    #[test]
+    fn over_a_broker_datagrams_are_lost_in_a_row() {
+        let (mut lost, mut gaps) = (0, 0);
+        for seed in 0..40 {
+            let all = arrivals(seed, weather(30, 0), 250);
+            assert!(all.is_sorted(), "{all:?}");
+            lost += 250 - all.len();
+            gaps += all.windows(2).filter(|pair| pair[1] > pair[0] + 1).count();
+        }
+        assert!((2_000..4_000).contains(&lost) && lost > 10 * gaps, "{lost} of 10000 in {gaps} gaps");
     }
 }

@@ -24,6 +24,7 @@
 //! | `fleet` | what a test does by hand to processes and to the network |
 //! | `network` | the ways between nodes |
 //! | `bus` | datagrams on their way |
+//! | `broker` | the connections of processes with a broker |
 //! | `node` | one process: a meter and its book |
 //! | `reception` | what becomes of a datagram at the node that it reaches |
 //! | `answers` | what the senders of messages are answered |
@@ -35,6 +36,7 @@
 
 mod adversary;
 mod answers;
+mod broker;
 mod bus;
 mod clock;
 mod fleet;
@@ -70,7 +72,7 @@ use node::Passed;
 pub use node::{Done, Node};
 use observer::Observer;
 use script::Script;
-pub use seeds::{Scene, ending_of, hung_ear_of, script_of};
+pub use seeds::{Scene, brokered_ending_of, brokered_of, ending_of, hung_ear_of, script_of};
 pub use setting::{End, Setting, Weather};
 pub use settle::Outcome;
 use strangers::{STRANGERS, Stranger};
@@ -129,7 +131,7 @@ impl World {
             born: 0,
             next_address: 0,
             network: Network::new(setting.network, setting.chance),
-            bus: Bus::new(setting.weather, setting.chance),
+            bus: Bus::new(setting.weather, setting.chance, setting.network == Kind::Broker),
             scope,
             is_cut: false,
             strangers: std::array::from_fn(Stranger::new),
@@ -284,6 +286,7 @@ impl World {
         let end = self.clock.tick + ticks;
         while let Some(next) = self.next_turn().filter(|&next| next <= end) {
             self.clock.tick = next;
+            broker::reconnect(self);
             self.arrive();
             for index in 0..self.nodes.len() {
                 self.turn(index);
@@ -295,29 +298,9 @@ impl World {
             node.check(now);
             node.check_nothing_is_due(now);
         }
-        self.check_acquaintance();
+        adversary::check_acquaintance(self);
         if !self.observer.has_paused {
             answers::check(self, self.clock.tick);
-        }
-    }
-
-    /// No adversary makes nodes believe in one that is not there, or send to where none is, or keeps them from knowing
-    /// those that are.
-    fn check_acquaintance(&mut self) {
-        let observer = &mut self.observer;
-        let Some(adversary) = self.adversary.as_ref().filter(|_| !observer.has_strangers) else { return };
-        let is_clear = self.bus.weather.is_some() && !observer.has_cut && !observer.has_paused;
-        let times = (self.clock.tick, self.network.meeting_ticks());
-        let there: Vec<NodeId> = self.nodes.iter().map(|node| node.meter.node()).collect();
-        for node in &self.nodes {
-            let known: Vec<NodeId> = node.meter.nodes(node.now(self.clock)).map(|other| other.node).collect();
-            observer.acquaintance.check_none_is_invented(&known);
-            let mut learned = node.meter.learned_addresses();
-            let is_true = adversary.is_between() || learned.all(|address| self.network.is_inside(address));
-            assert!(is_true, "no node has proved itself there");
-            if is_clear {
-                observer.acquaintance.check_none_is_silenced(node.meter.node(), &known, &there, times);
-            }
         }
     }
 
@@ -326,7 +309,7 @@ impl World {
         let soon = self.clock.tick + 1;
         let awake = self.nodes.iter().filter(|node| !node.is_paused);
         let turns = awake.filter_map(|node| if node.buffer.is_empty() { node.due() } else { Some(soon) });
-        turns.chain(self.bus.next_arrival()).map(|next| next.max(soon)).min()
+        turns.chain(self.bus.next_event(self.clock.tick)).map(|next| next.max(soon)).min()
     }
 
     /// What has arrived by now waits in receive buffers.

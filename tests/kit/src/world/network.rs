@@ -42,6 +42,9 @@ pub enum Kind {
         /// Whether of some pairs of hosts only one lists the other.
         is_one_way: bool,
     },
+    /// Some processes on each of a few hosts: a group on loopback, and a broker between all of them. A cut takes the broker
+    /// from the hosts on one of its sides.
+    Broker,
 }
 
 /// What kind of road it is.
@@ -53,6 +56,8 @@ pub(super) enum Way {
     Within,
     /// A datagram of its own.
     Unicast,
+    /// Over the broker, once for all processes, while both ends are connected with it.
+    Broker,
 }
 
 /// The road of a datagram to one process.
@@ -86,14 +91,14 @@ impl Network {
     }
 
     fn has_hosts(self) -> bool {
-        matches!(self.kind, Kind::Hosts { .. })
+        matches!(self.kind, Kind::Hosts { .. } | Kind::Broker)
     }
 
     /// How much longer nodes may take to meet than where all hear each other.
     pub(super) fn meeting_ticks(self) -> u64 {
         match self.kind {
             Kind::Loopback | Kind::Group => 0,
-            Kind::Hosts { is_one_way: false } => LISTED_TICKS,
+            Kind::Hosts { is_one_way: false } | Kind::Broker => LISTED_TICKS,
             Kind::Hosts { is_one_way: true } => UNLISTED_TICKS,
         }
     }
@@ -103,6 +108,11 @@ impl Network {
         match self.kind {
             Kind::Loopback => group(nodes, from, Origin::Loopback),
             Kind::Group => group(nodes, from, Origin::Group),
+            Kind::Broker => match to {
+                To::All => [within(nodes, from, Origin::Loopback), over_broker(nodes, from)].concat(),
+                To::Origin(Origin::Loopback) => within(nodes, from, Origin::Loopback),
+                To::Origin(_) => over_broker(nodes, from),
+            },
             Kind::Hosts { .. } => match to {
                 To::All => {
                     let mut roads = within(nodes, from, Origin::Loopback);
@@ -121,7 +131,7 @@ impl Network {
 
     /// The roads to the siblings of a node that has received a datagram by unicast: it passes it on, and whence it came.
     pub(super) fn passing_on(self, nodes: &[Node], by: &Node, origin: Origin) -> Vec<Road> {
-        if !self.has_hosts() || origin == Origin::Loopback {
+        if !self.has_hosts() || !matches!(origin, Origin::Listed(_) | Origin::Unlisted(_)) {
             return Vec::new();
         }
         let mut roads = within(nodes, by, origin);
@@ -133,8 +143,8 @@ impl Network {
     /// process of its host, or from one of their hosts, whose address is forged.
     pub(super) fn origin_outside(self, to: u64, way: u64) -> Origin {
         let host = match (self.kind, way % (HOSTS + 2)) {
-            (Kind::Loopback, _) | (Kind::Hosts { .. }, 1) => return Origin::Loopback,
-            (Kind::Group, _) => return Origin::Group,
+            (Kind::Loopback, _) | (Kind::Hosts { .. } | Kind::Broker, 1) => return Origin::Loopback,
+            (Kind::Group | Kind::Broker, _) => return Origin::Group,
             (Kind::Hosts { .. }, 0) => OUTSIDE,
             (Kind::Hosts { .. }, way) => way - 2,
         };
@@ -188,6 +198,15 @@ fn group(nodes: &[Node], from: &Node, origin: Origin) -> Vec<Road> {
         way: Way::Group,
     };
     nodes.iter().map(road).collect()
+}
+
+/// The roads over the broker, which returns a datagram to its sender, too, as Redis does.
+fn over_broker(nodes: &[Node], from: &Node) -> Vec<Road> {
+    let mut roads = group(nodes, from, Origin::Group);
+    for (road, to) in roads.iter_mut().zip(nodes) {
+        (road.way, road.is_cut) = (Way::Broker, from.side || to.side);
+    }
+    roads
 }
 
 /// The roads of the loopback group of one of several hosts.

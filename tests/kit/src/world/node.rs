@@ -5,7 +5,7 @@
 //!
 //! Invariant: whatever happens to the meter happens to the book too.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, Tick};
@@ -21,11 +21,13 @@ use super::versions::{FIGURES, LATER};
 /// How many members a node has at most, and how many walks go along them.
 const MEMBERS_MAX: usize = 256;
 const WALKS_MAX: usize = 4;
-
+/// After how many ticks silence has been the answer to a question about a uuid.
+const HELD_TICKS: u64 = 21;
 /// How many turns in a row may leave something to do where a turn takes few namespaces off the counts: some nodes depart at
 /// once, some departed ones are folded, and each has been in a few namespaces.
 const BUSY_TURNS_MAX: usize = 150;
-
+/// The same of one that removes all at once: questions about uuids are sent 16 in a turn, and a hundred of them may be due together.
+const QUESTION_TURNS_MAX: usize = 8;
 /// In worlds of chance a node has no room for one of this number of message parts.
 const FULL_AT: u64 = 7;
 
@@ -59,6 +61,8 @@ pub struct Node {
     pub(super) drawn_out: (u64, u64),
     busy_turns: usize,
     busy_turns_max: usize,
+    /// The questions about uuids that wait for an answer, and since when.
+    asked: BTreeMap<u64, Tick>,
     /// What its meter wanted done so far, if the setting keeps it.
     kept: Option<VecDeque<Output>>,
 }
@@ -114,7 +118,8 @@ impl Node {
             buffer: VecDeque::new(),
             drawn_out: (0, 0),
             busy_turns: 0,
-            busy_turns_max: if is_quick { 0 } else { BUSY_TURNS_MAX },
+            busy_turns_max: if is_quick { QUESTION_TURNS_MAX } else { BUSY_TURNS_MAX },
+            asked: BTreeMap::new(),
             kept: setting.keeps_outputs.then(VecDeque::new),
         }
     }
@@ -201,6 +206,13 @@ impl Node {
         done.farewells.iter().for_each(|&member| self.book.leave(member, now.tick));
         done.has_changed = true;
         done
+    }
+
+    /// A page asks whether it may come back.
+    pub(super) fn ask_held(&mut self, name: &str, uuid: &str, now: Now) -> Done {
+        let number = self.meter.mail(now).ask_held(name, uuid);
+        self.asked.extend(number.map(|number| (number, now.tick)));
+        self.quiet_outputs(now)
     }
 
     /// Announces a message to the others.
@@ -298,6 +310,7 @@ impl Node {
         assert!(self.busy_turns <= self.busy_turns_max, "the shell would spin: {next:?} is not after {:?}", now.tick);
         let done = self.outputs(now);
         assert!(done.farewells.is_empty(), "time ends no claim");
+        assert!(self.asked.values().all(|since| since.0 + HELD_TICKS > now.tick.0), "silence is an answer");
         for &(name, total, skip_newest) in &done.counts {
             self.book.push(name, total, skip_newest, now.tick);
         }
@@ -337,7 +350,8 @@ impl Node {
                 kept.push_back(output.clone());
             }
             match output {
-                Output::Farewell(member) => done.farewells.push(member),
+                Output::Farewell(member) | Output::Left(member) => done.farewells.push(member),
+                Output::Held { number, .. } => assert!(self.asked.remove(&number).is_some(), "it was answered"),
                 Output::Message { id, namespace, text } => {
                     // Now and then there is no room, and the members lag behind until the next one.
                     let is_pushed =

@@ -32,7 +32,7 @@ const BUFFER_MAX: usize = 400;
 type Operation = fn(&mut World, &mut Script);
 
 /// Letters, and what they do. Sizes of arguments are in parentheses.
-const OPERATIONS: [(u8, Operation); 30] = [
+const OPERATIONS: [(u8, Operation); 31] = [
     // Members: a member joins (namespace, uuid or none), or is let in without being counted.
     (b'j', |world, script| join(world, script, true)),
     (b'i', |world, script| join(world, script, false)),
@@ -44,6 +44,8 @@ const OPERATIONS: [(u8, Operation); 30] = [
     (b'{', |world, _| leave_all(world)),
     // A page says that it leaves (namespace, uuid). The same uuid is claimed at every node in the same moment.
     (b'e', end_claim),
+    // A page asks whether it may come back (namespace, uuid).
+    (b'\x7f', ask_held),
     (b'g', claim_everywhere),
     // A message is announced (namespace, length).
     (b's', say),
@@ -114,6 +116,11 @@ pub(super) fn leave_all(world: &mut World) {
 fn end_claim(world: &mut World, script: &mut Script) {
     let (name, uuid) = (script.pick(&world.setting.names), script.pick(&UUIDS));
     world.step(world.at, |node, now| node.end_claim(name, uuid, now));
+}
+
+fn ask_held(world: &mut World, script: &mut Script) {
+    let (name, uuid) = (script.pick(&world.setting.names), script.pick(&UUIDS));
+    world.step(world.at, |node, now| node.ask_held(name, uuid, now));
 }
 
 fn claim_everywhere(world: &mut World, script: &mut Script) {

@@ -92,11 +92,24 @@ struct Writer {
     gap: u64,
 }
 
+/// The networks of scripts by their numbers, in which one host is the most frequent; and that of a broker.
+const NETWORKS: &[u8] = &[0, 0, 1, 2, 3];
+const BROKER: &[u8] = &[4];
+
 /// The script of this seed: up to eight nodes, to which everything happens that may.
 pub fn script_of(seed: u64) -> Vec<u8> {
+    any_of(seed, NETWORKS)
+}
+
+/// The same, with a broker between hosts.
+pub fn brokered_of(seed: u64) -> Vec<u8> {
+    any_of(seed, BROKER)
+}
+
+fn any_of(seed: u64, networks: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(seed);
     // Counts as the daemon's, events remembered for two minutes, two to eight nodes that have to agree.
-    let network = network_of(seed, &[0, 0, 1, 2, 3]);
+    let network = network_of(seed, networks);
     let mut attacks = Chance::at(seed, &[ADVERSARY]);
     let has_adversary = attacks.is_hit(ADVERSARIES_PERCENT);
     let has_later_nodes = Chance::at(seed, &[VERSIONS]).is_hit(TWO_VERSIONS_PERCENT);
@@ -130,9 +143,18 @@ pub fn script_of(seed: u64) -> Vec<u8> {
 
 /// The script of this seed for the end of events: members come to a few nodes and leave, all of them at last.
 pub fn ending_of(seed: u64, scene: Scene) -> Vec<u8> {
+    any_ending_of(seed, scene, NETWORKS)
+}
+
+/// The same, with a broker between hosts.
+pub fn brokered_ending_of(seed: u64, scene: Scene) -> Vec<u8> {
+    any_ending_of(seed, scene, BROKER)
+}
+
+fn any_ending_of(seed: u64, scene: Scene, networks: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(seed);
     let end = if scene == Scene::Together { 3 } else { 2 };
-    let network = network_of(seed, &[0, 0, 1, 2, 3]);
+    let network = network_of(seed, networks);
     writer.head(b"450", 4, end, Company { network, extras: 0, is_calm: false });
     for _ in 0..ENDING_TICKS {
         if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
@@ -216,7 +238,8 @@ impl Writer {
             450..500 => self.operation(b'g', &[5, 3]),
             500..750 => self.operation(b'l', &[200]),
             750..800 => self.operation(b'm', &[]),
-            800..850 => self.operation(b'e', &[5, 3]),
+            800..840 => self.operation(b'e', &[5, 3]),
+            840..850 => self.operation(b'\x7f', &[5, 3]),
             850..930 => self.say(),
             930..950 => self.operation(b'z', &[2]),
             950..970 => self.operation(b'b', &[]),

@@ -36,8 +36,8 @@ pub(super) const NAMESPACES: [&str; 5] = ["a", "b", LONG, "__proto__", "caf%C3%A
 pub(super) const UUIDS: [&str; 3] = ["u", "v", LONG];
 
 /// The networks of scripts.
-const KINDS: [Kind; 4] =
-    [Kind::Loopback, Kind::Group, Kind::Hosts { is_one_way: false }, Kind::Hosts { is_one_way: true }];
+const KINDS: [Kind; 5] =
+    [Kind::Loopback, Kind::Group, Kind::Hosts { is_one_way: false }, Kind::Hosts { is_one_way: true }, Kind::Broker];
 
 /// How long the node timeout is in scripts.
 const NODE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -181,7 +181,7 @@ fn rules(script: &mut Script) -> Rules {
     ]);
     let delta_ratio = script.pick(&[0.1, 0.5]);
     Rules {
-        notify: NotifyRule { delta_ratio, min_delay, max_delay },
+        notify: NotifyRule { delta_ratio, min_delay, max_delay, budget: None },
         increment_delay,
         namespace_clean_delay,
         namespaces_max: usize::MAX,

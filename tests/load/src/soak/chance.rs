@@ -7,6 +7,13 @@ use std::time::Duration;
 
 use audience_kit::Chance as Sequence;
 
+/// The sequences of chance beside those of the rounds, which count from 1.
+pub(super) const CROWD: u64 = u64::MAX;
+pub(super) const MESSAGES: u64 = u64::MAX - 1;
+pub(super) const KEYS: u64 = u64::MAX - 2;
+pub(super) const WATCHERS: u64 = u64::MAX - 3;
+pub(super) const SCRAPES: u64 = u64::MAX - 4;
+
 /// A sequence of numbers.
 pub(super) struct Chance(Sequence);
 

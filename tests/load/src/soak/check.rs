@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::churn::Churn;
 use super::events::{CROWDED, name};
+use super::levels::metric;
 use super::nodes::Nodes;
 use super::settings::OF_ONE_ADDRESS;
 use super::watching::{Watcher, Watching};
@@ -61,6 +62,17 @@ fn find_unseen(watcher: &Watcher, truth: &HashMap<String, u64>) -> Option<String
         let watcher = || format!("a watcher of {pattern} at daemon {daemon}");
         (said != there).then(|| format!("{} has received {said} of {name}, and {there} are there", watcher()))
     })
+}
+
+/// A daemon that has lost reports, if there is one: none has more of them than it can keep while the disk is full.
+pub(super) fn find_lost_report(nodes: &Nodes) -> Result<Option<String>> {
+    for (number, daemon) in nodes.up() {
+        let lost = metric(number, daemon, "audience_meter_reports_lost_total")?;
+        if lost > 0 {
+            return Ok(Some(format!("daemon {number} has lost {lost} reports")));
+        }
+    }
+    Ok(None)
 }
 
 /// An event that a daemon has not forgotten, if there is one.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use super::chance::Chance;
 use super::claims::Uuids;
 use super::events::{CROWDED, Choice, Events, name};
-use super::pace::Pace;
-use super::reports::Reports;
+use super::pace::{Pace, span_of_storm};
+use super::reports::{Disturbance, Reports};
 use super::sources::Sources;
 use super::visits::{Of, Read, Visit, Visitor, Visits};
 use crate::crowd::SCRATCH_BYTES;
@@ -47,6 +47,9 @@ const WAITING_MAX: usize = 3000;
 const SHORT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 const LONG: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 const HALF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
+
+/// For each member, the events of a storm that there is no room for all at once. (The storm before all leave is smaller.)
+const LONG_STORM: usize = 3;
 
 /// How long a visit of a storm is.
 const GUST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(300));
@@ -123,6 +126,13 @@ impl Churn {
             received: Received::default(),
             happened: Happened::default(),
         }
+    }
+
+    /// A storm begins of more events than there is room for.
+    pub(super) fn begin_long_storm(&mut self) {
+        let visits = LONG_STORM * self.size;
+        self.pace.begin_storm(visits);
+        self.reports.disturb(Disturbance::Crowd, now() + span_of_storm(visits));
     }
 
     /// Receives what has come, and waits for it at most `wait`; then has visits end and begin. Returns whether each stream
@@ -353,7 +363,11 @@ impl Churn {
                 if let Some(Visit { visitor: Visitor::Member { member, .. }, .. }) = self.visits.end(key) {
                     self.happened.cut += 1;
                     self.reports.end(member.event, is_counted(&member), now());
-                    self.lost.get_or_insert_with(|| format!("a stream of {} has {how}", name(member.event)));
+                    self.lost.get_or_insert_with(|| {
+                        let count =
+                            member.page.last_count.map_or("without a count".into(), |count| format!("at {count}"));
+                        format!("a stream of {} {count} has {how}", name(member.event))
+                    });
                 }
             }
         }

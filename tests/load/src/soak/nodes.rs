@@ -13,6 +13,7 @@ use super::faults::Fault;
 use super::log::Log;
 use super::reports::Disturbance;
 use super::run::Run;
+use super::surroundings::CATCHING_UP;
 use crate::daemon::{Daemon, Program};
 use crate::host::Host;
 use crate::process::Process;
@@ -29,7 +30,8 @@ impl Fault {
     pub(super) fn disturbance(self) -> (Disturbance, Duration) {
         match self {
             Self::Stop(long) => (Disturbance::Cut, long),
-            Self::Kill(down) | Self::Restart(down) => (Disturbance::End, down),
+            Self::Kill(down) => (Disturbance::Kill, down),
+            Self::Restart(down) => (Disturbance::Restart, down),
         }
     }
 }
@@ -90,6 +92,8 @@ struct Node {
     /// None while it is down.
     run: Option<Run>,
     state: State,
+    /// When it has gone on after it was stopped, the last time.
+    woken_at: Option<Instant>,
     /// Its memory without members: the first time, and the last.
     empty_bytes: Option<(u64, u64)>,
 }
@@ -123,7 +127,7 @@ impl Nodes {
         kept_in: Option<PathBuf>,
     ) -> Result<Self> {
         let start = now();
-        let node = |plan| Node { plan, run: None, state: State::Down(start), empty_bytes: None };
+        let node = |plan| Node { plan, run: None, state: State::Down(start), woken_at: None, empty_bytes: None };
         let mut this = Self {
             program,
             port,
@@ -176,7 +180,7 @@ impl Nodes {
     fn tend_one(&mut self, index: usize) -> Result<()> {
         let moment = now();
         let number = index + 1;
-        let Node { run, state, plan, .. } = &mut self.all[index];
+        let Node { run, state, woken_at, plan, .. } = &mut self.all[index];
         if let Some(run) = run {
             run.log.read()?;
         }
@@ -191,7 +195,7 @@ impl Nodes {
             (State::Starting(_), Some(run)) if run.daemon.is_ready() => *state = State::Up,
             (State::Stopped(until), Some(run)) if moment >= until => {
                 run.daemon.signal(Signal::SIGCONT)?;
-                *state = State::Up;
+                (*state, *woken_at) = (State::Up, Some(moment));
             }
             _ => {}
         }
@@ -209,6 +213,11 @@ impl Nodes {
     pub(super) fn suffer(&mut self, index: usize, fault: Fault) -> Result<bool> {
         let moment = now();
         let node = &mut self.all[index];
+        // What a daemon could not write while it was stopped would go with it.
+        let is_behind = node.woken_at.is_some_and(|at| moment - at < CATCHING_UP);
+        if is_behind && !matches!(fault, Fault::Stop(_)) {
+            return Ok(false);
+        }
         let Some(run) = node.run.take_if(|_| node.state == State::Up) else { return Ok(false) };
         match fault {
             Fault::Kill(down) => {
@@ -301,15 +310,14 @@ impl Nodes {
         self.up().filter_map(|(number, daemon)| Some((number, daemon.process.as_ref()?)))
     }
 
-    /// Records the memory of all daemons, now that there are no members. Returns one that has grown, if there is one.
-    pub(super) fn record_empty(&mut self, grown: impl Fn(u64, u64) -> bool) -> Result<Option<String>> {
+    /// Records the memory of all daemons, now that there are no members. Returns one that has more than this, if there is one.
+    pub(super) fn record_empty(&mut self, most: u64) -> Result<Option<String>> {
         let levels = self.processes().map(|(number, process)| Ok((number, process.anonymous_bytes()?)));
         for (number, bytes) in levels.collect::<Result<Vec<_>>>()? {
             let known = &mut self.all[number - 1].empty_bytes;
-            let (first, last) = known.unwrap_or((bytes, bytes));
-            *known = Some((first, bytes));
-            if let Some(before) = [first, last].into_iter().find(|&before| grown(before, bytes)) {
-                return Ok(Some(format!("daemon {number} has {bytes} B of memory without members, and had {before}")));
+            *known = Some((known.map_or(bytes, |(first, _)| first), bytes));
+            if bytes > most {
+                return Ok(Some(format!("daemon {number} has {bytes} B of memory without members, more than {most}")));
             }
         }
         Ok(None)

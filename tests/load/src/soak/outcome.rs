@@ -4,12 +4,22 @@
 
 use super::Soak;
 use super::network::Network;
+use crate::daemon::Daemon;
 use crate::figures::Figure;
 use crate::{Result, now, progress, say};
 
 /// The place in the run.
 pub(super) fn label(soak: &Soak<'_>) -> String {
     format!("{} s, round {}, {}", soak.start.elapsed().as_secs(), soak.round, soak.phase)
+}
+
+/// The connections that the daemons have closed, by the reason, for the error of a run.
+pub(super) fn closings(soak: &Soak<'_>) -> String {
+    let of = |(number, daemon): (usize, &Daemon)| {
+        let closed = daemon.process_page().map(|page| page.closed).unwrap_or_default();
+        format!("; daemon {number} has closed {closed:?}")
+    };
+    soak.nodes.up().map(of).collect()
 }
 
 /// Shows on a terminal what is being done, and writes a line of it once in a while.

@@ -17,6 +17,11 @@ const EARNED_MAX: Duration = Duration::from_millis(100);
 /// Visits of a storm in a second.
 const STORM_PER_SECOND: f64 = 1000.0;
 
+/// How long a storm of this number of visits takes.
+pub(super) fn span_of_storm(visits: usize) -> Duration {
+    Duration::from_secs_f64(as_float(visits) / STORM_PER_SECOND)
+}
+
 /// The pace of a crowd and of its storms.
 pub(super) struct Pace {
     /// The largest number of visits, and the number that the crowd tends to.

@@ -25,10 +25,13 @@ const SPARE: Duration = Duration::from_secs(2);
 /// How long the traces of a fault take to vanish, from its end on.
 const TRACES: Duration = Duration::from_secs(4);
 
+/// How long after its first member an event may be known to one daemon alone, for datagrams are lost.
+const UNKNOWN_MAX: Duration = Duration::from_secs(3);
+
 /// How long the file stays where it is, and how long the one that was moved away is still read: a process that has it open
-/// writes within a turn.
+/// writes within a turn, which takes seconds where the machine has other work.
 const ROTATION: Duration = Duration::from_secs(5);
-const AFTERWARDS: Duration = Duration::from_secs(1);
+const AFTERWARDS: Duration = Duration::from_secs(4);
 
 /// An event with one life, from its first member to its last.
 struct Life {
@@ -47,10 +50,16 @@ struct Life {
 /// A fault that may cost a report, or make a second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disturbance {
-    /// A daemon was killed, or ordered to end.
-    End,
-    /// A daemon was cut off: both sides may report.
+    /// A daemon was killed. What no other one knew is gone, and a report may be written again whose writer could not say so.
+    Kill,
+    /// A daemon was ordered to end: its reports are written, or left to others.
+    Restart,
+    /// A daemon was cut off: both sides may report. If one side has forgotten an event that goes on at the other, the sides know
+    /// different sums of it from then on, and the one that knows more reports after the other.
     Cut,
+    /// More events came than there is room for. One that is forgotten early may be reported by a daemon that does not know all of it
+    /// yet, and then by another one that does.
+    Crowd,
 }
 
 /// A line of the file.
@@ -73,6 +82,8 @@ pub(super) struct Reports {
     rotated_at: Instant,
     lives: HashMap<usize, Life>,
     disturbances: Vec<(Disturbance, Instant, Instant)>,
+    /// How often a daemon was cut off, since the books were closed last.
+    cut_count: usize,
     /// Of each event, since the books were closed last.
     lines: HashMap<usize, Vec<Line>>,
     /// Events without a second life that had members when all of them were sent away.
@@ -97,6 +108,7 @@ impl Reports {
             rotated_at: now(),
             lives: HashMap::new(),
             disturbances: Vec::new(),
+            cut_count: 0,
             lines: HashMap::new(),
             present: Vec::new(),
             line_count: 0,
@@ -138,6 +150,7 @@ impl Reports {
 
     /// A fault that lasts until then.
     pub(super) fn disturb(&mut self, what: Disturbance, until: Instant) {
+        self.cut_count += usize::from(what == Disturbance::Cut);
         self.disturbances.push((what, now(), until + NODE_TIMEOUT + TRACES));
     }
 
@@ -248,7 +261,8 @@ impl Reports {
             // It may have been over before, and begun anew.
             let newest = self.lines_of(event).iter().map(|line| line.created).max();
             let count = self.lines_of(event).iter().filter(|line| Some(line.created) == newest).count();
-            if count != 1 {
+            let last = self.lines_of(event).iter().filter(|line| Some(line.created) == newest);
+            if count == 0 || count > 1 + self.cut_count || !do_supersede(last) {
                 return Err(
                     format!("{} has {count} reports of its end: {:?}", name(event), self.lines_of(event)).into()
                 );
@@ -263,6 +277,7 @@ impl Reports {
         self.lives.clear();
         self.lines.clear();
         self.present.clear();
+        self.cut_count = 0;
         let moment = now();
         self.disturbances.retain(|&(_, _, until)| until > moment);
         Ok(())
@@ -271,8 +286,13 @@ impl Reports {
     fn judge(&self, event: usize, life: &Life, lines: &[Line]) -> Result<()> {
         let wrong = |what: &str| Err(format!("{}{} {what}: {lines:?}", name(event), self.describe(life)).into());
         let (least, most) = self.bounds(life);
-        if lines.len() > most {
+        // Of one that goes back to a cut, each side may know other joins.
+        let superseded = if life.is_whole { 0 } else { self.cut_count };
+        if lines.len() > most + superseded {
             return wrong("has too many reports");
+        }
+        if self.touching(life).next().is_none() && !do_supersede(lines.iter()) {
+            return wrong("has a report that supersedes no other");
         }
         if lines.iter().any(|line| line.connections > life.joins || line.peak > life.joins || line.ended < line.created)
         {
@@ -285,11 +305,21 @@ impl Reports {
     }
 
     /// The least and the most reports that are right for an event. Each side of a cut may write one. A daemon that is killed
-    /// or ends may take one with it, or may have written one already.
+    /// may have written one already, and takes one with it if no other daemon knew the event.
     fn bounds(&self, life: &Life) -> (usize, usize) {
-        let cuts = self.touching(life).filter(|(what, ..)| *what == Disturbance::Cut).count();
-        let ends = self.touching(life).count() - cuts;
-        (usize::from(life.counted > 0 && ends == 0), 1 + ends + 2 * cuts)
+        let count = |kind| self.touching(life).filter(|(what, ..)| *what == kind).count();
+        let is_excused = life.counted == 0 || self.touching(life).any(|fault| self.may_cost_the_report(fault, life));
+        let early = count(Disturbance::Kill) + count(Disturbance::Crowd);
+        (usize::from(!is_excused), 1 + early + 2 * count(Disturbance::Cut))
+    }
+
+    /// Whether one daemon alone may have known an event when it was killed: the event was new, or the daemon was cut off.
+    fn may_cost_the_report(&self, &(what, killed, _): &(Disturbance, Instant, Instant), life: &Life) -> bool {
+        let is_cut = |&(what, from, until): &(Disturbance, Instant, Instant)| {
+            what == Disturbance::Cut && from <= killed && killed < until
+        };
+        let is_new = life.began <= killed && killed < life.began + UNKNOWN_MAX;
+        what == Disturbance::Kill && (is_new || self.touching(life).any(is_cut))
     }
 
     /// The faults that fall into a life, until its report.
@@ -302,6 +332,16 @@ impl Reports {
     fn lines_of(&self, event: usize) -> &[Line] {
         self.lines.get(&event).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Whether each report counts more joins than the one before, and so supersedes it. Two of one end may come in either order: of
+/// nodes that know of different joins, two may report in one moment.
+fn do_supersede<'a>(lines: impl Iterator<Item = &'a Line>) -> bool {
+    let is_of_one_end = |before: &Line, after: &Line| after.ended.abs_diff(before.ended) <= 1;
+    lines.is_sorted_by(|before, after| {
+        before.connections < after.connections
+            || before.connections != after.connections && is_of_one_end(before, after)
+    })
 }
 
 #[cfg(test)]
@@ -358,12 +398,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_its_life_may_cost_a_report_or_make_a_second_one() {
+    fn a_kill_costs_the_report_of_an_event_that_no_other_daemon_knew() {
         let mut reports = scene("fault");
+        reports.disturb(Disturbance::Restart, now());
+        assert!(reports.find_missing().unwrap().contains("faults: [Restart]"), "its end is orderly");
         reports.disturb(Disturbance::Cut, now());
-        assert!(reports.find_missing().unwrap().contains("faults: [Cut]"), "both sides knew of it");
-        reports.disturb(Disturbance::End, now());
+        assert!(reports.find_missing().unwrap().contains("faults: [Restart, Cut]"), "both sides knew of it");
+        reports.disturbances.clear();
+        reports.disturb(Disturbance::Kill, now());
         assert_eq!(reports.find_missing(), None);
+        reports.lives.get_mut(&ONCE).unwrap().began = now().checked_sub(2 * UNKNOWN_MAX).unwrap();
+        assert!(reports.find_missing().unwrap().contains("faults: [Kill]"), "others knew of it");
+        reports.disturb(Disturbance::Cut, now());
+        reports.disturb(Disturbance::Kill, now());
+        assert_eq!(reports.find_missing(), None, "the others may have been cut off from it");
         reports.close().unwrap();
         assert_eq!((reports.lost_count, reports.exact_count), (1, 0));
     }
@@ -385,6 +433,32 @@ mod tests {
         assert_eq!(reports.find_missing(), None);
         reports.close().unwrap();
         assert_eq!(reports.exact_count, 1);
+    }
+
+    #[test]
+    fn after_a_cut_a_report_may_be_superseded_by_one_with_more_joins() {
+        for (cuts, lines, expected) in [
+            (1, [1, 2], Ok(())),
+            (1, [2, 1], Ok(())),
+            (0, [1, 2], Err("too many")),
+            (1, [2, 2], Err("supersedes no other")),
+        ] {
+            let mut reports = scene("superseded");
+            for _ in 0..cuts {
+                reports.disturb(Disturbance::Cut, now());
+            }
+            reports.begin(ONCE, now());
+            reports.settle().unwrap();
+            reports.end(ONCE, true, now());
+            fs::write(&reports.path, lines.map(|connections| line(ONCE, connections)).concat()).unwrap();
+            reports.tend().unwrap();
+            fs::remove_file(&reports.path).unwrap();
+            let closed = reports.close().map_err(|error| error.to_string());
+            match expected {
+                Ok(()) => closed.unwrap(),
+                Err(part) => assert!(closed.unwrap_err().contains(part)),
+            }
+        }
     }
 
     #[test]

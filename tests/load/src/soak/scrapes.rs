@@ -88,9 +88,11 @@ impl Scrapes {
         Ok(())
     }
 
-    /// Takes what has come. Returns an answer that is wrong, if there is one; the end of a daemon explains it.
-    pub(super) fn receive(&mut self) -> Result<Option<String>> {
+    /// Takes what has come. Returns an answer that is wrong, if there is one; the end of a daemon explains it. Of one that is over
+    /// already, the rest of its answers may still be in the kernel.
+    pub(super) fn receive(&mut self, nodes: &Nodes) -> Result<Option<String>> {
         let mut wrong = None;
+        let is_over = |scrape: &Scrape| nodes.processes().all(|(_, process)| process.pid() != scrape.pid);
         for mut scrape in std::mem::take(&mut self.open) {
             match scrape.read(&mut self.scratch) {
                 Ok(false) if scrape.is_slow && now() - scrape.begun > PATIENCE => self.late_count += 1,
@@ -103,6 +105,7 @@ impl Scrapes {
                     match scrape.judge() {
                         Ok(body) if scrape.page == "/metrics" => self.compare(&scrape, &body)?,
                         Ok(_) => {}
+                        Err(_) if scrape.is_slow || is_over(&scrape) => self.late_count += 1,
                         Err(why) => {
                             wrong.get_or_insert_with(|| scrape.describe(&why));
                         }

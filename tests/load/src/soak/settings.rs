@@ -8,7 +8,7 @@ use super::network::ADDRESSES;
 use super::surroundings::Surroundings;
 
 /// Nodes may be few: departed ones must not take the slots of new ones, and many depart.
-const OPTIONS: [&str; 13] = [
+const OPTIONS: [&str; 14] = [
     "--host=127.0.0.1",
     "--enable-uuid",
     "--notify-delta-ratio=0",
@@ -22,10 +22,17 @@ const OPTIONS: [&str; 13] = [
     "--cluster-notify-interval=0.5",
     "--cluster-max-nodes=16",
     "--cluster-max-namespaces=100000",
+    "--max-namespaces-per-ip=8",
 ];
 
 /// The most counted members of one address at a daemon: each member has its own, but those of one crowd.
 pub(super) const OF_ONE_ADDRESS: u64 = 16;
+
+/// The long storms bring more events than fit beside those of this many members, 1,000 in a second. In an audience of several
+/// daemons none is forgotten that has been empty for less than two seconds. The last storm, before all leave, fits.
+fn max_namespaces(members: usize) -> usize {
+    2 * members + members / 4 + 500
+}
 
 /// The group by which the hosts count together.
 const GROUP: &str = "239.255.13.37:314";
@@ -36,10 +43,11 @@ pub(super) fn host_of(daemon: usize, daemons: usize, hosts: usize) -> usize {
 }
 
 /// The options of a daemon at a host.
-pub(super) fn options(surroundings: &Surroundings, host: usize, is_logged_whole: bool) -> Vec<String> {
+pub(super) fn options(surroundings: &Surroundings, host: usize, members: usize, is_logged_whole: bool) -> Vec<String> {
     let mut all: Vec<String> = OPTIONS.iter().map(|&option| option.to_owned()).collect();
     all.push(format!("--cluster-node-timeout={}", NODE_TIMEOUT.as_secs_f64()));
     all.push(format!("--max-conn-per-ip={OF_ONE_ADDRESS}"));
+    all.push(format!("--max-namespaces={}", max_namespaces(members)));
     all.push(format!("--report-file={}", surroundings.disk.path("reports").display()));
     if surroundings.network.is_some() {
         all.push(format!("--cluster-addr={GROUP}"));

@@ -4,7 +4,7 @@
 //!
 //! Invariant: where there is one host, its network is never cut; a disk that is no small one is never full.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::chance::Chance;
 use super::disk::Disk;
@@ -14,12 +14,16 @@ use super::secrets::Secrets;
 use crate::host::Host;
 use crate::{Result, now};
 
+/// How long a daemon may need to write what has waited for the disk: it tries that once a second.
+pub(super) const CATCHING_UP: Duration = Duration::from_secs(3);
+
 /// All of it.
 pub(super) struct Surroundings {
     pub(super) network: Option<Network>,
     pub(super) disk: Disk,
     pub(super) secrets: Secrets,
     full_until: Option<Instant>,
+    freed_at: Option<Instant>,
     cut_until: Option<Instant>,
     pub(super) full_count: u64,
     pub(super) cut_count: u64,
@@ -29,7 +33,16 @@ impl Surroundings {
     pub(super) fn new(network: Option<Network>, chance: Chance) -> Result<Self> {
         let disk = Disk::new(network.is_some())?;
         let secrets = Secrets::new(disk.path("key"), chance)?;
-        Ok(Self { network, disk, secrets, full_until: None, cut_until: None, full_count: 0, cut_count: 0 })
+        Ok(Self {
+            network,
+            disk,
+            secrets,
+            full_until: None,
+            freed_at: None,
+            cut_until: None,
+            full_count: 0,
+            cut_count: 0,
+        })
     }
 
     /// The hosts.
@@ -65,6 +78,7 @@ impl Surroundings {
         let is_over = |until: &mut Instant| *until <= now();
         if self.full_until.take_if(is_over).is_some() {
             self.disk.free()?;
+            self.freed_at = Some(now());
         }
         if self.cut_until.take_if(is_over).is_some()
             && let Some(network) = &self.network
@@ -77,6 +91,11 @@ impl Surroundings {
     /// Whether the disk is full.
     pub(super) fn is_full(&self) -> bool {
         self.full_until.is_some()
+    }
+
+    /// Whether reports may still wait for the disk.
+    pub(super) fn is_disk_awaited(&self) -> bool {
+        self.is_full() || self.freed_at.is_some_and(|at| now() - at < CATCHING_UP)
     }
 
     /// Whether the interfaces are there.
