@@ -135,7 +135,8 @@ impl World {
             scope,
             is_cut: false,
             strangers: std::array::from_fn(Stranger::new),
-            adversary: setting.adversary.map(Adversary::new),
+            // A node that knows of no other has no ears.
+            adversary: setting.adversary.filter(|_| setting.cluster.is_some()).map(Adversary::new),
             observer: Observer::default(),
             setting,
         };

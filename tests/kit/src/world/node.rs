@@ -315,7 +315,10 @@ impl Node {
             self.book.push(name, total, skip_newest, now.tick);
         }
         self.check(now);
-        self.check_nothing_is_due(now);
+        // What waits to be heard may still change a report, which is given once all of it is heard.
+        if has_heard_all {
+            self.check_nothing_is_due(now);
+        }
         done
     }
 
