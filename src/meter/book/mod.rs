@@ -57,7 +57,7 @@ use changes::{Changed, Changes};
 use claims::Claims;
 use ended::Ended;
 use journal::{Journal, Stretch, Subject, Versions};
-use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
+use keys::{ClaimId, MakerId, MemberId, NamespaceId};
 use members::{Admission, Member, Members};
 use namespace::{Change, Namespace};
 use schedule::{Due, Rules, Schedule};
@@ -281,17 +281,6 @@ impl Book {
     /// A claim as it is announced.
     pub(super) fn claim_news(&self, claim: ClaimId) -> news::Claim<Rc<str>> {
         self.claims.news(claim, |id| self.namespaces.at(id).shared_name())
-    }
-
-    /// Begins to walk along the members of a present namespace, newest first.
-    pub(super) fn begin_walk(&mut self, id: NamespaceId, skip_newest: bool) -> WalkId {
-        self.walks.begin(id, skip_newest, self.namespaces.at_mut(id), &self.members)
-    }
-
-    /// The next member of a walk, or `None` at its end, with which the walk is gone.
-    pub(super) fn step_walk(&mut self, walk: WalkId) -> Option<MemberId> {
-        let namespace = self.namespaces.get_mut(self.walks.namespace_of(walk));
-        self.walks.step(walk, namespace, &self.members)
     }
 
     /// The next namespace whose total may have changed.
