@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 
 use super::Book;
+use super::change::Present;
 use super::keys::NamespaceId;
-use super::namespace::{Namespace, Present};
+use super::namespace::Namespace;
 use super::standing::Standing;
 use crate::meter::accounts::stays::Stays;
 

@@ -5,6 +5,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `change` | what has changed in a namespace at another node |
 //! | `changes` | the names whose totals have changed, while there are watchers |
 //! | `claims` | the uuids that members claim |
 //! | `elsewhere` | what nodes say to each other of events that were reported |
@@ -25,6 +26,7 @@
 //!
 //! Invariant: a namespace has a timer or is in the line of this turn whenever something becomes due.
 
+pub(super) mod change;
 pub(super) mod changes;
 pub(super) mod claims;
 pub(super) mod elsewhere;
@@ -53,13 +55,14 @@ use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
 use crate::collections::wheel::TimerWheel;
+use change::Change;
 use changes::{Changed, Changes};
 use claims::Claims;
 use ended::Ended;
 use journal::{Journal, Stretch, Subject, Versions};
 use keys::{ClaimId, MakerId, MemberId, NamespaceId};
 use members::{Admission, Member, Members};
-use namespace::{Change, Namespace};
+use namespace::Namespace;
 use schedule::{Due, Rules, Schedule};
 use standing::Standing;
 use vacancy::Vacancy;

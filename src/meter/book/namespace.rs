@@ -8,6 +8,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::change::Change;
 use super::keys::{ItemId, MemberId, WalkId};
 use super::notice::{CountPush, Notice, NotifyRule};
 use super::whole::Whole;
@@ -15,33 +16,9 @@ use crate::collections::list::List;
 use crate::collections::tick::{Moment, Now, TICK_MS, Tick};
 use crate::meter::accounts::ending::{Ending, Reported};
 use crate::meter::accounts::history::HistoryId;
-use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
+use crate::meter::accounts::stays::{StaysId, StaysTable};
 use crate::meter::accounts::{self, Accounts};
 use crate::meter::news::{AGE_MS_MAX, Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
-
-/// The members of one node in a namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::meter) struct Present {
-    pub(in crate::meter) counted: u32,
-    pub(in crate::meter) uncounted: u32,
-}
-
-/// What has changed in a namespace, by the report of another node or by its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::meter) struct Change {
-    /// The members that it had there.
-    pub(in crate::meter) before: Present,
-    /// The members that it has.
-    pub(in crate::meter) after: Present,
-    /// By how much its `connections` have grown.
-    pub(in crate::meter) connections: u64,
-    /// By how much the sum of member ticks differs, at the zero of this node's clock and modulo 2^64.
-    pub(in crate::meter) member_ticks: u64,
-    /// The stays that have ended.
-    pub(in crate::meter) stays: Stays,
-    /// The members that are known to have joined just now.
-    pub(in crate::meter) joins: u64,
-}
 
 /// One event and its audience.
 #[derive(Debug)]
@@ -386,8 +363,8 @@ impl Namespace {
 
     /// This node's members.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn present(&self) -> Present {
-        Present { counted: self.counted, uncounted: self.uncounted }
+    pub(super) fn present(&self) -> super::change::Present {
+        super::change::Present { counted: self.counted, uncounted: self.uncounted }
     }
 
     /// The sum of member ticks of other nodes, at the zero of this node's clock.

@@ -11,8 +11,8 @@
 
 use super::pairs::{Pairs, Place};
 use crate::meter::accounts::stays::StaysTable;
+use crate::meter::book::change::Change;
 use crate::meter::book::keys::NamespaceId;
-use crate::meter::book::namespace::Change;
 use crate::meter::digest::mix;
 use crate::meter::news::{NodeId, SUMMAND_MAX, Sums};
 

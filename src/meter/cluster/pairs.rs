@@ -17,10 +17,10 @@ use crate::collections::key::Key as _;
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
+use crate::meter::book::change::{Change, Present};
 #[cfg(any(test, debug_assertions))]
 use crate::meter::book::invariants::Elsewhere;
 use crate::meter::book::keys::NamespaceId;
-use crate::meter::book::namespace::{Change, Present};
 use crate::meter::digest::{mix, name_digest};
 use crate::meter::news::{MEMBER_TICKS_MAX, NodeId, Sums};
 

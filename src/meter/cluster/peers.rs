@@ -24,10 +24,10 @@ use crate::collections::order::in_order;
 use crate::collections::slab::{Slab, Walk};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::stays::StaysTable;
+use crate::meter::book::change::{Change, Present};
 #[cfg(any(test, debug_assertions))]
 use crate::meter::book::invariants::Elsewhere;
 use crate::meter::book::keys::NamespaceId;
-use crate::meter::book::namespace::{Change, Present};
 use crate::meter::news::{NodeId, Sums};
 
 key_type! {

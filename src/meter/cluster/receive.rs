@@ -15,8 +15,8 @@ use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
 use super::{Call, Cluster, bequests, capacity, ends, goodbye, peer};
 use crate::collections::tick::Moment;
+use crate::meter::book::change::Present;
 use crate::meter::book::keys::MemberId;
-use crate::meter::book::namespace::Present;
 use crate::meter::book::whole::Whole;
 use crate::meter::book::{elsewhere, learning};
 use crate::meter::news::{
