@@ -42,7 +42,6 @@ pub use accounts::ending::Ending;
 pub use accounts::history::{HistoryCursor, Row};
 pub use accounts::stays::{STAY_BUCKETS, Stays};
 pub use accounts::{Accounts, Peak};
-use book::Book;
 pub use book::changes::Changed;
 pub use book::keys::{MakerId, MemberId, NamespaceId, WalkId};
 use book::members::Admission;
@@ -52,6 +51,7 @@ pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
 use book::standing::Standing;
+use book::{Book, counting};
 pub use cluster::capacity::Capacity;
 pub use cluster::departure::Departure;
 pub use cluster::figures::NodeFigures;
@@ -123,7 +123,7 @@ impl Meter {
 
     /// A member that is present without being counted is counted, as if it had joined now. Any other stays as it is.
     pub fn count(&mut self, member: MemberId, now: Now) {
-        if self.book.count(member, now) {
+        if counting::count(member, &mut self.book, now) {
             self.check_invariants();
         }
     }
@@ -172,7 +172,7 @@ impl Meter {
     /// `is_bus_drained` says that no datagram of another node was left waiting: only then is silence taken for absence.
     pub fn handle_timeout(&mut self, now: Now, is_bus_drained: bool) {
         let (cluster, call) = &mut self.parts(now);
-        call.book.count_pending(TIMEOUTS_PER_TURN, now);
+        counting::count_pending(TIMEOUTS_PER_TURN, call.book, now);
         if cluster.is_reachable() {
             cluster.handle_timeout(is_bus_drained, call);
         }

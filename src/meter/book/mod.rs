@@ -8,6 +8,7 @@
 //! | `change` | what has changed in a namespace at another node |
 //! | `changes` | the names whose totals have changed, while there are watchers |
 //! | `claims` | the uuids that members claim |
+//! | `counting` | which members that are present come into the count later |
 //! | `elsewhere` | what nodes say to each other of events that were reported |
 //! | `ended` | the reports that were given of late, here and elsewhere |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
@@ -29,6 +30,7 @@
 pub(super) mod change;
 pub(super) mod changes;
 pub(super) mod claims;
+pub(super) mod counting;
 pub(super) mod elsewhere;
 mod ended;
 #[cfg(any(test, debug_assertions))]
@@ -60,7 +62,7 @@ use changes::{Changed, Changes};
 use claims::Claims;
 use ended::Ended;
 use journal::{Journal, Stretch, Subject, Versions};
-use keys::{ClaimId, MakerId, MemberId, NamespaceId};
+use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
 use members::{Admission, Member, Members};
 use namespace::Namespace;
 use schedule::{Due, Rules, Schedule};
@@ -170,24 +172,6 @@ impl Book {
         None
     }
 
-    /// Counts a member that is present without being counted, as if it had joined now; returns whether it did.
-    pub(super) fn count(&mut self, member: MemberId, now: Now) -> bool {
-        let is_uncounted = self.members.get(member).is_some_and(|member| member.standing == Standing::Uncounted);
-        if is_uncounted {
-            self.set_standing(member, self.first_standing(), now);
-        }
-        is_uncounted
-    }
-
-    /// Counts members that have stayed for the increment delay, at most `most`.
-    pub(super) fn count_pending(&mut self, most: usize, now: Now) {
-        self.pending.expire(now.tick);
-        for _ in 0..most {
-            let Some(member) = self.pending.pop_due() else { break };
-            self.set_standing(member, Standing::Counted, now);
-        }
-    }
-
     /// When the next member counts, or the next namespace is due.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
         let deadlines = [self.schedule.next_deadline(), self.pending.next_deadline(), self.ended.next_deadline()];
@@ -286,6 +270,17 @@ impl Book {
         self.claims.news(claim, |id| self.namespaces.at(id).shared_name())
     }
 
+    /// Begins to walk along the members of a present namespace, newest first.
+    pub(super) fn begin_walk(&mut self, id: NamespaceId, skip_newest: bool) -> WalkId {
+        self.walks.begin(id, skip_newest, self.namespaces.at_mut(id), &self.members)
+    }
+
+    /// The next member of a walk, or `None` at its end, with which the walk is gone.
+    pub(super) fn step_walk(&mut self, walk: WalkId) -> Option<MemberId> {
+        let namespace = self.namespaces.get_mut(self.walks.namespace_of(walk));
+        self.walks.step(walk, namespace, &self.members)
+    }
+
     /// The next namespace whose total may have changed.
     pub(super) fn pop_changed(&mut self) -> Option<Changed> {
         let queued = self.changes.pop()?;
@@ -333,19 +328,6 @@ impl Book {
     /// The first standing of a member that counts.
     fn first_standing(&self) -> Standing {
         if self.rules.increment_delay.is_zero() { Standing::Counted } else { Standing::Pending }
-    }
-
-    /// The present member has this standing from now on.
-    fn set_standing(&mut self, member: MemberId, standing: Standing, now: Now) {
-        let Some(id) = self.members.get(member).and_then(|member| member.namespace) else { return };
-        self.members.set_standing(member, standing, self.namespaces.at_mut(id), now.tick);
-        if standing == Standing::Pending {
-            self.wait_to_count(member, now);
-            // One member less is uncounted.
-            self.touch_share(id);
-        }
-        self.announce_standing(id, standing, now);
-        self.reschedule(id, now);
     }
 
     /// One more member of this namespace has this standing, which other nodes may have to know.

@@ -6,7 +6,6 @@
 //! Invariant: a walk visits once every member that was there when it began and is still there. Later members enter in front,
 //! behind the walk, for their first count is up to date.
 
-use super::Book;
 use super::keys::{MemberId, NamespaceId, WalkId};
 use super::members::Members;
 use super::namespace::Namespace;
@@ -104,18 +103,5 @@ impl Walks {
                 lap => lap,
             };
         }
-    }
-}
-
-impl Book {
-    /// Begins to walk along the members of a present namespace, newest first.
-    pub(in crate::meter) fn begin_walk(&mut self, id: NamespaceId, skip_newest: bool) -> WalkId {
-        self.walks.begin(id, skip_newest, self.namespaces.at_mut(id), &self.members)
-    }
-
-    /// The next member of a walk, or `None` at its end, with which the walk is gone.
-    pub(in crate::meter) fn step_walk(&mut self, walk: WalkId) -> Option<MemberId> {
-        let namespace = self.namespaces.get_mut(self.walks.namespace_of(walk));
-        self.walks.step(walk, namespace, &self.members)
     }
 }
