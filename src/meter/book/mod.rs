@@ -11,6 +11,7 @@
 //! | `counting` | which members that are present come into the count later |
 //! | `elsewhere` | what nodes say to each other of events that were reported |
 //! | `ended` | the reports that were given of late, here and elsewhere |
+//! | `former` | what members had come to in events that were forgotten |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
@@ -33,6 +34,7 @@ pub(super) mod claims;
 pub(super) mod counting;
 pub(super) mod elsewhere;
 mod ended;
+mod former;
 #[cfg(any(test, debug_assertions))]
 pub(super) mod invariants;
 pub(super) mod journal;
@@ -61,6 +63,7 @@ use change::Change;
 use changes::{Changed, Changes};
 use claims::Claims;
 use ended::Ended;
+use former::Former;
 use journal::{Journal, Stretch, Subject, Versions};
 use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
 use members::{Admission, Member, Members};
@@ -89,6 +92,7 @@ pub(super) struct Book {
     pub(super) journal: Journal,
     pub(super) schedule: Schedule,
     ended: Ended,
+    former: Former,
     pub(super) vacancy: Vacancy,
     /// Per member: when it will have stayed long enough to be counted.
     pending: TimerWheel<MemberId>,
@@ -110,6 +114,7 @@ impl Book {
             journal: Journal::default(),
             schedule: Schedule::default(),
             ended: Ended::default(),
+            former: Former::default(),
             vacancy: Vacancy::default(),
             pending: TimerWheel::default(),
         }
@@ -213,16 +218,18 @@ impl Book {
         self.namespaces.at_mut(id).is_hearsay = is_hearsay;
     }
 
-    /// Applies what has changed at another node, and what that node knew at that moment of the namespace as a whole.
-    pub(super) fn apply(&mut self, id: NamespaceId, change: &Change, whole: Whole, now: Now) {
+    /// Applies what has changed at another node, and what that node knew at that moment of the namespace as a whole. Returns
+    /// whether its event had begun earlier than was known.
+    pub(super) fn apply(&mut self, id: NamespaceId, change: &Change, whole: Whole, now: Now) -> bool {
         let namespace = self.namespaces.at_mut(id);
-        namespace.apply(change, whole, now);
+        let is_older = namespace.apply(change, whole, now);
         self.stays.add(&mut namespace.stays_elsewhere, &change.stays);
         if self.record_total(id, change.joins, now) {
             // Perhaps no other node has seen this peak.
             self.touch_share(id);
         }
         self.reschedule(id, now);
+        is_older
     }
 
     /// Marks a namespace whose timer has expired for this turn.
@@ -247,9 +254,9 @@ impl Book {
     }
 
     /// Removes a vacant namespace along which no walk goes; returns its name, and what has made it.
-    pub(super) fn forget(&mut self, id: NamespaceId) -> Option<(Rc<str>, Option<MakerId>)> {
+    pub(super) fn forget(&mut self, id: NamespaceId, now: Now) -> Option<(Rc<str>, Option<MakerId>)> {
         self.schedule.cancel(id);
-        let namespace = self.namespaces.remove(id)?;
+        let mut namespace = self.namespaces.remove(id)?;
         let maker = self.vacancy.remove(id);
         if self.namespaces.is_freed(id) {
             self.schedule.free_around(id);
@@ -260,8 +267,11 @@ impl Book {
         if let Some(share) = namespace.share {
             self.journal.remove(share);
         }
-        self.stays.remove(namespace.stays);
         self.stays.remove(namespace.stays_elsewhere);
+        let sums = namespace.take_sums(&mut self.stays, now);
+        if self.rules.namespace_clean_delay >= former::CLEAN_DELAY_MIN {
+            self.former.keep(&namespace.name, &sums, namespace.empty_since, &mut self.stays);
+        }
         Some((namespace.name, maker))
     }
 

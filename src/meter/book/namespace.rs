@@ -126,7 +126,12 @@ impl Namespace {
         u64::from(self.uncounted) + self.uncounted_elsewhere
     }
 
-    /// When the first member came, in seconds since 1970.
+    /// When the first member came.
+    pub(super) fn created(&self) -> Moment {
+        self.created
+    }
+
+    /// The same in seconds since 1970.
     #[must_use]
     pub fn created_unix_s(&self, now: Now) -> u64 {
         self.created.unix_s(now)
@@ -200,6 +205,13 @@ impl Namespace {
         self.member_ticks = 0_u64.wrapping_sub(running);
         stays.remove(std::mem::take(&mut self.stays));
         sums
+    }
+
+    /// Adds what the members of this node had come to before it was forgotten.
+    pub(super) fn add_sums(&mut self, sums: &Sums, stays: &mut StaysTable) {
+        self.connections += sums.connections;
+        self.member_ticks = self.member_ticks.wrapping_add(sums.member_ticks);
+        stays.add(&mut self.stays, &sums.stays);
     }
 
     /// The ticks for which members have been counted, at all nodes and all of them together.
@@ -276,8 +288,9 @@ impl Namespace {
         self.name.clone()
     }
 
-    /// Applies what has changed at another node, and what that node knew.
-    pub(super) fn apply(&mut self, change: &Change, whole: Whole, now: Now) {
+    /// Applies what has changed at another node, and what that node knew. Returns whether its event had begun earlier than was
+    /// known.
+    pub(super) fn apply(&mut self, change: &Change, whole: Whole, now: Now) -> bool {
         let was_vacant = self.is_vacant();
         let &Change { before, after, connections, member_ticks, .. } = change;
         self.counted_elsewhere = self.counted_elsewhere + u64::from(after.counted) - u64::from(before.counted);
@@ -285,7 +298,8 @@ impl Namespace {
         self.connections_elsewhere += connections;
         self.member_ticks_elsewhere = self.member_ticks_elsewhere.wrapping_add(member_ticks);
         let Whole { age, peak, at } = whole;
-        if whole.created().is_clearly_before(self.created) {
+        let is_older = whole.created().is_clearly_before(self.created);
+        if is_older {
             self.created = whole.created();
         }
         self.merge_peak(peak.members, at.before_ms(peak.ago_ms));
@@ -297,6 +311,7 @@ impl Namespace {
             // All nodes forget it at the same time, and the report that it is vacant may have come late.
             self.empty_since = now.tick.before(Duration::from_millis(age.empty_ms));
         }
+        is_older
     }
 
     pub(super) fn count_one(&mut self, now: Tick) {

@@ -12,10 +12,9 @@ use super::peers::PeerId;
 use super::{Call, Cluster, folding};
 use crate::collections::key::Key as _;
 use crate::collections::tick::Moment;
-use crate::meter::book::elsewhere;
 use crate::meter::book::keys::NamespaceId;
-use crate::meter::book::learning::find_or_learn;
 use crate::meter::book::whole::Whole;
+use crate::meter::book::{elsewhere, learning};
 use crate::meter::digest::name_digest;
 use crate::meter::news::{DepartedShare, FoldShare, NodeId};
 use crate::meter::output::Output;
@@ -41,7 +40,7 @@ pub(super) fn apply_share(share: &DepartedShare<&str>, sent_at: Moment, cluster:
         None => cluster.peers.insert(share.node, call.now.tick),
     };
     let change = cluster.peers.raise(id, place, &share.sums);
-    call.book.apply(place.namespace, &change, whole, call.now);
+    learning::apply(place.namespace, &change, whole, call.book, call.now);
 }
 
 /// Applies a sum of the fold, to which a list of this digest belongs.
@@ -62,13 +61,13 @@ pub(super) fn apply_fold_share(
     let whole = Whole { age, peak, at: sent_at };
     let Some(place) = learn_place(namespace, whole, call) else { return };
     let change = cluster.peers.raise_fold(place, sums);
-    call.book.apply(place.namespace, &change, whole, call.now);
+    learning::apply(place.namespace, &change, whole, call.book, call.now);
 }
 
 /// The namespace of this name, which may be new here and known only from such reports.
 fn learn_place(name: &str, whole: Whole, call: &mut Call<'_>) -> Option<Place> {
     let is_new = call.book.find(name).is_none();
-    let namespace = find_or_learn(name, false, whole, call.book, call.now)?;
+    let namespace = learning::find_or_learn(name, false, whole, call.book, call.now)?;
     if is_new {
         call.book.set_hearsay(namespace, true);
         elsewhere::recall_report(namespace, call.book, call.now);
@@ -87,6 +86,7 @@ pub(super) fn list(names: &[NodeId], cluster: &mut Cluster, call: &mut Call<'_>)
         }
         if name == own {
             cluster.peers.renewal = Some(NamespaceId::FIRST);
+            learning::forget_former(call.book);
             call.outputs.push_back(Output::Folded);
         }
         if let Some(id) = found.filter(|&id| cluster.peers.at(id).is_living()) {

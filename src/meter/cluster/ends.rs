@@ -110,7 +110,7 @@ fn report(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
 
 /// Removes a namespace from all tables.
 fn erase(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
-    let Some((name, maker)) = call.book.forget(id) else { return };
+    let Some((name, maker)) = call.book.forget(id, call.now) else { return };
     call.outputs.extend(maker.map(Output::Unmade));
     for peer in cluster.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
         cluster.forget_peer(peer);

@@ -382,7 +382,7 @@ impl Reception<'_, '_> {
         if has_members {
             self.call.book.set_hearsay(namespace, false);
         }
-        self.call.book.apply(namespace, &change, whole, now);
+        learning::apply(namespace, &change, whole, self.call.book, now);
     }
 
     /// Ends the claim of a member here on the uuid, if the other claim is later; the member is owed `last_word`.

@@ -11,6 +11,7 @@
 //! | `filtered` | a filter of packets that drops multicast over loopback |
 //! | `fleets` | very many nodes that come, count and go, beside running processes |
 //! | `folding` | fleets whose processes come and go for so long that the oldest are folded |
+//! | `forgotten` | what some nodes have forgotten counts again when it has gone on at others |
 //! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
 //! | `hosts` | many hosts, one audience |
@@ -43,6 +44,7 @@ mod ears;
 mod filtered;
 mod fleets;
 mod folding;
+mod forgotten;
 mod golden;
 mod healing;
 mod hosts;

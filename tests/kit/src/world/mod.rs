@@ -297,7 +297,7 @@ impl World {
         for node in self.nodes.iter_mut().filter(|node| !node.is_paused) {
             let now = node.now(self.clock);
             node.check(now);
-            node.check_nothing_is_due(now);
+            node.check_nothing_is_due(now, true);
         }
         adversary::check_acquaintance(self);
         if !self.observer.has_paused {

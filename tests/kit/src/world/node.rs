@@ -315,10 +315,7 @@ impl Node {
             self.book.push(name, total, skip_newest, now.tick);
         }
         self.check(now);
-        // What waits to be heard may still change a report, which is given once all of it is heard.
-        if has_heard_all {
-            self.check_nothing_is_due(now);
-        }
+        self.check_nothing_is_due(now, has_heard_all);
         done
     }
 
@@ -327,9 +324,9 @@ impl Node {
         self.book.check(&mut self.meter, now);
     }
 
-    /// Nothing is left undone that was due.
-    pub(super) fn check_nothing_is_due(&mut self, now: Now) {
-        if self.busy_turns == 0 {
+    /// Nothing is left undone that was due. What waits to be received may still change a report.
+    pub(super) fn check_nothing_is_due(&mut self, now: Now, has_received_all: bool) {
+        if self.busy_turns == 0 && has_received_all {
             self.book.check_nothing_is_due(now.tick);
         }
     }
@@ -386,7 +383,7 @@ impl Node {
     }
 
     /// What a node announces is true of its members.
-    fn check_datagram(&self, datagram: &Datagram<Rc<str>>, done: &mut Done, now: Now) {
+    fn check_datagram(&mut self, datagram: &Datagram<Rc<str>>, done: &mut Done, now: Now) {
         match &datagram.news {
             News::Claimed(claim) => done.claim_order = claim.order,
             News::Message(part) => done.parts.push(part.number),

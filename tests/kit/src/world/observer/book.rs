@@ -162,8 +162,9 @@ impl Book {
     }
 
     /// The node announces what it has counted in a namespace: from its beginning on, or only since it was folded.
-    pub(crate) fn announce(&self, count: &Count<impl AsRef<str>>, is_folded: bool, now: Tick) {
-        let Some(page) = self.pages.get(count.namespace.as_ref()) else { return };
+    pub(crate) fn announce(&mut self, count: &Count<impl AsRef<str>>, is_folded: bool, now: Tick) {
+        let Some(page) = self.pages.get_mut(count.namespace.as_ref()) else { return };
+        page.recall(count.sums.connections);
         let recorded = page.recorded(now);
         let counted = page.counted().count() as u64;
         assert_eq!(u64::from(count.members), counted, "{page:?}");

@@ -27,6 +27,8 @@ pub(crate) struct Page {
     /// the namespace.
     pub(super) stays: Vec<u64>,
     forgotten: usize,
+    /// The same before the meter last forgot it, and before that.
+    forgotten_before: Vec<usize>,
     /// The least that the meter may say of it from now on.
     least: Option<Accounts>,
     total: u64,
@@ -87,7 +89,19 @@ impl Page {
     /// From now on the meter remembers nothing of what was so far, but the members that are there.
     fn forget(&mut self) {
         let stays = std::mem::take(&mut self.stays);
-        *self = Self { forgotten: stays.len(), stays, ..Self::default() };
+        let mut forgotten_before = std::mem::take(&mut self.forgotten_before);
+        forgotten_before.push(self.forgotten);
+        *self = Self { forgotten: stays.len(), forgotten_before, stays, ..Self::default() };
+    }
+
+    /// The event goes on that the meter had forgotten: its members of before count again, as far back as it takes for these
+    /// connections.
+    pub(super) fn recall(&mut self, connections: u64) {
+        while self.counted_ever < connections {
+            let Some(first) = self.forgotten_before.pop() else { break };
+            self.counted_ever += (self.forgotten - first) as u64;
+            self.forgotten = first;
+        }
     }
 
     pub(super) fn check_figures(&mut self, meter: &Meter, id: NamespaceId, is_lone: bool, at: Now) {
