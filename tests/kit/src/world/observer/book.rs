@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use audience_meter::collections::key::Key as _;
-use audience_meter::collections::tick::{Now, Tick};
+use audience_meter::collections::tick::{Now, TICK_MS, Tick};
 use audience_meter::meter::news::{Count, Datagram, Item, News, NodeId};
 use audience_meter::meter::{ClusterRules, Ending, MemberId, Meter, Rules, WalkId};
 
@@ -294,9 +294,9 @@ impl Book {
             self.awake_since = now;
         }
         self.seen_at = now;
-        // The others are told first that no member is there.
+        // The others learn first that no member is there. And a turn has room for one report, so those of a moment take some.
         let grace = if self.is_lone {
-            Duration::ZERO
+            Duration::from_millis(TICK_MS * self.pages.len() as u64)
         } else {
             ClusterRules::default().notify_interval + ANNOUNCING + REPORTING
         };
