@@ -78,16 +78,22 @@ pub fn check(
     keys: &Keys,
     unix_s: u64,
 ) -> Result<(), SignatureError> {
+    let until = expiry(query, namespace, uuid, keys)?;
+    if until <= unix_s { Err(SignatureError::Expired) } else { Ok(()) }
+}
+
+/// The moment in Unix seconds at which the signature in the query of an address expires, or has.
+///
+/// # Errors
+/// Why it is refused, whatever the time is.
+pub fn expiry(query: Option<&str>, namespace: &str, uuid: Option<&str>, keys: &Keys) -> Result<u64, SignatureError> {
     let query = name::canonical(query.unwrap_or_default());
     let expires = only_value(&query, "expires")?;
     let signature = only_value(&query, "signature")?;
     let until = parse_expires(expires).ok_or(SignatureError::Expires)?;
     let code = parse_code(signature).ok_or(SignatureError::Form)?;
     let signed = [namespace, uuid.unwrap_or_default(), expires].join("\n");
-    if !keys.accept_code(signed.as_bytes(), &code) {
-        return Err(SignatureError::Forged);
-    }
-    if until <= unix_s { Err(SignatureError::Expired) } else { Ok(()) }
+    if keys.accept_code(signed.as_bytes(), &code) { Ok(until) } else { Err(SignatureError::Forged) }
 }
 
 /// The value of a parameter that is there once.
@@ -153,6 +159,8 @@ mod tests {
         }
         for expires in ["1300000000", "1299999999", "0"] {
             assert_eq!(with(expires), Err(SignatureError::Expired), "{expires}");
+            let until = expiry(Some(&query("ns", "", expires, KEY)), "ns", None, &keys());
+            assert_eq!(until.map(|until| until.to_string()).as_deref(), Ok(expires));
         }
         for expires in
             ["9007199254740993", "18446744073709551616", "-1", "+1300000001", "1e9", "1300000001.0", "", " 1", "0x10"]

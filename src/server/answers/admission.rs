@@ -75,10 +75,7 @@ impl Admission {
         query: Option<&str>,
         unix_s: u64,
     ) -> Result<(), Refusal> {
-        if !self.has(namespace) {
-            return Err(Refusal::Name);
-        }
-        let Some(keys) = &self.keys else { return Ok(()) };
+        let Some(keys) = self.keys_for(namespace)? else { return Ok(()) };
         if self.needs_uuid && second.is_none() {
             return Err(Refusal::Uuid);
         }
@@ -87,9 +84,12 @@ impl Admission {
 
     /// The same for leaving, for which a signature that has expired is good, too.
     pub(super) fn judge_leaving(&self, namespace: &str, uuid: &str, query: Option<&str>) -> Result<(), Refusal> {
-        self.judge((namespace, Some(uuid)), query, 0).or_else(|refusal| match refusal {
-            Refusal::Signature(SignatureError::Expired) => Ok(()),
-            _ => Err(refusal),
-        })
+        let Some(keys) = self.keys_for(namespace)? else { return Ok(()) };
+        signature::expiry(query, namespace, Some(uuid), keys).map(drop).map_err(Refusal::Signature)
+    }
+
+    /// The keys that sign the addresses of an event, if any do.
+    fn keys_for(&self, namespace: &str) -> Result<Option<&Keys>, Refusal> {
+        if self.has(namespace) { Ok(self.keys.as_ref()) } else { Err(Refusal::Name) }
     }
 }
