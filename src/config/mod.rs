@@ -231,6 +231,7 @@ pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Res
                 budget: options.value("--notify-budget", None, limits::parse_budget)?,
             },
             increment_delay: options.duration("--increment-delay", 0)?,
+            leave_delay: options.duration("--leave-delay", 0)?,
             namespace_clean_delay: options.duration("--namespace-clean-delay", 60)?,
             namespaces_max: options.value("--max-namespaces", 250_000, parse_limit)?,
         },

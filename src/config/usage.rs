@@ -116,6 +116,11 @@ const GROUPS: [Group; 7] = [
                 "time that a member must stay before it is counted, against floods of joins and leaves (default 0)",
             ),
             other(
+                "--leave-delay <seconds>",
+                "time for which a member with a UUID stays counted whose stream was lost; if it comes back by then, at any \
+                 process, it was never gone (default 0)",
+            ),
+            other(
                 "--notify-delta-ratio <ratio>",
                 "smallest change of a count that is pushed, as a fraction of the last pushed count (default 0.1)",
             ),

@@ -4,7 +4,7 @@
 //! argument, so the same code runs under the daemon, in tests and under a fuzzer. It does not know what a connection is:
 //! the caller chooses a [`MemberId`] for each, and has a table of its own under the same keys.
 //!
-//! Its verbs are inputs ([`Meter::join`], [`Meter::leave`], [`Meter::end_claim`], [`Meter::receive`]),
+//! Its verbs are inputs ([`Meter::join`], [`Meter::leave`], [`Uuids::leave`], [`Meter::receive`]),
 //! [`Meter::handle_timeout`], [`Meter::poll_timeout`] and [`Meter::poll_output`]. The caller polls the outputs down; nothing
 //! calls up. Calls inside run one way, too: [`Meter`] calls the cluster, and the cluster works on the book.
 //!
@@ -51,14 +51,16 @@ pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
 use book::standing::Standing;
-use book::{Book, counting};
+use book::{Book, counting, joining, patience};
 pub use cluster::capacity::Capacity;
 pub use cluster::departure::Departure;
 pub use cluster::figures::NodeFigures;
+pub use cluster::leaving::Leaving;
 pub use cluster::mail::Mail;
 pub use cluster::proofs::promise_of;
 pub use cluster::receive::Rejection;
 pub use cluster::rules::{ClusterRules, Membership};
+pub use cluster::uuids::Uuids;
 use cluster::{Call, Cluster};
 pub use digest::name_digest;
 use news::{Address, Counter, Datagram, News, NodeId, Origin};
@@ -91,20 +93,20 @@ impl Meter {
     /// An earlier member with the same uuid leaves in the same moment, so the total never counts one person twice.
     /// Returns the total to push to the new member at once, or `None` while no member is counted, for 0 is never pushed.
     pub fn join(&mut self, member: MemberId, name: &str, uuid: Option<&str>, now: Now) -> Option<u64> {
-        let admission = self.book.join(member, name, uuid, Standing::Counted, now);
+        let admission = joining::join(member, name, uuid, Standing::Counted, &mut self.book, now);
         self.admit(admission, now)
     }
 
     /// A stream opens as in [`join`](Self::join), but stays out of the count until [`count`](Self::count). Pushes reach it
     /// like all members.
     pub fn join_uncounted(&mut self, member: MemberId, name: &str, uuid: Option<&str>, now: Now) -> Option<u64> {
-        let admission = self.book.join(member, name, uuid, Standing::Uncounted, now);
+        let admission = joining::join(member, name, uuid, Standing::Uncounted, &mut self.book, now);
         self.admit(admission, now)
     }
 
     /// A stream opens as in [`join`](Self::join), but never counts, claims no uuid and leaves no trace.
     pub fn visit(&mut self, member: MemberId, name: &str, now: Now) -> Option<u64> {
-        let admission = self.book.join(member, name, None, Standing::Never, now);
+        let admission = joining::join(member, name, None, Standing::Never, &mut self.book, now);
         self.admit(admission, now)
     }
 
@@ -128,9 +130,10 @@ impl Meter {
         }
     }
 
-    /// A stream is gone. An absent member changes nothing: leaving twice is leaving once.
+    /// A stream is gone. An absent member changes nothing: leaving twice is leaving once. The place of one with a uuid may wait for
+    /// it ([`Rules::leave_delay`]).
     pub fn leave(&mut self, member: MemberId, now: Now) {
-        if let Some(id) = self.book.leave(member, now) {
+        if let Some(id) = patience::lose(member, &mut self.book, now) {
             let (cluster, call) = &mut self.parts(now);
             cluster::ends::forget(id, cluster, call);
         }
@@ -140,19 +143,13 @@ impl Meter {
     /// The member here that a join with this uuid would end.
     #[must_use]
     pub fn claimant(&self, name: &str, uuid: &str) -> Option<MemberId> {
-        self.book.claims.holder(self.find(name)?, uuid)
+        self.book.claims.member(self.find(name)?, uuid)
     }
 
-    /// A page says that it leaves: the member that claims `uuid` in the namespace of this name is sent away. If there
-    /// is none here, the other nodes are asked whether they have it.
-    pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) {
-        let found = self.find(name).filter(|&id| self.book.claims.holder(id, uuid).is_some());
-        let (cluster, call) = &mut self.parts(now);
-        match found {
-            Some(id) => cluster::ends::end_claim(id, uuid, Output::Left, cluster, call),
-            None => cluster.end_claim_elsewhere(name, uuid, call),
-        }
-        self.check_invariants();
+    /// The uuids that members claim.
+    pub fn uuids(&mut self, now: Now) -> Uuids<'_> {
+        let (cluster, call) = self.parts(now);
+        Uuids { cluster, call }
     }
 
     /// Receives what another node announces.
@@ -173,6 +170,7 @@ impl Meter {
     pub fn handle_timeout(&mut self, now: Now, is_bus_drained: bool) {
         let (cluster, call) = &mut self.parts(now);
         counting::count_pending(TIMEOUTS_PER_TURN, call.book, now);
+        patience::expire(TIMEOUTS_PER_TURN, call.book, now);
         if cluster.is_reachable() {
             cluster.handle_timeout(is_bus_drained, call);
         }

@@ -7,12 +7,14 @@
 //! | file | owns |
 //! |---|---|
 //! | `atoms` | what makes a process a node, the names of messages, and what numbers and names weigh |
+//! | `claims` | the uuids that members claim |
 //! | `ends` | that an event or a node ends |
 //! | `receipts` | what a node confirms of messages |
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
 
 mod atoms;
+mod claims;
 mod ends;
 mod receipts;
 
@@ -20,6 +22,7 @@ use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};
 pub use atoms::{Farewell, Format, Formats, MessageId, NodeId, Promise, Secret};
 use atoms::{entry_weight, name_weight, number_weight};
+pub use claims::{Claim, HeldQuestion};
 pub use ends::{EndedEvent, Stance};
 pub use receipts::{Fate, Receipt};
 
@@ -92,7 +95,12 @@ pub enum News<N> {
     /// A uuid was claimed just now; the claim is among the sender's items too.
     Claimed(Claim<N>),
     /// A page says that it leaves: claims of the uuid up to this one's order end.
-    GivenUp(Claim<N>),
+    GivenUp {
+        /// The last claim that ends.
+        claim: Claim<N>,
+        /// Whether the page may be on its way back: the place is kept for a moment.
+        is_away: bool,
+    },
     /// The sender asks whether a uuid is held by a member of the receiver.
     AskHeld(HeldQuestion<N>),
     /// A uuid is held by a member of the sender. There is no answer that says no.
@@ -140,17 +148,6 @@ impl<N> News<N> {
     pub fn is_introduction(&self) -> bool {
         matches!(self, Self::Alive(_) | Self::Ask(_) | Self::Bye(_))
     }
-}
-
-/// Whether a uuid is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldQuestion<N> {
-    /// Counts the asker's questions from 1.
-    pub number: u64,
-    /// The namespace's name.
-    pub namespace: N,
-    /// The uuid.
-    pub uuid: N,
 }
 
 /// A sign of life, and the version that the sender is at: a peer that has received less asks.
@@ -229,6 +226,8 @@ pub struct Count<N> {
     pub members: u32,
     /// Its members that are not counted.
     pub uncounted: u32,
+    /// Of its counted members those whose streams are gone and may come back.
+    pub waiting: u32,
     /// What was counted so far.
     pub sums: Sums,
     /// What is known of the namespace as a whole.
@@ -282,17 +281,6 @@ pub struct Age {
     /// For how long it has had no members, in milliseconds; 0 while it has some. It travels with each report of an empty
     /// namespace, so that reports do not keep the namespace alive.
     pub empty_ms: u64,
-}
-
-/// A claim of a uuid. Of two, the one of the larger order stands; of the same order, the one of the larger node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim<N> {
-    /// The namespace's name.
-    pub namespace: N,
-    /// The uuid.
-    pub uuid: N,
-    /// One more than the largest order that the node knew of. It is no time, so that no clock decides between two claims.
-    pub order: u64,
 }
 
 /// What a departed node had counted in a namespace.
@@ -368,6 +356,7 @@ impl<N: AsRef<str>> Item<N> {
                 name_weight(count.namespace.as_ref())
                     + number_weight(count.members.into())
                     + number_weight(count.uncounted.into())
+                    + if count.waiting > 0 { number_weight(count.waiting.into()) } else { 0 }
                     + count.sums.weight()
                     + whole
             }

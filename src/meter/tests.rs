@@ -1,5 +1,6 @@
 //! The meter against its contract, event by event, on a clock that the test moves.
 
+mod patience;
 mod walks;
 
 use crate::collections::key::Key as _;
@@ -23,6 +24,7 @@ impl Scene {
         let mut rules = Rules {
             notify: NotifyRule { delta_ratio: 0.1, min_delay: s(2.0), max_delay: s(25.0), budget: None },
             increment_delay: Duration::ZERO,
+            leave_delay: Duration::ZERO,
             namespace_clean_delay: s(60.0),
             namespaces_max: usize::MAX,
         };
@@ -259,11 +261,11 @@ fn a_second_claim_ends_the_first_and_counts_once() {
     assert_eq!(scene.meter.poll_output(), None);
     scene.leave(0);
     assert_eq!(scene.members("a"), Some((1, 2)), "a stream that was ended leaves once");
-    scene.meter.end_claim("a", "u", scene.now);
+    scene.meter.uuids(scene.now).leave("a", "u", Leaving::default());
     assert_eq!(scene.meter.poll_output(), Some(Output::Left(MemberId::new(1))));
     assert_eq!(scene.members("a"), Some((0, 2)));
-    scene.meter.end_claim("a", "u", scene.now);
-    scene.meter.end_claim("nowhere", "u", scene.now);
+    scene.meter.uuids(scene.now).leave("a", "u", Leaving::default());
+    scene.meter.uuids(scene.now).leave("nowhere", "u", Leaving::default());
     assert_eq!(scene.meter.poll_output(), None);
     assert_eq!(scene.claim(1, "a", "u"), Some(1), "the uuid is free again");
 }

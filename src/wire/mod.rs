@@ -18,6 +18,7 @@
 //! | `gzip` | packed files, unpacked |
 //! | `transfer` | the transfer coding of a stream |
 //! | `watch` | the query of a watcher, and its frames |
+//! | `leaving` | what a page says that leaves |
 //! | `members` | the number of members without a stream, and its forms |
 //! | `outbox` | bytes that a peer has not taken yet |
 //! | `json` | texts and numbers of JSON |
@@ -41,6 +42,7 @@ pub mod handover;
 pub mod history;
 pub mod http;
 pub mod json;
+pub mod leaving;
 pub mod members;
 pub mod name;
 pub mod outbox;

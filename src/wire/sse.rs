@@ -64,11 +64,15 @@ pub fn count(total: u64) -> Frame {
     Frame::new(|out| push_number_line(out, b"data: ", total, b"\n\n"))
 }
 
-/// Appends the first block of a member: when a browser that loses the stream comes back, and the count, if there is one.
+/// Appends the first block of a member: when a browser that loses the stream comes back, the number of the stream and the
+/// count, if there are any.
 ///
-/// Both are in one block, for several client libraries take a block that has no data for an event that has none.
-pub fn push_first(out: &mut Vec<u8>, retry_ms: u64, total: Option<u64>) {
+/// All are in one block, for several client libraries take a block that has no data for an event that has none.
+pub fn push_first(out: &mut Vec<u8>, retry_ms: u64, stream: Option<u64>, total: Option<u64>) {
     push_retry_line(out, retry_ms);
+    if let Some(stream) = stream {
+        push_number_line(out, b"id: ", stream, b"\n");
+    }
     match total {
         Some(total) => push_number_line(out, b"data: ", total, b"\n\n"),
         None => out.push(b'\n'),
@@ -138,13 +142,14 @@ mod tests {
 
     #[test]
     fn the_first_count_comes_in_one_block_with_the_retry() {
-        let first = |total| {
+        let first = |stream, total| {
             let mut out = Vec::new();
-            push_first(&mut out, 2_345, total);
+            push_first(&mut out, 2_345, stream, total);
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(first(Some(7)), "retry: 2345\ndata: 7\n\n");
-        assert_eq!(first(None), "retry: 2345\n\n");
+        assert_eq!(first(None, Some(7)), "retry: 2345\ndata: 7\n\n");
+        assert_eq!(first(None, None), "retry: 2345\n\n");
+        assert_eq!(first(Some(12), Some(7)), "retry: 2345\nid: 12\ndata: 7\n\n");
     }
 
     #[test]

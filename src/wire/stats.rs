@@ -22,6 +22,8 @@ pub struct Figures<'a> {
     pub modified_unix_s: u64,
     /// How many are served now without being counted.
     pub uncounted: u64,
+    /// How many of the members wait to come back.
+    pub waiting: u64,
     /// What it has come to.
     pub accounts: Accounts,
 }
@@ -56,6 +58,7 @@ pub fn push_object(out: &mut Vec<u8>, figures: &Figures<'_>) {
         (",\"connections\":", figures.accounts.connections),
         (",\"modified\":", figures.modified_unix_s),
         (",\"uncounted\":", figures.uncounted),
+        (",\"waiting\":", figures.waiting),
     ];
     push_fields(out, &fields);
     push_accounts(out, &figures.accounts);
@@ -130,7 +133,8 @@ mod tests {
         let (mut writer, mut out) = (StatsWriter::default(), Vec::new());
         for name in names {
             let accounts = accounts();
-            let figures = Figures { name, created_unix_s: 1, members: 2, modified_unix_s: 4, uncounted: 5, accounts };
+            let figures =
+                Figures { name, created_unix_s: 1, members: 2, modified_unix_s: 4, uncounted: 5, waiting: 6, accounts };
             writer.push(&mut out, &figures);
         }
         writer.finish(&mut out);
@@ -139,8 +143,9 @@ mod tests {
 
     #[test]
     fn the_object_is_exact() {
-        let figures =
-            format!("{{\"created\":1,\"members\":2,\"connections\":3,\"modified\":4,\"uncounted\":5,{ACCOUNTS}}}");
+        let figures = format!(
+            "{{\"created\":1,\"members\":2,\"connections\":3,\"modified\":4,\"uncounted\":5,\"waiting\":6,{ACCOUNTS}}}"
+        );
         check(&[], "{}\n");
         check(&["a"], &format!("{{\"a\":{figures}}}\n"));
         check(&["__proto__", "\"\\"], &format!("{{\"__proto__\":{figures},\"\\\"\\\\\":{figures}}}\n"));

@@ -8,7 +8,16 @@ use crate::meter::accounts::stays::Stays;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::meter) struct Present {
     pub(in crate::meter) counted: u32,
+    pub(in crate::meter) apart: Apart,
+}
+
+/// The members that stand apart, which are few.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::meter) struct Apart {
+    /// Those that are not counted.
     pub(in crate::meter) uncounted: u32,
+    /// Those of the counted ones whose places wait.
+    pub(in crate::meter) waiting: u32,
 }
 
 /// What has changed in a namespace, by the report of another node or by its end.
@@ -26,4 +35,28 @@ pub(in crate::meter) struct Change {
     pub(in crate::meter) stays: Stays,
     /// The members that are known to have joined just now.
     pub(in crate::meter) joins: u64,
+}
+
+/// The members of all other nodes in a namespace.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Elsewhere {
+    pub(super) counted: u64,
+    pub(super) uncounted: u64,
+    pub(super) waiting: u64,
+    pub(super) connections: u64,
+    /// The sum of their ticks, as that of this node's members.
+    pub(super) member_ticks: u64,
+}
+
+impl Elsewhere {
+    /// Applies what has changed at one of the nodes.
+    pub(super) fn apply(&mut self, change: &Change) {
+        let &Change { before, after, .. } = change;
+        let (was, is) = (before.apart, after.apart);
+        self.counted = self.counted + u64::from(after.counted) - u64::from(before.counted);
+        self.uncounted = self.uncounted + u64::from(is.uncounted) - u64::from(was.uncounted);
+        self.waiting = self.waiting + u64::from(is.waiting) - u64::from(was.waiting);
+        self.connections += change.connections;
+        self.member_ticks = self.member_ticks.wrapping_add(change.member_ticks);
+    }
 }

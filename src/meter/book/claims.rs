@@ -1,16 +1,19 @@
 //! The uuids that members claim, so that a person with a second stream is counted once.
 //!
 //! Owns the claims. A uuid is the text that the page sent as the second segment of its path; the same text in two namespaces
-//! is two claims. What a new claim does to the older one, the book decides.
+//! is two claims. What a new claim does to the older one, the book decides, and how long a place waits, `patience` does.
 //!
-//! Invariant: a claim is in the table exactly while the member that made it is present.
+//! Invariant: a claim is in the table exactly while its member is present, or its place waits.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::keys::{ClaimId, ItemId, MemberId, NamespaceId};
+use super::members::low_bits;
 use crate::collections::key::Key as _;
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
+use crate::collections::tick::Tick;
 use crate::meter::news;
 
 /// The largest order: a datagram has 56 bits for it.
@@ -26,11 +29,48 @@ const CLAIM_SHARDS: usize = 64;
 /// The bytes of a key before the uuid: the place of its namespace.
 const PLACE_BYTES: usize = size_of::<u32>();
 
+/// What a claim stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::meter) enum Holder {
+    /// A member that is present.
+    Member(MemberId),
+    /// A place that waits for its member to come back: the stream is gone, and the person is counted still.
+    Waiting(Waiting),
+}
+
+impl Holder {
+    /// The member that is present.
+    pub(in crate::meter) fn member(self) -> Option<MemberId> {
+        match self {
+            Self::Member(member) => Some(member),
+            Self::Waiting(_) => None,
+        }
+    }
+}
+
+/// The places that wait for as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Those whose streams were lost.
+    Lost,
+    /// Those whose pages have gone, and may be coming back.
+    Away,
+}
+
+/// A place that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::meter) struct Waiting {
+    /// The low bits of the tick since which it is counted.
+    pub(super) counted_at: u32,
+    /// The low bits of the tick at which it waits no longer.
+    pub(super) until: u32,
+}
+
 #[derive(Debug)]
 struct Claim {
     namespace: NamespaceId,
     key: Rc<[u8]>,
-    member: MemberId,
+    holder: Holder,
     order: u64,
     /// The claim in the journal; `None` until it is entered there.
     item: Option<ItemId>,
@@ -43,11 +83,21 @@ pub(in crate::meter) struct Claims {
     by_key: ShardMap<Rc<[u8]>, ClaimId>,
     /// The largest order of a claim that this node knows of.
     latest: u64,
+    /// The number of places that wait.
+    waiting: usize,
+    /// When places may be over, one line for each time that places wait. A place that has come back is in it still.
+    lines: [VecDeque<(Tick, ClaimId)>; 2],
 }
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { table: Slab::default(), by_key: ShardMap::new(CLAIM_SHARDS), latest: 0 }
+        Self {
+            table: Slab::default(),
+            by_key: ShardMap::new(CLAIM_SHARDS),
+            latest: 0,
+            waiting: 0,
+            lines: Default::default(),
+        }
     }
 }
 
@@ -60,23 +110,33 @@ fn key(namespace: NamespaceId, uuid: &str) -> Vec<u8> {
 }
 
 impl Claims {
-    fn find(&self, namespace: NamespaceId, uuid: &str) -> Option<&Claim> {
+    /// The claim of the uuid in this namespace.
+    pub(in crate::meter) fn find(&self, namespace: NamespaceId, uuid: &str) -> Option<ClaimId> {
         // Most audiences have none, and need no key.
         if self.by_key.is_empty() {
             return None;
         }
-        let id = *self.by_key.get(&*key(namespace, uuid))?;
-        Some(self.table.at(id))
+        self.by_key.get(&*key(namespace, uuid)).copied()
     }
 
-    /// The member that claims the uuid in this namespace.
-    pub(in crate::meter) fn holder(&self, namespace: NamespaceId, uuid: &str) -> Option<MemberId> {
-        self.find(namespace, uuid).map(|claim| claim.member)
+    /// The present member that claims the uuid in this namespace.
+    pub(in crate::meter) fn member(&self, namespace: NamespaceId, uuid: &str) -> Option<MemberId> {
+        self.holder(self.find(namespace, uuid)?).member()
     }
 
-    /// The order of the claim of the uuid in this namespace, by one of this node's members.
-    pub(in crate::meter) fn order_of(&self, namespace: NamespaceId, uuid: &str) -> Option<u64> {
-        self.find(namespace, uuid).map(|claim| claim.order)
+    /// What a claim stands for.
+    pub(in crate::meter) fn holder(&self, id: ClaimId) -> Holder {
+        self.table.at(id).holder
+    }
+
+    /// The namespace of a claim.
+    pub(super) fn namespace(&self, id: ClaimId) -> NamespaceId {
+        self.table.at(id).namespace
+    }
+
+    /// The order of a claim.
+    pub(in crate::meter) fn order(&self, id: ClaimId) -> u64 {
+        self.table.at(id).order
     }
 
     /// The order of a claim that is made now: larger than all that this node knows of.
@@ -101,7 +161,8 @@ impl Claims {
     /// Records the claim of a uuid that no member of the namespace holds.
     pub(super) fn insert(&mut self, namespace: NamespaceId, uuid: &str, member: MemberId, order: u64) -> ClaimId {
         let key: Rc<[u8]> = key(namespace, uuid).into();
-        let id = self.table.insert(Claim { namespace, key: key.clone(), member, order, item: None });
+        let holder = Holder::Member(member);
+        let id = self.table.insert(Claim { namespace, key: key.clone(), holder, order, item: None });
         let earlier = self.by_key.insert(key, id);
         debug_assert!(earlier.is_none(), "a uuid is held once");
         id
@@ -121,15 +182,56 @@ impl Claims {
 
     /// Ends a claim; returns its place in the journal.
     pub(super) fn remove(&mut self, id: ClaimId) -> Option<ItemId> {
-        let Claim { key, item, .. } = self.table.remove(id)?;
+        let Claim { key, item, holder, .. } = self.table.remove(id)?;
+        self.waiting -= usize::from(matches!(holder, Holder::Waiting(_)));
         self.by_key.remove(&key);
         item
     }
 
-    /// The member that made a claim.
+    /// The place of a claim waits from now on, in the line of places that wait for as long. It is counted since the tick of these
+    /// low bits.
+    pub(super) fn wait(&mut self, id: ClaimId, counted_at: u32, until: Tick, line: Line) {
+        let waiting = Waiting { counted_at, until: low_bits(until) };
+        let before = std::mem::replace(&mut self.table.at_mut(id).holder, Holder::Waiting(waiting));
+        self.waiting += usize::from(matches!(before, Holder::Member(_)));
+        let [lost, away] = &mut self.lines;
+        let line = if line == Line::Lost { lost } else { away };
+        debug_assert!(line.back().is_none_or(|&(last, _)| last <= until), "a line is in order");
+        line.push_back((until, id));
+    }
+
+    /// The next claim whose place waits no longer.
+    pub(super) fn pop_over(&mut self, now: Tick) -> Option<ClaimId> {
+        let Self { lines, table, .. } = self;
+        let waits_until = |id: ClaimId| match table.get(id)?.holder {
+            Holder::Waiting(Waiting { until, .. }) => Some(until),
+            Holder::Member(_) => None,
+        };
+        for line in lines {
+            while let Some((until, id)) = line.pop_front_if(|(until, _)| *until <= now) {
+                if waits_until(id) == Some(low_bits(until)) {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+
+    /// When the next place may be over.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        self.lines.iter().filter_map(|line| line.front()).map(|&(until, _)| until).min()
+    }
+
+    /// The number of places that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// The claims whose places wait in a namespace.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn member_of(&self, id: ClaimId) -> Option<MemberId> {
-        self.table.get(id).map(|claim| claim.member)
+    pub(super) fn waiting_in(&self, namespace: NamespaceId) -> usize {
+        let claims = self.table.iter().filter(|(_, claim)| claim.namespace == namespace);
+        claims.filter(|(_, claim)| matches!(claim.holder, Holder::Waiting(_))).count()
     }
 
     /// The number of claims.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::Book;
-use super::change::Present;
+use super::change::{Apart, Present};
 use super::keys::NamespaceId;
 use super::namespace::Namespace;
 use super::standing::Standing;
@@ -19,6 +19,7 @@ const CHECKED_MAX: u64 = 256;
 pub(in crate::meter) struct Elsewhere {
     pub(in crate::meter) counted: u64,
     pub(in crate::meter) uncounted: u64,
+    pub(in crate::meter) waiting: u64,
     /// The sum of member ticks at the zero of this node's clock.
     pub(in crate::meter) member_ticks: u64,
     pub(in crate::meter) stays: Stays,
@@ -60,7 +61,7 @@ pub(in crate::meter) fn check(book: &Book, elsewhere: &HashMap<NamespaceId, Else
     assert_eq!(book.members.counted(), sums.counted, "the sum over all namespaces");
     assert_eq!(book.stays.len(), sums.histograms + book.former.histogram_count(), "no histogram is left behind");
     assert_eq!(book.by_name.len(), book.namespaces.len(), "no name leads nowhere");
-    assert_eq!(book.claims.len(), sums.claims, "no claim outlives its member");
+    assert_eq!(book.claims.len(), sums.claims, "no claim outlives its member and the place of that");
 }
 
 fn check_members(book: &Book, id: NamespaceId, namespace: &Namespace, sums: &mut Sums) -> Present {
@@ -71,20 +72,27 @@ fn check_members(book: &Book, id: NamespaceId, namespace: &Namespace, sums: &mut
         let is_timed = book.pending.deadline(key).is_some();
         assert_eq!(member.standing == Standing::Pending, is_timed, "a pending member will be counted");
         present.counted += u32::from(member.standing == Standing::Counted);
-        present.uncounted += u32::from(member.standing == Standing::Uncounted);
+        present.apart.uncounted += u32::from(member.standing == Standing::Uncounted);
         if let Some(claim) = member.claim {
             sums.claims += 1;
-            assert_eq!(book.claims.member_of(claim), Some(key), "a claim names its member");
+            assert_eq!(book.claims.holder(claim).member(), Some(key), "a claim names its member");
         }
     }
+    let waiting = book.claims.waiting_in(id);
+    sums.claims += waiting;
+    present.apart.waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+    present.counted += present.apart.waiting;
     sums.counted += u64::from(present.counted);
     present
 }
 
 fn check_totals(book: &Book, namespace: &Namespace, present: Present, others: &Elsewhere) {
     assert_eq!(namespace.present(), present, "the counters are the members");
-    let totals = (u64::from(present.counted) + others.counted, u64::from(present.uncounted) + others.uncounted);
-    assert_eq!((namespace.total(), namespace.uncounted()), totals, "a total is the members here and elsewhere");
+    let Apart { uncounted, waiting } = present.apart;
+    let totals = [(present.counted, others.counted), (uncounted, others.uncounted), (waiting, others.waiting)];
+    let totals = totals.map(|(here, elsewhere)| u64::from(here) + elsewhere);
+    let known = [namespace.total(), namespace.uncounted(), namespace.waiting()];
+    assert_eq!(known, totals, "a total is the members here and elsewhere");
     assert_eq!(namespace.member_ticks_elsewhere(), others.member_ticks, "how long they were elsewhere");
     assert_eq!(book.stays.get(namespace.stays_elsewhere), others.stays, "how long they stayed elsewhere");
 }

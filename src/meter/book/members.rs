@@ -85,13 +85,29 @@ impl Members {
         namespace: &mut Namespace,
         now: Tick,
     ) {
+        self.take_place(member, id, standing, namespace, low_bits(now));
+        self.count(standing, namespace, now);
+    }
+
+    /// The same for one that comes back to a place that is counted, since the tick of these low bits.
+    pub(super) fn come_back(&mut self, member: MemberId, id: NamespaceId, namespace: &mut Namespace, counted_at: u32) {
+        self.take_place(member, id, Standing::Counted, namespace, counted_at);
+    }
+
+    fn take_place(
+        &mut self,
+        member: MemberId,
+        id: NamespaceId,
+        standing: Standing,
+        namespace: &mut Namespace,
+        counted_at: u32,
+    ) {
         assert!(self.get(member).is_none(), "a member joins once");
         let push_number = namespace.add_newcomer();
         *self.table.reach(member) =
-            Member { namespace: Some(id), standing, push_number, counted_at: low_bits(now), ..Member::default() };
+            Member { namespace: Some(id), standing, push_number, counted_at, ..Member::default() };
         namespace.list.push_front(&mut self.table, member);
         self.present += 1;
-        self.count(standing, namespace, now);
     }
 
     /// From now on the present member, which was not counted so far, has this standing.
@@ -139,13 +155,28 @@ impl Members {
 
     /// Takes a present member out of its namespace; returns for how many ticks it was counted, if it was.
     pub(super) fn exit(&mut self, member: MemberId, namespace: &mut Namespace, now: Tick) -> Option<u64> {
-        let Member { standing, push_number, counted_at, .. } = *self.get_mut(member);
+        let standing = self.get_mut(member).standing;
+        let counted_at = self.leave_place(member, namespace);
+        self.discount(standing, namespace, now);
+        (standing == Standing::Counted).then(|| ticks_since(counted_at, now))
+    }
+
+    /// Takes a present member out of its namespace, and leaves its place in the count. Returns the low bits of the tick since
+    /// which it is counted.
+    pub(super) fn leave_place(&mut self, member: MemberId, namespace: &mut Namespace) -> u32 {
+        let Member { push_number, counted_at, .. } = *self.get_mut(member);
         namespace.remove_from_notice(member, push_number);
         namespace.list.remove(&mut self.table, member);
         *self.get_mut(member) = Member::default();
         self.present -= 1;
-        self.discount(standing, namespace, now);
-        (standing == Standing::Counted).then(|| low_bits(now).wrapping_sub(counted_at).into())
+        counted_at
+    }
+
+    /// A place without a member, which was counted since the tick of these low bits, is counted no more. Returns for how many ticks
+    /// it was.
+    pub(super) fn give_up_place(&mut self, counted_at: u32, namespace: &mut Namespace, now: Tick) -> u64 {
+        self.discount(Standing::Counted, namespace, now);
+        ticks_since(counted_at, now)
     }
 
     /// The member that joined the same namespace just before this present one.
@@ -170,7 +201,13 @@ pub(in crate::meter) struct Admission {
     pub(in crate::meter) claim: Option<ClaimId>,
 }
 
+/// How many ticks have passed since the one of these low bits.
+fn ticks_since(low: u32, now: Tick) -> u64 {
+    low_bits(now).wrapping_sub(low).into()
+}
+
+/// A tick in half the memory.
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
-fn low_bits(tick: Tick) -> u32 {
+pub(super) fn low_bits(tick: Tick) -> u32 {
     tick.0 as u32
 }

@@ -13,12 +13,14 @@
 //! | `ended` | the reports that were given of late, here and elsewhere |
 //! | `former` | what members had come to in events that were forgotten |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
+//! | `joining` | what a join does in all the tables |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
 //! | `learning` | which namespaces of other nodes are taken in |
 //! | `members` | one record per member, and the order of the members in their namespace |
 //! | `namespace` | the figures of one event |
 //! | `notice` | the notify rule, and what was pushed last |
+//! | `patience` | the places of members whose streams were lost |
 //! | `renewal` | what this node's members have come to, taken out of the book |
 //! | `schedule` | when each namespace is looked at |
 //! | `standing` | whether a member is in the count |
@@ -37,12 +39,14 @@ mod ended;
 mod former;
 #[cfg(any(test, debug_assertions))]
 pub(super) mod invariants;
+pub(super) mod joining;
 pub(super) mod journal;
 pub(super) mod keys;
 pub(super) mod learning;
 pub(super) mod members;
 pub(super) mod namespace;
 pub(super) mod notice;
+pub(super) mod patience;
 pub(super) mod renewal;
 pub(super) mod schedule;
 pub(super) mod standing;
@@ -66,7 +70,7 @@ use ended::Ended;
 use former::Former;
 use journal::{Journal, Stretch, Subject, Versions};
 use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
-use members::{Admission, Member, Members};
+use members::{Member, Members};
 use namespace::Namespace;
 use schedule::{Due, Rules, Schedule};
 use standing::Standing;
@@ -120,36 +124,6 @@ impl Book {
         }
     }
 
-    /// A member joins the namespace of this name, which is made if there is none. A member that counts is pending for the
-    /// increment delay.
-    pub(super) fn join(
-        &mut self,
-        member: MemberId,
-        name: &str,
-        uuid: Option<&str>,
-        standing: Standing,
-        now: Now,
-    ) -> Admission {
-        let standing = if standing == Standing::Counted { self.first_standing() } else { standing };
-        let id = self.find_or_make(name, now);
-        self.members.enter(member, id, standing, self.namespaces.at_mut(id), now.tick);
-        if standing == Standing::Pending {
-            self.wait_to_count(member, now);
-        }
-        let ended = uuid.and_then(|uuid| self.claims.holder(id, uuid));
-        if let Some(ended) = ended {
-            // It leaves in the same moment, so the total never counts one person twice. The new member keeps the namespace.
-            self.leave(ended, now);
-        }
-        let claim = uuid.map(|uuid| self.claim(id, uuid, member));
-        self.announce_standing(id, standing, now);
-        let namespace = self.namespaces.at_mut(id);
-        namespace.give_first_count(now);
-        let total = namespace.total();
-        self.reschedule(id, now);
-        Admission { total: (total > 0).then_some(total), ended, claim }
-    }
-
     /// A member leaves; an absent one changes nothing. Returns its namespace if the caller has to forget that at once:
     /// every member that it ever had left before it was counted.
     pub(super) fn leave(&mut self, member: MemberId, now: Now) -> Option<NamespaceId> {
@@ -179,8 +153,9 @@ impl Book {
 
     /// When the next member counts, or the next namespace is due.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        let deadlines = [self.schedule.next_deadline(), self.pending.next_deadline(), self.ended.next_deadline()];
-        deadlines.into_iter().flatten().min()
+        let members = [self.pending.next_deadline(), self.claims.next_deadline()];
+        let deadlines = [self.schedule.next_deadline(), self.ended.next_deadline()].into_iter().chain(members);
+        deadlines.flatten().min()
     }
 
     /// The number of timers that are set.
@@ -324,15 +299,6 @@ impl Book {
         let id = self.namespaces.insert(Namespace::new(name.clone(), history, now));
         self.by_name.insert(name, id);
         id
-    }
-
-    /// A member claims a uuid that no member here holds.
-    fn claim(&mut self, id: NamespaceId, uuid: &str, member: MemberId) -> ClaimId {
-        let order = self.claims.next_order();
-        let claim = self.claims.insert(id, uuid, member, order);
-        self.members.get_mut(member).claim = Some(claim);
-        self.claims.set_item(claim, self.journal.insert(Subject::Claim(claim)));
-        claim
     }
 
     /// The first standing of a member that counts.

@@ -8,7 +8,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::change::Change;
+#[cfg(any(test, debug_assertions))]
+use super::change::{Apart, Present};
+use super::change::{Change, Elsewhere};
 use super::keys::{ItemId, MemberId, WalkId};
 use super::notice::{CountPush, Notice, NotifyRule};
 use super::whole::Whole;
@@ -34,19 +36,16 @@ pub struct Namespace {
     pub(super) is_in_line: bool,
     /// This node's counted members.
     counted: u32,
-    /// The counted members of other nodes.
-    counted_elsewhere: u64,
     /// This node's members that are not counted.
     uncounted: u32,
-    /// The same of other nodes.
-    uncounted_elsewhere: u64,
+    /// Of this node's counted members those whose places wait.
+    waiting: u32,
     connections: u64,
-    connections_elsewhere: u64,
     /// The sum of ticks that this node's members were counted, modulo 2^64. It is kept as of the zero of the node's clock, as
     /// if all present members had been there since: with each tick it grows by their number.
     member_ticks: u64,
-    /// The same of the members of other nodes.
-    member_ticks_elsewhere: u64,
+    /// The members of other nodes.
+    elsewhere: Elsewhere,
     /// How long the former members of this node stayed.
     pub(super) stays: StaysId,
     /// The same of other nodes.
@@ -80,13 +79,11 @@ impl Namespace {
             is_ready: false,
             is_in_line: false,
             counted: 0,
-            counted_elsewhere: 0,
             uncounted: 0,
-            uncounted_elsewhere: 0,
+            waiting: 0,
             connections: 0,
-            connections_elsewhere: 0,
             member_ticks: 0,
-            member_ticks_elsewhere: 0,
+            elsewhere: Elsewhere::default(),
             stays: StaysId::EMPTY,
             stays_elsewhere: StaysId::EMPTY,
             peak: 0,
@@ -111,19 +108,25 @@ impl Namespace {
     /// The number of counted members, at all nodes.
     #[must_use]
     pub fn total(&self) -> u64 {
-        u64::from(self.counted) + self.counted_elsewhere
+        u64::from(self.counted) + self.elsewhere.counted
     }
 
     /// The number of joins that were counted, at all nodes, since it was created.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.connections + self.connections_elsewhere
+        self.connections + self.elsewhere.connections
     }
 
     /// The number of streams that are served now, at all nodes, and are not in the count.
     #[must_use]
     pub fn uncounted(&self) -> u64 {
-        u64::from(self.uncounted) + self.uncounted_elsewhere
+        u64::from(self.uncounted) + self.elsewhere.uncounted
+    }
+
+    /// The number of counted members, at all nodes, whose streams are gone and may come back.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        u64::from(self.waiting) + self.elsewhere.waiting
     }
 
     /// When the first member came.
@@ -150,7 +153,7 @@ impl Namespace {
 
     /// Whether no member is present, at any node.
     pub(in crate::meter) fn is_vacant(&self) -> bool {
-        self.list.is_empty() && self.total() == 0 && self.uncounted_elsewhere == 0
+        self.list.is_empty() && self.total() == 0 && self.elsewhere.uncounted == 0
     }
 
     /// Since when no member is present; said of a vacant one.
@@ -188,6 +191,7 @@ impl Namespace {
             namespace: self.name.clone(),
             members: self.counted,
             uncounted: self.uncounted,
+            waiting: self.waiting,
             sums,
             age: self.age(now),
             peak: self.peak(now),
@@ -217,7 +221,7 @@ impl Namespace {
     /// The ticks for which members have been counted, at all nodes and all of them together.
     fn member_ticks(&self, now: Tick) -> u64 {
         let grown = self.total().wrapping_mul(now.0);
-        self.member_ticks.wrapping_add(self.member_ticks_elsewhere).wrapping_add(grown)
+        self.member_ticks.wrapping_add(self.elsewhere.member_ticks).wrapping_add(grown)
     }
 
     /// The most members that were ever present at once, at all nodes, as it is announced.
@@ -292,18 +296,14 @@ impl Namespace {
     /// known.
     pub(super) fn apply(&mut self, change: &Change, whole: Whole, now: Now) -> bool {
         let was_vacant = self.is_vacant();
-        let &Change { before, after, connections, member_ticks, .. } = change;
-        self.counted_elsewhere = self.counted_elsewhere + u64::from(after.counted) - u64::from(before.counted);
-        self.uncounted_elsewhere = self.uncounted_elsewhere + u64::from(after.uncounted) - u64::from(before.uncounted);
-        self.connections_elsewhere += connections;
-        self.member_ticks_elsewhere = self.member_ticks_elsewhere.wrapping_add(member_ticks);
+        self.elsewhere.apply(change);
         let Whole { age, peak, at } = whole;
         let is_older = whole.created().is_clearly_before(self.created);
         if is_older {
             self.created = whole.created();
         }
         self.merge_peak(peak.members, at.before_ms(peak.ago_ms));
-        if before.counted != after.counted {
+        if change.before.counted != change.after.counted {
             self.modified = Some(now.tick);
         }
         if !was_vacant {
@@ -323,6 +323,14 @@ impl Namespace {
     pub(super) fn discount_one(&mut self, now: Tick) {
         self.counted -= 1;
         self.member_ticks = self.member_ticks.wrapping_add(now.0);
+    }
+
+    pub(super) fn add_waiting(&mut self) {
+        self.waiting += 1;
+    }
+
+    pub(super) fn remove_waiting(&mut self) {
+        self.waiting -= 1;
     }
 
     pub(super) fn add_uncounted(&mut self) {
@@ -378,13 +386,13 @@ impl Namespace {
 
     /// This node's members.
     #[cfg(any(test, debug_assertions))]
-    pub(super) fn present(&self) -> super::change::Present {
-        super::change::Present { counted: self.counted, uncounted: self.uncounted }
+    pub(super) fn present(&self) -> Present {
+        Present { counted: self.counted, apart: Apart { uncounted: self.uncounted, waiting: self.waiting } }
     }
 
     /// The sum of member ticks of other nodes, at the zero of this node's clock.
     #[cfg(any(test, debug_assertions))]
     pub(super) fn member_ticks_elsewhere(&self) -> u64 {
-        self.member_ticks_elsewhere
+        self.elsewhere.member_ticks
     }
 }

@@ -25,6 +25,8 @@ pub struct Rules {
     pub notify: NotifyRule,
     /// How long a member must stay before it is counted.
     pub increment_delay: Duration,
+    /// How long a member with a uuid is counted whose stream was lost; with zero, not at all.
+    pub leave_delay: Duration,
     /// How long an empty namespace is remembered.
     pub namespace_clean_delay: Duration,
     /// Most namespaces. One more takes the place of a vacant one.

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::announce::Announcer;
+use super::leaving::Leaving;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::news::{HeldQuestion, News};
 use crate::meter::output::{Output, Outputs};
@@ -34,7 +35,7 @@ const QUESTIONS_PER_TURN: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// A page leaves: a claim that is found ends, and silence has no effect.
-    Leave,
+    Leave(Leaving),
     /// The caller waits for the answer, silence too.
     Answer,
 }
@@ -126,13 +127,13 @@ mod tests {
         assert_eq!(held.add("a".into(), "u".into(), Purpose::Answer, Tick(100)), Some(1));
         assert_eq!(due(&mut held, 100), [1]);
         assert_eq!(due(&mut held, 101), [0; 0]);
-        assert_eq!(held.add("a".into(), "v".into(), Purpose::Leave, Tick(102)), Some(2));
+        assert_eq!(held.add("a".into(), "v".into(), Purpose::Leave(Leaving::default()), Tick(102)), Some(2));
         assert_eq!(held.poll_timeout(), Some(Tick(102)));
         assert_eq!(due(&mut held, 107), [1, 2]);
         assert_eq!(due(&mut held, 113), [1, 2]);
         assert_eq!(
             held.answer(2).map(|(question, purpose)| (question.uuid, purpose)),
-            Some(("v".into(), Purpose::Leave))
+            Some(("v".into(), Purpose::Leave(Leaving::default())))
         );
         assert!(held.answer(2).is_none(), "it was answered once already");
         assert_eq!(held.pop_over(Tick(120)), None);
@@ -145,7 +146,8 @@ mod tests {
     #[test]
     fn no_more_than_a_bound_wait() {
         let mut held = HeldQuestions::default();
-        let numbers = (0..2 * WAITING_MAX).filter_map(|_| held.add("a".into(), "u".into(), Purpose::Leave, Tick(100)));
+        let numbers = (0..2 * WAITING_MAX)
+            .filter_map(|_| held.add("a".into(), "u".into(), Purpose::Leave(Leaving::default()), Tick(100)));
         assert_eq!(numbers.count(), WAITING_MAX);
         assert_eq!(due(&mut held, 100).len(), WAITING_MAX);
     }

@@ -34,6 +34,7 @@
 //! | `goodbye` | how a node departs, and which of those that end together reports |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the messages of one peer: their order, and what is confirmed of them |
+//! | `leaving` | what a page says that leaves |
 //! | `lookout` | when a peer is looked at, and what it is asked then |
 //! | `mail` | messages, as the caller deals with them |
 //! | `messages` | the messages of this node, until they are confirmed |
@@ -47,6 +48,7 @@
 //! | `rules` | what the operator decided about the cluster |
 //! | `silence` | for how long a peer has been silent, and what that means |
 //! | `transit` | when a datagram of a peer was sent |
+//! | `uuids` | the uuids that members claim, as the caller deals with them |
 //!
 //! Invariant: names that are known only from others are never announced as this node's own.
 
@@ -65,6 +67,7 @@ mod folding;
 mod goodbye;
 mod held;
 mod inbox;
+pub(super) mod leaving;
 mod lookout;
 pub(super) mod mail;
 mod messages;
@@ -78,6 +81,7 @@ pub(super) mod receive;
 pub(super) mod rules;
 mod silence;
 mod transit;
+pub(super) mod uuids;
 
 #[cfg(any(test, debug_assertions))]
 use std::collections::HashMap;
@@ -98,6 +102,7 @@ use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
 use held::{HeldQuestions, Purpose};
+use leaving::Leaving;
 use lookout::Lookout;
 use peers::{PeerId, Peers};
 use questions::Questions;
@@ -262,8 +267,8 @@ impl Cluster {
     }
 
     /// Ends the claim of a uuid that no member here holds, if another node has one that does.
-    pub(super) fn end_claim_elsewhere(&mut self, name: &str, uuid: &str, call: &mut Call<'_>) {
-        self.ask_held(name, uuid, Purpose::Leave, call);
+    fn end_claim_elsewhere(&mut self, name: &str, uuid: &str, leaving: Leaving, call: &mut Call<'_>) {
+        self.ask_held(name, uuid, Purpose::Leave(leaving), call);
     }
 
     /// Asks the other nodes whether they hold a uuid. Returns the number of the question; `None` if it is not asked.

@@ -17,7 +17,7 @@ use crate::collections::key::Key as _;
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
-use crate::meter::book::change::{Change, Present};
+use crate::meter::book::change::{Apart, Change, Present};
 #[cfg(any(test, debug_assertions))]
 use crate::meter::book::invariants::Elsewhere;
 use crate::meter::book::keys::NamespaceId;
@@ -102,8 +102,8 @@ pub(super) struct Pairs {
     /// living. Reports take their time to arrive, but always the same.
     offset: u64,
     table: ShardMap<NamespaceId, Pair, BuildKeyHasher>,
-    /// Its members that are not counted, by namespace, where there are some. Each of these namespaces has a pair, too.
-    uncounted: HashMap<NamespaceId, u32, BuildKeyHasher>,
+    /// Its members that stand apart, by namespace, where there are some. Each of these namespaces has a pair, too.
+    apart: HashMap<NamespaceId, Apart, BuildKeyHasher>,
     /// The counted members of all pairs.
     members: u64,
     /// The digest over all pairs.
@@ -118,7 +118,7 @@ impl Pairs {
             clock: 0,
             offset: 0,
             table: ShardMap::new(PAIR_SHARDS),
-            uncounted: HashMap::default(),
+            apart: HashMap::default(),
             members: 0,
             digest: 0,
         }
@@ -156,7 +156,7 @@ impl Pairs {
 
     /// Whether there are members, counted or not.
     pub(super) fn has_members(&self) -> bool {
-        self.members > 0 || !self.uncounted.is_empty()
+        self.members > 0 || !self.apart.is_empty()
     }
 
     /// The digest over all pairs.
@@ -190,7 +190,7 @@ impl Pairs {
         let member_ticks = sums.member_ticks.wrapping_sub(u64::from(members).wrapping_mul(clock));
         let connections = old.connections.max(sums.connections);
         let pair = Pair { number, members, member_ticks, connections, stays: old.stays };
-        let change = self.replace(place, pair, present.uncounted, &sums.stays, stays);
+        let change = self.replace(place, pair, present.apart, &sums.stays, stays);
         // Of a node that is new here, it is not known when its former members came.
         Change { joins: if before.is_some() { change.connections } else { members.into() }, ..change }
     }
@@ -202,8 +202,8 @@ impl Pairs {
         if !is_living && pair.members == 0 {
             pair.member_ticks = pair.member_ticks.max(sums.member_ticks);
         }
-        let uncounted = self.uncounted_in(place.namespace);
-        self.replace(place, pair, uncounted, &sums.stays, stays)
+        let apart = self.apart_in(place.namespace);
+        self.replace(place, pair, apart, &sums.stays, stays)
     }
 
     /// Adds to what was counted, where no member is.
@@ -213,7 +213,7 @@ impl Pairs {
         pair.member_ticks = pair.member_ticks.wrapping_add(sums.member_ticks);
         let mut least = stays.get(pair.stays);
         least.iter_mut().zip(sums.stays).for_each(|(all, more)| *all = all.saturating_add(more));
-        self.replace(place, pair, 0, &least, stays)
+        self.replace(place, pair, Apart::default(), &least, stays)
     }
 
     /// Takes out what a departed node without members had counted in a namespace.
@@ -251,7 +251,7 @@ impl Pairs {
     pub(super) fn next_occupied(&self, from: NamespaceId, budget: &mut usize) -> Option<NamespaceId> {
         let mut visited = 0;
         let keys = (from.index()..).take(*budget).map_while(NamespaceId::from_index);
-        let is_occupied = |pair: &Pair, namespace| pair.members > 0 || self.uncounted_in(namespace) > 0;
+        let is_occupied = |pair: &Pair, namespace| pair.members > 0 || self.apart_in(namespace).uncounted > 0;
         let found = keys.into_iter().find(|&namespace| {
             visited += 1;
             self.get(namespace).is_some_and(|pair| is_occupied(pair, namespace))
@@ -264,29 +264,22 @@ impl Pairs {
     pub(super) fn remove_members(&mut self, place: Place, stays: &mut StaysTable) -> Change {
         let pair = self.get(place.namespace).copied().unwrap_or_default();
         let pair = Pair { members: 0, member_ticks: pair.ticks_at(self.clock), ..pair };
-        self.replace(place, pair, 0, &Stays::default(), stays)
+        self.replace(place, pair, Apart::default(), &Stays::default(), stays)
     }
 
     /// Forgets a namespace; returns whether it had a pair.
     pub(super) fn forget(&mut self, place: Place, stays: &mut StaysTable) -> bool {
         let Some(pair) = self.table.remove(&place.namespace) else { return false };
         self.members -= u64::from(pair.members);
-        self.uncounted.remove(&place.namespace);
+        self.apart.remove(&place.namespace);
         let removed = pair.digest(self.node, place.name_digest, &stays.get(pair.stays));
         stays.remove(pair.stays);
         self.digest = self.digest.wrapping_sub(removed);
         true
     }
 
-    /// Sets a pair and the members that are not counted, and raises its stays to `least`; returns what changes by it.
-    fn replace(
-        &mut self,
-        place: Place,
-        mut pair: Pair,
-        uncounted: u32,
-        least: &Stays,
-        stays: &mut StaysTable,
-    ) -> Change {
+    /// Sets a pair and the members that stand apart, and raises its stays to `least`; returns what changes by it.
+    fn replace(&mut self, place: Place, mut pair: Pair, apart: Apart, least: &Stays, stays: &mut StaysTable) -> Change {
         let before = self.get(place.namespace).copied();
         let old = before.unwrap_or_default();
         let node = self.node;
@@ -301,10 +294,10 @@ impl Pairs {
             None => drop(self.table.insert(place.namespace, pair)),
         }
         self.members = self.members + u64::from(pair.members) - u64::from(old.members);
-        let uncounted_before = self.set_uncounted(place.namespace, uncounted);
+        let apart_before = self.set_apart(place.namespace, apart);
         Change {
-            before: Present { counted: old.members, uncounted: uncounted_before },
-            after: Present { counted: pair.members, uncounted },
+            before: Present { counted: old.members, apart: apart_before },
+            after: Present { counted: pair.members, apart },
             connections: pair.connections - old.connections,
             member_ticks: pair.ticks_here(self.offset).wrapping_sub(old.ticks_here(self.offset)),
             stays: ended,
@@ -312,17 +305,15 @@ impl Pairs {
         }
     }
 
-    fn uncounted_in(&self, namespace: NamespaceId) -> u32 {
-        self.uncounted.get(&namespace).copied().unwrap_or(0)
+    fn apart_in(&self, namespace: NamespaceId) -> Apart {
+        self.apart.get(&namespace).copied().unwrap_or_default()
     }
 
-    /// Sets the members that are not counted in a namespace; returns how many there were.
-    fn set_uncounted(&mut self, namespace: NamespaceId, uncounted: u32) -> u32 {
-        let before = match uncounted {
-            0 => self.uncounted.remove(&namespace),
-            some => self.uncounted.insert(namespace, some),
-        };
-        before.unwrap_or(0)
+    /// Sets the members that stand apart in a namespace; returns those that were before.
+    fn set_apart(&mut self, namespace: NamespaceId, apart: Apart) -> Apart {
+        let before =
+            if apart == Apart::default() { self.apart.remove(&namespace) } else { self.apart.insert(namespace, apart) };
+        before.unwrap_or_default()
     }
 
     /// Panics if the sums are not those of the pairs, or if members are left before `removed_before`. Adds the pairs to what
@@ -341,14 +332,16 @@ impl Pairs {
             let ended = stays.get(pair.stays);
             let all = elsewhere.entry(namespace).or_default();
             all.counted += u64::from(pair.members);
-            all.uncounted += u64::from(self.uncounted_in(namespace));
+            let Apart { uncounted, waiting } = self.apart_in(namespace);
+            all.uncounted += u64::from(uncounted);
+            all.waiting += u64::from(waiting);
             all.member_ticks = all.member_ticks.wrapping_add(pair.ticks_here(self.offset));
             all.stays.iter_mut().zip(ended).for_each(|(all, count)| *all += count);
             histograms += usize::from({ pair.stays }.has_row());
             digest = digest.wrapping_add(pair.digest(self.node, digest_of(namespace), &ended));
             assert!(pair.members == 0 || removed_before.is_none_or(|from| namespace >= from), "a removal goes on");
         }
-        assert!(self.uncounted.iter().all(|(&id, &left)| left > 0 && self.get(id).is_some()), "sparse");
+        assert!(self.apart.iter().all(|(&id, &of)| of != Apart::default() && self.get(id).is_some()), "sparse");
         assert_eq!((self.members, self.digest), (members, digest), "a peer's sums are the sums over its pairs");
         histograms
     }

@@ -462,7 +462,7 @@ mod tests {
             peer,
             place(5),
             Stamp { number: 1, clock: 100 },
-            Present { counted: 3, uncounted: 0 },
+            Present { counted: 3, ..Present::default() },
             &sums(4, 20),
         );
         let present = (change.before.counted, change.after.counted);

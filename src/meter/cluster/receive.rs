@@ -15,14 +15,12 @@ use super::questions::{ANSWER_TIME, earned_by};
 use super::transit::Transit;
 use super::{Call, Cluster, bequests, capacity, ends, goodbye, peer};
 use crate::collections::tick::Moment;
-use crate::meter::book::change::Present;
-use crate::meter::book::keys::MemberId;
+use crate::meter::book::change::{Apart, Present};
 use crate::meter::book::whole::Whole;
 use crate::meter::book::{elsewhere, learning};
 use crate::meter::news::{
-    Alive, Ask, Claim, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
+    Alive, Ask, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
 };
-use crate::meter::output::Output;
 
 /// How long a report that came out of turn waits for the one before it.
 const REORDER_TIME: Duration = Duration::from_millis(50);
@@ -237,8 +235,8 @@ impl Reception<'_, '_> {
                 let complete = peers.at_mut(self.id).inbox.receive(part, self.call.now.tick);
                 receipts.deliver(complete, self.id, peers, self.call.outputs);
             }
-            News::Claimed(claim) => self.contest(claim, self.cluster.peers.at(self.id).node, Output::Farewell),
-            News::GivenUp(claim) => self.contest(claim, NodeId(u64::MAX), Output::Left),
+            News::Claimed(claim) => ends::contest(claim, self.node(), self.cluster, self.call),
+            News::GivenUp { claim, is_away } => ends::give_up(claim, *is_away, self.cluster, self.call),
             News::AskHeld(question) => self.on_ask_held(question),
             News::Received { is_behind, receipts } => {
                 let peer = self.cluster.peers.at_mut(self.id);
@@ -250,6 +248,11 @@ impl Reception<'_, '_> {
             }
             News::Held { .. } | News::Unknown => {}
         }
+    }
+
+    /// The node that sent it.
+    fn node(&self) -> NodeId {
+        self.cluster.peers.at(self.id).node
     }
 
     fn on_alive(&mut self, alive: Alive) {
@@ -317,20 +320,20 @@ impl Reception<'_, '_> {
     fn on_ask_held(&mut self, question: &HeldQuestion<&str>) {
         let Call { book, outputs, now } = &mut *self.call;
         let Some(namespace) = book.find(question.namespace) else { return };
-        if book.claims.holder(namespace, question.uuid).is_some() {
+        if book.claims.member(namespace, question.uuid).is_some() {
             let held = News::Held { asker: self.cluster.peers.at(self.id).node, number: question.number };
             self.cluster.announcer.send_to(To::Origin(self.origin), held, outputs, *now);
         }
     }
 
     fn on_items(&mut self, items: &[Item<&str>], name: u64) {
-        let node = self.cluster.peers.at(self.id).node;
+        let node = self.node();
         // The sums under a former name are in the fold, as far as they are known; the members are there all the same.
         let (has_sums, no_sums) = (self.cluster.peers.fold.name_of(node).0 == name, Sums::default());
         for item in items {
             match item {
                 Item::Count(count) => self.on_count(count, if has_sums { &count.sums } else { &no_sums }),
-                Item::Claim(claim) => self.contest(claim, self.cluster.peers.at(self.id).node, Output::Farewell),
+                Item::Claim(claim) => ends::contest(claim, node, self.cluster, self.call),
                 Item::Ended(ended) => elsewhere::mark_reported(ended, self.sent_at, self.call.book, self.call.now),
             }
         }
@@ -368,7 +371,8 @@ impl Reception<'_, '_> {
         if is_of_no_use {
             return;
         }
-        let present = Present { counted: count.members, uncounted: count.uncounted };
+        let apart = Apart { uncounted: count.uncounted, waiting: count.waiting };
+        let present = Present { counted: count.members, apart };
         let has_members = present != Present::default();
         let whole = Whole { age: count.age, peak: count.peak, at: self.sent_at };
         if has_members {
@@ -383,15 +387,5 @@ impl Reception<'_, '_> {
             self.call.book.set_hearsay(namespace, false);
         }
         learning::apply(namespace, &change, whole, self.call.book, now);
-    }
-
-    /// Ends the claim of a member here on the uuid, if the other claim is later; the member is owed `last_word`.
-    fn contest(&mut self, claim: &Claim<&str>, node: NodeId, last_word: fn(MemberId) -> Output) {
-        self.call.book.claims.see(claim.order);
-        let Some(namespace) = self.call.book.find(claim.namespace) else { return };
-        let Some(order) = self.call.book.claims.order_of(namespace, claim.uuid) else { return };
-        if (claim.order, node) > (order, self.cluster.node()) {
-            ends::end_claim(namespace, claim.uuid, last_word, self.cluster, self.call);
-        }
     }
 }

@@ -45,8 +45,13 @@ impl World {
     fn new() -> Self {
         let delays = Duration::ZERO;
         let notify = NotifyRule { delta_ratio: 0.1, min_delay: delays, max_delay: Duration::MAX, budget: None };
-        let rules =
-            Rules { notify, increment_delay: delays, namespace_clean_delay: CLEAN_DELAY, namespaces_max: usize::MAX };
+        let rules = Rules {
+            notify,
+            increment_delay: delays,
+            leave_delay: Duration::ZERO,
+            namespace_clean_delay: CLEAN_DELAY,
+            namespaces_max: usize::MAX,
+        };
         let thresholds = Thresholds::new([10, 100]).unwrap();
         Self {
             meter: Meter::new(rules, NodeId(1), None),

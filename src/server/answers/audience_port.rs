@@ -22,7 +22,7 @@ use crate::wire::http::{Method, Request, contains_ignore_case};
 use crate::wire::reply::{self, Caching, Cors, PREFLIGHT_FIELDS, Reply};
 use crate::wire::sse;
 use crate::wire::transfer::Coding;
-use crate::wire::{members, name};
+use crate::wire::{leaving, members, name};
 
 /// The answer to a page whose origin may not join.
 const NOT_THIS_ORIGIN: &str = "this origin is not allowed";
@@ -175,8 +175,12 @@ impl AudiencePort {
         out: &mut Vec<u8>,
         now: Now,
     ) {
+        let leaving = match leaving::parse(request.query) {
+            Ok(leaving) => leaving,
+            Err(remedy) => return self.push_text(out, request, 400, remedy),
+        };
         let is_head = request.method == Method::Head;
-        let reply = if is_head || audience.end_claim(namespace, uuid, asker.address, now).is_ok() {
+        let reply = if is_head || audience.end_claim((namespace, uuid), leaving, asker.address, now).is_ok() {
             Reply::empty(200)
         } else {
             Reply { fields: reply::RETRY_IN_1_S, ..Reply::empty(429) }
@@ -298,7 +302,7 @@ fn begin(
         }
         return AfterReply::Drain;
     }
-    let is_visit = joining.is_visit;
+    let Joining { namespace, uuid, is_visit, .. } = joining;
     let Ok(first_count) = audience.join(joining, now) else {
         push_no_room(out, cors, coding, audience.draw_no_room_retry_ms());
         return AfterReply::Drain;
@@ -308,12 +312,13 @@ fn begin(
     } else {
         (audience.draw_retry_ms(), audience.draw_stream_end(now))
     };
+    let stream = uuid.and_then(|uuid| audience.meter.uuids(now).stream(namespace, uuid));
     reply::push_stream_head(out, cors, coding);
     coding.push(out, |out| {
         if is_padded {
             out.extend_from_slice(&sse::MSIE_PADDING);
         }
-        sse::push_first(out, retry_ms, first_count);
+        sse::push_first(out, retry_ms, stream, first_count);
     });
     AfterReply::Stream { coding, until }
 }

@@ -81,6 +81,7 @@ pub(super) fn figures_of<'a>(meter: &Meter, id: NamespaceId, namespace: &'a Name
         members: namespace.total(),
         modified_unix_s: namespace.modified_unix_s(now),
         uncounted: namespace.uncounted(),
+        waiting: namespace.waiting(),
         accounts: meter.accounts(id, now),
     }
 }

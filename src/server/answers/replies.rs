@@ -76,6 +76,6 @@ pub(super) fn push_policy(out: &mut Vec<u8>, request: &Request<'_>) {
 /// than 200 it would never.)
 pub(super) fn push_no_room(out: &mut Vec<u8>, cors: Cors<'_>, coding: Coding, retry_ms: u64) {
     reply::push_stream_head(out, cors, coding);
-    coding.push(out, |out| sse::push_first(out, retry_ms, None));
+    coding.push(out, |out| sse::push_first(out, retry_ms, None, None));
     out.extend_from_slice(coding.end());
 }

@@ -186,7 +186,13 @@ mod tests {
         let notify = NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX, budget: None };
         let delays = Duration::ZERO;
         let mut meter = Meter::new(
-            Rules { notify, increment_delay: delays, namespace_clean_delay: delays, namespaces_max: usize::MAX },
+            Rules {
+                notify,
+                increment_delay: delays,
+                leave_delay: Duration::ZERO,
+                namespace_clean_delay: delays,
+                namespaces_max: usize::MAX,
+            },
             crate::meter::news::NodeId(1),
             None,
         );

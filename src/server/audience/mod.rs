@@ -29,7 +29,7 @@ use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::meter::news::{NodeId, Secret};
 use crate::meter::watches::{Piece, WatcherId, Watches};
-use crate::meter::{MakerId, MemberId, Membership, Meter, NamespaceId, Output};
+use crate::meter::{Leaving, MakerId, MemberId, Membership, Meter, NamespaceId, Output};
 use crate::server::figures::tally::{NoRoom, PushKind, Tally};
 use crate::server::figures::view::{Process, View};
 use crate::wire::report::FORMATS;
@@ -179,16 +179,19 @@ impl Audience {
     /// When the uuid is not held here, and this address has had the other nodes asked too often.
     pub(in crate::server) fn end_claim(
         &mut self,
-        namespace: &str,
-        uuid: &str,
+        (namespace, uuid): (&str, &str),
+        leaving: Leaving,
         address: Option<IpAddr>,
         now: Now,
     ) -> Result<(), AskedTooOften> {
-        if self.meter.claimant(namespace, uuid).is_none() {
+        let claimant = self.meter.claimant(namespace, uuid);
+        if claimant.is_none() {
             self.limit_asking(address, now)?;
         }
-        self.release_claimant(namespace, uuid, now);
-        self.meter.end_claim(namespace, uuid, now);
+        self.meter.uuids(now).leave(namespace, uuid, leaving);
+        if let Some(gone) = claimant.filter(|_| self.meter.claimant(namespace, uuid).is_none()) {
+            self.release(gone, now);
+        }
         Ok(())
     }
 

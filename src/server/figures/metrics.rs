@@ -137,6 +137,7 @@ mod tests {
         let rules = Rules {
             notify: NotifyRule { delta_ratio: 0.1, min_delay: Duration::ZERO, max_delay: Duration::MAX, budget: None },
             increment_delay: Duration::ZERO,
+            leave_delay: Duration::ZERO,
             namespace_clean_delay: Duration::from_secs(1),
             namespaces_max: usize::MAX,
         };

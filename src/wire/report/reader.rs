@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
             kind::COUNTERS => News::Counters(self.counters()?),
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
-            kind::GIVEN_UP => News::GivenUp(self.claim()?),
+            kind::GIVEN_UP => News::GivenUp { claim: self.claim()?, is_away: !self.0.is_empty() && self.flag()? },
             kind::ASK_HELD => {
                 let (number, namespace, uuid) = (self.number()?, self.name()?, self.name()?);
                 News::AskHeld(HeldQuestion { number, namespace, uuid })
@@ -197,6 +197,7 @@ impl<'a> Reader<'a> {
             sums: self.sums()?,
             age: self.age()?,
             peak: self.peak()?,
+            waiting: if self.0.is_empty() { 0 } else { self.head_count()? },
         })
     }
 

@@ -76,7 +76,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
     let mut some = Sums { connections: 9, member_ticks: 127, ..Sums::default() };
     (some.stays[0], some.stays[9]) = (1, 128);
     let peak = Peak { members: most, ago_ms: LARGEST };
-    let count = Count { namespace: "a".into(), members: u32::MAX, uncounted: 7, sums: some, age, peak };
+    let count = Count { namespace: "a".into(), members: u32::MAX, uncounted: 7, waiting: 0, sums: some, age, peak };
     let longest = Count { namespace: long.clone(), sums: all, ..count.clone() };
     let echo = Some(Echo { asker: NodeId(1), nonce: 2 });
     let part = MessagePart {
@@ -116,7 +116,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::Message(part.clone()),
         News::Message(MessagePart { text: "".into(), continues: true, begins: false, ..part }),
         News::Claimed(claim.clone()),
-        News::GivenUp(claim),
+        News::GivenUp { claim, is_away: false },
         News::AskHeld(HeldQuestion { number: LARGEST, namespace: long.clone(), uuid: long }),
         News::Held { asker: NodeId(u64::MAX), number: LARGEST },
         News::Received { is_behind: false, receipts: vec![] },

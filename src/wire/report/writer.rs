@@ -145,7 +145,10 @@ impl Writer {
                 self.text(&part.text);
             }
             News::Claimed(claim) => self.news_of_claim(kind::CLAIMED, claim),
-            News::GivenUp(claim) => self.news_of_claim(kind::GIVEN_UP, claim),
+            News::GivenUp { claim, is_away } => {
+                self.news_of_claim(kind::GIVEN_UP, claim);
+                self.0.extend(is_away.then_some(1));
+            }
             News::AskHeld(HeldQuestion { number, namespace, uuid }) => {
                 self.byte(kind::ASK_HELD);
                 self.number(*number);
@@ -213,6 +216,9 @@ impl Writer {
         self.sums(&count.sums);
         self.age(count.age);
         self.peak(count.peak);
+        if count.waiting > 0 {
+            self.number(count.waiting.into());
+        }
     }
 
     fn departed_share<N: AsRef<str>>(&mut self, share: &DepartedShare<N>) {

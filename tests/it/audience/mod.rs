@@ -9,6 +9,7 @@
 //! | `limits` | how much of everything there may be, and what is answered past it |
 //! | `members` | the number of an event without a stream |
 //! | `names` | names in several spellings |
+//! | `patience` | members whose streams are lost, and how pages leave (`--leave-delay`) |
 //! | `refused` | what the audience port refuses |
 //! | `rfc9112` | what is no HTTP/1.1 request, and what is one however odd it looks |
 //! | `signed` | addresses that a site signs, and the names that events may have |
@@ -24,6 +25,7 @@ mod http;
 mod limits;
 mod members;
 mod names;
+mod patience;
 mod refused;
 mod rfc9112;
 mod signed;

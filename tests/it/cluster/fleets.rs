@@ -102,7 +102,7 @@ fn report(members: u32) -> News<&'static str> {
     let mut sums = Sums { connections: JOINS, member_ticks: 100, ..Sums::default() };
     sums.stays[0] = JOINS - u64::from(members);
     let (age, peak) = (Age::default(), Peak { members: 1, ago_ms: 0 });
-    let count = Count { namespace: "home", members, uncounted: 0, sums, age, peak };
+    let count = Count { namespace: "home", members, uncounted: 0, waiting: 0, sums, age, peak };
     let version = 2 - u64::from(members);
     News::Report { from: version - 1, to: version, horizon: 0, name: 0, items: vec![Item::Count(count)] }
 }

@@ -35,9 +35,9 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
     let mut sums = Sums { connections: 1_000, member_ticks: 4_000_000, ..Sums::default() };
     (sums.stays[0], sums.stays[9]) = (990, 3);
     let (age, peak) = (Age { existed_ms: 3_600_000, empty_ms: 0 }, Peak { members: 800, ago_ms: 1_200_000 });
-    let count = Count { namespace: "event", members: 7, uncounted: 2, sums, age, peak };
-    let quiet =
-        Count { namespace: "caf%C3%A9", members: 0, uncounted: 0, age: Age { empty_ms: 59_990, ..age }, ..count };
+    let count = Count { namespace: "event", members: 7, uncounted: 2, waiting: 0, sums, age, peak };
+    let quiet = Count { namespace: "caf%C3%A9", members: 0, uncounted: 0, ..count };
+    let quiet = Count { age: Age { empty_ms: 59_990, ..age }, ..quiet };
     let alive = Alive {
         version: 17,
         horizon: 5,
@@ -92,7 +92,7 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
         ("message", News::Message(part.clone())),
         ("message-goes-on", News::Message(MessagePart { begins: false, continues: true, ..part })),
         ("claimed", News::Claimed(claim)),
-        ("given-up", News::GivenUp(claim)),
+        ("given-up", News::GivenUp { claim, is_away: false }),
         ("ask-held", News::AskHeld(HeldQuestion { number: 300, namespace: "event", uuid: "5f2b" })),
         ("held", News::Held { asker: NodeId(9), number: 300 }),
         ("received", News::Received { is_behind: false, receipts: vec![receipt.clone()] }),

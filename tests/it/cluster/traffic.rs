@@ -49,8 +49,13 @@ impl Group {
         let node = self.meters.len() as u64 + 1;
         let delay = Duration::from_secs(2);
         let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay, budget: None };
-        let rules =
-            Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay, namespaces_max: usize::MAX };
+        let rules = Rules {
+            notify,
+            increment_delay: Duration::ZERO,
+            leave_delay: Duration::ZERO,
+            namespace_clean_delay: delay,
+            namespaces_max: usize::MAX,
+        };
         let membership = Membership { rules: ClusterRules::default(), secret: Secret([node; 2]), formats: FORMATS };
         self.meters.push(Meter::new(rules, NodeId(node), Some(membership)));
         while self.meters.iter().any(|meter| meter.nodes(self.now).count() + 1 < self.meters.len()) {

@@ -284,7 +284,7 @@ impl Stream {
     }
 }
 
-/// The event of a block, and the count that comes in one block with a `retry:`.
+/// The event of a block, and the count that comes in one block with a `retry:` and perhaps the number of the stream.
 #[track_caller]
 fn read_block(block: &str) -> (Event, Option<Event>) {
     match block {
@@ -296,6 +296,9 @@ fn read_block(block: &str) -> (Event, Option<Event>) {
         return (Event::Comment, None);
     }
     let (first, second) = block.split_once('\n').map_or((block, None), |(first, second)| (first, Some(second)));
+    let is_number = |line: &str| line.strip_prefix("id: ").is_some_and(|id| id.parse::<u64>().is_ok());
+    let second =
+        second.map(|rest| rest.split_once('\n').filter(|(id, _)| is_number(id)).map_or(rest, |(_, count)| count));
     let second = second.map(|second| match read_line(second) {
         count @ Event::Count(_) if first.starts_with("retry: ") => count,
         _ => panic!("a block of more than one line: {block:?}"),

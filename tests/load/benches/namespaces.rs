@@ -52,8 +52,13 @@ impl Bench {
     fn new(count: u32) -> Self {
         let min_delay = Duration::from_secs(2);
         let notify = NotifyRule { delta_ratio: 0.1, min_delay, max_delay: NEVER, budget: None };
-        let rules =
-            Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: NEVER, namespaces_max: usize::MAX };
+        let rules = Rules {
+            notify,
+            increment_delay: Duration::ZERO,
+            leave_delay: Duration::ZERO,
+            namespace_clean_delay: NEVER,
+            namespaces_max: usize::MAX,
+        };
         let now = Now { tick: Tick(1), unix_ms: 1_700_000_000_000 };
         let mut bench = Self { meter: Meter::new(rules, NodeId(1), None), now, newcomer: MemberId::new(count) };
         for member in 0..count {

@@ -39,6 +39,7 @@ pub(super) fn measure(namespaces: usize) -> Result<(u64, u64)> {
             budget: None,
         },
         increment_delay: Duration::ZERO,
+        leave_delay: Duration::ZERO,
         namespace_clean_delay: Duration::from_hours(1),
         namespaces_max: usize::MAX,
     };
@@ -102,7 +103,7 @@ fn report(meter: &mut Meter, node: NodeId, names: &[String]) -> Result<()> {
         let mut sums = Sums { connections: 1, member_ticks: 1_000, ..Sums::default() };
         sums.stays[4] = 1;
         let peak = Peak { members: 1, ago_ms: 0 };
-        let count = |namespace| Item::Count(Count { namespace, members: 0, uncounted: 0, sums, age, peak });
+        let count = |namespace| Item::Count(Count { namespace, members: 0, uncounted: 0, waiting: 0, sums, age, peak });
         let items = part.iter().map(|name| count(name.as_str())).collect();
         receive(meter, News::Report { from, to, horizon: 0, name: 0, items })?;
         while meter.poll_output().is_some() {}

@@ -240,7 +240,7 @@ fn a_total_of_other_nodes_is_a_record_before_they_announce_one() {
     for (number, members) in (3..).zip([2, 5]) {
         // Node 7 knows no record: its peak is of its own members alone.
         let (sums, peak) = (Sums { connections: 5, ..Sums::default() }, Peak { members: 1, ago_ms: 0 });
-        let count = Count { namespace: "a", members, uncounted: 0, sums, age: Age::default(), peak };
+        let count = Count { namespace: "a", members, uncounted: 0, waiting: 0, sums, age: Age::default(), peak };
         let items = vec![Item::Count(count)];
         world.receive(number, News::Report { from: number - 3, to: number - 2, horizon: 0, name: 0, items });
         world.pass(ROUND);

@@ -23,7 +23,7 @@ impl Scene {
     /// The peer announces its members in `a`, and what else it knows of that event.
     fn receive_count(&mut self, number: u64, members: u32, sums: Sums, peak: Peak) {
         let age = Age::default();
-        let count = Count { namespace: "a", members, uncounted: 0, sums, age, peak };
+        let count = Count { namespace: "a", members, uncounted: 0, waiting: 0, sums, age, peak };
         let (from, to) = (number - 1, number);
         self.receive(number, News::Report { from, to, horizon: 0, name: 0, items: vec![Item::Count(count)] });
     }
@@ -245,7 +245,7 @@ fn an_event_that_is_older_than_the_process_lasts_since_it_began() {
     let sums = Sums { member_ticks: (day_s + 1) * 100 * 4, ..came(4) };
     let age = Age { existed_ms: day_s * 1_000, empty_ms: 0 };
     let peak = Peak { members: 4, ago_ms: day_s * 500 };
-    let count = Count { namespace: "a", members: 4, uncounted: 0, sums, age, peak };
+    let count = Count { namespace: "a", members: 4, uncounted: 0, waiting: 0, sums, age, peak };
     scene.receive(3, News::Report { from: 2, to: 3, horizon: 0, name: 0, items: vec![Item::Count(count)] });
     let (accounts, now_s) = (scene.accounts("a"), scene.now().unix_s());
     assert_eq!((accounts.lasted_ms, accounts.average_hundredths()), (day_s * 1_000, 400));
@@ -278,7 +278,8 @@ fn a_creation_is_taken_over_from_any_node_if_it_is_clearly_earlier() {
     let now_s = scene.now().unix_s();
     for (number, existed_ms, earlier_s) in [(3, 490, 0), (4, 3_000, 3), (5, 2_000, 3), (6, (1 << 56) - 1, now_s)] {
         let age = Age { existed_ms, empty_ms: 0 };
-        let count = Count { namespace: "a", members: 4, uncounted: 0, sums: came(4), age, peak: Peak::default() };
+        let count =
+            Count { namespace: "a", members: 4, uncounted: 0, waiting: 0, sums: came(4), age, peak: Peak::default() };
         let (from, to) = (number - 1, number);
         scene.receive(number, News::Report { from, to, horizon: 0, name: 0, items: vec![Item::Count(count)] });
         assert_eq!(scene.created("a"), now_s - earlier_s, "{existed_ms}");

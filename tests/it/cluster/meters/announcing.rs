@@ -49,7 +49,7 @@ fn a_name_that_fits_into_no_datagram_is_not_announced() {
     scene.receive(4, News::Held { asker: HERE, number });
     scene.receive(5, News::Held { asker: HERE, number });
     let news = scene.announced(0.5);
-    let given_up = news.iter().filter(|news| matches!(news, News::GivenUp(claim) if &*claim.uuid == "u"));
+    let given_up = news.iter().filter(|news| matches!(news, News::GivenUp { claim, .. } if &*claim.uuid == "u"));
     assert_eq!(given_up.count(), 3, "{news:?}");
 }
 

@@ -57,7 +57,7 @@ fn uncounted_members_elsewhere_are_known_until_they_leave_or_their_node_departs(
     scene.meet(1);
     let report = |from, uncounted| {
         let (sums, age, peak) = (Sums::default(), Age::default(), Peak::default());
-        let count = Count { namespace: "a", members: 0, uncounted, sums, age, peak };
+        let count = Count { namespace: "a", members: 0, uncounted, waiting: 0, sums, age, peak };
         News::Report { from, to: from + 1, horizon: 0, name: 0, items: vec![Item::Count(count)] }
     };
     scene.receive(3, report(0, 3));

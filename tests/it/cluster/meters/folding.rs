@@ -21,7 +21,8 @@ fn fold_share(list_digest: u64, namespace: &str, connections: u64) -> News<&str>
 /// The peer's members in `a`, and its joins, under a name of this number.
 fn report(version: u64, name: u64, members: u32, connections: u64) -> News<&'static str> {
     let sums = Sums { connections, ..Sums::default() };
-    let count = Count { namespace: "a", members, uncounted: 0, sums, age: Age::default(), peak: Peak::default() };
+    let count =
+        Count { namespace: "a", members, uncounted: 0, waiting: 0, sums, age: Age::default(), peak: Peak::default() };
     News::Report { from: 0, to: version, horizon: 0, name, items: vec![Item::Count(count)] }
 }
 

@@ -240,7 +240,7 @@ impl Scene {
 /// A share of this many members, of 5 that ever came.
 fn count(namespace: &str, members: u32, age: Age) -> Count<&str> {
     let sums = Sums { connections: 5, ..Sums::default() };
-    Count { namespace, members, uncounted: 1, sums, age, peak: Peak::default() }
+    Count { namespace, members, uncounted: 1, waiting: 0, sums, age, peak: Peak::default() }
 }
 
 /// The peer has this many members in each of the namespaces.

@@ -28,8 +28,13 @@ pub fn report(mut bytes: &[u8]) {
     let scope = Scope { id: 0, keys: Keys::default() };
     let delay = Duration::from_secs(1);
     let notify = NotifyRule { delta_ratio: 0.1, min_delay: delay, max_delay: delay, budget: None };
-    let rules =
-        Rules { notify, increment_delay: Duration::ZERO, namespace_clean_delay: delay, namespaces_max: usize::MAX };
+    let rules = Rules {
+        notify,
+        increment_delay: Duration::ZERO,
+        leave_delay: Duration::ZERO,
+        namespace_clean_delay: delay,
+        namespaces_max: usize::MAX,
+    };
     let cluster = ClusterRules {
         nodes_max: NODES_MAX,
         namespaces_max: NAMESPACES_MAX,

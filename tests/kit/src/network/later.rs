@@ -101,6 +101,7 @@ fn meter() -> Meter {
     let rules = Rules {
         notify,
         increment_delay: Duration::ZERO,
+        leave_delay: Duration::ZERO,
         namespace_clean_delay: ms(60_000),
         namespaces_max: usize::MAX,
     };

@@ -203,7 +203,7 @@ impl Attack<'_> {
         match self.chance.below(10) {
             0 | 1 => self.alive(version, None),
             2 => {
-                let count = Count { namespace, members: 1_000_000, uncounted: 3, sums, age, peak };
+                let count = Count { namespace, members: 1_000_000, uncounted: 3, waiting: 2, sums, age, peak };
                 News::Report {
                     from: 0,
                     to: version,
@@ -218,7 +218,7 @@ impl Attack<'_> {
             }
             4 => News::Message(MessagePart { number: 1, namespace, text: "forged", begins: true, continues: false }),
             5 => News::Claimed(claim),
-            6 => News::GivenUp(claim),
+            6 => News::GivenUp { claim, is_away: false },
             7 => News::Folded(self.nodes.to_vec()),
             8 => {
                 let list_digest = self.chance.draw();

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, Tick};
 use audience_meter::meter::news::{Counter, Datagram, Formats, Item, News, NodeId, Origin, Secret, To};
-use audience_meter::meter::{Ending, MemberId, Membership, Meter, Namespace, Output, Rejection};
+use audience_meter::meter::{Ending, Leaving, MemberId, Membership, Meter, Namespace, Output, Rejection};
 
 use super::bus::Flight;
 use super::clock::{Clock, Offset};
@@ -200,7 +200,7 @@ impl Node {
     /// A page says that it leaves.
     pub fn end_claim(&mut self, name: &str, uuid: &str, now: Now) -> Done {
         let holder = self.book.holder(name, uuid).map(|present| present.member);
-        self.meter.end_claim(name, uuid, now);
+        self.meter.uuids(now).leave(name, uuid, Leaving::default());
         let mut done = self.outputs(now);
         assert_eq!(done.farewells, Vec::from_iter(holder), "a uuid is given up");
         done.farewells.iter().for_each(|&member| self.book.leave(member, now.tick));
@@ -270,7 +270,7 @@ impl Node {
         origin: Origin,
         now: Now,
     ) -> (Result<(), Rejection>, Done) {
-        let is_alone = matches!(datagram.news, News::Claimed(_) | News::GivenUp(_));
+        let is_alone = matches!(datagram.news, News::Claimed(_) | News::GivenUp { .. });
         let is_there = self.meter.nodes(now).any(|other| other.node == datagram.sender);
         let beaten = self.book.beaten_by(datagram, self.meter.node());
         let received = self.meter.receive(datagram, origin, now);

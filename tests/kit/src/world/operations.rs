@@ -234,8 +234,7 @@ pub(super) fn attack(world: &mut World, pick: usize) {
 }
 
 fn begin(world: &mut World) {
-    let others_max = world.setting.cluster.map_or(0, |cluster| cluster.nodes_max);
-    if world.nodes.len() < NODES_MAX && world.nodes.len() <= others_max {
+    if world.nodes.len() < NODES_MAX && world.setting.cluster.is_some() {
         world.begin();
     }
 }

@@ -75,7 +75,7 @@ impl Stranger {
             5 => News::DepartedShares((0..script.below(3)).map(|_| departed_share(script, names, node)).collect()),
             6 => News::Message(self.part(script, names)),
             7 => News::Claimed(claim(script, names)),
-            8 => News::GivenUp(claim(script, names)),
+            8 => News::GivenUp { claim: claim(script, names), is_away: false },
             10 => News::Folded((0..script.below(4)).map(|_| departed_node(script, node)).collect()),
             11 => fold_shares(script, names),
             _ => News::Bye(self.farewell()),
@@ -111,7 +111,7 @@ impl Stranger {
             let (namespace, heads) = (script.pick(names), u32::from(script.byte()));
             let (members, uncounted) = (heads % 16, heads >> 6);
             let (sums, peak) = sums(script);
-            Item::Count(Count { namespace, members, uncounted, sums, age: age(script), peak })
+            Item::Count(Count { namespace, members, uncounted, waiting: 0, sums, age: age(script), peak })
         });
         News::Report { from, to, horizon: 0, name: 0, items: items.collect() }
     }

@@ -69,6 +69,7 @@ pub fn with_more<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -
             *bytes.last_mut().unwrap() = UNKNOWN_KIND;
             bytes
         }
+        News::GivenUp { is_away: false, .. } => [report::unsealed(datagram, scope), vec![0]].concat(),
         _ => report::unsealed(datagram, scope),
     };
     bytes[FLAGS_AT] |= UNKNOWN_FLAG;
@@ -91,12 +92,16 @@ fn with_list<N: AsRef<str> + Clone>(
     bytes
 }
 
-/// An item, with more behind its fields.
+/// An item, with more behind its fields. What this version leaves out where it is nothing, a later one writes.
 fn item_with_more<N: AsRef<str> + Clone>(item: &Item<N>, datagram: &Datagram<N>, scope: &Scope) -> Vec<u8> {
     let report = |items| News::Report { from: 0, to: 1, horizon: 0, name: 0, items };
     let list = list_of(&report(vec![item.clone()]), &report(Vec::new()), datagram, scope);
     let (kind, entry) = list.split_first().unwrap();
-    [vec![*kind], entry_with_more(entry)].concat()
+    let left_out: &[u8] = match item {
+        Item::Count(count) if count.waiting == 0 => &[0],
+        _ => &[],
+    };
+    [vec![*kind], entry_with(entry, left_out)].concat()
 }
 
 /// A departed share, with more behind its fields.
@@ -114,11 +119,16 @@ fn list_of<N: AsRef<str> + Clone>(news: &News<N>, empty: &News<N>, datagram: &Da
 
 /// An entry, its length before it, with more at its end.
 fn entry_with_more(entry: &[u8]) -> Vec<u8> {
+    entry_with(entry, &[])
+}
+
+/// The same, with these bytes before that.
+fn entry_with(entry: &[u8], left_out: &[u8]) -> Vec<u8> {
     let (length, fields) = take_length(entry);
     assert_eq!(length, fields.len(), "it is one entry");
     let mut bytes = Vec::new();
-    put_length(length + TAIL.len(), &mut bytes);
-    [&bytes, fields, &TAIL].concat()
+    put_length(length + left_out.len() + TAIL.len(), &mut bytes);
+    [&bytes, fields, left_out, &TAIL].concat()
 }
 
 /// A length, 7 bits a byte, the low ones first; and what stands behind it.

@@ -64,7 +64,7 @@ impl Book {
         });
         let announced = match &datagram.news {
             News::Claimed(claim) => Some((claim, datagram.sender)),
-            News::GivenUp(claim) => Some((claim, NodeId(u64::MAX))),
+            News::GivenUp { claim, .. } => Some((claim, NodeId(u64::MAX))),
             _ => None,
         };
         let beaten = reported.chain(announced).filter_map(|(claim, claimer)| {
