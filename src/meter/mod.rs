@@ -58,7 +58,7 @@ pub use cluster::figures::NodeFigures;
 pub use cluster::leaving::Leaving;
 pub use cluster::mail::Mail;
 pub use cluster::proofs::promise_of;
-pub use cluster::receive::Rejection;
+pub use cluster::rejection::Rejection;
 pub use cluster::rules::{ClusterRules, Membership};
 pub use cluster::uuids::Uuids;
 use cluster::{Call, Cluster};

@@ -45,6 +45,7 @@
 //! | `questions` | the first question, which nodes are asked, and the pace of questions |
 //! | `receipts` | when this node confirms the messages of others |
 //! | `receive` | what a datagram changes |
+//! | `rejection` | why a datagram of another node has no effect |
 //! | `rules` | what the operator decided about the cluster |
 //! | `silence` | for how long a peer has been silent, and what that means |
 //! | `transit` | when a datagram of a peer was sent |
@@ -78,6 +79,7 @@ pub(super) mod proofs;
 mod questions;
 mod receipts;
 pub(super) mod receive;
+pub(super) mod rejection;
 pub(super) mod rules;
 mod silence;
 mod transit;

@@ -12,6 +12,7 @@ use super::pairs::{Place, Stamp};
 use super::peers::PeerId;
 use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
+use super::rejection::Rejection;
 use super::transit::Transit;
 use super::{Call, Cluster, bequests, capacity, ends, goodbye, peer};
 use crate::collections::tick::Moment;
@@ -27,27 +28,6 @@ const REORDER_TIME: Duration = Duration::from_millis(50);
 
 /// For how long nothing of a living peer may have come in order until numbers out of all order are looked into.
 const DISORDER_TIME: Duration = Duration::from_secs(1);
-
-/// Why a datagram has no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rejection {
-    /// It is this node's own, come back.
-    Own,
-    /// It was received before, or is too old for the window.
-    Replayed,
-    /// It was received before, by another way.
-    Copied,
-    /// It was sent before its sender proved that it is there. It was overtaken, or is a recording.
-    BeforeProof,
-    /// It is the goodbye of a node that was not there.
-    NeverThere,
-    /// There are as many nodes as there may be.
-    TooManyNodes,
-    /// Its sender is not known to be there, or is, and cannot be at this number. It is asked.
-    Unproven,
-    /// It says goodbye in the name of a node that is there, and cannot prove it.
-    Forged,
-}
 
 /// Receives a datagram of another node.
 ///
