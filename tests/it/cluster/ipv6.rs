@@ -1,4 +1,4 @@
-//! Groups of IPv6: totals of three hosts, a key, and interfaces that are made anew.
+//! Groups of IPv6: totals of three hosts, a key, the hop limit, and interfaces that are made anew.
 
 use super::hosts::*;
 use audience_kit::*;
@@ -64,6 +64,21 @@ fn keyed_datagrams_count_and_those_of_another_key_do_not() {
         wait_until("that it drops them", || dropped(node)["forged"].as_u64() > Some(0));
     }
     assert_eq!((nodes[0].nodes(), stranger.nodes()), (2, 1));
+}
+
+#[test]
+fn datagrams_have_the_hop_limit_that_the_operator_gives() {
+    for (options, limit) in [(&[][..], 1), (&["--cluster-ttl", "7"], 7)] {
+        let Some(network) = network() else { return };
+        let any_but = |limit| format!("meta l4proto udp ip6 daddr ff15::4d7 ip6 hoplimit != {limit}");
+        (0..Network::HOSTS).for_each(|host| network.filter(host, &any_but(limit)));
+        let nodes = start_all(&network, OF_SITE, options);
+        let _crowd = crowd(&network, 0, 2);
+        wait_all(&nodes, "members", 2);
+        (0..Network::HOSTS).for_each(|host| network.filter_nothing(host));
+        network.filter(2, &any_but(limit + 1));
+        wait_all(&nodes[3..], "members", 0);
+    }
 }
 
 #[test]
