@@ -98,7 +98,8 @@
 //! the size of the table. A newcomer is the same case with `from` 0, and what is quiet is never sent again.
 //!
 //! Frequent changes are gathered, for longer the more nodes there are, so that all nodes together announce 200 times a second
-//! at most. (A slow sweep over the table was the other way to heal losses. It is simpler, but with 100,000 names it takes the
+//! at most. Repairs have a pace, which falls by half in each turn in which others repeat much, or in which this node does not
+//! keep up with what comes in. (A slow sweep over the table was the other way to heal losses. It is simpler, but with 100,000 names it takes the
 //! better part of a minute at the rate that its traffic may have, and it never rests.)
 //!
 //! A node that is new to another, or was taken for departed, counts once it has repeated a number drawn for it: recorded
@@ -114,7 +115,8 @@
 //! The conditions that make a total wrong are the business of `server::troubles`.
 //!
 //! The departed node's sums are kept by the survivors, announced under its
-//! name, and merged as maxima; a digest in the signs of life shows any difference. An empty namespace travels with its age, so
+//! name, and merged as maxima; a digest in the signs of life shows any difference. It is not looked at while departed nodes come
+//! back, for then no two nodes know the same. An empty namespace travels with its age, so
 //! that announcing it does not keep it alive.
 //!
 //! Of more than 1,024 departed nodes the oldest are folded (`meter::cluster::fold`): one sum per namespace, and the list of

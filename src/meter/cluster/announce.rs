@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::copies::Copies;
 use super::departed::DepartedNews;
 use super::messages::Messages;
+use super::pace::{DATAGRAMS_PER_TURN, Pace};
 use super::peers::Peers;
 use super::proofs::promise_of;
 use super::rules::{ALIVE_GAP_MIN, ClusterRules};
@@ -26,12 +27,6 @@ use crate::meter::output::{Output, Outputs};
 
 /// What a report's items may weigh, so that a datagram stays under 1,200 bytes with its head and its seal.
 pub(super) const ITEMS_WEIGHT_MAX: usize = 1_100;
-
-/// How many datagrams one turn sends at most. With a turn per tick while there is more, that is 4,800 a second: a newcomer
-/// learns 100,000 namespaces, some 2,100 datagrams, in 0.5 s, and no receive buffer runs over.
-///
-/// One datagram takes 8 us to put together, so a turn is at it for 0.4 ms.
-pub(super) const DATAGRAMS_PER_TURN: usize = 48;
 
 /// After how long this node's counters are announced again: often enough for a scrape every 15 s, at some 40 bytes a second.
 const COUNTERS_GAP: Duration = Duration::from_secs(5);
@@ -55,7 +50,8 @@ pub(super) struct Announcer {
     /// The tick in which a datagram was sent last: what is left waits for the next one.
     sent_at: Option<Tick>,
     copies: Copies,
-    departed: DepartedNews,
+    pub(super) departed: DepartedNews,
+    pub(super) pace: Pace,
     /// When this node's counters may be announced again.
     counters_at: Tick,
     /// When they were announced last.
@@ -81,6 +77,7 @@ impl Announcer {
             sent_at: None,
             copies: Copies::default(),
             departed: DepartedNews::default(),
+            pace: Pace::default(),
             counters_at: Tick(0),
             counters_sent_at: None,
             stance: Stance::GoesOn,
@@ -124,9 +121,10 @@ impl Announcer {
         [alive, fresh, rest, copy, self.messages.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Announces what is due, as much as fits into a turn.
+    /// Announces what is due, as much as fits into a turn. `is_bus_drained` says that no datagram was left waiting.
     pub(super) fn announce_due(
         &mut self,
+        is_bus_drained: bool,
         peers: &Peers,
         rules: &ClusterRules,
         book: &mut Book,
@@ -136,6 +134,7 @@ impl Announcer {
         if self.sent_at == Some(now.tick) {
             return;
         }
+        self.pace.begin_turn(is_bus_drained, now.tick);
         for _ in 0..DATAGRAMS_PER_TURN {
             if !self.announce_next(peers, rules, book, outputs, now) {
                 break;
@@ -243,11 +242,6 @@ impl Announcer {
         self.alive_at = now.tick.after(ALIVE_GAP_MIN);
     }
 
-    /// Announces the shares of departed nodes, from the beginning; one announcement that is under way goes on instead.
-    pub(super) fn begin_departed_shares(&mut self) {
-        self.departed.begin();
-    }
-
     /// Announces that this node has listed a name among the folded ones.
     pub(super) fn announce_folded(&mut self, name: NodeId) {
         self.departed.add_name(name);
@@ -341,8 +335,9 @@ impl Announcer {
             self.alive_gap = (self.alive_gap * 2).min(heartbeat);
             return true;
         }
-        self.announce_stretch(Stretch::Repair, peers, book, outputs, now)
-            || self.announce_departed(peers, book, outputs, now)
+        self.pace.take()
+            && (self.announce_stretch(Stretch::Repair, peers, book, outputs, now)
+                || self.announce_departed(peers, book, outputs, now))
     }
 
     /// Sets when the next news and the next sign of life are due, now that some news was announced.

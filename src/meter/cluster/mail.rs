@@ -6,8 +6,8 @@
 //!
 //! Invariant: a message of another node is confirmed after it was handed on, never before.
 
-use super::announce::DATAGRAMS_PER_TURN;
 use super::held::Purpose;
+use super::pace::DATAGRAMS_PER_TURN;
 use super::{Call, Cluster};
 use crate::meter::book::journal::Stretch;
 use crate::meter::news::{MessageId, NAME_MAX};

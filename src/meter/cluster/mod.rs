@@ -38,6 +38,7 @@
 //! | `lookout` | when a peer is looked at, and what it is asked then |
 //! | `mail` | messages, as the caller deals with them |
 //! | `messages` | the messages of this node, until they are confirmed |
+//! | `pace` | how fast this node repeats what others have missed, and its questions |
 //! | `pairs` | what one peer has counted in each namespace |
 //! | `peer` | what is known of one other node |
 //! | `peers` | the table of the other nodes |
@@ -72,6 +73,7 @@ pub(super) mod leaving;
 mod lookout;
 pub(super) mod mail;
 mod messages;
+mod pace;
 mod pairs;
 mod peer;
 mod peers;
@@ -265,7 +267,8 @@ impl Cluster {
         self.work_off_departed(call);
         self.announcer.repeat_messages(call.outputs, call.now);
         self.receipts.announce(&self.peers, &mut self.announcer, call.outputs, call.now);
-        self.announcer.announce_due(&self.peers, &self.rules, call.book, call.outputs, call.now);
+        let Call { book, outputs, now } = call;
+        self.announcer.announce_due(is_bus_drained, &self.peers, &self.rules, book, outputs, *now);
     }
 
     /// Ends the claim of a uuid that no member here holds, if another node has one that does.

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use super::pace::Pace;
 use super::proofs::Proofs;
 use crate::collections::tick::Tick;
 use crate::meter::news::{ANSWER_BYTES_MAX, ASK_BYTES, News, NodeId, Origin, Secret};
@@ -23,6 +24,13 @@ const ADDRESS_GAP: Duration = Duration::from_secs(1);
 
 /// How many nodes and addresses are remembered to have been asked just now.
 const ASKED_MAX: usize = 256;
+
+/// For how long no departed node may have come back until what is known of departed nodes is compared with others. While a fleet
+/// meets again after a cut, no two nodes know the same of them, and there is nothing to learn.
+const REUNION_GAP: Duration = Duration::from_millis(500);
+
+/// How long that is waited for, in a fleet whose nodes depart and come back without a rest.
+const REUNION_MAX: Duration = Duration::from_secs(10);
 
 /// When a question about departed nodes is repeated; doubled each time that nothing has come of it, up to the second.
 const DEPARTED_GAP_MIN: Duration = Duration::from_millis(200);
@@ -82,6 +90,27 @@ impl Credit {
     }
 }
 
+/// A time in which departed nodes come back, one after another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reunion {
+    since: Tick,
+    until: Tick,
+}
+
+impl Reunion {
+    /// One more is back.
+    pub(super) fn record_return(&mut self, now: Tick) {
+        if self.until <= now {
+            self.since = now;
+        }
+        self.until = now.after(REUNION_GAP);
+    }
+
+    fn is_under_way(self, now: Tick) -> bool {
+        now < self.until.min(self.since.after(REUNION_MAX))
+    }
+}
+
 /// The least that a datagram of an unknown node has brought in, in bytes, when it is answered: a question's length less that
 /// of its answer, the 38 of the shortest sign of life, or the 24 that every datagram has.
 pub(super) fn earned_by<N>(news: &News<N>) -> u64 {
@@ -100,6 +129,7 @@ pub(super) struct Questions {
     asked: Box<[Asked]>,
     departed_at: Tick,
     departed_gap: Duration,
+    pub(super) reunion: Reunion,
     /// What this node knew of departed nodes when it last asked about them, as a digest.
     departed_digest: Option<u64>,
 }
@@ -114,6 +144,7 @@ impl Questions {
             asked: vec![Asked::default(); ASKED_MAX].into(),
             departed_at: Tick(0),
             departed_gap: DEPARTED_GAP_MIN,
+            reunion: Reunion::default(),
             departed_digest: None,
         }
     }
@@ -131,19 +162,26 @@ impl Questions {
     }
 
     /// The nonce for a node that has not proved itself, if it is asked now. It has brought in `earned` bytes.
-    pub(super) fn nonce_for_stranger(&mut self, node: NodeId, origin: Origin, earned: u64, now: Tick) -> Option<u64> {
+    pub(super) fn nonce_for_stranger(
+        &mut self,
+        node: NodeId,
+        origin: Origin,
+        earned: u64,
+        pace: &Pace,
+        now: Tick,
+    ) -> Option<u64> {
         self.credit.earn(earned, now);
         let (node_alone, gap) = match origin {
             Origin::Unlisted(_) => (None, ADDRESS_GAP),
             _ => (Some(node), ANSWER_TIME),
         };
         let name = self.proofs.place_of(node_alone, origin);
-        let place = usize::try_from(name % ASKED_MAX as u64).unwrap_or(0);
-        let asked = self.asked.get_mut(place)?;
+        let slot = usize::try_from(name % ASKED_MAX as u64).unwrap_or(0);
+        let asked = self.asked.get_mut(slot)?;
         if (asked.name == name && asked.until > now) || !self.credit.spend() {
             return None;
         }
-        *asked = Asked { name, until: now.after(gap) };
+        *asked = Asked { name, until: now.after(pace.slowed(gap)) };
         Some(self.proofs.nonce_for(node, origin, now))
     }
 
@@ -165,7 +203,7 @@ impl Questions {
     /// peer that knows less than this node do not help, so they become rare. `has_room` says whether the node can learn of
     /// more namespaces.
     pub(super) fn asks_about_departed(&mut self, own_digest: u64, digest: u64, has_room: bool, now: Tick) -> bool {
-        if digest == own_digest || self.departed_at > now {
+        if digest == own_digest || self.departed_at > now || self.reunion.is_under_way(now) {
             return false;
         }
         let has_learned = self.departed_digest.replace(own_digest) != Some(own_digest);
@@ -189,7 +227,9 @@ mod tests {
     fn invented_names_are_asked_no_more_than_they_send() {
         let mut questions = questions();
         let asked = (0..10_000)
-            .filter(|&node| questions.nonce_for_stranger(NodeId(node), Origin::Group, 38, Tick(9)).is_some())
+            .filter(|&node| {
+                questions.nonce_for_stranger(NodeId(node), Origin::Group, 38, &Pace::default(), Tick(9)).is_some()
+            })
             .count();
         assert_eq!(asked, 64 + 38 * 9_999 / 176, "a purse of 64, and five signs of life or so for a question");
     }
@@ -198,10 +238,28 @@ mod tests {
     fn an_address_is_asked_once_a_second_whatever_the_names() {
         let mut questions = questions();
         let origin = Origin::Unlisted(Address { ip: 5, port: 6 });
-        let mut asks = |node, at| questions.nonce_for_stranger(NodeId(node), origin, 48, Tick(at)).is_some();
+        let mut asks =
+            |node, at| questions.nonce_for_stranger(NodeId(node), origin, 48, &Pace::default(), Tick(at)).is_some();
         assert!(asks(1, 100));
         assert!(!asks(2, 150) && !asks(3, 199));
         assert!(asks(4, 202));
+    }
+
+    #[test]
+    fn departed_nodes_are_not_asked_about_while_some_come_back_unless_that_has_no_end() {
+        let mut questions = questions();
+        let mut asks = |at| questions.asks_about_departed(1, 2, true, Tick(at));
+        assert!(asks(100));
+        assert!(!asks(110), "that was just now");
+        questions.reunion.record_return(Tick(1_000));
+        let mut asks = |at| questions.asks_about_departed(1, 2, true, Tick(at));
+        assert!(!asks(1_049));
+        assert!(asks(1_051));
+        let first_asked = (0..300).map(|step| 2_000 + 10 * step).find(|&at| {
+            questions.reunion.record_return(Tick(at));
+            questions.asks_about_departed(1, 2, true, Tick(at))
+        });
+        assert_eq!(first_asked, Some(3_010));
     }
 
     #[test]

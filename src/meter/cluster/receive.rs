@@ -136,6 +136,9 @@ fn meet(
         return Err(Rejection::TooManyNodes);
     }
     let id = known.unwrap_or_else(|| cluster.peers.insert(cluster.peers.fold.name_of(datagram.sender).1, now));
+    if cluster.peers.at(id).is_remembered() {
+        cluster.questions.reunion.record_return(now);
+    }
     cluster.peers.revive(id);
     let peer = cluster.peers.at_mut(id);
     peer.node = datagram.sender;
@@ -159,7 +162,13 @@ fn question(datagram: &Datagram<&str>, origin: Origin, cluster: &mut Cluster, ca
     }
     let asked = if let News::Ask(ask) = datagram.news { Some(ask) } else { None };
     let Cluster { announcer, questions, peers, .. } = cluster;
-    let nonce = questions.nonce_for_stranger(datagram.sender, origin, earned_by(&datagram.news), call.now.tick);
+    let nonce = questions.nonce_for_stranger(
+        datagram.sender,
+        origin,
+        earned_by(&datagram.news),
+        &announcer.pace,
+        call.now.tick,
+    );
     if let Some(nonce) = nonce {
         let ask = Ask { of: Some(datagram.sender), wanted: Wanted::Items { since: 0 }, nonce };
         announcer.send_to(To::Origin(origin), News::Ask(ask), call.outputs, call.now);
@@ -182,6 +191,7 @@ struct Reception<'a, 'b> {
 
 impl Reception<'_, '_> {
     fn apply(&mut self, news: &News<&str>) {
+        self.cluster.announcer.pace.record_received(news);
         match news {
             News::Alive(alive) => self.on_alive(*alive),
             News::Ask(ask) => self.on_ask(*ask),
@@ -274,7 +284,7 @@ impl Reception<'_, '_> {
         if echoed.is_some_and(|nonce| questions.proofs.is_answer(nonce, node, self.origin, now.tick)) {
             return addresses.learn(address, now.tick);
         }
-        if let Some(nonce) = questions.nonce_for_stranger(node, self.origin, 0, now.tick) {
+        if let Some(nonce) = questions.nonce_for_stranger(node, self.origin, 0, &announcer.pace, now.tick) {
             let ask = Ask { of: Some(node), wanted: Wanted::Items { since: peers.at(self.id).known }, nonce };
             announcer.send_to(To::Origin(self.origin), News::Ask(ask), self.call.outputs, now);
         }
@@ -290,7 +300,7 @@ impl Reception<'_, '_> {
         announcer.answer(echo, self.origin, peers, book, outputs, *now);
         match ask.wanted {
             Wanted::Items { since } => book.journal.repair_since(since),
-            Wanted::DepartedShares => announcer.begin_departed_shares(),
+            Wanted::DepartedShares => announcer.departed.begin(),
         }
         // News that waited for a receiver waits no longer.
         announcer.hasten_news(*now);

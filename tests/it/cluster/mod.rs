@@ -14,6 +14,7 @@
 //! | `forgotten` | what some nodes have forgotten counts again when it has gone on at others |
 //! | `golden` | datagrams of each version, as they were written when it was new |
 //! | `healing/` | what heals, and how long it takes: the table of the manual |
+//! | `group` | meters in one multicast group, on a virtual clock |
 //! | `hosts` | many hosts, one audience |
 //! | `interfaces` | interfaces that are made anew again and again |
 //! | `ipv6` | groups of IPv6 |
@@ -23,6 +24,7 @@
 //! | `names` | hosts that are listed by a name are followed |
 //! | `page` | the page `/cluster` |
 //! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
+//! | `reunion` | nodes that meet again after all have taken each other for departed |
 //! | `rotation` | a key is replaced while all nodes run |
 //! | `scopes` | audiences on one network that are not the same stay apart |
 //! | `scraped` | what a Prometheus adds up of two hosts is right, through restarts |
@@ -46,6 +48,7 @@ mod fleets;
 mod folding;
 mod forgotten;
 mod golden;
+mod group;
 mod healing;
 mod hosts;
 mod interfaces;
@@ -56,6 +59,7 @@ mod meters;
 mod names;
 mod page;
 mod peers;
+mod reunion;
 mod rotation;
 mod scopes;
 mod scraped;
