@@ -35,6 +35,7 @@
 //! | [`log`] | the only place that prints |
 //! | [`probe`] | asks a process that runs whether it is alive or ready |
 //! | [`reports`] | the only place that writes to a file |
+//! | [`service`] | says to a service manager how the service is |
 //! | [`manual`] | how to use the daemon, page by page |
 //!
 //! Floors 0 to 2 are pure. Time is an argument to them and bytes are slices, so unit tests, fuzzers and simulations drive
@@ -199,5 +200,6 @@ pub mod probe;
 pub mod reactor;
 pub mod reports;
 pub mod server;
+pub mod service;
 pub mod supervisor;
 pub mod wire;

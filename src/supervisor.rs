@@ -37,7 +37,8 @@ use crate::reactor::sys::{self, Signals};
 use crate::reactor::{Interest, Reactor, Registered, Token};
 use crate::reports::ReportFile;
 use crate::server::Names;
-use crate::wire::handover::{self, Frame, Supervision};
+use crate::service::ServiceManager;
+use crate::wire::handover::{self, Frame, Served, Supervision};
 use child::Child;
 use launcher::Launcher;
 use post::{Post, PostSockets, Worker};
@@ -93,6 +94,8 @@ struct Supervisor<'a> {
     reactor: Reactor,
     signals: Registered<Signals>,
     launcher: Launcher,
+    /// Who has started this process, if it wants to know how the service is.
+    manager: Option<ServiceManager>,
     /// At first there is one post alone, until its worker has been ready: else each worker would have the same error.
     posts: Vec<Post>,
     /// Whether a worker has ever been ready.
@@ -120,6 +123,7 @@ impl<'a> Supervisor<'a> {
             reactor,
             signals,
             launcher,
+            manager: ServiceManager::find(),
             posts: vec![Post::default()],
             has_served: false,
             time,
@@ -165,7 +169,8 @@ impl<'a> Supervisor<'a> {
             None if self.starting_count() >= STARTING_MAX => None,
             None => self.posts.iter().filter(|post| post.worker.is_none()).map(|post| post.start_at).min(),
         };
-        [due, self.names.next_deadline()].into_iter().flatten().fold(self.look_at, Tick::min)
+        let said_at = self.manager.as_ref().map(ServiceManager::next_deadline);
+        [due, self.names.next_deadline(), said_at].into_iter().flatten().fold(self.look_at, Tick::min)
     }
 
     fn on_signals(&mut self) {
@@ -186,6 +191,9 @@ impl<'a> Supervisor<'a> {
 
     /// Has all workers end, and starts no more. The first reason to end is the one that counts.
     fn end(&mut self, code: u8) -> &mut Ending {
+        if let Some(manager) = self.manager.as_mut().filter(|_| self.ending.is_none()) {
+            manager.stopping();
+        }
         let workers = self.posts.iter().filter_map(|post| post.worker.as_ref());
         workers.for_each(|worker| worker.child.signal(sys::SIGTERM));
         let by = self.time.tick.after(self.config.drain_delay + STOP_WITHIN);
@@ -222,9 +230,20 @@ impl<'a> Supervisor<'a> {
             (0..self.posts.len()).for_each(|index| self.judge(index));
             self.send_figures();
         }
+        if let Some(manager) = self.manager.as_mut().filter(|_| self.has_served) {
+            let served = || Self::served(&self.posts);
+            manager.advance(served, self.time.tick);
+        }
         if self.ending.as_ref().is_some_and(|ending| ending.by <= self.time.tick) {
             self.kill_all();
         }
+    }
+
+    /// The audience of the workers. Each knows of all members; one that has just begun knows less.
+    fn served(posts: &[Post]) -> Served {
+        let workers = posts.iter().filter_map(|post| post.worker.as_ref());
+        let served = workers.map(|worker| worker.child.served());
+        served.max_by_key(|served| (served.nodes, served.members)).unwrap_or_default()
     }
 
     /// Kills a worker whose beat is overdue.
@@ -261,7 +280,11 @@ impl<'a> Supervisor<'a> {
         if let Err(error) = worker.child.hush(&self.reactor, Token(index)) {
             log::warn("worker_not_hushed", &[("pid", pid.into()), ("error", Shown(&error))]);
         }
-        self.has_served = true;
+        if !std::mem::replace(&mut self.has_served, true)
+            && let Some(manager) = &mut self.manager
+        {
+            manager.ready();
+        }
         self.posts.resize_with(self.config.workers, Post::default);
     }
 

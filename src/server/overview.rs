@@ -1,4 +1,4 @@
-//! What the rooms show to the figures.
+//! What the rooms show to the figures, and to those who look after the process.
 //!
 //! Owns the filling of the view: `figures` names no other room, so here the numbers of the connections and of the bus are
 //! handed to it, with the names that ports and reasons have. It counts nothing of its own.
@@ -13,7 +13,9 @@ use super::figures::view::{Connections, Datagrams, Facts, Labels, Process};
 use super::ports::port::Port;
 use super::troubles::Troubles;
 use crate::collections::tick::Now;
+use crate::meter::{Meter, NodeFigures};
 use crate::reactor::Reactor;
+use crate::wire::handover::Served;
 
 /// The metrics, by the names that this program has for ports and reasons.
 pub(super) static METRICS: Metrics = Metrics::new(Labels { ports: &Port::NAMES, close_reasons: &CloseReason::NAMES });
@@ -36,6 +38,13 @@ pub(super) fn process<'a>(
     };
     let has_member_slot = books.free_slots(Port::Audience) > 0;
     Process { connections, datagrams, troubles, turns: reactor.turns(), facts, has_member_slot, is_draining }
+}
+
+/// The members and the nodes that are known here.
+pub(super) fn served(meter: &Meter, now: Now) -> Served {
+    let own = Served { members: meter.own_member_count(), nodes: 1 };
+    let with = |sum: Served, other: NodeFigures| Served { members: sum.members + other.members, nodes: sum.nodes + 1 };
+    meter.nodes(now).fold(own, with)
 }
 
 /// The rooms that a node's counters are read from.

@@ -37,7 +37,7 @@ use super::figures::tally::PushKind;
 use super::figures::view::Facts;
 use super::keyring::Keyring;
 use super::outputs::{CarriedOut, Outputs};
-use super::overview::Rooms;
+use super::overview::{self, Rooms};
 use super::ports::listeners::{FIRST_FREE_TOKEN, Listeners};
 use super::ports::port::Port;
 use super::shutdown::drain::Drain;
@@ -203,7 +203,7 @@ impl Loop {
         }
         self.turnover.handle_timeout(self.audience.meter.evicted_count(), now.tick);
         self.turnover.give_memory_back(self.audience.meter.namespaces().len());
-        let goes_on = self.heartbeat.beat(now.tick);
+        let goes_on = self.heartbeat.beat(now.tick, || overview::served(&self.audience.meter, now));
         self.facts.supervision = self.heartbeat.figures();
         if !goes_on {
             log::warn("supervisor_gone", &[]);

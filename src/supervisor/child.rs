@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command, ExitStatus};
 
 use crate::reactor::{Interest, Reactor, Registered, Token, sys};
-use crate::wire::handover::{self, Frame};
+use crate::wire::handover::{self, Frame, Served};
 
 /// A process that this one has started.
 pub(super) struct Child {
@@ -21,6 +21,8 @@ pub(super) struct Child {
     channel: Option<Registered<UnixStream>>,
     /// What was read, and is no whole frame yet.
     unread: Vec<u8>,
+    /// The audience that it knows of, by its last beat.
+    served: Served,
     /// Why it ends, by its own words.
     error: Option<String>,
 }
@@ -47,7 +49,7 @@ impl Child {
             handed_on = handed_on.get(written..).unwrap_or_default();
         }
         let process = command.stdin(OwnedFd::from(child_end)).process_group(0).spawn()?;
-        Ok(Self { process, channel: Some(channel), unread: Vec::new(), error: None })
+        Ok(Self { process, channel: Some(channel), unread: Vec::new(), served: Served::default(), error: None })
     }
 
     /// Its process id.
@@ -85,13 +87,18 @@ impl Child {
         let (mut rest, mut has_beaten) = (&self.unread[..], false);
         while let Some(frame) = handover::next(&mut rest) {
             match frame {
-                Frame::Beat => has_beaten = true,
+                Frame::Beat(served) => (has_beaten, self.served) = (true, served),
                 Frame::Error(text) => self.error = Some(text.to_owned()),
                 _ => {}
             }
         }
         self.unread = rest.to_vec();
         has_beaten
+    }
+
+    /// The audience that it knew of when it beat last.
+    pub(super) fn served(&self) -> Served {
+        self.served
     }
 
     /// Why it ends, if it has said so.
@@ -141,8 +148,8 @@ mod tests {
         let mut reactor = Reactor::new().unwrap();
         let mut ready = Vec::new();
         let mut command = Command::new("sh");
-        // Its standard input is open for both. The frame of a beat is of three bytes.
-        let beat = "printf '\\5\\0\\0' >&0";
+        // Its standard input is open for both. A beat is a frame of 16 bytes, whatever they are.
+        let beat = "printf '\\5\\20\\0%016d' 0 >&0";
         let script = format!(
             "trap \"{beat}; exit 7\" TERM; read line; [ \"$line\" = on ] || exit 1; {beat}; while :; do :; done"
         );

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use crate::config::{Config, SUPERVISOR_VARIABLE};
 use crate::reactor::listening::reserve;
+use crate::service;
 
 /// What makes a process a worker.
 pub(super) struct Launcher {
@@ -41,6 +42,9 @@ impl Launcher {
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.arg0(&self.name).args(&self.args).env(SUPERVISOR_VARIABLE, std::process::id().to_string());
+        for variable in service::VARIABLES {
+            command.env_remove(variable);
+        }
         command
     }
 }

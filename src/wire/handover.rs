@@ -27,10 +27,19 @@ pub enum Frame<'a> {
     Begin(bool),
     /// Down: the figures of the supervisor.
     Figures(Supervision),
-    /// Up: the worker turns.
-    Beat,
+    /// Up: the worker turns, and knows of this audience.
+    Beat(Served),
     /// Up: the reason for which the worker ends before it is ready.
     Error(&'a str),
+}
+
+/// The audience that a process knows of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// The counted members, at all nodes.
+    pub members: u64,
+    /// The nodes, this one included.
+    pub nodes: u64,
 }
 
 /// The figures of a supervisor.
@@ -75,7 +84,11 @@ pub fn push(out: &mut Vec<u8>, frame: &Frame<'_>) {
             out.extend(descriptor.to_le_bytes());
             7
         }
-        Frame::Beat => 5,
+        Frame::Beat(Served { members, nodes }) => {
+            out.extend(members.to_le_bytes());
+            out.extend(nodes.to_le_bytes());
+            5
+        }
         Frame::Error(text) => {
             out.extend_from_slice(text.get(..text.floor_char_boundary(ERROR_MAX)).unwrap_or_default().as_bytes());
             6
@@ -109,15 +122,23 @@ fn parse(kind: u8, body: &[u8]) -> Option<Frame<'_>> {
         }
         (3, &[has_served]) => Frame::Begin(has_served != 0),
         (4, body) => {
-            let (restarts, posts_empty) = body.split_at_checked(8)?;
-            let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
-            Frame::Figures(Supervision { restarts: number(restarts)?, posts_empty: number(posts_empty)? })
+            let [restarts, posts_empty] = two_numbers(body)?;
+            Frame::Figures(Supervision { restarts, posts_empty })
         }
         (7, body) => Frame::Loopback(u32::from_le_bytes(body.try_into().ok()?)),
-        (5, _) => Frame::Beat,
+        (5, body) => {
+            let [members, nodes] = two_numbers(body)?;
+            Frame::Beat(Served { members, nodes })
+        }
         (6, error) => Frame::Error(text(error)?),
         _ => return None,
     })
+}
+
+fn two_numbers(bytes: &[u8]) -> Option<[u64; 2]> {
+    let (first, second) = bytes.split_at_checked(8)?;
+    let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
+    Some([number(first)?, number(second)?])
 }
 
 #[cfg(test)]
@@ -135,7 +156,7 @@ mod tests {
             Frame::Begin(true),
             Frame::Begin(false),
             Frame::Figures(Supervision { restarts: u64::MAX, posts_empty: 3 }),
-            Frame::Beat,
+            Frame::Beat(Served { members: 1 << 40, nodes: 9 }),
             Frame::Error("--port: cannot listen on caf\u{e9}"),
         ]
     }
@@ -164,8 +185,8 @@ mod tests {
     fn what_is_unknown_or_malformed_is_skipped() {
         for odd in [&[9, 1, 0, 7][..], &[0, 1, 0, 7], &[4, 3, 0, 1, 2, 3], &[6, 1, 0, 0xff], &[2, 3, 0, 0, 0, b'x']] {
             let mut bytes = odd.to_vec();
-            push(&mut bytes, &Frame::Beat);
-            assert_eq!(next(&mut &bytes[..]), Some(Frame::Beat), "{odd:?}");
+            push(&mut bytes, &Frame::Beat(Served::default()));
+            assert_eq!(next(&mut &bytes[..]), Some(Frame::Beat(Served::default())), "{odd:?}");
         }
     }
 

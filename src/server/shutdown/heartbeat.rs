@@ -1,8 +1,9 @@
-//! A worker's end of the channel to its supervisor.
+//! The signs of life of a process: a worker's to its supervisor, and those of a process on its own to the service manager that has
+//! started it.
 //!
-//! Owns that end, which is the worker's standard input, and when a beat is due. The first is due when all ports
+//! Owns a worker's end of the channel, which is its standard input, and when a beat is due. The first is due when all ports
 //! are open, then one each second, and more when the worker is about to end. It does not know what a silent worker has to expect. A
-//! process without a supervisor has no heartbeat, and nothing here wakes it.
+//! process that has neither has no heartbeat, and nothing here wakes it.
 //!
 //! What the supervisor hands on is there before the worker exists. Its figures are read with each beat, so they cost no wake-up.
 //!
@@ -18,7 +19,8 @@ use std::time::Duration;
 use crate::collections::tick::Tick;
 use crate::config::Config;
 use crate::reactor::sys;
-use crate::wire::handover::{self, Frame, Supervision};
+use crate::service::ServiceManager;
+use crate::wire::handover::{self, Frame, Served, Supervision};
 
 /// From one beat to the next. Five of them fit into the time after which a silent worker is taken to hang, and a wake-up
 /// each second costs nothing that could be measured.
@@ -33,10 +35,11 @@ const PROCESS_NAME: &std::ffi::CStr = c"audience-meter";
 /// The bytes that are read with a beat: more figures than are sent in a minute.
 const READ_BYTES: usize = 4096;
 
-/// A worker's sign of life, or none.
+/// The signs of life of this process, if anybody waits for them.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Heartbeat {
     channel: Option<UnixStream>,
+    manager: Option<ServiceManager>,
     due: Option<Tick>,
     is_hasty: bool,
     /// What was read, and is no whole frame yet.
@@ -62,7 +65,9 @@ impl Heartbeat {
     /// # Errors
     /// The supervisor has ended in the meantime; or what the kernel says.
     pub(in crate::server) fn start(config: &mut Config) -> Result<(Self, Option<HandedOn>), Box<dyn Error>> {
-        let Some(supervisor) = config.supervisor else { return Ok(Default::default()) };
+        let Some(supervisor) = config.supervisor else {
+            return Ok((Self { manager: ServiceManager::find(), ..Self::default() }, None));
+        };
         sys::set_process_name(PROCESS_NAME)?;
         if !sys::end_with_parent(supervisor)? {
             return Err(format!("the supervisor with process id {supervisor} has not started this, or is gone").into());
@@ -79,11 +84,17 @@ impl Heartbeat {
 
     /// The process is ready: from the next turn on it beats.
     pub(in crate::server) fn begin(&mut self) {
-        self.due = self.is_worker().then_some(Tick(0));
+        if let Some(manager) = &mut self.manager {
+            manager.ready();
+        }
+        self.due = (self.is_worker() || self.manager.is_some()).then_some(Tick(0));
     }
 
     /// The process is about to end.
     pub(in crate::server) fn hasten(&mut self, now: Tick) {
+        if let Some(manager) = &mut self.manager {
+            manager.stopping();
+        }
         self.is_hasty = true;
         self.due = self.due.map(|due| due.min(now.after(LAST_INTERVAL)));
     }
@@ -104,13 +115,18 @@ impl Heartbeat {
     }
 
     /// Beats if it is due. False, once: the supervisor is gone.
-    pub(in crate::server) fn beat(&mut self, now: Tick) -> bool {
-        let (Some(channel), Some(due)) = (&mut self.channel, self.due) else { return true };
-        if due > now {
+    pub(in crate::server) fn beat(&mut self, now: Tick, served: impl FnOnce() -> Served) -> bool {
+        if self.due.is_none_or(|due| due > now) {
             return true;
         }
+        if let Some(manager) = &mut self.manager {
+            manager.advance(served, now);
+            self.due = Some(manager.next_deadline());
+            return true;
+        }
+        let Some(channel) = &mut self.channel else { return true };
         let mut beat = Vec::new();
-        handover::push(&mut beat, &Frame::Beat);
+        handover::push(&mut beat, &Frame::Beat(served()));
         // A full channel is a supervisor that has been asleep for minutes. It has enough to read when it wakes up.
         let is_broken = channel.write(&beat).is_err_and(|error| is_end(&error))
             || self.read(|_| {}).is_err_and(|error| is_end(&error));
@@ -187,22 +203,22 @@ mod tests {
         heartbeat.begin();
         assert!(!heartbeat.is_worker());
         assert_eq!(heartbeat.next_deadline(), None);
-        assert!(heartbeat.beat(Tick(1000)));
+        assert!(heartbeat.beat(Tick(1000), Served::default));
     }
 
     #[test]
     fn it_beats_once_it_is_ready_and_then_each_second() {
         let (mut reader, writer) = channel();
         let mut heartbeat = Heartbeat::over(writer);
-        assert!(heartbeat.beat(Tick(0)));
+        assert!(heartbeat.beat(Tick(0), Served::default));
         assert_eq!((heartbeat.next_deadline(), reader.read(&mut [0]).is_err()), (None, true));
         heartbeat.begin();
         let mut beats = Vec::new();
         for tick in 0..350 {
             let is_due = heartbeat.next_deadline().is_some_and(|due| due <= Tick(tick));
-            assert!(heartbeat.beat(Tick(tick)));
-            let read = reader.read(&mut [0; 8]).unwrap_or(0);
-            assert_eq!(read, 3 * usize::from(is_due));
+            assert!(heartbeat.beat(Tick(tick), Served::default));
+            let read = reader.read(&mut [0; 32]).unwrap_or(0);
+            assert_eq!(read, 19 * usize::from(is_due));
             beats.extend((read > 0).then_some(tick));
         }
         assert_eq!(beats, [0, 101, 202, 303]);
@@ -215,13 +231,13 @@ mod tests {
         heartbeat.hasten(Tick(0));
         assert_eq!(heartbeat.next_deadline(), None, "it is not ready");
         heartbeat.begin();
-        assert!(heartbeat.beat(Tick(10)));
+        assert!(heartbeat.beat(Tick(10), Served::default));
         assert_eq!(heartbeat.next_deadline(), Some(Tick(16)));
 
         let (_reader, writer) = channel();
         let mut heartbeat = Heartbeat::over(writer);
         heartbeat.begin();
-        assert!(heartbeat.beat(Tick(10)));
+        assert!(heartbeat.beat(Tick(10), Served::default));
         heartbeat.hasten(Tick(20));
         assert_eq!(heartbeat.next_deadline(), Some(Tick(26)));
     }
@@ -233,17 +249,17 @@ mod tests {
         heartbeat.begin();
         // More than a channel holds.
         for beat in 0..70_000 {
-            assert!(heartbeat.beat(Tick(beat * 101)));
+            assert!(heartbeat.beat(Tick(beat * 101), Served::default));
         }
         drop(reader);
         // A child that another test is starting has all descriptors for a moment.
         let broken_at = (70_000..1_000_000).find(|&beat| {
             std::thread::yield_now();
-            !heartbeat.beat(Tick(beat * 101))
+            !heartbeat.beat(Tick(beat * 101), Served::default)
         });
         assert!(broken_at.is_some());
         assert_eq!(heartbeat.next_deadline(), None);
-        assert!(heartbeat.beat(Tick(2_000_000 * 101)));
+        assert!(heartbeat.beat(Tick(2_000_000 * 101), Served::default));
     }
 
     #[test]
@@ -257,10 +273,10 @@ mod tests {
         }
         let (first, rest) = bytes.split_at(30);
         supervisor.write_all(first).unwrap();
-        assert!(heartbeat.beat(Tick(0)));
+        assert!(heartbeat.beat(Tick(0), Served::default));
         assert_eq!(heartbeat.figures(), Some(Supervision { restarts: 1, posts_empty: 7 }));
         supervisor.write_all(rest).unwrap();
-        assert!(heartbeat.beat(Tick(1_000)));
+        assert!(heartbeat.beat(Tick(1_000), Served::default));
         assert_eq!(heartbeat.figures(), Some(Supervision { restarts: 3, posts_empty: 7 }));
         assert_eq!(Heartbeat::default().figures(), None);
     }

@@ -16,14 +16,14 @@ pub(super) const FLOORS: [(&str, &[&str]); 5] = [
     ("wire", &["collections", "meter"]),
     ("reactor", &["collections"]),
     // The top floor joins the others, is configured, and logs.
-    ("server", &["collections", "meter", "wire", "reactor", "config", "log", "reports"]),
+    ("server", &["collections", "meter", "wire", "reactor", "config", "log", "reports", "service"]),
 ];
 
 /// The floors that are driven without a socket and a clock.
 const PURE: [&str; 3] = ["collections", "meter", "wire"];
 
 /// What may stand beside the floors, as a file or as a folder.
-const BESIDE: [&str; 8] = ["config", "lib", "log", "main", "manual", "probe", "reports", "supervisor"];
+const BESIDE: [&str; 9] = ["config", "lib", "log", "main", "manual", "probe", "reports", "service", "supervisor"];
 
 fn imports_that_run_up(source: &Source) -> Vec<String> {
     let Some(&(own, below)) = FLOORS.iter().find(|(name, _)| source.floor() == Some(name)) else {

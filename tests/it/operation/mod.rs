@@ -18,6 +18,7 @@
 //! | `reports` | the file of reports under load, locks and sockets |
 //! | `rolling` | a rolling restart of all processes under load |
 //! | `rules` | the dashboard for Grafana and the rules for Prometheus |
+//! | `service` | what a service manager learns |
 //! | `side_ports` | where the side ports listen, and what all of them have in common |
 //! | `signals` | every signal to a supervisor, to a worker and to a process on its own |
 //! | `standard_output` | standard output is the operator's, in all workers |
@@ -41,6 +42,7 @@ mod replacing;
 mod reports;
 mod rolling;
 mod rules;
+mod service;
 mod side_ports;
 mod signals;
 mod standard_output;
