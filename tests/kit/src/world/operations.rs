@@ -234,7 +234,8 @@ pub(super) fn attack(world: &mut World, pick: usize) {
 }
 
 fn begin(world: &mut World) {
-    if world.nodes.len() < NODES_MAX && world.setting.cluster.is_some() {
+    let others_max = world.setting.cluster.map_or(0, |cluster| cluster.nodes_max);
+    if world.nodes.len() < NODES_MAX && world.nodes.len() <= others_max {
         world.begin();
     }
 }

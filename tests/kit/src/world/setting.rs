@@ -134,8 +134,8 @@ impl Setting {
         }
         // As on a network that can be cut: a node that is alone calls out for others.
         cluster.lone_interval = Duration::from_millis(if weather.is_some() { 500 } else { 2_000 });
-        // Where invented nodes speak, the limit is reached.
-        cluster.nodes_max = if weather.is_some() { cluster.nodes_max } else { 5 };
+        // Where invented nodes speak, the limit is reached. Those that are there know each other.
+        cluster.nodes_max = if weather.is_some() { cluster.nodes_max } else { 5.max(nodes + 1) };
         let cluster = (nodes > 0).then_some(cluster);
         // A node that forgets an event early may report it more than once.
         let has_little_room = extras & 16 != 0 && nodes > 0 && matches!(end, End::Open | End::Agree);
