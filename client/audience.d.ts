@@ -122,7 +122,7 @@ export declare class Audience extends PlatformTarget implements AsyncIterable<nu
   onMessage(callback: (message: AudienceMessage) => void): () => void;
   /** Calls back with each error. Returns a function that ends this. */
   onError(callback: (error: AudienceError) => void): () => void;
-  /** Leaves the event, for good. */
+  /** Leaves the event, for good, and says so to a daemon that keeps the places of lost streams. */
   close(): void;
   /** The latest total each time, until it is closed; throws if it ends by itself. */
   [Symbol.asyncIterator](): AsyncIterableIterator<number>;

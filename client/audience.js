@@ -100,7 +100,7 @@ export class Audience extends EventTarget {
       this.#url = url.call ? url : addressOf(url, uuid);
     } catch {
       this.state = 'closed';
-      setTimeout(() => this.#fail(`${String(url)} is no address of an event`)); // no listener can be there yet
+      setTimeout(() => this.#lose(`${String(url)} is no address of an event`, true)); // no listener can be there yet
       return;
     }
     this.#on(signal, 'abort', () => this.close());
@@ -145,45 +145,41 @@ export class Audience extends EventTarget {
   #update(left) {
     this.#left = left;
     const page = globalThis.document;
-    if (left || page?.prerendering || (this.#options.pauseWhenHidden && page?.visibilityState === 'hidden')) {
-      this.#hangUp();
+    if (left || page?.prerendering || (this.#options.pauseWhenHidden && page?.hidden)) {
+      this.#hangUp(left);
       this.#become('paused');
     } else if (!this.#leave) {
       this.#become('connecting');
       this.#leave = joinLine(this.#url, this.#options, {
         isNew: () => this.total === null,
         receive: (data) => this.#receive(data),
-        lose: (message, final) => (final ? this.#fail(message) : this.#falter(message)),
+        lose: (message, final) => this.#lose(message, final),
       });
     }
   }
 
   #receive(data) {
-    const what = /^(?:(\d+)|([^=]+)=([^]*))$/.exec(data) || [];
+    const [, count, service, text] = /^(?:(\d+)|([^=]+)=([^]*))$/.exec(data) || [];
     if (this.state === 'connecting') {
       this.#become('open');
       this.#emit('open');
     }
     if (this.state === 'closed') return; // by what that led the page to do
-    if (what[1]) {
+    if (count) {
       this.total = Number(data);
       this.#emit('count', this.total);
-    } else if (what[2]) {
-      this.#emit('message', { service: what[2], text: what[3] });
+    } else if (service) {
+      this.#emit('message', { service, text });
     } else {
-      this.#emit('error', { message: `${this.#url} sent what is neither a count nor a message: ${data}`, final: false });
+      this.#emit('error', { message: `${this.#url} sent neither a count nor a message: ${data}`, final: false });
     }
   }
 
-  #falter(message) {
-    this.#become('connecting');
-    this.#emit('error', { message, final: false });
-  }
-
-  #fail(message) {
-    this.#end();
-    this.#emit('error', { message, final: true });
-    this.#emit('close');
+  #lose(message, final) {
+    if (final) this.#end();
+    else this.#become('connecting');
+    this.#emit('error', { message, final });
+    if (final) this.#emit('close');
   }
 
   #end() {
@@ -192,8 +188,8 @@ export class Audience extends EventTarget {
     this.#become('closed');
   }
 
-  #hangUp() {
-    this.#leave?.();
+  #hangUp(isAway) {
+    this.#leave?.(isAway);
     this.#leave = null;
   }
 
@@ -218,7 +214,7 @@ export class Audience extends EventTarget {
 
 /**
  * Joins by the Line that this page has to an address, or else by a new one, with these options. Returns a function that
- * leaves. A program that is no page has a Line for each Audience: a script may play many members. Of a function, the Line is
+ * leaves, for good unless the page may be on its way back. A program that is no page has a Line for each Audience: a script may play many members. Of a function, the Line is
  * the function's own.
  */
 function joinLine(url, options, listener) {
@@ -227,7 +223,7 @@ function joinLine(url, options, listener) {
     if (lines[url] === line) delete lines[url]; // after what is final, the page may have joined anew
   });
   line.add(listener);
-  return () => line.remove(listener);
+  return (isAway) => line.remove(listener, isAway);
 }
 
 /** One stream for all Audiences of a page that have joined one address. */
@@ -266,12 +262,12 @@ class Line {
     if (this.#last !== null) setTimeout(() => this.#last !== null && this.#has(listener) && listener.receive(this.#last));
   }
 
-  remove(listener) {
+  remove(listener, isAway) {
     if (!this.#has(listener)) return;
     this.#listeners = this.#listeners.filter((each) => each !== listener);
     if (this.#listeners.length) return;
     this.#forget();
-    this.#line.close();
+    this.#line.close(isAway);
   }
 
   #open(listener) {
@@ -300,11 +296,12 @@ class Stream {
   #listener;
   /** Null while waiting to come back. */
   #source = null;
+  /** The number of the latest stream, where the daemon keeps the place of one that is lost: it has to be told who leaves. */
+  #number;
   /** This source got a head of a stream at some time: only then may the browser know a `retry:` and a last id. */
   #known = false;
   /** This source's latest attempt got one. */
   #answered = false;
-  #firstAttempt = true;
   /** The policy of the page has been seen to forbid this address. */
   #isForbidden = false;
   #failures = 0;
@@ -324,7 +321,7 @@ class Stream {
     this.#unlisten = [
       // A browser does not notice that the other end of a connection has become unreachable; this timer does.
       listen(globalThis, 'offline', () => {
-        if (this.#answered) this.#comeBack('is lost, this device is offline');
+        if (this.#answered) this.#comeBack('was lost, this device is offline');
       }),
       listen(globalThis, 'online', () => {
         if (this.#timer === null) return;
@@ -338,9 +335,13 @@ class Stream {
     this.#connect();
   }
 
-  close() {
+  close(isAway) {
     this.#disconnect();
     this.#unlisten.forEach((unlisten) => unlisten());
+    if (!this.#number) return;
+    const words = `?${isAway ? 'away' : 'left'}=${this.#number}&`;
+    const url = this.#url.replace(/[?#].*|$/, (rest) => words + rest.slice(1));
+    this.#await(fetch(url, { method: 'POST', keepalive: true }), Boolean); // whatever the answer is
   }
 
   /** Goes on with an address of now: one that is signed is good for a time. */
@@ -362,7 +363,7 @@ class Stream {
     try {
       source = new (this.#options.EventSource ?? EventSource)(this.#url);
     } catch (error) { // WebKit's word on the policy of a page; or a platform that has none
-      const why = { SecurityError: POLICY, ReferenceError: 'there is no EventSource, pass one as the option of this name' }[error.name];
+      const why = { SecurityError: POLICY, ReferenceError: 'there is no EventSource, pass one as an option' }[error.name];
       this.#timer = setTimeout(() => this.#refuse(`cannot be joined: ${why ?? error.message}`)); // no listener can be there yet
       return;
     }
@@ -376,8 +377,9 @@ class Stream {
       this.#known = this.#answered = true;
       this.#watch();
     });
-    source.onmessage = own(({ data }) => {
+    source.onmessage = own(({ data, lastEventId }) => {
       this.#failures = 0;
+      this.#number = lastEventId;
       this.#watch();
       this.#listener.receive(data);
     });
@@ -399,21 +401,20 @@ class Stream {
   // browser's last one. A status other than 200 closes an EventSource for good, and so does Firefox where no server
   // answers; then the page asks for the reason, and comes back unless it is refused.
   #lost(isClosed, status) {
-    const isFirst = this.#firstAttempt && !this.#known && this.#listener.isNew();
     const isKnown = this.#known;
+    const isFirst = !this.#lostAt && !isKnown && this.#listener.isNew();
     const gapMs = Date.now() - this.#lostAt;
     this.#lostAt = Date.now();
-    this.#firstAttempt = false;
     clearTimeout(this.#silence); // until the next answer: `retry:` may ask for a longer wait
     if (!isClosed && this.#answered) {
       this.#answered = false;
-      this.#listener.lose(`${this.#url} was lost, coming back`, false);
+      this.#falter('was lost');
       return;
     }
-    if (isKnown && !this.#answered) this.#floorMs = Math.min(Math.max(gapMs, 0), RETRY_MAX_MS);
+    if (isKnown && !this.#answered) this.#floorMs = Math.min(gapMs, RETRY_MAX_MS);
     this.#disconnect();
     if (isFirst) this.#askWhy(status);
-    else if (isClosed) this.#ask('cors', isKnown && 'farewell', (response) => this.#goOn(response));
+    else if (isClosed) this.#ask('cors', (response) => this.#goOn(response), isKnown && 'farewell');
     else this.#goOn();
   }
 
@@ -423,11 +424,11 @@ class Stream {
       this.#judge({ status });
       return;
     }
-    this.#ask('cors', '', (response) => {
+    this.#ask('cors', (response) => {
       if (response) this.#judge(response);
-      else this.#ask('no-cors', '', (hidden) => {
+      else this.#ask('no-cors', (hidden) => {
         if (!hidden) this.#judgeSilence();
-        else this.#ask('cors', '', (again) => this.#judge(again ?? hidden)); // it may have come up in between
+        else this.#ask('cors', (again) => this.#judge(again ?? hidden)); // it may have come up in between
       });
     });
   }
@@ -460,7 +461,7 @@ class Stream {
   }
 
   /** What the browser keeps from the page: the answer of the server, none where nothing came through. It is not counted. */
-  #ask(mode, lastId, answer) {
+  #ask(mode, answer, lastId) {
     const headers = { Accept: 'text/event-stream' };
     if (lastId) headers['Last-Event-ID'] = lastId;
     this.#renew(() => this.#await(fetch(this.#url, {
@@ -494,8 +495,8 @@ class Stream {
     }
     const after = header('Retry-After');
     const afterMs = (/^\d+$/.test(after) ? after * 1_000 : Date.parse(after) - Date.now()) || 0;
-    const what = !response ? 'does not answer' : response.status === 200 ? 'was lost' : `answers ${response.status}`;
-    this.#comeBack(`${what}, trying again`, Math.min(afterMs, RETRY_AFTER_MAX_MS));
+    const why = !response ? 'does not answer' : response.status === 200 ? 'was lost' : `answers ${response.status}`;
+    this.#comeBack(why, Math.min(afterMs, RETRY_AFTER_MAX_MS));
   }
 
   #refuse(why) {
@@ -505,9 +506,13 @@ class Stream {
   /** Full jitter: pages that were cut off together do not come back together. */
   #comeBack(why, afterMs = 0) {
     this.#disconnect();
-    this.#connectIn(Math.max(this.#floorMs, afterMs) + this.#drawMs());
+    this.#connectIn(Math.max(this.#floorMs, afterMs, 0) + this.#drawMs());
     this.#failures += 1;
-    this.#listener.lose(`${this.#url} ${why}`, false);
+    this.#falter(why);
+  }
+
+  #falter(why) {
+    this.#listener.lose(`${this.#url} ${why}, trying again`, false);
   }
 
   #drawMs() {
@@ -524,7 +529,7 @@ class Stream {
   #watch() {
     clearTimeout(this.#silence);
     const { silenceMs = SILENCE_MS } = this.#options;
-    if (silenceMs) this.#silence = setTimeout(() => this.#comeBack('was silent, joining anew'), silenceMs);
+    if (silenceMs) this.#silence = setTimeout(() => this.#comeBack('was silent'), silenceMs);
   }
 }
 
@@ -534,7 +539,6 @@ class Stream {
  * with the lock does not answer the other tabs, and one of them takes the lock from it.
  */
 class Shared {
-  #name;
   #newStream;
   #listener;
   #options;
@@ -551,7 +555,6 @@ class Shared {
   #unlisten;
 
   constructor(url, options, listener, channel) {
-    this.#name = channel.name;
     this.#newStream = () => new Stream(url, options, {
       isNew: listener.isNew,
       receive: (data) => this.#pass('receive', data),
@@ -560,11 +563,11 @@ class Shared {
     this.#options = options;
     this.#listener = listener;
     this.#channel = channel;
-    this.#channel.onmessage = ({ data }) => this.#receive(...data);
+    channel.onmessage = ({ data }) => this.#receive(...data);
     this.#unlisten = listen(globalThis.document, 'visibilitychange', () => {
-      if (document.visibilityState === 'visible') this.#hail();
+      if (!document.hidden) this.#hail();
     });
-    this.#queue({});
+    this.#queue();
     this.#hail();
   }
 
@@ -575,21 +578,21 @@ class Shared {
     this.#unlisten();
     this.#queued.abort();
     this.#channel.close();
-    this.#stream?.close();
+    this.#stream?.close(true); // another tab may go on
     this.#release?.();
   }
 
-  #queue(how) {
+  #queue(steal) {
     this.#queued?.abort();
     const queued = this.#queued = new AbortController();
     // A request that steals takes no signal.
-    navigator.locks.request(this.#name, how.steal ? how : { signal: queued.signal }, () => this.#lead())
+    navigator.locks.request(this.#channel.name, steal ? { steal } : { signal: queued.signal }, () => this.#lead())
       .catch((error) => {
         if (this.#closed || queued.signal.aborted) return;
         if (this.#stream) { // another has taken this tab for dead
           this.#stream.close();
           this.#stream = null;
-          this.#queue({});
+          this.#queue();
         } else if (error.name !== 'AbortError') {
           this.#lead(); // locks are not for this page, as in a sandbox: it has a stream of its own
         }
@@ -627,11 +630,8 @@ class Shared {
     if (kind === 'lose') {
       this.#last = null;
       this.#listener.lose(what, final);
-    } else if (kind === 'receive') {
+    } else if (kind === 'receive' || (what !== null && what !== this.#last)) {
       if (/^\d+$/.test(what)) this.#last = what;
-      this.#listener.receive(what);
-    } else if (what !== null && what !== this.#last) {
-      this.#last = what;
       this.#listener.receive(what);
     }
   }
@@ -641,7 +641,7 @@ class Shared {
     if (this.#stream) return;
     clearTimeout(this.#timer);
     // Not all at once: the tab that has taken over says so, and the others stop.
-    this.#timer = setTimeout(() => this.#queue({ steal: true }), ANSWER_MAX_MS * (1 + Math.random() / 4));
+    this.#timer = setTimeout(() => this.#queue(true), ANSWER_MAX_MS * (1 + Math.random() / 4));
     this.#post('hello');
   }
 
@@ -671,32 +671,24 @@ function openChannel(name) {
 /** The whole address to join; throws when there is none. */
 function addressOf(url, uuid) {
   const { href, protocol } = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
-  if (!/^https?:$/.test(protocol)) throw new TypeError(protocol);
+  if (!/^https?:$/.test(protocol)) throw TypeError(protocol);
   if (!uuid) return href;
   const id = uuid === true ? browserId() : encodeURIComponent(uuid);
   return href.replace(/[?#].*|$/, (rest) => `/${id}${rest}`);
 }
 
-let pageId;
+let pageId = '';
 
 /** This browser's name to this page's site: a random id, the same in all tabs while the browser keeps data. */
 function browserId() {
+  const numbers = new Uint32Array(pageId ? 0 : 4);
+  if (globalThis.crypto) crypto.getRandomValues(numbers);
+  for (let i = 0; i < numbers.length; i += 1) pageId += (numbers[i] || Math.random() * 2 ** 32 >>> 0).toString(36);
   try {
     pageId = localStorage.getItem('audience-meter') || pageId;
-    pageId ||= randomId();
     localStorage.setItem('audience-meter', pageId);
-  } catch {
-    pageId ||= randomId(); // the browser keeps no data: then one id for this page
-  }
+  } catch { /* the browser keeps no data: then one id for this page */ }
   return pageId;
-}
-
-function randomId() {
-  const numbers = new Uint32Array(4);
-  if (globalThis.crypto) crypto.getRandomValues(numbers);
-  let id = '';
-  for (let i = 0; i < numbers.length; i += 1) id += (numbers[i] || Math.random() * 2 ** 32 >>> 0).toString(36);
-  return id;
 }
 
 /** Does nothing where there is no such target, as outside of a page. Returns a function that ends it. */
@@ -709,13 +701,14 @@ function listen(target, type, callback) {
 function totalsOf(member) {
   let latest = member.total;
   let failure = null;
+  const end = { done: true };
   const asks = [];
   const answer = () => {
     while (asks.length && (latest !== null || failure || member.state === 'closed')) {
       const [resolve, reject] = asks.shift();
-      if (latest !== null) resolve({ value: latest, done: false });
+      if (latest !== null) resolve({ value: latest });
       else if (failure) reject(failure);
-      else resolve({ value: undefined, done: true });
+      else resolve(end);
       latest = failure = null;
     }
   };
@@ -727,9 +720,9 @@ function totalsOf(member) {
   return {
     next: () => new Promise((...ask) => { asks.push(ask); answer(); }),
     return: () => {
-      unlisten.forEach((end) => end());
-      asks.splice(0).forEach(([resolve]) => resolve({ value: undefined, done: true }));
-      return Promise.resolve({ value: undefined, done: true });
+      unlisten.forEach((unlistenOne) => unlistenOne());
+      asks.splice(0).forEach(([resolve]) => resolve(end));
+      return Promise.resolve(end);
     },
     [Symbol.asyncIterator]() {
       return this;

@@ -70,7 +70,7 @@ class XhrEventSource {
     while (xhr === this.#xhr && (end = text.indexOf('\n', offset)) !== -1) {
       const field = /^(data|retry|id): ?(.*?)\r?$/.exec(text.substring(offset, end)) || [];
       offset = end + 1;
-      if (field[1] === 'data') this.onmessage({ data: field[2] });
+      if (field[1] === 'data') this.onmessage({ data: field[2], lastEventId: this.#lastId });
       else if (field[1] === 'id') this.#lastId = field[2];
       else if (/^\d+$/.test(field[2])) this.#retryMs = Number(field[2]);
     }

@@ -131,7 +131,7 @@ describe('audience.js', { concurrency: 3 }, () => {
     });
     const page = await join(t, engine, server.url('/test'), { silenceMs: 400, backoffMs: 50 });
     await told(page, 'two more counts', (seen) => seen.counts.length >= 3 && seen.opens >= 3);
-    assert.match(await page.evaluate(() => window.seen.errors[0].message), /was silent, joining anew$/);
+    assert.match(await page.evaluate(() => window.seen.errors[0].message), /was silent, trying again$/);
     await page.evaluate(() => window.member.close());
     await until('all streams to be closed', () => closed === streams);
 
@@ -171,7 +171,7 @@ describe('audience.js', { concurrency: 3 }, () => {
     await remains({ members: 0, connections: 2 }, () => meter.stats('test'), 500);
 
     const opened = await join(t, engine, meter.url('audience', '/test'), { pauseWhenHidden: true },
-      "Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });");
+      "Object.defineProperty(document, 'hidden', { value: true, configurable: true });");
     assert.equal(await opened.evaluate(() => window.member.state), 'paused');
     await remains({ members: 0, connections: 2 }, () => meter.stats('test'), 300);
     await show(opened, 'visible');
@@ -412,7 +412,7 @@ async function cutOff(engine, page, isOffline) {
 /** A page of a headless browser is always visible, so this only says that it is not. */
 function show(page, state) {
   return page.evaluate((value) => {
-    Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+    Object.defineProperty(document, 'hidden', { value: value === 'hidden', configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
   }, state);
 }

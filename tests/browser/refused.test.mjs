@@ -26,7 +26,7 @@ describe('a refusal', { concurrency: 3 }, () => {
 
   everyEngine('no EventSource', async (t, engine) => {
     const page = await joined(t, engine, 'http://127.0.0.1:9/test', { before: 'delete window.EventSource;' });
-    await endsWith(page, /cannot be joined: there is no EventSource, pass one as the option of this name$/);
+    await endsWith(page, /cannot be joined: there is no EventSource, pass one as an option$/);
   });
 
   everyEngine('an EventSource that cannot be used, and no options', async (t, engine) => {
@@ -154,7 +154,7 @@ test('on a server, where there is no EventSource: a final error, and nothing is 
   members.forEach((member) => member.onError((error) => errors.push(error)));
   await until('all to be closed', () => errors.length === 3 && members.every(({ state }) => state === 'closed'));
   assert.deepEqual(errors.map(({ message, final }) => [message.replace(/^\S+ /, ''), final]).sort(), [
-    ['Object] is no address of an event', true], ['cannot be joined: there is no EventSource, pass one as the option of this name', true],
+    ['Object] is no address of an event', true], ['cannot be joined: there is no EventSource, pass one as an option', true],
     ['is no address of an event', true],
   ]);
 });
