@@ -296,7 +296,7 @@ class Stream {
   #listener;
   /** Null while waiting to come back. */
   #source = null;
-  /** The number of the latest stream, where the daemon keeps the place of one that is lost: it has to be told who leaves. */
+  /** The number of the latest stream, where the daemon keeps the place of one that is lost: a page says so when it leaves. */
   #number;
   /** This source got a head of a stream at some time: only then may the browser know a `retry:` and a last id. */
   #known = false;

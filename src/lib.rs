@@ -147,6 +147,13 @@
 //! show, and nothing else. Claims of uuids are numbered, each with one more than the largest number that its node knows of;
 //! the larger number stands, and of two equal ones that of the larger node. Claims are journalled.
 //!
+//! Where places are kept (`--leave-delay`), each node knows the claims of all counted members (`meter::book::estates`), and when
+//! they are over. A member that comes back anywhere continues the claim that it had. Its node counts it, the one before counts
+//! it no more when it learns of that, and until then all nodes know that it is in two counts (`meter::book::succession`). When a node has departed, its
+//! claims are counted for the delay, and the node with the least name adopts them: it counts them itself, so newcomers know of
+//! them. (Every node could go on to count them for itself; then a process that has just been started, as in a rolling
+//! restart, would have less than all others.)
+//!
 //! Messages are numbered by their sender and put in order by the receiver. Each node confirms a message when it has handed it to
 //! the fan-out of its members; the sender sends it again until all living nodes have, for a second at most, and only then is
 //! the request answered. That gives the order, too: a program that waits for its answer says its next message at a node

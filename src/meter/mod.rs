@@ -51,7 +51,7 @@ pub use book::notice::NotifyRule;
 use book::schedule::Due;
 pub use book::schedule::Rules;
 use book::standing::Standing;
-use book::{Book, counting, joining, patience};
+use book::{Book, counting, joining, patience, succession};
 pub use cluster::capacity::Capacity;
 pub use cluster::departure::Departure;
 pub use cluster::figures::NodeFigures;
@@ -85,7 +85,7 @@ impl Meter {
     /// A meter without members, at a node that may be one of many, or (`None`) knows no way to others.
     #[must_use]
     pub fn new(rules: Rules, node: NodeId, membership: Option<Membership>) -> Self {
-        Self { book: Book::new(rules), cluster: Cluster::new(node, membership), outputs: Outputs::new() }
+        Self { book: Book::new(rules, node), cluster: Cluster::new(node, membership), outputs: Outputs::new() }
     }
 
     /// A stream opens: `member`, which is not present, joins the namespace of this name, made if need be.
@@ -115,7 +115,7 @@ impl Meter {
         if let Some(claim) = claim
             && self.cluster.is_reachable()
         {
-            let news = News::Claimed(self.book.claim_news(claim));
+            let news = News::Claimed(self.book.claim_news(claim, now));
             let (cluster, call) = &mut self.parts(now);
             cluster.announce_thrice(news, call);
         }
@@ -171,6 +171,7 @@ impl Meter {
         let (cluster, call) = &mut self.parts(now);
         counting::count_pending(TIMEOUTS_PER_TURN, call.book, now);
         patience::expire(TIMEOUTS_PER_TURN, call.book, now);
+        succession::advance(TIMEOUTS_PER_TURN, call.book, now);
         if cluster.is_reachable() {
             cluster.handle_timeout(is_bus_drained, call);
         }

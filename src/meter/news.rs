@@ -22,7 +22,7 @@ use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};
 pub use atoms::{Farewell, Format, Formats, MessageId, NodeId, Promise, Secret};
 use atoms::{entry_weight, name_weight, number_weight};
-pub use claims::{Claim, HeldQuestion};
+pub use claims::{Claim, HeldQuestion, Patience};
 pub use ends::{EndedEvent, Stance};
 pub use receipts::{Fate, Receipt};
 
@@ -213,6 +213,8 @@ pub enum Item<N> {
     Count(Count<N>),
     /// A uuid that one of its own members claims.
     Claim(Claim<N>),
+    /// A claim of one of its own members that is over.
+    Retired(Claim<N>),
     /// An event that is over, of which it has given the report.
     Ended(EndedEvent<N>),
 }
@@ -363,9 +365,7 @@ impl<N: AsRef<str>> Item<N> {
             Self::Ended(EndedEvent { namespace, connections, empty_ms }) => {
                 name_weight(namespace.as_ref()) + number_weight(*connections) + number_weight(*empty_ms)
             }
-            Self::Claim(claim) => {
-                name_weight(claim.namespace.as_ref()) + name_weight(claim.uuid.as_ref()) + number_weight(claim.order)
-            }
+            Self::Claim(claim) | Self::Retired(claim) => claim.weight(),
         })
     }
 }

@@ -60,3 +60,35 @@ impl Elsewhere {
         self.member_ticks = self.member_ticks.wrapping_add(change.member_ticks);
     }
 }
+
+/// What estates add to the total of a namespace, and take off it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::meter) struct Weight {
+    /// The places of departed nodes that are counted still.
+    pub(in crate::meter) orphans: u32,
+    /// The places that living nodes count, and that are counted elsewhere already.
+    pub(in crate::meter) overlap: u32,
+}
+
+/// What a namespace keeps of the estates in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::meter) struct EstateSums {
+    /// What all of them weigh.
+    pub(super) weight: Weight,
+    /// The number of those that count.
+    pub(super) count: u32,
+    /// The number of claims of this node that are over, while that is announced.
+    pub(in crate::meter) retired: u32,
+    /// Of this node's counted members those whose places wait.
+    pub(super) waiting: u32,
+}
+
+impl EstateSums {
+    /// What one of them weighs has changed; without a weight it counts no more.
+    pub(super) fn replace(&mut self, before: Weight, after: Option<Weight>) {
+        self.count -= u32::from(after.is_none());
+        let after = after.unwrap_or_default();
+        self.weight.orphans = self.weight.orphans + after.orphans - before.orphans;
+        self.weight.overlap = self.weight.overlap + after.overlap - before.overlap;
+    }
+}

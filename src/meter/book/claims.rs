@@ -3,17 +3,17 @@
 //! Owns the claims. A uuid is the text that the page sent as the second segment of its path; the same text in two namespaces
 //! is two claims. What a new claim does to the older one, the book decides, and how long a place waits, `patience` does.
 //!
-//! Invariant: a claim is in the table exactly while its member is present, or its place waits.
+//! Invariant: a claim is in the table exactly while its member is present, its place waits, or it is announced that it is over.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::keys::{ClaimId, ItemId, MemberId, NamespaceId};
-use super::members::low_bits;
+use super::members::{Members, low_bits, ticks_since};
 use crate::collections::key::Key as _;
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
-use crate::collections::tick::Tick;
+use crate::collections::tick::{TICK_MS, Tick};
 use crate::meter::news;
 
 /// The largest order: a datagram has 56 bits for it.
@@ -36,6 +36,8 @@ pub(in crate::meter) enum Holder {
     Member(MemberId),
     /// A place that waits for its member to come back: the stream is gone, and the person is counted still.
     Waiting(Waiting),
+    /// Nothing any more, which the other nodes have to know.
+    Nothing,
 }
 
 impl Holder {
@@ -43,7 +45,7 @@ impl Holder {
     pub(in crate::meter) fn member(self) -> Option<MemberId> {
         match self {
             Self::Member(member) => Some(member),
-            Self::Waiting(_) => None,
+            Self::Waiting(_) | Self::Nothing => None,
         }
     }
 }
@@ -72,6 +74,8 @@ struct Claim {
     key: Rc<[u8]>,
     holder: Holder,
     order: u64,
+    /// The order of the claim whose place it has taken over, or 0.
+    continues: u64,
     /// The claim in the journal; `None` until it is entered there.
     item: Option<ItemId>,
 }
@@ -87,36 +91,56 @@ pub(in crate::meter) struct Claims {
     waiting: usize,
     /// When places may be over, one line for each time that places wait. A place that has come back is in it still.
     lines: [VecDeque<(Tick, ClaimId)>; 2],
-}
-
-impl Default for Claims {
-    fn default() -> Self {
-        Self {
-            table: Slab::default(),
-            by_key: ShardMap::new(CLAIM_SHARDS),
-            latest: 0,
-            waiting: 0,
-            lines: Default::default(),
-        }
-    }
+    /// The claims that are over, and until when that is announced.
+    over: VecDeque<(Tick, ClaimId)>,
+    /// Whether places are kept, so other nodes have to know of them.
+    is_patient: bool,
 }
 
 /// What a uuid of a namespace is looked up by.
-fn key(namespace: NamespaceId, uuid: &str) -> Vec<u8> {
+pub(super) fn key_of(namespace: NamespaceId, uuid: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(PLACE_BYTES + uuid.len());
     key.extend_from_slice(&namespace.place().get().to_ne_bytes());
     key.extend_from_slice(uuid.as_bytes());
     key
 }
 
+/// The uuid of such a key.
+pub(super) fn uuid_of(key: &[u8]) -> &str {
+    key.get(PLACE_BYTES..).and_then(|uuid| str::from_utf8(uuid).ok()).unwrap_or_default()
+}
+
 impl Claims {
+    /// No claims. `is_patient` says whether places are kept.
+    pub(super) fn new(is_patient: bool) -> Self {
+        Self {
+            table: Slab::default(),
+            by_key: ShardMap::new(CLAIM_SHARDS),
+            latest: 0,
+            waiting: 0,
+            lines: Default::default(),
+            over: VecDeque::new(),
+            is_patient,
+        }
+    }
+
     /// The claim of the uuid in this namespace.
     pub(in crate::meter) fn find(&self, namespace: NamespaceId, uuid: &str) -> Option<ClaimId> {
         // Most audiences have none, and need no key.
         if self.by_key.is_empty() {
             return None;
         }
-        self.by_key.get(&*key(namespace, uuid)).copied()
+        self.find_key(&key_of(namespace, uuid))
+    }
+
+    /// The claim of this key.
+    pub(super) fn find_key(&self, key: &[u8]) -> Option<ClaimId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The key of a claim.
+    pub(super) fn key(&self, id: ClaimId) -> Rc<[u8]> {
+        self.table.at(id).key.clone()
     }
 
     /// The present member that claims the uuid in this namespace.
@@ -139,6 +163,11 @@ impl Claims {
         self.table.at(id).order
     }
 
+    /// The order of the claim that this one continues, or 0.
+    pub(in crate::meter) fn continued(&self, id: ClaimId) -> u64 {
+        self.table.at(id).continues
+    }
+
     /// The order of a claim that is made now: larger than all that this node knows of.
     pub(in crate::meter) fn next_order(&mut self) -> u64 {
         self.latest = (self.latest() + 1).min(ORDER_MAX);
@@ -158,11 +187,28 @@ impl Claims {
         }
     }
 
-    /// Records the claim of a uuid that no member of the namespace holds.
-    pub(super) fn insert(&mut self, namespace: NamespaceId, uuid: &str, member: MemberId, order: u64) -> ClaimId {
-        let key: Rc<[u8]> = key(namespace, uuid).into();
+    /// Records the claim of a uuid that no member of the namespace holds. It continues the one of that order, if that is not 0.
+    pub(super) fn insert(
+        &mut self,
+        namespace: NamespaceId,
+        key: Rc<[u8]>,
+        member: MemberId,
+        order: u64,
+        continues: u64,
+    ) -> ClaimId {
         let holder = Holder::Member(member);
-        let id = self.table.insert(Claim { namespace, key: key.clone(), holder, order, item: None });
+        self.enter(Claim { namespace, key, holder, order, continues, item: None })
+    }
+
+    /// Adopts the place of a departed node: it waits until then.
+    pub(super) fn adopt(&mut self, namespace: NamespaceId, key: Rc<[u8]>, order: u64, continues: u64) -> ClaimId {
+        let holder = Holder::Nothing;
+        self.enter(Claim { namespace, key, holder, order, continues, item: None })
+    }
+
+    fn enter(&mut self, claim: Claim) -> ClaimId {
+        let key = claim.key.clone();
+        let id = self.table.insert(claim);
         let earlier = self.by_key.insert(key, id);
         debug_assert!(earlier.is_none(), "a uuid is held once");
         id
@@ -174,10 +220,23 @@ impl Claims {
     }
 
     /// The claim as it is announced.
-    pub(super) fn news(&self, id: ClaimId, name_of: impl Fn(NamespaceId) -> Rc<str>) -> news::Claim<Rc<str>> {
-        let &Claim { namespace, ref key, order, .. } = self.table.at(id);
-        let uuid = key.get(PLACE_BYTES..).and_then(|uuid| str::from_utf8(uuid).ok());
-        news::Claim { namespace: name_of(namespace), uuid: uuid.unwrap_or_default().into(), order }
+    pub(super) fn news(
+        &self,
+        id: ClaimId,
+        members: &Members,
+        now: Tick,
+        name_of: impl Fn(NamespaceId) -> Rc<str>,
+    ) -> news::Claim<Rc<str>> {
+        let &Claim { namespace, ref key, order, continues, holder, .. } = self.table.at(id);
+        let counted_at = match holder {
+            Holder::Member(member) => members.counted_at(member),
+            Holder::Waiting(Waiting { counted_at, .. }) => Some(counted_at),
+            Holder::Nothing => None,
+        };
+        let patience = counted_at
+            .filter(|_| self.is_patient)
+            .map(|counted_at| news::Patience { continues, counted_ms: ticks_since(counted_at, now) * TICK_MS });
+        news::Claim { namespace: name_of(namespace), uuid: uuid_of(key).into(), order, patience }
     }
 
     /// Ends a claim; returns its place in the journal.
@@ -193,7 +252,7 @@ impl Claims {
     pub(super) fn wait(&mut self, id: ClaimId, counted_at: u32, until: Tick, line: Line) {
         let waiting = Waiting { counted_at, until: low_bits(until) };
         let before = std::mem::replace(&mut self.table.at_mut(id).holder, Holder::Waiting(waiting));
-        self.waiting += usize::from(matches!(before, Holder::Member(_)));
+        self.waiting += usize::from(!matches!(before, Holder::Waiting(_)));
         let [lost, away] = &mut self.lines;
         let line = if line == Line::Lost { lost } else { away };
         debug_assert!(line.back().is_none_or(|&(last, _)| last <= until), "a line is in order");
@@ -205,7 +264,7 @@ impl Claims {
         let Self { lines, table, .. } = self;
         let waits_until = |id: ClaimId| match table.get(id)?.holder {
             Holder::Waiting(Waiting { until, .. }) => Some(until),
-            Holder::Member(_) => None,
+            Holder::Member(_) | Holder::Nothing => None,
         };
         for line in lines {
             while let Some((until, id)) = line.pop_front_if(|(until, _)| *until <= now) {
@@ -217,9 +276,35 @@ impl Claims {
         None
     }
 
-    /// When the next place may be over.
+    /// A claim is over, which is announced until then.
+    pub(super) fn retire(&mut self, id: ClaimId, until: Tick) {
+        let claim = self.table.at_mut(id);
+        let before = std::mem::replace(&mut claim.holder, Holder::Nothing);
+        self.waiting -= usize::from(matches!(before, Holder::Waiting(_)));
+        self.by_key.remove(&claim.key);
+        self.over.push_back((until, id));
+    }
+
+    /// The next claim that is over and is announced no more: its namespace, and its place in the journal.
+    pub(super) fn pop_retired(&mut self, now: Tick) -> Option<(NamespaceId, Option<ItemId>)> {
+        let (_, id) = self.over.pop_front_if(|(until, _)| *until <= now)?;
+        self.table.remove(id).map(|claim| (claim.namespace, claim.item))
+    }
+
+    /// The place of a claim in the journal.
+    pub(super) fn item(&self, id: ClaimId) -> Option<ItemId> {
+        self.table.at(id).item
+    }
+
+    /// Whether other nodes have to know of the places that are kept.
+    pub(super) fn is_patient(&self) -> bool {
+        self.is_patient
+    }
+
+    /// When the next place or claim may be over.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        self.lines.iter().filter_map(|line| line.front()).map(|&(until, _)| until).min()
+        let [lost, away] = &self.lines;
+        [lost, away, &self.over].into_iter().filter_map(|line| line.front()).map(|&(until, _)| until).min()
     }
 
     /// The number of places that wait.
@@ -237,7 +322,7 @@ impl Claims {
     /// The number of claims.
     #[cfg(any(test, debug_assertions))]
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() - self.over.len()
     }
 }
 
@@ -247,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_later_than_all_that_are_known() {
-        let mut claims = Claims::default();
+        let mut claims = Claims::new(false);
         assert_eq!((claims.latest(), claims.next_order(), claims.next_order()), (0, 1, 2));
         claims.see(9);
         claims.see(5);
@@ -258,7 +343,7 @@ mod tests {
 
     #[test]
     fn an_order_that_cannot_be_is_not_followed() {
-        let mut claims = Claims::default();
+        let mut claims = Claims::new(false);
         for order in [STEP_MAX + 1, ORDER_MAX] {
             claims.see(order);
             assert_eq!(claims.latest(), 0);

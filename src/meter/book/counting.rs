@@ -38,5 +38,11 @@ fn set_standing(member: MemberId, standing: Standing, book: &mut Book, now: Now)
         book.touch_share(id);
     }
     book.announce_standing(id, standing, now);
+    if let Some(item) = book.members.get(member).and_then(|member| book.claims.item(member.claim?))
+        && book.claims.is_patient()
+    {
+        // Other nodes have to know that its place is kept.
+        book.journal.touch(item);
+    }
     book.reschedule(id, now);
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::Book;
-use super::change::{Apart, Present};
+use super::change::{Apart, Present, Weight};
 use super::keys::NamespaceId;
 use super::namespace::Namespace;
 use super::standing::Standing;
@@ -41,10 +41,13 @@ struct Sums {
 
 /// Panics if the book does not balance with what other nodes have in each namespace.
 pub(in crate::meter) fn check(book: &Book, elsewhere: &HashMap<NamespaceId, Elsewhere>) {
-    let mut sums = Sums::default();
+    let (mut sums, estates) = (Sums::default(), book.estates.check());
     for (id, namespace) in book.namespaces.iter() {
         let present = check_members(book, id, namespace, &mut sums);
         check_totals(book, namespace, present, &elsewhere.get(&id).copied().unwrap_or_default());
+        let (weight, count) = estates.get(&id).copied().unwrap_or_default();
+        let known = (namespace.estates.weight, namespace.estates.count);
+        assert_eq!(known, (weight, count), "what estates add to the total of {}", namespace.name());
         let is_in_line = book.vacancy.has(id);
         assert!(!is_in_line || namespace.is_vacant(), "a namespace in a line is vacant");
         assert!(
@@ -90,9 +93,12 @@ fn check_totals(book: &Book, namespace: &Namespace, present: Present, others: &E
     assert_eq!(namespace.present(), present, "the counters are the members");
     let Apart { uncounted, waiting } = present.apart;
     let totals = [(present.counted, others.counted), (uncounted, others.uncounted), (waiting, others.waiting)];
-    let totals = totals.map(|(here, elsewhere)| u64::from(here) + elsewhere);
+    let [members, uncounted, waiting] = totals.map(|(here, elsewhere)| u64::from(here) + elsewhere);
+    let Weight { orphans, overlap } = namespace.estates.weight;
+    let members = (members + u64::from(orphans)).saturating_sub(overlap.into());
+    let totals = [members, uncounted, waiting + u64::from(orphans)];
     let known = [namespace.total(), namespace.uncounted(), namespace.waiting()];
     assert_eq!(known, totals, "a total is the members here and elsewhere");
-    assert_eq!(namespace.member_ticks_elsewhere(), others.member_ticks, "how long they were elsewhere");
+    assert_eq!(namespace.elsewhere.member_ticks, others.member_ticks, "how long they were elsewhere");
     assert_eq!(book.stays.get(namespace.stays_elsewhere), others.stays, "how long they stayed elsewhere");
 }

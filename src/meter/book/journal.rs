@@ -19,6 +19,8 @@ pub(in crate::meter) enum Subject {
     Share(NamespaceId),
     /// A claim of one of its members.
     Claim(ClaimId),
+    /// A claim that is over.
+    Retired(ClaimId),
     /// The event of this number that is over.
     Ended(u32),
 }
@@ -127,11 +129,17 @@ impl Journal {
         self.append(id);
     }
 
+    /// The item's subject has become another.
+    pub(in crate::meter) fn replace(&mut self, id: ItemId, subject: Subject) {
+        self.entries.at_mut(id).subject = subject;
+        self.touch(id);
+    }
+
     /// There is nothing to announce of the item any more.
     pub(in crate::meter) fn remove(&mut self, id: ItemId) {
         self.detach(id);
         let removed = self.entries.remove(id);
-        if let Some(Entry { version, subject: Subject::Share(_), .. }) = removed {
+        if let Some(Entry { version, subject: Subject::Share(_) | Subject::Retired(_), .. }) = removed {
             self.horizon = self.horizon.max(version);
         }
     }

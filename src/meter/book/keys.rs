@@ -25,6 +25,11 @@ key_type! {
 }
 
 key_type! {
+    /// The key of what another node has claimed in a namespace.
+    pub(in crate::meter) EstateId
+}
+
+key_type! {
     /// The key of an item in the journal.
     pub(in crate::meter) ItemId
 }

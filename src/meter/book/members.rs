@@ -143,6 +143,18 @@ impl Members {
         }
     }
 
+    /// The low bits of the tick since which a member is counted, if it is.
+    pub(super) fn counted_at(&self, member: MemberId) -> Option<u32> {
+        let counted = self.get(member).filter(|member| member.standing == Standing::Counted);
+        counted.map(|member| member.counted_at)
+    }
+
+    /// A place without a member, which another node has counted so far, is counted here.
+    pub(super) fn adopt_place(&mut self, namespace: &mut Namespace, now: Tick) {
+        self.counted += 1;
+        namespace.continue_one(now);
+    }
+
     /// The number of members, in all namespaces.
     pub(super) fn present(&self) -> u64 {
         self.present
@@ -202,7 +214,7 @@ pub(in crate::meter) struct Admission {
 }
 
 /// How many ticks have passed since the one of these low bits.
-fn ticks_since(low: u32, now: Tick) -> u64 {
+pub(super) fn ticks_since(low: u32, now: Tick) -> u64 {
     low_bits(now).wrapping_sub(low).into()
 }
 

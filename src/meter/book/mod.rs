@@ -12,6 +12,7 @@
 //! | `elsewhere` | what nodes say to each other of events that were reported |
 //! | `ended` | the reports that were given of late, here and elsewhere |
 //! | `former` | what members had come to in events that were forgotten |
+//! | `estates` | what is known of the claims of other nodes |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
 //! | `joining` | what a join does in all the tables |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
@@ -24,6 +25,7 @@
 //! | `renewal` | what this node's members have come to, taken out of the book |
 //! | `schedule` | when each namespace is looked at |
 //! | `standing` | whether a member is in the count |
+//! | `succession` | how a place goes on at another node |
 //! | `vacancy` | the vacant namespaces, and which of them is forgotten first when there are too many |
 //! | `walks` | the cursors that move along the members of a namespace for many turns |
 //! | `whole` | what another node knew of a namespace |
@@ -36,6 +38,7 @@ pub(super) mod claims;
 pub(super) mod counting;
 pub(super) mod elsewhere;
 mod ended;
+mod estates;
 mod former;
 #[cfg(any(test, debug_assertions))]
 pub(super) mod invariants;
@@ -50,6 +53,7 @@ pub(super) mod patience;
 pub(super) mod renewal;
 pub(super) mod schedule;
 pub(super) mod standing;
+pub(super) mod succession;
 pub(super) mod vacancy;
 pub(super) mod walks;
 pub(super) mod whole;
@@ -57,20 +61,21 @@ pub(super) mod whole;
 use std::rc::Rc;
 
 use super::accounts::history::Histories;
-use super::accounts::stays::{StaysTable, bucket_of};
-use super::news::{self, Item};
+use super::accounts::stays::StaysTable;
+use super::news::{self, Item, NodeId};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
-use crate::collections::tick::{Now, TICK_MS, Tick};
+use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use change::Change;
 use changes::{Changed, Changes};
 use claims::Claims;
 use ended::Ended;
+use estates::Estates;
 use former::Former;
 use journal::{Journal, Stretch, Subject, Versions};
 use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
-use members::{Member, Members};
+use members::Members;
 use namespace::Namespace;
 use schedule::{Due, Rules, Schedule};
 use standing::Standing;
@@ -88,6 +93,9 @@ pub(super) struct Book {
     by_name: ShardMap<Rc<str>, NamespaceId>,
     members: Members,
     pub(super) claims: Claims,
+    pub(super) estates: Estates,
+    /// This node, whose claims are among those of the others.
+    node: NodeId,
     pub(super) walks: Walks,
     /// How long former members stayed, by namespace.
     pub(super) stays: StaysTable,
@@ -104,13 +112,15 @@ pub(super) struct Book {
 
 impl Book {
     /// A book without entries.
-    pub(super) fn new(rules: Rules) -> Self {
+    pub(super) fn new(rules: Rules, node: NodeId) -> Self {
         Self {
             rules,
             namespaces: Slab::default(),
             by_name: ShardMap::new(NAME_SHARDS),
             members: Members::default(),
-            claims: Claims::default(),
+            claims: Claims::new(!rules.leave_delay.is_zero()),
+            estates: Estates::default(),
+            node,
             walks: Walks::default(),
             stays: StaysTable::default(),
             histories: Histories::new(0),
@@ -124,36 +134,9 @@ impl Book {
         }
     }
 
-    /// A member leaves; an absent one changes nothing. Returns its namespace if the caller has to forget that at once:
-    /// every member that it ever had left before it was counted.
-    pub(super) fn leave(&mut self, member: MemberId, now: Now) -> Option<NamespaceId> {
-        let &Member { namespace: Some(id), claim, standing, .. } = self.members.get(member)? else { return None };
-        self.pending.cancel(member);
-        if let Some(item) = claim.and_then(|claim| self.claims.remove(claim)) {
-            self.journal.remove(item);
-        }
-        let namespace = self.namespaces.at_mut(id);
-        self.walks.step_over(member, namespace, &self.members);
-        let stay = self.members.exit(member, namespace, now.tick);
-        namespace.end_presence(now);
-        if let Some(ticks) = stay {
-            self.stays.add_one(&mut namespace.stays, bucket_of(ticks * TICK_MS));
-        }
-        let is_without_trace = namespace.is_without_trace();
-        if standing.is_announced() {
-            self.touch_share(id);
-        }
-        self.record_total(id, 0, now);
-        if is_without_trace {
-            return Some(id);
-        }
-        self.reschedule(id, now);
-        None
-    }
-
     /// When the next member counts, or the next namespace is due.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
-        let members = [self.pending.next_deadline(), self.claims.next_deadline()];
+        let members = [self.pending.next_deadline(), self.claims.next_deadline(), self.estates.next_deadline()];
         let deadlines = [self.schedule.next_deadline(), self.ended.next_deadline()].into_iter().chain(members);
         deadlines.flatten().min()
     }
@@ -251,8 +234,8 @@ impl Book {
     }
 
     /// A claim as it is announced.
-    pub(super) fn claim_news(&self, claim: ClaimId) -> news::Claim<Rc<str>> {
-        self.claims.news(claim, |id| self.namespaces.at(id).shared_name())
+    pub(super) fn claim_news(&self, claim: ClaimId, now: Now) -> news::Claim<Rc<str>> {
+        self.claims.news(claim, &self.members, now.tick, |id| self.namespaces.at(id).shared_name())
     }
 
     /// Begins to walk along the members of a present namespace, newest first.
@@ -280,12 +263,14 @@ impl Book {
         now: Now,
         mut take: impl FnMut(Item<Rc<str>>) -> bool,
     ) -> Option<Versions> {
-        let Self { journal, namespaces, claims, stays, ended, .. } = self;
+        let Self { journal, namespaces, claims, members, stays, ended, .. } = self;
+        let name_of = |id| namespaces.at(id).shared_name();
         journal.advance(stretch, |subject| {
             take(match subject {
                 Subject::Share(id) => Item::Count(namespaces.at(id).own_count(stays, now)),
                 Subject::Ended(number) => Item::Ended(ended.news(number, now)),
-                Subject::Claim(id) => Item::Claim(claims.news(id, |id| namespaces.at(id).shared_name())),
+                Subject::Claim(id) => Item::Claim(claims.news(id, members, now.tick, name_of)),
+                Subject::Retired(id) => Item::Retired(claims.news(id, members, now.tick, name_of)),
             })
         })
     }

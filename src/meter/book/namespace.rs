@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[cfg(any(test, debug_assertions))]
 use super::change::{Apart, Present};
-use super::change::{Change, Elsewhere};
+use super::change::{Change, Elsewhere, EstateSums, Weight};
 use super::keys::{ItemId, MemberId, WalkId};
 use super::notice::{CountPush, Notice, NotifyRule};
 use super::whole::Whole;
@@ -38,14 +38,14 @@ pub struct Namespace {
     counted: u32,
     /// This node's members that are not counted.
     uncounted: u32,
-    /// Of this node's counted members those whose places wait.
-    waiting: u32,
     connections: u64,
     /// The sum of ticks that this node's members were counted, modulo 2^64. It is kept as of the zero of the node's clock, as
     /// if all present members had been there since: with each tick it grows by their number.
     member_ticks: u64,
     /// The members of other nodes.
-    elsewhere: Elsewhere,
+    pub(super) elsewhere: Elsewhere,
+    /// What is known of their claims.
+    pub(in crate::meter) estates: EstateSums,
     /// How long the former members of this node stayed.
     pub(super) stays: StaysId,
     /// The same of other nodes.
@@ -80,10 +80,10 @@ impl Namespace {
             is_in_line: false,
             counted: 0,
             uncounted: 0,
-            waiting: 0,
             connections: 0,
             member_ticks: 0,
             elsewhere: Elsewhere::default(),
+            estates: EstateSums::default(),
             stays: StaysId::EMPTY,
             stays_elsewhere: StaysId::EMPTY,
             peak: 0,
@@ -108,6 +108,12 @@ impl Namespace {
     /// The number of counted members, at all nodes.
     #[must_use]
     pub fn total(&self) -> u64 {
+        let Weight { orphans, overlap } = self.estates.weight;
+        (self.announced() + u64::from(orphans)).saturating_sub(overlap.into())
+    }
+
+    /// The sum of what all nodes count. One that has moved may be in it twice, and one of a departed node is missing.
+    fn announced(&self) -> u64 {
         u64::from(self.counted) + self.elsewhere.counted
     }
 
@@ -126,7 +132,7 @@ impl Namespace {
     /// The number of counted members, at all nodes, whose streams are gone and may come back.
     #[must_use]
     pub fn waiting(&self) -> u64 {
-        u64::from(self.waiting) + self.elsewhere.waiting
+        u64::from(self.estates.waiting) + self.elsewhere.waiting + u64::from(self.estates.weight.orphans)
     }
 
     /// When the first member came.
@@ -153,7 +159,8 @@ impl Namespace {
 
     /// Whether no member is present, at any node.
     pub(in crate::meter) fn is_vacant(&self) -> bool {
-        self.list.is_empty() && self.total() == 0 && self.elsewhere.uncounted == 0
+        let is_counted = self.announced() > 0 || self.estates.weight.orphans > 0;
+        self.list.is_empty() && !is_counted && self.elsewhere.uncounted == 0
     }
 
     /// Since when no member is present; said of a vacant one.
@@ -191,7 +198,7 @@ impl Namespace {
             namespace: self.name.clone(),
             members: self.counted,
             uncounted: self.uncounted,
-            waiting: self.waiting,
+            waiting: self.estates.waiting,
             sums,
             age: self.age(now),
             peak: self.peak(now),
@@ -220,7 +227,7 @@ impl Namespace {
 
     /// The ticks for which members have been counted, at all nodes and all of them together.
     fn member_ticks(&self, now: Tick) -> u64 {
-        let grown = self.total().wrapping_mul(now.0);
+        let grown = self.announced().wrapping_mul(now.0);
         self.member_ticks.wrapping_add(self.elsewhere.member_ticks).wrapping_add(grown)
     }
 
@@ -315,22 +322,19 @@ impl Namespace {
     }
 
     pub(super) fn count_one(&mut self, now: Tick) {
-        self.counted += 1;
+        self.continue_one(now);
         self.connections += 1;
+    }
+
+    /// One that another node has counted so far is counted here.
+    pub(super) fn continue_one(&mut self, now: Tick) {
+        self.counted += 1;
         self.member_ticks = self.member_ticks.wrapping_sub(now.0);
     }
 
     pub(super) fn discount_one(&mut self, now: Tick) {
         self.counted -= 1;
         self.member_ticks = self.member_ticks.wrapping_add(now.0);
-    }
-
-    pub(super) fn add_waiting(&mut self) {
-        self.waiting += 1;
-    }
-
-    pub(super) fn remove_waiting(&mut self) {
-        self.waiting -= 1;
     }
 
     pub(super) fn add_uncounted(&mut self) {
@@ -387,12 +391,6 @@ impl Namespace {
     /// This node's members.
     #[cfg(any(test, debug_assertions))]
     pub(super) fn present(&self) -> Present {
-        Present { counted: self.counted, apart: Apart { uncounted: self.uncounted, waiting: self.waiting } }
-    }
-
-    /// The sum of member ticks of other nodes, at the zero of this node's clock.
-    #[cfg(any(test, debug_assertions))]
-    pub(super) fn member_ticks_elsewhere(&self) -> u64 {
-        self.elsewhere.member_ticks
+        Present { counted: self.counted, apart: Apart { uncounted: self.uncounted, waiting: self.estates.waiting } }
     }
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::Book;
 use super::claims::{Holder, Line, Waiting};
 use super::keys::{ClaimId, MemberId, NamespaceId};
-use super::members::low_bits;
+use super::members::{Member, low_bits};
 use super::standing::Standing;
+use super::succession;
 use crate::collections::tick::{Now, TICK_MS};
 use crate::meter::accounts::stays::bucket_of;
 
@@ -22,10 +23,37 @@ const WAITING_MAX: usize = 250_000;
 /// For how long the place of a page is kept that was left: a reload is that, too, and takes no longer.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// A stream is gone, and its page has said nothing. Returns the namespace that the caller has to forget, as [`Book::leave`] does.
+/// A member leaves; an absent one changes nothing. Returns its namespace if the caller has to forget that at once:
+/// every member that it ever had left before it was counted.
+pub(super) fn leave(member: MemberId, book: &mut Book, now: Now) -> Option<NamespaceId> {
+    let &Member { namespace: Some(id), claim, standing, .. } = book.members.get(member)? else { return None };
+    book.pending.cancel(member);
+    let namespace = book.namespaces.at_mut(id);
+    book.walks.step_over(member, namespace, &book.members);
+    let stay = book.members.exit(member, namespace, now.tick);
+    namespace.end_presence(now);
+    if let Some(ticks) = stay {
+        book.stays.add_one(&mut namespace.stays, bucket_of(ticks * TICK_MS));
+    }
+    let is_without_trace = namespace.is_without_trace();
+    if let Some(claim) = claim {
+        succession::retire(claim, standing == Standing::Counted, book, now);
+    }
+    if standing.is_announced() {
+        book.touch_share(id);
+    }
+    book.record_total(id, 0, now);
+    if is_without_trace {
+        return Some(id);
+    }
+    book.reschedule(id, now);
+    None
+}
+
+/// A stream is gone, and its page has said nothing. Returns the namespace that the caller has to forget, as [`leave`] does.
 pub(in crate::meter) fn lose(member: MemberId, book: &mut Book, now: Now) -> Option<NamespaceId> {
     let claim = book.members.get(member)?.claim;
-    let Some(claim) = claim.filter(|_| may_wait(member, book)) else { return book.leave(member, now) };
+    let Some(claim) = claim.filter(|_| may_wait(member, book)) else { return leave(member, book, now) };
     wait(claim, member, Line::Lost, book, now);
     None
 }
@@ -36,7 +64,8 @@ pub(in crate::meter) fn go_away(claim: ClaimId, book: &mut Book, now: Now) -> Op
     match book.claims.holder(claim) {
         Holder::Waiting(waiting) => shorten(claim, waiting, book, now),
         Holder::Member(member) if may_wait(member, book) => wait(claim, member, Line::Away, book, now),
-        Holder::Member(member) => return book.leave(member, now),
+        Holder::Member(member) => return leave(member, book, now),
+        Holder::Nothing => {}
     }
     None
 }
@@ -44,12 +73,39 @@ pub(in crate::meter) fn go_away(claim: ClaimId, book: &mut Book, now: Now) -> Op
 /// Ends a claim, and counts its person no more. Returns the namespace to forget.
 pub(in crate::meter) fn end(claim: ClaimId, book: &mut Book, now: Now) -> Option<NamespaceId> {
     match book.claims.holder(claim) {
-        Holder::Member(member) => book.leave(member, now),
+        Holder::Member(member) => leave(member, book, now),
         Holder::Waiting(waiting) => {
-            give_up(claim, waiting, book, now);
+            give_up(claim, waiting, true, book, now);
             None
         }
+        Holder::Nothing => None,
     }
+}
+
+/// Another node goes on with the place of this claim: it counts the person from now on, and the stay goes on there. Returns the
+/// namespace to forget.
+pub(in crate::meter) fn hand_over(claim: ClaimId, book: &mut Book, now: Now) -> Option<NamespaceId> {
+    if let Holder::Member(member) = book.claims.holder(claim) {
+        if !is_counted(member, book) {
+            return leave(member, book, now);
+        }
+        wait(claim, member, Line::Lost, book, now);
+    }
+    if let Holder::Waiting(waiting) = book.claims.holder(claim) {
+        give_up(claim, waiting, false, book, now);
+    }
+    None
+}
+
+/// Another node has claimed the uuid of this claim: its stream ends. The place stays until that node's count is known, if it is one
+/// that is kept; else the claim ends. Returns the namespace to forget.
+pub(in crate::meter) fn give_way(claim: ClaimId, book: &mut Book, now: Now) -> Option<NamespaceId> {
+    match book.claims.holder(claim) {
+        Holder::Member(member) if may_wait(member, book) => wait(claim, member, Line::Lost, book, now),
+        Holder::Member(_) => return end(claim, book, now),
+        Holder::Waiting(_) | Holder::Nothing => {}
+    }
+    None
 }
 
 /// Gives up places that have waited for long enough, at most this number.
@@ -77,7 +133,7 @@ fn wait(claim: ClaimId, member: MemberId, line: Line, book: &mut Book, now: Now)
     let Some((id, counted_at)) = leave_place(member, book) else { return };
     book.claims.wait(claim, counted_at, until, line);
     let namespace = book.namespaces.at_mut(id);
-    namespace.add_waiting();
+    namespace.estates.waiting += 1;
     namespace.end_presence(now);
     book.touch_share(id);
     book.reschedule(id, now);
@@ -98,15 +154,17 @@ fn time_of(line: Line, book: &Book) -> Duration {
     if line == Line::Lost { delay } else { delay.min(AWAY) }
 }
 
-/// A place is counted no more.
-fn give_up(claim: ClaimId, Waiting { counted_at, .. }: Waiting, book: &mut Book, now: Now) {
+/// A place is counted no more. If its stay is over, it is one that has ended.
+fn give_up(claim: ClaimId, Waiting { counted_at, .. }: Waiting, is_over: bool, book: &mut Book, now: Now) {
     let id = book.claims.namespace(claim);
     let namespace = book.namespaces.at_mut(id);
-    namespace.remove_waiting();
+    namespace.estates.waiting -= 1;
     let ticks = book.members.give_up_place(counted_at, namespace, now.tick);
     namespace.end_presence(now);
-    book.stays.add_one(&mut namespace.stays, bucket_of(ticks * TICK_MS));
-    remove_claim(claim, book);
+    if is_over {
+        book.stays.add_one(&mut namespace.stays, bucket_of(ticks * TICK_MS));
+    }
+    succession::retire(claim, true, book, now);
     book.touch_share(id);
     book.record_total(id, 0, now);
     book.reschedule(id, now);
@@ -119,11 +177,4 @@ pub(super) fn leave_place(member: MemberId, book: &mut Book) -> Option<(Namespac
     let namespace = book.namespaces.at_mut(id);
     book.walks.step_over(member, namespace, &book.members);
     Some((id, book.members.leave_place(member, namespace)))
-}
-
-/// Ends a claim, of which no place is left.
-pub(super) fn remove_claim(claim: ClaimId, book: &mut Book) {
-    if let Some(item) = book.claims.remove(claim) {
-        book.journal.remove(item);
-    }
 }

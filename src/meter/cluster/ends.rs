@@ -1,27 +1,22 @@
-//! How claims of members here end, and how a vacant namespace is forgotten.
+//! How a vacant namespace is forgotten.
 //!
 //! Owns what has to be over before: walks, the announcement that the namespace is vacant, and a wait for room for its report.
-//! Decides which node reports what the event came to. It does not know when a namespace has been vacant for long enough, or
-//! which claim is the later one.
+//! Decides which node reports what the event came to. It does not know when a namespace has been vacant for long enough.
 //!
 //! Invariant: no key of a namespace is free for another while something of it is on its way.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::held::Purpose;
-use super::leaving::Leaving;
 use super::pairs::Place;
 use super::peer::Peer;
 use super::questions::ANSWER_TIME;
 use super::{Call, Cluster};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::ending::{self, Candidate};
-use crate::meter::book::keys::{ClaimId, ItemId, MemberId, NamespaceId};
+use crate::meter::book::keys::{ItemId, NamespaceId};
 use crate::meter::book::namespace::Namespace;
-use crate::meter::book::{Book, elsewhere, patience};
+use crate::meter::book::{Book, elsewhere, succession};
 use crate::meter::digest::name_digest;
-use crate::meter::news::{Claim, HeldQuestion, News, NodeId};
 use crate::meter::output::Output;
 
 /// After how long the next node reports an event of which no report is known: a report is known everywhere within 0.1 s, or a
@@ -30,6 +25,9 @@ const TURN: Duration = Duration::from_secs(2);
 
 /// How long other nodes have to ask for what they have missed: four signs of life come in that time, and an answer.
 const SETTLING: Duration = Duration::from_secs(2);
+
+/// After how long a namespace is looked at again of which it is announced that claims are over.
+const RETIRED_LOOK: Duration = Duration::from_secs(1);
 
 /// Forgets a vacant namespace, unless something of it is on its way, and then tries again soon: a walk along its former
 /// members, or the announcement that it is vacant. (Its key would be used again, and the walk would reach other members.)
@@ -80,6 +78,9 @@ fn kept_until(namespace: &Namespace, cluster: &Cluster, call: &Call<'_>) -> Opti
     if namespace.is_walked() {
         return Some(call.now.tick);
     }
+    if namespace.estates.retired > 0 {
+        return Some(call.now.tick.after(RETIRED_LOOK));
+    }
     namespace.share.and_then(|share| unannounced_until(share, cluster, call.book))
 }
 
@@ -112,71 +113,12 @@ fn report(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
 
 /// Removes a namespace from all tables.
 fn erase(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
+    succession::forget(id, call.book, call.now);
     let Some((name, maker)) = call.book.forget(id, call.now) else { return };
     call.outputs.extend(maker.map(Output::Unmade));
     for peer in cluster.peers.forget_namespace(Place { namespace: id, name_digest: name_digest(&name) }) {
         cluster.forget_peer(peer);
     }
-}
-
-/// Ends a claim: its member leaves, if that is present, and is owed `last_word`. The place of a page that is away is kept for a
-/// moment, if places are kept.
-pub(super) fn end_claim(
-    claim: ClaimId,
-    last_word: fn(MemberId) -> Output,
-    is_away: bool,
-    cluster: &mut Cluster,
-    call: &mut Call<'_>,
-) {
-    // It leaves now and not when its stream ends: the first count of the member that takes its place has to be true.
-    call.outputs.extend(call.book.claims.holder(claim).member().map(last_word));
-    let end = if is_away { patience::go_away } else { patience::end };
-    if let Some(id) = end(claim, call.book, call.now) {
-        forget(id, cluster, call);
-    }
-}
-
-/// Another node has a claim of a uuid. If a claim here is earlier, it ends.
-pub(super) fn contest(claim: &Claim<&str>, node: NodeId, cluster: &mut Cluster, call: &mut Call<'_>) {
-    if let Some((own, order)) = own_claim(claim, call.book)
-        && (claim.order, node) > (order, cluster.node())
-    {
-        end_claim(own, Output::Farewell, false, cluster, call);
-    }
-}
-
-/// A page leaves that has no later claim than this.
-pub(super) fn give_up(claim: &Claim<&str>, is_away: bool, cluster: &mut Cluster, call: &mut Call<'_>) {
-    if let Some((own, order)) = own_claim(claim, call.book)
-        && claim.order >= order
-    {
-        end_claim(own, Output::Left, is_away, cluster, call);
-    }
-}
-
-/// The claim of the same uuid here, and its order.
-fn own_claim(claim: &Claim<&str>, book: &mut Book) -> Option<(ClaimId, u64)> {
-    book.claims.see(claim.order);
-    let own = book.claims.find(book.find(claim.namespace)?, claim.uuid)?;
-    Some((own, book.claims.order(own)))
-}
-
-/// The uuid that a question asked for is held at a peer. If its page leaves, the claim ends.
-pub(super) fn receive_held(number: u64, cluster: &mut Cluster, call: &mut Call<'_>) {
-    let Some((HeldQuestion { namespace, uuid, .. }, purpose)) = cluster.held.answer(number) else { return };
-    match purpose {
-        Purpose::Answer => call.outputs.push_back(Output::Held { number, is_held: true }),
-        Purpose::Leave(leaving) => announce_leaving(namespace, uuid, leaving, cluster, call),
-    }
-}
-
-/// Says to the other nodes that a page leaves which has joined there.
-fn announce_leaving(namespace: Rc<str>, uuid: Rc<str>, leaving: Leaving, cluster: &mut Cluster, call: &mut Call<'_>) {
-    let Leaving { stream, is_away } = leaving;
-    // No claim is later than those that are known, whatever the page says.
-    let latest = call.book.claims.latest();
-    let order = stream.map_or_else(|| call.book.claims.next_order(), |stream| stream.min(latest));
-    cluster.announce_thrice(News::GivenUp { claim: Claim { namespace, uuid, order }, is_away }, call);
 }
 
 /// When the last change of this share is announced; `None` if that is not to be waited for.

@@ -24,10 +24,11 @@
 //! | `arrivals` | by which ways the datagrams of a peer come, and which have come before |
 //! | `bequests` | what a datagram says about departed nodes |
 //! | `capacity` | the room that there is for namespaces |
+//! | `claims` | what claims at other nodes do to those of this one |
 //! | `copies` | what is sent again |
 //! | `departed` | the announcement of what departed nodes had counted |
 //! | `departure` | the end of this node, as the caller deals with it |
-//! | `ends` | how claims end, and how a namespace leaves all tables |
+//! | `ends` | how a namespace leaves all tables |
 //! | `figures` | what another node looks like from here |
 //! | `fold` | what the oldest departed nodes had counted, and their names |
 //! | `folding` | when departed nodes are folded, and the slices of that |
@@ -59,6 +60,7 @@ mod announce;
 mod arrivals;
 mod bequests;
 pub(super) mod capacity;
+mod claims;
 mod copies;
 mod departed;
 pub(super) mod departure;
@@ -92,12 +94,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::book::Book;
 #[cfg(any(test, debug_assertions))]
 use super::book::invariants::Elsewhere;
-#[cfg(any(test, debug_assertions))]
 use super::book::keys::NamespaceId;
 use super::book::whole::Whole;
+use super::book::{Book, succession};
 use super::digest::name_digest;
 use super::news::{Address, Ask, Counter, NAME_MAX, News, NodeId, Wanted};
 use super::output::{Output, Outputs};
@@ -250,8 +251,7 @@ impl Cluster {
         [announcer, self.lookout.next_deadline(), self.held.poll_timeout(), receipts].into_iter().flatten().min()
     }
 
-    /// Does what is due towards the others. `is_bus_drained` says that no datagram was left waiting: only then is silence
-    /// taken for absence.
+    /// Does what is due towards the others. Silence is taken for absence only if no datagram was left waiting.
     pub(super) fn handle_timeout(&mut self, is_bus_drained: bool, call: &mut Call<'_>) {
         self.wake(call.now);
         if !self.questions.has_greeted() {
@@ -359,9 +359,20 @@ impl Cluster {
     fn work_off_departed(&mut self, call: &mut Call<'_>) {
         let mut budget = self.rules.removals_per_turn;
         let name_digest_of = |id, book: &Book| name_digest(book.at(id).name());
-        while let Some((namespace, change)) = self.peers.remove_next(&mut budget, |id| name_digest_of(id, call.book)) {
+        let was_removing = self.peers.is_removing();
+        while let Some((id, namespace, change)) =
+            self.peers.remove_next(&mut budget, |id| name_digest_of(id, call.book))
+        {
             budget = budget.saturating_sub(OCCUPIED_WEIGHT);
             call.book.apply(namespace, &change, Whole::nothing(call.now), call.now);
+            let node = self.peers.at(id).node;
+            // One that lives may have got another name.
+            if !self.peers.has_living(node) {
+                succession::orphan(node, namespace, self.peers.lesser_count(self.node()), call.book, call.now);
+            }
+        }
+        if was_removing && !self.peers.is_removing() {
+            succession::forget_nodes(&|node| self.peers.has_living(node), call.book, call.now);
         }
         self.fold_oldest(call);
         folding::renew(&mut self.peers, call.book, &mut budget, call.now);

@@ -125,6 +125,16 @@ impl Peers {
         self.table.iter_mut().map(|(_, peer)| peer).filter(|peer| peer.is_living())
     }
 
+    /// Whether a node is among those that are living.
+    pub(super) fn has_living(&self, node: NodeId) -> bool {
+        self.find(node).is_some_and(|id| self.at(id).is_living())
+    }
+
+    /// The number of living nodes whose names are less than this.
+    pub(super) fn lesser_count(&self, name: NodeId) -> u32 {
+        self.living().fold(0, |count, peer| count + u32::from(peer.node < name))
+    }
+
     /// The number of peers, remembered ones included.
     pub(super) fn len(&self) -> usize {
         self.table.len()
@@ -306,7 +316,7 @@ impl Peers {
         &mut self,
         budget: &mut usize,
         digest_of: impl Fn(NamespaceId) -> u64,
-    ) -> Option<(NamespaceId, Change)> {
+    ) -> Option<(PeerId, NamespaceId, Change)> {
         while let Some(&id) = self.removals.front() {
             // The peer may be forgotten, and its key another's.
             let removal = self.table.get(id).and_then(|peer| Some((peer.removal?, peer)));
@@ -319,7 +329,7 @@ impl Peers {
             self.table.at_mut(id).removal = NamespaceId::from_index(first.index() + before - *budget);
             let namespace = found?;
             let place = Place { namespace, name_digest: digest_of(namespace) };
-            return Some((namespace, self.change_pairs(id, |peer, stays| peer.pairs.remove_members(place, stays))));
+            return Some((id, namespace, self.change_pairs(id, |peer, stays| peer.pairs.remove_members(place, stays))));
         }
         None
     }
@@ -472,7 +482,7 @@ mod tests {
         peers.at_mut(peer).pairs.move_clock(104);
         peers.depart(peer);
         assert_eq!(peers.remove_next(&mut 5, digest_of), None, "it is in the sixth");
-        let (namespace, lost) = peers.remove_next(&mut 5, digest_of).unwrap();
+        let (_, namespace, lost) = peers.remove_next(&mut 5, digest_of).unwrap();
         assert_eq!((namespace, lost.before.counted, lost.after), (id(5), 3, Present::default()));
         assert_eq!(change.member_ticks.wrapping_add(lost.member_ticks), 32, "3 members for 4 ticks more");
         assert_eq!(peers.remove_next(&mut 5, digest_of), None);

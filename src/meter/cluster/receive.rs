@@ -14,11 +14,11 @@ use super::proofs::promise_of;
 use super::questions::{ANSWER_TIME, earned_by};
 use super::rejection::Rejection;
 use super::transit::Transit;
-use super::{Call, Cluster, bequests, capacity, ends, goodbye, peer};
+use super::{Call, Cluster, bequests, capacity, claims, goodbye, peer};
 use crate::collections::tick::Moment;
 use crate::meter::book::change::{Apart, Present};
 use crate::meter::book::whole::Whole;
-use crate::meter::book::{elsewhere, learning};
+use crate::meter::book::{elsewhere, learning, succession};
 use crate::meter::news::{
     Alive, Ask, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
 };
@@ -225,8 +225,8 @@ impl Reception<'_, '_> {
                 let complete = peers.at_mut(self.id).inbox.receive(part, self.call.now.tick);
                 receipts.deliver(complete, self.id, peers, self.call.outputs);
             }
-            News::Claimed(claim) => ends::contest(claim, self.node(), self.cluster, self.call),
-            News::GivenUp { claim, is_away } => ends::give_up(claim, *is_away, self.cluster, self.call),
+            News::Claimed(claim) => claims::receive_claimed(claim, self.node(), self.cluster, self.call),
+            News::GivenUp { claim, is_away } => claims::receive_given_up(claim, *is_away, self.cluster, self.call),
             News::AskHeld(question) => self.on_ask_held(question),
             News::Received { is_behind, receipts } => {
                 let peer = self.cluster.peers.at_mut(self.id);
@@ -234,7 +234,7 @@ impl Reception<'_, '_> {
                 self.cluster.announcer.take_receipts(peer.node, receipts, self.call.outputs);
             }
             News::Held { asker, number } if *asker == self.cluster.node() => {
-                ends::receive_held(*number, self.cluster, self.call);
+                claims::receive_held(*number, self.cluster, self.call);
             }
             News::Held { .. } | News::Unknown => {}
         }
@@ -323,7 +323,8 @@ impl Reception<'_, '_> {
         for item in items {
             match item {
                 Item::Count(count) => self.on_count(count, if has_sums { &count.sums } else { &no_sums }),
-                Item::Claim(claim) => ends::contest(claim, node, self.cluster, self.call),
+                Item::Claim(claim) => claims::receive_item(claim, self.id, self.cluster, self.call),
+                Item::Retired(claim) => succession::unlearn(node, claim, self.call.book, self.call.now),
                 Item::Ended(ended) => elsewhere::mark_reported(ended, self.sent_at, self.call.book, self.call.now),
             }
         }

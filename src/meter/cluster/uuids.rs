@@ -6,8 +6,7 @@
 //! Invariant: a page that names its stream ends no later one.
 
 use super::leaving::Leaving;
-use super::{Call, Cluster, ends};
-use crate::meter::output::Output;
+use super::{Call, Cluster, claims};
 
 /// The uuids of a meter, for one call.
 pub struct Uuids<'a> {
@@ -32,10 +31,10 @@ impl Uuids<'_> {
         let claim = call.book.find(name).and_then(|id| call.book.claims.find(id, uuid));
         match claim {
             Some(claim) if leaving.stream.is_none_or(|stream| call.book.claims.order(claim) <= stream) => {
-                ends::end_claim(claim, Output::Left, leaving.is_away, cluster, &mut call);
+                claims::end_claim(claim, leaving.is_away, cluster, &mut call);
             }
             Some(_) => {}
-            None => cluster.end_claim_elsewhere(name, uuid, leaving, &mut call),
+            None => claims::leave_elsewhere(name, uuid, leaving, cluster, &mut call),
         }
     }
 }

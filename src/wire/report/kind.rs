@@ -24,3 +24,4 @@ pub(super) const GOODBYE_RECEIVED: u8 = 15;
 pub(super) const ITEM_COUNT: u8 = 1;
 pub(super) const ITEM_CLAIM: u8 = 2;
 pub(super) const ITEM_ENDED: u8 = 3;
+pub(super) const ITEM_RETIRED: u8 = 6;

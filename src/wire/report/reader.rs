@@ -10,7 +10,7 @@ use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
 use super::kind;
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, EndedEvent, Farewell, FoldShare, HeldQuestion, Item,
-    MEMBER_TICKS_MAX, MessagePart, News, NodeId, Peak, Promise, Receipt, SUMMAND_MAX, Stance, Sums, Wanted,
+    MEMBER_TICKS_MAX, MessagePart, News, NodeId, Patience, Peak, Promise, Receipt, SUMMAND_MAX, Stance, Sums, Wanted,
 };
 use crate::meter::{NAME_MAX, STAY_BUCKETS, Stays};
 use crate::wire::name::is_canonical;
@@ -85,7 +85,14 @@ impl<'a> Reader<'a> {
     }
 
     fn claim(&mut self) -> Result<Claim<&'a str>, Dropped> {
-        Ok(Claim { namespace: self.name()?, uuid: self.name()?, order: self.number()? })
+        let (namespace, uuid, order) = (self.name()?, self.name()?, self.number()?);
+        // One that is nothing is left out.
+        let next = if self.0.is_empty() { 0 } else { self.number()? };
+        let patience = match next.checked_sub(1) {
+            Some(continues) => Some(Patience { continues, counted_ms: self.number()? }),
+            None => None,
+        };
+        Ok(Claim { namespace, uuid, order, patience })
     }
 
     pub(super) fn news(&mut self) -> Result<News<&'a str>, Dropped> {
@@ -181,6 +188,7 @@ impl<'a> Reader<'a> {
         Ok(match kind {
             kind::ITEM_COUNT => Some(Item::Count(entry.count()?)),
             kind::ITEM_CLAIM => Some(Item::Claim(entry.claim()?)),
+            kind::ITEM_RETIRED => Some(Item::Retired(entry.claim()?)),
             kind::ITEM_ENDED => {
                 let (namespace, connections, empty_ms) = (entry.name()?, entry.number()?, entry.number()?);
                 Some(Item::Ended(EndedEvent { namespace, connections, empty_ms }))

@@ -70,7 +70,7 @@ fn news_of_departed() -> Vec<News<Rc<str>>> {
 fn all_news() -> Vec<News<Rc<str>>> {
     let age = Age { existed_ms: AGE_MS_MAX, empty_ms: 59_990 };
     let long: Rc<str> = "n".repeat(NAME_MAX).into();
-    let claim = Claim { namespace: long.clone(), uuid: long.clone(), order: LARGEST };
+    let claim = Claim { namespace: long.clone(), uuid: long.clone(), order: LARGEST, patience: None };
     let most = (1 << 48) - 1;
     let all = Sums { connections: most, member_ticks: MEMBER_TICKS_MAX, stays: [most; 16] };
     let mut some = Sums { connections: 9, member_ticks: 127, ..Sums::default() };

@@ -7,7 +7,7 @@
 use super::kind;
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item, News, NodeId,
-    Peak, Receipt, Stance, Sums, Wanted,
+    Patience, Peak, Receipt, Stance, Sums, Wanted,
 };
 
 /// The bytes of a datagram so far.
@@ -95,6 +95,14 @@ impl Writer {
         }
     }
 
+    fn given_up<N: AsRef<str>>(&mut self, claim: &Claim<N>, is_away: bool) {
+        self.news_of_claim(kind::GIVEN_UP, claim);
+        if is_away {
+            // Between them stands what the claim leaves out.
+            self.0.extend([0, 1]);
+        }
+    }
+
     fn goodbye_received(&mut self, of: NodeId, stance: Stance, version: u64) {
         self.byte(kind::GOODBYE_RECEIVED);
         self.fixed(of.0);
@@ -145,10 +153,7 @@ impl Writer {
                 self.text(&part.text);
             }
             News::Claimed(claim) => self.news_of_claim(kind::CLAIMED, claim),
-            News::GivenUp { claim, is_away } => {
-                self.news_of_claim(kind::GIVEN_UP, claim);
-                self.0.extend(is_away.then_some(1));
-            }
+            News::GivenUp { claim, is_away } => self.given_up(claim, *is_away),
             News::AskHeld(HeldQuestion { number, namespace, uuid }) => {
                 self.byte(kind::ASK_HELD);
                 self.number(*number);
@@ -196,6 +201,10 @@ impl Writer {
             }
             Item::Claim(claim) => {
                 self.byte(kind::ITEM_CLAIM);
+                self.entry(|entry| entry.claim(claim));
+            }
+            Item::Retired(claim) => {
+                self.byte(kind::ITEM_RETIRED);
                 self.entry(|entry| entry.claim(claim));
             }
             Item::Ended(ended) => {
@@ -252,5 +261,9 @@ impl Writer {
         self.text(&claim.namespace);
         self.text(&claim.uuid);
         self.number(claim.order);
+        if let Some(Patience { continues, counted_ms }) = claim.patience {
+            self.number(continues + 1);
+            self.number(counted_ms);
+        }
     }
 }

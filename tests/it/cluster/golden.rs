@@ -31,7 +31,7 @@ fn datagram(news: News<&str>, format: Format) -> Datagram<&str> {
 
 /// What the lines say, by their names.
 fn news() -> Vec<(&'static str, News<&'static str>)> {
-    let claim = Claim { namespace: "event", uuid: "5f2b", order: 6 };
+    let claim = Claim { namespace: "event", uuid: "5f2b", order: 6, patience: None };
     let mut sums = Sums { connections: 1_000, member_ticks: 4_000_000, ..Sums::default() };
     (sums.stays[0], sums.stays[9]) = (990, 3);
     let (age, peak) = (Age { existed_ms: 3_600_000, empty_ms: 0 }, Peak { members: 800, ago_ms: 1_200_000 });

@@ -32,6 +32,7 @@
 //! | `siblings` | processes that share a port and are one audience, on one host, over the loopback bus |
 //! | `simulation` | the cluster on a virtual clock and a bad network |
 //! | `strangers` | what strangers put on the bus is dropped, counted by reason, and changes nothing |
+//! | `succession` | persons with uuids who move between nodes that keep their places (`--leave-delay`) |
 //! | `totals` | processes that share a port tell the same truth |
 //! | `traffic` | what messages cost on the bus, by the number of nodes |
 //! | `troubles` | what makes a total wrong or doubtful is said |
@@ -67,6 +68,7 @@ mod shared_key;
 mod siblings;
 mod simulation;
 mod strangers;
+mod succession;
 mod totals;
 mod traffic;
 mod troubles;

@@ -12,6 +12,7 @@
 //! | `local` | requests of this machine, and those that a web page elsewhere makes a browser send |
 //! | `metrics` | what Prometheus is told |
 //! | `notification` | the notification port |
+//! | `patient_restart` | a rolling restart that does not show (`--leave-delay`) |
 //! | `probes` | the stats port for others than this machine, and `--probe` |
 //! | `process_page` | the page `/process` |
 //! | `replacing` | a worker dies while its replacement lacks something |
@@ -36,6 +37,7 @@ mod giving_up;
 mod local;
 mod metrics;
 mod notification;
+mod patient_restart;
 mod probes;
 mod process_page;
 mod replacing;

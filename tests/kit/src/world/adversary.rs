@@ -196,7 +196,7 @@ impl Attack<'_> {
             return self.alive(version, echo);
         }
         let uuid = *pick(&UUIDS, &mut self.chance);
-        let claim = Claim { namespace, uuid, order: 1 << 40 };
+        let claim = Claim { namespace, uuid, order: 1 << 40, patience: None };
         let sums = Sums { connections: 1_000_000, member_ticks: 1 << 40, ..Sums::default() };
         let peak = Peak { members: 1_000_000, ago_ms: 5 };
         let age = Age::default();

@@ -126,7 +126,7 @@ impl Stranger {
 /// A claim from before most others, from among them, from after them, or from where no audience can have come to.
 fn claim(script: &mut Script, names: &[&'static str]) -> Claim<&'static str> {
     let order = [0, 9, 1 << 30, 1 << 50][script.below(4)];
-    Claim { namespace: script.pick(names), uuid: script.pick(&UUIDS), order }
+    Claim { namespace: script.pick(names), uuid: script.pick(&UUIDS), order, patience: None }
 }
 
 /// What is told of a node that is gone: of one that nobody knows, of another stranger, or of the listener itself.

@@ -69,7 +69,8 @@ pub fn with_more<N: AsRef<str> + Clone>(datagram: &Datagram<N>, scope: &Scope) -
             *bytes.last_mut().unwrap() = UNKNOWN_KIND;
             bytes
         }
-        News::GivenUp { is_away: false, .. } => [report::unsealed(datagram, scope), vec![0]].concat(),
+        News::GivenUp { is_away: false, .. } => [report::unsealed(datagram, scope), vec![0, 0]].concat(),
+        News::Claimed(claim) if claim.patience.is_none() => [report::unsealed(datagram, scope), vec![0]].concat(),
         _ => report::unsealed(datagram, scope),
     };
     bytes[FLAGS_AT] |= UNKNOWN_FLAG;
@@ -99,6 +100,7 @@ fn item_with_more<N: AsRef<str> + Clone>(item: &Item<N>, datagram: &Datagram<N>,
     let (kind, entry) = list.split_first().unwrap();
     let left_out: &[u8] = match item {
         Item::Count(count) if count.waiting == 0 => &[0],
+        Item::Claim(claim) | Item::Retired(claim) if claim.patience.is_none() => &[0],
         _ => &[],
     };
     [vec![*kind], entry_with(entry, left_out)].concat()

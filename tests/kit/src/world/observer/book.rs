@@ -60,7 +60,7 @@ impl Book {
         let items: &[Item<&str>] = if let News::Report { items, .. } = &datagram.news { items } else { &[] };
         let reported = items.iter().filter_map(|item| match item {
             Item::Claim(claim) => Some((claim, datagram.sender)),
-            Item::Count(_) | Item::Ended(_) => None,
+            Item::Count(_) | Item::Retired(_) | Item::Ended(_) => None,
         });
         let announced = match &datagram.news {
             News::Claimed(claim) => Some((claim, datagram.sender)),
