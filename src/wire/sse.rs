@@ -55,6 +55,9 @@ pub const LEFT_ID: &str = "left";
 /// The block that ends the stream of a page that has said that it leaves.
 pub const LEFT: &[u8] = b"id: left\nretry: -1\nevent: left\ndata\n\n";
 
+/// Pairs of decimal digits in the largest number: it has twenty.
+const DECIMAL_PAIRS_MAX: usize = 10;
+
 /// What old versions of Internet Explorer need to see before they show the first event: with the head, over 2 KiB.
 pub const MSIE_PADDING: [u8; 2047] = [b'\n'; 2047];
 
@@ -106,19 +109,27 @@ fn push_number_line(out: &mut Vec<u8>, field: &[u8], number: u64, end: &[u8]) {
     out.extend_from_slice(end);
 }
 
-/// Appends a number in decimal digits, as `write!` would at three times the cost: every join and every push has one.
+/// Appends a number in decimal digits, as `write!` would at three times the cost: every join and every push has one, and an
+/// event in the stats has thirty, of which most are one digit.
+///
+/// The least program divides where a larger one multiplies, and a division yields two digits as fast as one.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
-    let start = out.len();
-    loop {
-        out.push(b'0' + (number % 10) as u8);
-        number /= 10;
+    if number < 10 {
+        return out.push(b'0' + (number % 10) as u8);
+    }
+    let (mut pairs, mut digit_count) = ([[0; 2]; DECIMAL_PAIRS_MAX], 0);
+    for pair in pairs.iter_mut().rev() {
+        let rest = (number % 100) as u8;
+        *pair = [b'0' + rest / 10, b'0' + rest % 10];
+        number /= 100;
+        digit_count += 2;
         if number == 0 {
+            digit_count -= usize::from(rest < 10);
             break;
         }
     }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
+    let digits = pairs.as_flattened();
+    out.extend_from_slice(digits.get(digits.len() - digit_count..).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -129,6 +140,16 @@ mod tests {
     fn check(frame: &Frame, block: &str) {
         assert_eq!(frame.bytes(Coding::Identity), block.as_bytes());
         assert_eq!(frame.bytes(Coding::Chunked), format!("{:x}\r\n{block}\r\n", block.len()).as_bytes());
+    }
+
+    #[test]
+    fn numbers_are_exact_at_each_length() {
+        let tens = std::iter::successors(Some(1_u64), |ten| ten.checked_mul(10));
+        for number in tens.flat_map(|ten| [ten - 1, ten, ten + 1, ten.saturating_mul(9)]).chain([u64::MAX]) {
+            let mut out = b"0".to_vec();
+            push_decimal(&mut out, number);
+            assert_eq!(out, format!("0{number}").as_bytes());
+        }
     }
 
     #[test]

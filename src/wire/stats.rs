@@ -94,13 +94,16 @@ fn push_accounts(out: &mut Vec<u8>, accounts: &Accounts) {
         (",\"average\":", accounts.average_hundredths()),
         (",\"average_watch\":", accounts.average_watch_ms() / 10),
     ];
-    for (field, value) in hundredths {
+    for &(field, value) in &hundredths {
         out.extend_from_slice(field.as_bytes());
         push_hundredths(out, value);
     }
-    for (bucket, &count) in accounts.stays.iter().enumerate() {
-        out.extend_from_slice(if bucket == 0 { b",\"stays\":[" } else { b"," });
+    out.extend_from_slice(b",\"stays\":");
+    let mut before = b'[';
+    for &count in &accounts.stays {
+        out.push(before);
         push_decimal(out, count);
+        before = b',';
     }
     out.push(b']');
 }
@@ -108,9 +111,8 @@ fn push_accounts(out: &mut Vec<u8>, accounts: &Accounts) {
 /// A number with two places after the point.
 pub(super) fn push_hundredths(out: &mut Vec<u8>, hundredths: u64) {
     push_decimal(out, hundredths / 100);
-    out.push(b'.');
-    push_decimal(out, hundredths / 10 % 10);
-    push_decimal(out, hundredths % 10);
+    let places = (hundredths % 100) as u8;
+    out.extend_from_slice(&[b'.', b'0' + places / 10, b'0' + places % 10]);
 }
 
 #[cfg(test)]

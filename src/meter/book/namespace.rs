@@ -270,7 +270,7 @@ impl Namespace {
     /// What it has come to, with the histograms of this table.
     pub(in crate::meter) fn accounts(&self, stays: &StaysTable, now: Now) -> Accounts {
         let mut ended = stays.get(self.stays);
-        for (count, elsewhere) in ended.iter_mut().zip(stays.get(self.stays_elsewhere)) {
+        for (count, elsewhere) in ended.iter_mut().zip(&stays.get(self.stays_elsewhere)) {
             *count += elsewhere;
         }
         let Age { existed_ms, empty_ms } = self.age(now);
