@@ -353,3 +353,13 @@ pub(super) fn is_root() -> bool {
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     uid.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
 }
+
+/// Of a host's memory and of a package the program takes what it has to.
+#[test]
+fn the_released_program_stays_below_a_mebibyte() {
+    if std::env::var_os("METER_PROGRAM").is_none() {
+        return skip("METER_PROGRAM does not name a released program");
+    }
+    let bytes = std::fs::metadata(program()).unwrap().len();
+    assert!(bytes < 1 << 20, "{bytes} bytes");
+}
