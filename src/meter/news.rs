@@ -358,7 +358,7 @@ impl<N: AsRef<str>> Item<N> {
                 name_weight(count.namespace.as_ref())
                     + number_weight(count.members.into())
                     + number_weight(count.uncounted.into())
-                    + if count.waiting > 0 { number_weight(count.waiting.into()) } else { 0 }
+                    + number_weight(count.waiting.into())
                     + count.sums.weight()
                     + whole
             }

@@ -22,7 +22,7 @@ impl<N: AsRef<str>> Claim<N> {
     pub(super) fn weight(&self) -> usize {
         let patience = self
             .patience
-            .map_or(0, |Patience { continues, counted_ms }| number_weight(continues + 1) + number_weight(counted_ms));
+            .map_or(1, |Patience { continues, counted_ms }| number_weight(continues + 1) + number_weight(counted_ms));
         name_weight(self.namespace.as_ref()) + name_weight(self.uuid.as_ref()) + number_weight(self.order) + patience
     }
 }

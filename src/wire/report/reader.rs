@@ -86,9 +86,7 @@ impl<'a> Reader<'a> {
 
     fn claim(&mut self) -> Result<Claim<&'a str>, Dropped> {
         let (namespace, uuid, order) = (self.name()?, self.name()?, self.number()?);
-        // One that is nothing is left out.
-        let next = if self.0.is_empty() { 0 } else { self.number()? };
-        let patience = match next.checked_sub(1) {
+        let patience = match self.number()?.checked_sub(1) {
             Some(continues) => Some(Patience { continues, counted_ms: self.number()? }),
             None => None,
         };
@@ -144,7 +142,7 @@ impl<'a> Reader<'a> {
             kind::COUNTERS => News::Counters(self.counters()?),
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
-            kind::GIVEN_UP => News::GivenUp { claim: self.claim()?, is_away: !self.0.is_empty() && self.flag()? },
+            kind::GIVEN_UP => News::GivenUp { claim: self.claim()?, is_away: self.flag()? },
             kind::ASK_HELD => {
                 let (number, namespace, uuid) = (self.number()?, self.name()?, self.name()?);
                 News::AskHeld(HeldQuestion { number, namespace, uuid })
@@ -205,7 +203,7 @@ impl<'a> Reader<'a> {
             sums: self.sums()?,
             age: self.age()?,
             peak: self.peak()?,
-            waiting: if self.0.is_empty() { 0 } else { self.head_count()? },
+            waiting: self.head_count()?,
         })
     }
 

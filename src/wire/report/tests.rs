@@ -168,9 +168,9 @@ fn what_a_later_version_adds_is_skipped() {
         }
     }
     // Items of a kind that is not known, and a known one with more in it.
-    let claim = [0x01, b'a', 0x01, b'b', 0x07];
-    let known = [&[kind::ITEM_CLAIM, 5][..], &claim].concat();
-    let longer = [&[kind::ITEM_CLAIM, 7][..], &claim, &[0xff, 0xff]].concat();
+    let claim = [0x01, b'a', 0x01, b'b', 0x07, 0x00];
+    let known = [&[kind::ITEM_CLAIM, 6][..], &claim].concat();
+    let longer = [&[kind::ITEM_CLAIM, 8][..], &claim, &[0xff, 0xff]].concat();
     let list = [&[99, 2, 0xff, 0xff][..], &known, &[98, 0], &longer].concat();
     let report = [&[kind::REPORT, 1, 2, 0, 0, u8::try_from(list.len()).unwrap()][..], &list].concat();
     let News::Report { items, .. } = Reader(&report).news().unwrap() else { panic!("it is a report") };

@@ -97,10 +97,7 @@ impl Writer {
 
     fn given_up<N: AsRef<str>>(&mut self, claim: &Claim<N>, is_away: bool) {
         self.news_of_claim(kind::GIVEN_UP, claim);
-        if is_away {
-            // Between them stands what the claim leaves out.
-            self.0.extend([0, 1]);
-        }
+        self.byte(is_away.into());
     }
 
     fn goodbye_received(&mut self, of: NodeId, stance: Stance, version: u64) {
@@ -225,9 +222,7 @@ impl Writer {
         self.sums(&count.sums);
         self.age(count.age);
         self.peak(count.peak);
-        if count.waiting > 0 {
-            self.number(count.waiting.into());
-        }
+        self.number(count.waiting.into());
     }
 
     fn departed_share<N: AsRef<str>>(&mut self, share: &DepartedShare<N>) {
@@ -261,9 +256,8 @@ impl Writer {
         self.text(&claim.namespace);
         self.text(&claim.uuid);
         self.number(claim.order);
-        if let Some(Patience { continues, counted_ms }) = claim.patience {
-            self.number(continues + 1);
-            self.number(counted_ms);
-        }
+        let Some(Patience { continues, counted_ms }) = claim.patience else { return self.number(0) };
+        self.number(continues + 1);
+        self.number(counted_ms);
     }
 }
