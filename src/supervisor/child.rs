@@ -151,7 +151,7 @@ mod tests {
         // Its standard input is open for both. A beat is a frame of 16 bytes, whatever they are.
         let beat = "printf '\\5\\20\\0%016d' 0 >&0";
         let script = format!(
-            "trap \"{beat}; exit 7\" TERM; read line; [ \"$line\" = on ] || exit 1; {beat}; while :; do :; done"
+            "trap \"{beat}; exit 7\" TERM; read line; [ \"$line\" = on ] || exit 1; {beat}; while :; do sleep 0.01; done"
         );
         command.args(["-c", &script]);
         let mut child = Child::start(&reactor, Token(5), command, b"on\n").unwrap();

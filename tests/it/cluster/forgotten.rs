@@ -50,6 +50,14 @@ impl Scene {
         scene
     }
 
+    /// Members have come to the last node and left, and one is at the first.
+    fn with_one_left(mut self) -> Self {
+        self.join(NODES - 1, 3);
+        self.join(0, 1);
+        self.leave_all(NODES - 1);
+        self
+    }
+
     /// This number of members comes to a node.
     fn join(&mut self, node: usize, count: u64) {
         self.joined += count;
@@ -113,11 +121,8 @@ impl Scene {
 
 #[test]
 fn a_node_that_was_cut_off_still_knows_its_members_of_before() {
-    let mut scene = Scene::new();
-    scene.join(2, 3);
-    scene.join(0, 2);
-    scene.leave_all(2);
-    scene.cut(|scene| assert_eq!([0, 2].map(|node| scene.told(node)), [Some(5), None], "it goes on at the others"));
+    let mut scene = Scene::new().with_one_left();
+    scene.cut(|scene| assert_eq!([0, 2].map(|node| scene.told(node)), [Some(4), None], "it goes on at the others"));
     scene.check_all_agree();
     scene.check_report();
 }
@@ -136,10 +141,7 @@ fn nodes_learn_from_the_one_where_an_event_went_on_what_they_had_counted_themsel
 
 #[test]
 fn a_node_that_began_the_event_anew_counts_its_members_of_before_too() {
-    let mut scene = Scene::new();
-    scene.join(2, 3);
-    scene.join(0, 1);
-    scene.leave_all(2);
+    let mut scene = Scene::new().with_one_left();
     scene.cut(|scene| {
         scene.join(2, 2);
         assert_eq!(scene.told(2), Some(2), "to this node it is another event");
@@ -150,10 +152,7 @@ fn a_node_that_began_the_event_anew_counts_its_members_of_before_too() {
 
 #[test]
 fn an_event_that_was_forgotten_twice_counts_both_times() {
-    let mut scene = Scene::new();
-    scene.join(2, 3);
-    scene.join(0, 1);
-    scene.leave_all(2);
+    let mut scene = Scene::new().with_one_left();
     scene.cut(|scene| {
         scene.join(2, 2);
         scene.leave_all(2);
@@ -178,10 +177,7 @@ fn a_node_that_was_stopped_still_knows_its_members_of_before() {
 
 #[test]
 fn what_nodes_know_that_come_later_is_the_same() {
-    let mut scene = Scene::new();
-    scene.join(0, 2);
-    scene.join(2, 3);
-    scene.leave_all(2);
+    let mut scene = Scene::new().with_one_left();
     scene.cut(|scene| restart(&mut scene.world, 1, true));
     scene.check_all_agree();
     restart(&mut scene.world, 1, false);
@@ -205,10 +201,8 @@ fn another_event_of_the_same_name_begins_at_nothing() {
 
 #[test]
 fn a_node_that_was_folded_meanwhile_counts_its_members_once() {
-    let mut scene = Scene::folding(ClusterRules { fold_above: 3, fold_keep: 0, ..ClusterRules::default() });
-    scene.join(2, 3);
-    scene.join(0, 1);
-    scene.leave_all(2);
+    let rules = ClusterRules { fold_above: 3, fold_keep: 0, ..ClusterRules::default() };
+    let mut scene = Scene::folding(rules).with_one_left();
     scene.cut(|scene| {
         for _ in 0..6 {
             // Each has had members, or nothing of it would be kept.

@@ -153,13 +153,13 @@ cat >"$HOME/.config/systemd/user/audience-meter.service" <<EOF
 [Service]
 Type=notify
 ExecStart=$1 -w $3 --port=$4 --stats-port=$5 --notification-port=0 --demo-port=0 --drain-delay 0
-WatchdogSec=2
+WatchdogSec=4
 Restart=always
 RestartSec=100ms
 EOF
 /lib/systemd/systemd --user >/dev/null 2>&1 & manager=$!
 trap 'kill $manager' EXIT
-until systemctl --user is-system-running 2>/dev/null | grep -q running; do sleep 0.05; kill -0 $manager || exit 1; done
+until systemctl --user is-system-running 2>/dev/null | grep -q running; do sleep 0.05; kill -0 $manager || { echo none; exit; }; done
 show() { systemctl --user show audience-meter -p "$1" --value; }
 systemctl --user start audience-meter
 echo "state $(show ActiveState)"
@@ -170,7 +170,7 @@ kill $member
 pid=$(show MainPID)
 [ "$pid" -gt 1 ] && kill -STOP "$pid"
 until [ "$(show NRestarts)" -ge 1 ] && [ "$(show ActiveState)" = active ]; do sleep 0.05; done
-echo "restarts $(show NRestarts)"
+echo restarted
 systemctl --user stop audience-meter
 echo "state $(show ActiveState) $(show Result)"
 "#;
@@ -184,16 +184,16 @@ fn serve_under_systemd(workers: &str) {
     }
     let home = ScratchFolder::create("home");
     let ports = [free_port(), free_port()].map(|port| port.to_string());
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SYSTEMD, "sh", program()]);
-    command.arg(home.file("")).args([workers, &ports[0], &ports[1]]);
-    let exit = run_to_end(&mut command);
+    let home = home.file("");
+    let unshare = ["60", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SYSTEMD];
+    let args = ["sh", program(), home.to_str().unwrap(), workers, &ports[0], &ports[1]];
+    let said = run("timeout", &[&unshare[..], &args].concat());
+    if said.trim() == "none" {
+        return skip("a systemd for users does not run here");
+    }
     let status = format!("status members: 1, nodes: {workers}");
-    assert_eq!(
-        exit.stdout.lines().collect::<Vec<_>>(),
-        ["state active", &status, "restarts 1", "state inactive success"],
-        "{exit:?}"
-    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines, ["state active", &status, "restarted", "state inactive success"]);
 }
 
 #[test]
