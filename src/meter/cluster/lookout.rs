@@ -76,7 +76,7 @@ pub(super) fn ask_if_due(
     }
     let &Peer { node, known, origin, question, .. } = peer;
     let peer = peers.at_mut(id);
-    peer.ask_at = now.tick.after(announcer.pace.slowed(ANSWER_TIME));
+    peer.ask_at = now.tick.after(ANSWER_TIME);
     if is_called {
         peer.silence.record_call(now.tick);
     }

@@ -39,7 +39,7 @@
 //! | `lookout` | when a peer is looked at, and what it is asked then |
 //! | `mail` | messages, as the caller deals with them |
 //! | `messages` | the messages of this node, until they are confirmed |
-//! | `pace` | how fast this node repeats what others have missed, and its questions |
+//! | `pace` | how fast this node repeats what others have missed |
 //! | `pairs` | what one peer has counted in each namespace |
 //! | `peer` | what is known of one other node |
 //! | `peers` | the table of the other nodes |

@@ -1,13 +1,13 @@
-//! How fast this node repeats what others have missed, and its own questions.
+//! How fast this node repeats what others have missed.
 //!
 //! Owns the number of datagrams that a turn may repeat. All nodes receive a datagram for all, so the sum over all senders has
 //! to stay within bounds. While others repeat as much as one node may, or while this process does not keep up with what comes
 //! in, it repeats half as much as in the turn before. Otherwise it repeats a little more from tick to tick, as the senders of
 //! TCP on one path do (RFC 5681 section 3.1). So nodes that learn each other anew after a cut share what they can take in.
 //!
+//! Questions have no part in it: nodes that are asked for proof later are met later, and a flood would see to that.
+//!
 //! Invariant: a repair that has begun goes on, by one datagram a turn at least.
-
-use std::time::Duration;
 
 use crate::collections::tick::Tick;
 use crate::meter::news::News;
@@ -21,9 +21,6 @@ pub(super) const DATAGRAMS_PER_TURN: usize = 48;
 /// By how many datagrams a turn may repeat more after each tick without a crowd: from the least to the most in a quarter of a
 /// second.
 const GROWTH_PER_TICK: usize = 2;
-
-/// How many times as long a question waits in a crowd until it is repeated, at most.
-const SLOWED_MAX: u32 = 8;
 
 /// The pace of repairs.
 #[derive(Debug)]
@@ -59,13 +56,6 @@ impl Pace {
         (self.left, self.received, self.at) = (self.quota, 0, now);
     }
 
-    /// How long a question is not repeated, for which that is this gap without a crowd. It is longer the less a turn repeats, up
-    /// to [`SLOWED_MAX`] times. Otherwise nodes that cannot keep up with the answers would ask for still more of them.
-    pub(super) fn slowed(&self, gap: Duration) -> Duration {
-        let times = DATAGRAMS_PER_TURN / self.quota;
-        gap * u32::try_from(times).unwrap_or(SLOWED_MAX).min(SLOWED_MAX)
-    }
-
     /// Whether one more datagram may be repeated in this turn; it counts.
     pub(super) fn take(&mut self) -> bool {
         let left = self.left.checked_sub(1);
@@ -90,7 +80,6 @@ mod tests {
         let mut pace = Pace::default();
         for received in [0, 1, DATAGRAMS_PER_TURN] {
             assert_eq!(next_turn(&mut pace, received, true), DATAGRAMS_PER_TURN);
-            assert_eq!(pace.slowed(Duration::from_millis(200)), Duration::from_millis(200));
         }
     }
 
@@ -116,7 +105,6 @@ mod tests {
         let mut pace = Pace::default();
         let turns: Vec<usize> = (0..7).map(|_| next_turn(&mut pace, 0, false)).collect();
         assert_eq!(turns, [24, 12, 6, 3, 1, 1, 1]);
-        assert_eq!(pace.slowed(Duration::from_millis(200)), Duration::from_millis(1_600));
         assert_eq!(next_turn(&mut pace, 0, true), 1 + GROWTH_PER_TICK);
     }
 }

@@ -11,7 +11,6 @@
 
 use std::time::Duration;
 
-use super::pace::Pace;
 use super::proofs::Proofs;
 use crate::collections::tick::Tick;
 use crate::meter::news::{ANSWER_BYTES_MAX, ASK_BYTES, News, NodeId, Origin, Secret};
@@ -162,14 +161,7 @@ impl Questions {
     }
 
     /// The nonce for a node that has not proved itself, if it is asked now. It has brought in `earned` bytes.
-    pub(super) fn nonce_for_stranger(
-        &mut self,
-        node: NodeId,
-        origin: Origin,
-        earned: u64,
-        pace: &Pace,
-        now: Tick,
-    ) -> Option<u64> {
+    pub(super) fn nonce_for_stranger(&mut self, node: NodeId, origin: Origin, earned: u64, now: Tick) -> Option<u64> {
         self.credit.earn(earned, now);
         let (node_alone, gap) = match origin {
             Origin::Unlisted(_) => (None, ADDRESS_GAP),
@@ -181,7 +173,7 @@ impl Questions {
         if (asked.name == name && asked.until > now) || !self.credit.spend() {
             return None;
         }
-        *asked = Asked { name, until: now.after(pace.slowed(gap)) };
+        *asked = Asked { name, until: now.after(gap) };
         Some(self.proofs.nonce_for(node, origin, now))
     }
 
@@ -227,9 +219,7 @@ mod tests {
     fn invented_names_are_asked_no_more_than_they_send() {
         let mut questions = questions();
         let asked = (0..10_000)
-            .filter(|&node| {
-                questions.nonce_for_stranger(NodeId(node), Origin::Group, 38, &Pace::default(), Tick(9)).is_some()
-            })
+            .filter(|&node| questions.nonce_for_stranger(NodeId(node), Origin::Group, 38, Tick(9)).is_some())
             .count();
         assert_eq!(asked, 64 + 38 * 9_999 / 176, "a purse of 64, and five signs of life or so for a question");
     }
@@ -238,8 +228,7 @@ mod tests {
     fn an_address_is_asked_once_a_second_whatever_the_names() {
         let mut questions = questions();
         let origin = Origin::Unlisted(Address { ip: 5, port: 6 });
-        let mut asks =
-            |node, at| questions.nonce_for_stranger(NodeId(node), origin, 48, &Pace::default(), Tick(at)).is_some();
+        let mut asks = |node, at| questions.nonce_for_stranger(NodeId(node), origin, 48, Tick(at)).is_some();
         assert!(asks(1, 100));
         assert!(!asks(2, 150) && !asks(3, 199));
         assert!(asks(4, 202));

@@ -162,13 +162,7 @@ fn question(datagram: &Datagram<&str>, origin: Origin, cluster: &mut Cluster, ca
     }
     let asked = if let News::Ask(ask) = datagram.news { Some(ask) } else { None };
     let Cluster { announcer, questions, peers, .. } = cluster;
-    let nonce = questions.nonce_for_stranger(
-        datagram.sender,
-        origin,
-        earned_by(&datagram.news),
-        &announcer.pace,
-        call.now.tick,
-    );
+    let nonce = questions.nonce_for_stranger(datagram.sender, origin, earned_by(&datagram.news), call.now.tick);
     if let Some(nonce) = nonce {
         let ask = Ask { of: Some(datagram.sender), wanted: Wanted::Items { since: 0 }, nonce };
         announcer.send_to(To::Origin(origin), News::Ask(ask), call.outputs, call.now);
@@ -284,7 +278,7 @@ impl Reception<'_, '_> {
         if echoed.is_some_and(|nonce| questions.proofs.is_answer(nonce, node, self.origin, now.tick)) {
             return addresses.learn(address, now.tick);
         }
-        if let Some(nonce) = questions.nonce_for_stranger(node, self.origin, 0, &announcer.pace, now.tick) {
+        if let Some(nonce) = questions.nonce_for_stranger(node, self.origin, 0, now.tick) {
             let ask = Ask { of: Some(node), wanted: Wanted::Items { since: peers.at(self.id).known }, nonce };
             announcer.send_to(To::Origin(self.origin), News::Ask(ask), self.call.outputs, now);
         }
