@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { everyEngine } from './engines.mjs';
-import { ALONE, ANY_ORIGIN, Meter, noteWaits, remains, scriptOf, serve, stream, until } from './harness.mjs';
+import { ALONE, ANY_ORIGIN, DEADLINE_MS, Meter, noteWaits, remains, scriptOf, serve, stream, until } from './harness.mjs';
 
 const MODULE = new URL('../../client/audience.js', import.meta.url);
 
@@ -144,14 +144,18 @@ describe('audience.js', { concurrency: 3 }, () => {
 
   everyEngine('offline leaves, online comes back', async (t, engine) => {
     const meter = await Meter.start(t, ...ALONE);
-    const page = await join(t, engine, meter.url('audience', '/test'));
+    // Told that it is offline, a page waits the longest of its waits, and told that it is online, none.
+    const waits = { backoffMs: 4 * DEADLINE_MS, backoffMaxMs: 4 * DEADLINE_MS };
+    const page = await join(t, engine, meter.url('audience', '/test'), waits, 'Math.random = () => window.drawn;');
     await told(page, 'the count', (seen) => seen.counts.includes(1));
+    await page.evaluate(() => { window.drawn = 1; });
     await cutOff(engine, page, true);
     await until('the member to be gone', async () => await meter.members('test') === 0);
     assert.equal(await page.evaluate(() => window.member.state), 'connecting');
+    await page.evaluate(() => { window.drawn = 0; });
     await cutOff(engine, page, false);
-    await until('the member to be back', async () => await meter.members('test') === 1, 3_000);
     await told(page, 'to be open', (seen) => seen.opens === 2);
+    assert.equal(await meter.members('test'), 1);
   });
 
   everyEngine('pauseWhenHidden leaves a hidden page out', async (t, engine) => {
