@@ -28,6 +28,7 @@
 //! | `seal` | the code that a key makes of some bytes |
 //! | `signature` | the signature of an address |
 //! | `broker` | a session with a message broker |
+//! | `table` | what a process hands on to its successor, and keeps on a disk |
 //! | `handover` | what a supervisor and its worker say to each other |
 //!
 //! Invariant: no input panics, and the same bytes cut into any pieces give the same result.
@@ -55,5 +56,6 @@ pub mod session;
 pub mod signature;
 pub mod sse;
 pub mod stats;
+pub mod table;
 pub mod transfer;
 pub mod watch;
