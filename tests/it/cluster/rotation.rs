@@ -1,8 +1,5 @@
 //! A key is replaced while all nodes run, each at a moment of its own, and the audience is one throughout.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::siblings::*;
 use audience_kit::*;
 
@@ -12,14 +9,6 @@ const NEW: &str = "the new key of this audience";
 /// The contents of a key file from the old key to the new one.
 pub(super) fn steps() -> [String; 3] {
     [format!("{OLD}\n{NEW}\n"), format!("{NEW}\n{OLD}\n"), format!("{NEW}\n")]
-}
-
-/// Puts another key file in the place of this one, as an operator's tool does.
-pub(super) fn replace(file: &ScratchFile, content: &str) {
-    let next = format!("{}.next", file.path());
-    fs::write(&next, content).unwrap();
-    fs::set_permissions(&next, Permissions::from_mode(0o600)).unwrap();
-    fs::rename(next, file.path()).unwrap();
 }
 
 fn events(daemon: &Daemon, event: &str) -> usize {
@@ -37,10 +26,10 @@ fn a_key_is_replaced_while_members_come_and_go() {
     }
     let mut open = one_at_each(&daemons, "/ns");
     wait_totals(&daemons, "ns", 2);
-    replace(&files[1], "hunter2\n");
+    files[1].replace("hunter2\n");
     for (step, content) in steps().iter().enumerate() {
         for (daemon, file) in daemons.iter().zip(&files) {
-            replace(file, content);
+            file.replace(content);
             wait_until("the changed key", || events(daemon, "event=cluster_key_changed") == step + 1);
             let (stream, told) = join_at(daemon, "/ns");
             assert_eq!(told, 3);

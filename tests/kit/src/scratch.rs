@@ -33,6 +33,14 @@ impl ScratchFile {
     pub fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
+
+    /// Puts another file in its place, which its user alone may read, as an operator's tool does.
+    pub fn replace(&self, text: &str) {
+        let next = self.0.with_extension("next");
+        fs::write(&next, text).unwrap();
+        fs::set_permissions(&next, Permissions::from_mode(0o600)).unwrap();
+        fs::rename(next, &self.0).unwrap();
+    }
 }
 
 impl Drop for ScratchFile {

@@ -1,7 +1,6 @@
 //! A password is replaced at the broker and in the file while all nodes run.
 
 use super::super::hosts::wait_nodes;
-use super::super::rotation::replace;
 use super::{join, start, wait_members};
 use audience_kit::*;
 
@@ -30,7 +29,7 @@ impl Guarded {
     fn set_password(&self, program: Program, password: &str) {
         match program {
             Program::Nats => {
-                replace(&self.config, &Self::settings(password));
+                self.config.replace(&Self::settings(password));
                 self.broker.signal("HUP");
             }
             Program::Redis => {
@@ -64,13 +63,13 @@ fn a_password_that_is_replaced_is_read_again_without_a_restart() {
         let _open = nodes.iter().map(|node| join(node, "/ns")).collect::<Vec<_>>();
         wait_members(&nodes, 2);
         // One host has the new file before, and the other one after; at first it is one that cannot be used.
-        replace(&files[0], &content(program, "second"));
-        replace(&files[1], "\n");
+        files[0].replace(&content(program, "second"));
+        files[1].replace("\n");
         guarded.set_password(program, "second");
         wait_members(&nodes[..1], 1);
         let refused = |line: &str| line.contains(" event=broker_lost ") && line.contains("there is no secret in it");
         nodes[1].daemon.wait_log("what is wrong", refused);
-        replace(&files[1], &content(program, "second"));
+        files[1].replace(&content(program, "second"));
         wait_members(&nodes, 2);
         wait_nodes(&nodes, 2);
         for node in &nodes {

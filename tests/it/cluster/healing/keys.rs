@@ -1,6 +1,6 @@
 //! Keys that are replaced while all hosts run.
 
-use super::super::rotation::{OLD, replace, steps};
+use super::super::rotation::{OLD, steps};
 use super::scene::*;
 use audience_kit::*;
 
@@ -15,7 +15,7 @@ fn a_key_is_replaced_host_after_host() {
     scene.begin_fault(|scene| {
         for (step, content) in steps().iter().enumerate() {
             for host in [HERE, THERE] {
-                replace(&files[host], content);
+                files[host].replace(content);
                 scene.wait_log(host, "event=cluster_key_changed", step + 1);
             }
         }
