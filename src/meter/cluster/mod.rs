@@ -94,11 +94,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-#[cfg(any(test, debug_assertions))]
-use super::book::invariants::Elsewhere;
-use super::book::keys::NamespaceId;
 use super::book::whole::Whole;
 use super::book::{Book, succession};
+#[cfg(any(test, debug_assertions))]
+use super::book::{invariants::Elsewhere, keys::NamespaceId};
 use super::digest::name_digest;
 use super::news::{Address, Ask, Counter, NAME_MAX, News, NodeId, Wanted};
 use super::output::{Output, Outputs};
