@@ -32,7 +32,7 @@ pub(super) struct Exchange<'a> {
     pub(super) conn: &'a mut Conn,
     pub(super) books: &'a mut Books,
     pub(super) audience: &'a mut Audience,
-    pub(super) answers: &'a Answers,
+    pub(super) answers: &'a mut Answers,
     pub(super) awaiting: &'a mut Awaiting,
     pub(super) announced: &'a mut Announced,
     pub(super) bus: &'a Bus,

@@ -30,7 +30,7 @@
 //! keyring -> ports, bus, siblings
 //! siblings -> ports::neighbours, bus
 //! conns -> answers::cursor
-//! answers -> audience, figures
+//! answers -> audience, figures, keyring::watch
 //! audience -> figures
 //! bus -> figures, troubles
 //! figures -> troubles
@@ -139,7 +139,7 @@ impl Server {
         let bus = Bus::open(config, audience_port, node, keys, loopback, &reactor, turn::BUS_TOKEN)?;
         let reports = config.accounts.report_file.as_deref();
         let reports = reports.map(|path| ReportFile::open(path, heartbeat.is_worker())).transpose()?;
-        let answers = Answers::new(config, audience_port, &overview::METRICS)?;
+        let answers = Answers::new(config, audience_port, &overview::METRICS, reactor.now())?;
         let facts = Facts {
             descriptors_max: capacity.descriptors,
             audience_port,

@@ -5,7 +5,6 @@
 //!
 //! Invariant: a member is in the audience exactly if its answer is a stream with its first count, or with none yet.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use super::admission::{Admission, Refusal};
@@ -52,28 +51,28 @@ pub(super) struct AudiencePort {
     /// How long caches may keep the number of an event's members, in seconds.
     members_max_age: u64,
     /// Whether a second segment without effect was warned of.
-    has_warned: Cell<bool>,
+    has_warned: bool,
 }
 
 impl AudiencePort {
     /// # Errors
     /// Keys that cannot be read, as a line for a person.
-    pub(super) fn new(config: &Config) -> Result<Self, String> {
+    pub(super) fn new(config: &Config, now: Now) -> Result<Self, String> {
         Ok(Self {
             allow_origin: config.allow_origin.clone(),
-            admission: Admission::new(config)?,
+            admission: Admission::new(config, now)?,
             enable_uuid: config.enable_uuid,
             name_length: config.limits.name_length,
             is_watching_public: config.watching.is_public,
             members_max_age: u64::try_from(config.rules.notify.min_delay.as_millis().div_ceil(1_000))
                 .unwrap_or(u64::MAX),
-            has_warned: Cell::new(false),
+            has_warned: false,
         })
     }
 
     /// Answers a request.
     pub(super) fn answer(
-        &self,
+        &mut self,
         request: &Request<'_>,
         asker: Asker,
         audience: &mut Audience,
@@ -89,10 +88,12 @@ impl AudiencePort {
                 self.push(out, request, Reply { fields: PREFLIGHT_FIELDS, ..Reply::empty(204) });
             }
             Route::Leave { .. } if self.cors(request).is_none() => self.push_text(out, request, 403, NOT_THIS_ORIGIN),
-            Route::Leave { namespace, uuid } => match self.admission.judge_leaving(namespace, uuid, request.query) {
-                Ok(()) => self.leave(request, (namespace, uuid), asker, audience, out, now),
-                Err(refusal) => self.refuse(out, request, refusal),
-            },
+            Route::Leave { namespace, uuid } => {
+                match self.admission.judge_leaving((namespace, uuid), request.query, now) {
+                    Ok(()) => self.leave(request, (namespace, uuid), asker, audience, out, now),
+                    Err(refusal) => self.refuse(out, request, refusal),
+                }
+            }
             Route::Watch | Route::Members if !self.is_watching_public => self.push_text(out, request, 403, NOT_PUBLIC),
             Route::Watch => match self.cors(request) {
                 Some(cors) => return watching::answer(request, cors, asker, audience, out, now),
@@ -112,7 +113,7 @@ impl AudiencePort {
 
     /// Lets a member in, its first count with it; or says by a head whether it would.
     fn join(
-        &self,
+        &mut self,
         request: &Request<'_>,
         (namespace, second): (&str, Option<&str>),
         asker: Asker,
@@ -121,6 +122,7 @@ impl AudiencePort {
         now: Now,
     ) -> AfterReply {
         let Some(cors) = self.cors(request) else {
+            forbid(request, "origin", audience);
             self.push_text(out, request, 403, NOT_THIS_ORIGIN);
             return AfterReply::Drain;
         };
@@ -133,7 +135,8 @@ impl AudiencePort {
             self.push_text(out, request, 414, &format!("a name is at most {longest} bytes long"));
             return AfterReply::Drain;
         }
-        if let Err(refusal) = self.admission.judge((namespace, second), request.query, now.unix_s()) {
+        if let Err(refusal) = self.admission.judge((namespace, second), request.query, now) {
+            forbid(request, refusal.word(), audience);
             self.refuse(out, request, refusal);
             return AfterReply::Drain;
         }
@@ -233,8 +236,8 @@ impl AudiencePort {
     }
 
     /// Warns once that a second segment has no effect: behind a proxy that hands on a prefix, all events are one.
-    fn warn_of_ignored(&self, namespace: &str, ignored: &str) {
-        if !self.has_warned.replace(true) {
+    fn warn_of_ignored(&mut self, namespace: &str, ignored: &str) {
+        if !std::mem::replace(&mut self.has_warned, true) {
             let fields =
                 [("namespace", namespace.into()), ("ignored", ignored.into()), ("remedy", SEGMENT_REMEDY.into())];
             log::warn("second_segment_ignored", &fields);
@@ -280,6 +283,13 @@ impl AudiencePort {
         let refused = if reply.status >= 400 { Cors::Any } else { Cors::None };
         let cors = self.cors(request).unwrap_or(refused);
         Reply { cors, caching: Caching::NeverAndVaried, ..reply }.write(out, request.method == Method::Head);
+    }
+}
+
+/// Counts a join that is refused. The question by a head that may follow is no other join.
+fn forbid(request: &Request<'_>, reason: &str, audience: &mut Audience) {
+    if request.method != Method::Head {
+        audience.tally.record_forbidden(reason);
     }
 }
 

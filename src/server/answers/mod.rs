@@ -67,9 +67,10 @@ impl Answers {
         config: &Config,
         audience_port: u16,
         metrics: &'static Metrics,
+        now: Now,
     ) -> Result<Self, String> {
         Ok(Self {
-            audience: AudiencePort::new(config)?,
+            audience: AudiencePort::new(config, now)?,
             stats: StatsPort::new(config, metrics)?,
             notification: NotificationPort::new(config)?,
             demo: DemoPort::new(audience_port),
@@ -79,7 +80,7 @@ impl Answers {
     /// Answers a request, and its body if that has been read. The bytes are written into `buffer`, whose earlier contents are
     /// dropped.
     pub(in crate::server) fn answer<'a>(
-        &self,
+        &mut self,
         request: &Request<'_>,
         body: Option<&[u8]>,
         asker: Asker,

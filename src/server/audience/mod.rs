@@ -62,7 +62,8 @@ pub(in crate::server) struct Audience {
     jitter: Jitter,
     retry_ms: RangeInclusive<u64>,
     max_conn_duration: Option<Duration>,
-    tally: Tally,
+    /// What this process has done for its members.
+    pub(in crate::server) tally: Tally,
 }
 
 /// A member that is about to join.

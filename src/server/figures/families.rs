@@ -8,7 +8,7 @@
 use crate::server::figures::family::Kind::{Counter, Gauge};
 use crate::server::figures::family::Values::{CloseReasons, Listed, Ports};
 use crate::server::figures::family::{Family, Read};
-use crate::server::figures::tally::{NoRoom, PushKind};
+use crate::server::figures::tally::{FORBIDDEN, NoRoom, PushKind};
 use crate::server::troubles::Kind;
 
 /// What a connection, or its stream, found full.
@@ -39,7 +39,7 @@ const fn part(text: &str) -> u64 {
 }
 
 /// The table.
-pub(super) const FAMILIES: [Family; 32] = [
+pub(super) const FAMILIES: [Family; 33] = [
     Family::gauge(1, "members", "Members that are counted at the process.", |view| view.meter.own_member_count()),
     Family::gauge(2, "watchers", "Streams that watch many namespaces and are not counted.", |view| {
         view.watcher_count as u64
@@ -177,4 +177,10 @@ pub(super) const FAMILIES: [Family; 32] = [
     Family::counter(32, "namespaces_evicted_total", "Namespaces that were forgotten early, for others.", |view| {
         view.meter.evicted_count()
     }),
+    Family {
+        number: 33,
+        name: "forbidden_total",
+        help: "Joins that were refused for the origin of their page, or for their address.",
+        read: Read::Each(Counter, "reason", Listed(&FORBIDDEN), |view| view.tally.forbidden_counts().to_vec()),
+    },
 ];

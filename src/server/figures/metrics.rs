@@ -94,7 +94,7 @@ mod tests {
         let (mut turn_figures, mut cpu_figures) = ([0; 64], [0; 64]);
         (turn_figures[0], turn_figures[4], turn_figures[63]) = (20_003, 1, 1);
         (cpu_figures[0], cpu_figures[4], cpu_figures[5]) = (19, 1, 1);
-        let expected: [(u16, &[u64]); 32] = [
+        let expected: [(u16, &[u64]); 33] = [
             (1, &[3]),
             (2, &[54]),
             (3, &[11, 12, 13, 14]),
@@ -127,6 +127,7 @@ mod tests {
             (30, &[61]),
             (31, &[62]),
             (32, &[0]),
+            (33, &[0, 0, 0, 0, 0, 1, 0]),
         ];
         let numbered = expected.iter().flat_map(|(family, values)| (family * 64..).zip(values.iter().copied()));
         numbered.filter(|&(_, value)| value > 0).map(|(number, value)| Counter { number, value }).collect()
@@ -153,6 +154,7 @@ mod tests {
         tally.record_refusal(NoRoom::Namespaces);
         tally.record_push(PushKind::Message);
         tally.record_lost_report();
+        tally.record_forbidden("forged");
         let mut turns = Turns::default();
         for (wall_us, cpu_us) in [(3, 3), (20_000, 16)] {
             turns.wall.record(wall_us);

@@ -262,7 +262,7 @@ mod tests {
         let lines = lines_of(&[(64, 3), (20 * 64, 1_300_000_000)]);
         let is_start = |line: &&String| line.contains("start_time_seconds");
         let values: Vec<&str> = lines.iter().map(|line| line.rsplit_once(' ').unwrap().1).collect();
-        assert_eq!((lines.len(), values[0]), (70 + Trouble::COUNT, "3"));
+        assert_eq!((lines.len(), values[0]), (77 + Trouble::COUNT, "3"));
         let starts: Vec<&str> = lines.iter().filter(is_start).map(String::as_str).collect();
         assert_eq!(starts, ["process_start_time_seconds{} 1300000000", "start_time_seconds{} 1300000000"]);
         let rest = lines.iter().zip(&values).skip(1).filter(|(line, _)| !is_start(line));

@@ -37,6 +37,10 @@ impl NoRoom {
     pub(in crate::server) const NAMES: [&str; 4] = ["members", "namespaces", "watchers", "address_namespaces"];
 }
 
+/// Why a join is refused, in the words that its page may read; `origin` is that of the page.
+pub(in crate::server) const FORBIDDEN: [&str; 7] =
+    ["origin", "name", "uuid", "unsigned", "malformed", "forged", "expired"];
+
 /// Running counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::server) struct Tally {
@@ -45,6 +49,7 @@ pub(in crate::server) struct Tally {
     pushes: [u64; PushKind::NAMES.len()],
     messages: u64,
     lost_reports: u64,
+    forbidden: [u64; FORBIDDEN.len()],
 }
 
 impl Tally {
@@ -56,6 +61,15 @@ impl Tally {
     /// Counts a stream for which there was no room.
     pub(in crate::server) fn record_refusal(&mut self, reason: NoRoom) {
         self.refusals[reason as usize] += 1;
+    }
+
+    /// Counts a request to join that is not let in, for one of the reasons in [`FORBIDDEN`].
+    pub(in crate::server) fn record_forbidden(&mut self, reason: &str) {
+        let place = FORBIDDEN.iter().position(|&name| name == reason);
+        debug_assert!(place.is_some(), "{reason} is in the table");
+        if let Some(count) = place.and_then(|place| self.forbidden.get_mut(place)) {
+            *count += 1;
+        }
     }
 
     /// Counts a push to one member.
@@ -81,6 +95,11 @@ impl Tally {
     /// The number of streams for which there was no room, by reason.
     pub(in crate::server) fn refusal_counts(&self) -> [u64; NoRoom::NAMES.len()] {
         self.refusals
+    }
+
+    /// The number of requests to join that were not let in, by reason.
+    pub(in crate::server) fn forbidden_counts(&self) -> [u64; FORBIDDEN.len()] {
+        self.forbidden
     }
 
     /// The number of pushes, by kind.
@@ -117,6 +136,10 @@ mod tests {
             assert_eq!(format!("{kind:?}").to_lowercase(), name);
             (0..=kind as usize).for_each(|_| tally.record_push(kind));
         }
+        for (reason, count) in FORBIDDEN.into_iter().zip(1..) {
+            (0..count).for_each(|_| tally.record_forbidden(reason));
+        }
+        assert_eq!(tally.forbidden_counts(), [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!((tally.join_count(), tally.message_count()), (1, 1));
         assert_eq!((tally.refusal_counts(), tally.push_counts()), ([1, 2, 3, 4], [1, 2]));
     }

@@ -6,7 +6,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `watch` | when the file of the cluster's keys is looked at again |
+//! | `watch` | when a file of keys is looked at again |
 //! | `start_turn` | processes of an audience start one after another |
 //! | `shared` | the key that the processes of one user share |
 //!
@@ -14,7 +14,7 @@
 
 mod shared;
 mod start_turn;
-mod watch;
+pub(super) mod watch;
 
 use std::error::Error;
 
@@ -30,7 +30,7 @@ use crate::meter::news::NodeId;
 use crate::reactor::{Reactor, Token, local};
 use shared::SharedKey;
 use start_turn::StartTurn;
-use watch::KeyWatch;
+use watch::{KeyUse, KeyWatch};
 
 /// What may change the keys.
 pub(super) struct Keyring {
@@ -54,7 +54,7 @@ impl Keyring {
         token: Token,
     ) -> Result<(Self, BusKeys), Box<dyn Error>> {
         let (cluster, file) = config.cluster.key.as_ref().map(KeyFile::open).transpose()?.unwrap_or_default();
-        let watch = file.map(|file| KeyWatch::begin(file, reactor.now()));
+        let watch = file.map(|file| KeyWatch::begin(KeyUse::Cluster, file, reactor.now()));
         let (uid, is_shared) = (local::own_uid()?, cluster.is_empty() && cfg!(feature = "keyed"));
         let identity = Identity::of(config, audience_port).to_string();
         let start_turn = is_shared.then(|| StartTurn::take(&identity, uid)).transpose()?;

@@ -178,6 +178,39 @@ fn two_keys_are_good_while_one_replaces_the_other() {
 }
 
 #[test]
+fn a_key_is_replaced_while_the_daemon_runs_and_what_is_refused_is_counted() {
+    let (daemon, file) = keyed(&format!("{KEY}\n"), &[]);
+    let (old, new) = (signed("test", "", LATER), signed_with(NEXT_KEY, "test", "", LATER));
+    let ask =
+        |method, target: &str| exchange(daemon.audience(), request(method, target, &format!("Host: h\r\n{ACCEPT}")));
+    let is_let_in = |target: &str| ask("HEAD", target).status == 200;
+    assert!(is_let_in(&old) && !is_let_in(&new));
+    file.replace("hunter2\n");
+    wait_until("the file that cannot be used to be told", || {
+        assert!(is_let_in(&old), "the keys stay");
+        daemon.log().iter().any(|line| line.contains("event=join_key_refused") && line.contains("line 1 is too short"))
+    });
+    file.replace(&format!("{KEY}\n{NEXT_KEY}\n"));
+    wait_until("the second key", || is_let_in(&new));
+    assert!(is_let_in(&old), "both are good");
+    file.replace(&format!("{NEXT_KEY}\n"));
+    wait_until("the first key to be gone", || !is_let_in(&old));
+    assert!(is_let_in(&new));
+    let changes = daemon.log().iter().filter(|line| line.contains("event=join_key_changed")).count();
+    assert_eq!((changes, daemon.log().join("\n").contains("hunter2")), (2, false));
+
+    let forbidden = |reason: &str| {
+        let page = daemon.stats_page("/metrics").body;
+        let is_it = |line: &&str| line.contains("forbidden_total{") && line.contains(&format!("reason=\"{reason}\""));
+        page.lines().find(is_it).and_then(|line| line.rsplit_once(' ')).map(|(_, count)| count.to_owned())
+    };
+    assert_eq!(forbidden("forged").as_deref(), Some("0"), "a page that asks by a head is not counted a second time");
+    assert_eq!([&old[..], "/test"].map(|target| ask("GET", target).status), [403, 403]);
+    let counts = ["forged", "unsigned", "expired", "origin"].map(forbidden);
+    assert_eq!(counts.each_ref().map(Option::as_deref), ["1", "1", "0", "0"].map(Some));
+}
+
+#[test]
 fn what_needs_no_signature_is_as_before() {
     let (daemon, _file) = keyed(KEY, &["--allow-listen"]);
     get(daemon.audience(), "/ns").expect_advice();

@@ -39,7 +39,7 @@ const ROOMS: [(&str, Rooms); 2] = [
             ("overview", &["conns", "audience", "figures", "bus", "troubles", "ports/port"]),
             ("shutdown", &["conns", "bus"]),
             ("bus", &["figures", "troubles", "conns/torture"]),
-            ("answers", &["audience", "figures", "ports/port"]),
+            ("answers", &["audience", "figures", "keyring/watch", "ports/port"]),
             ("conns", &["answers/cursor", "ports/port", "ports/capacity"]),
             ("ports", &["conns/torture"]),
             ("audience", &["figures"]),
