@@ -80,6 +80,10 @@ const CLIENTS: [Client; 9] = [
     Client { name: "wget", program: "wget", arguments: &["-qO-", "--header", ACCEPT_FIELD] },
 ];
 
+/// Counts come at once, and none is repeated: what a client holds back stays back.
+const OPTIONS: [&str; 4] =
+    ["--enable-uuid", "--notify-min-delay=0.1", "--notify-delta-ratio=0", "--notify-max-delay=600"];
+
 /// A client that has joined, and the data of its events.
 struct Running {
     name: &'static str,
@@ -127,13 +131,7 @@ impl Drop for Running {
 #[test]
 fn every_client_receives_counts_and_messages_at_once_and_the_end_of_its_stream() {
     for client in &CLIENTS {
-        // Nothing is repeated, so what a client holds back stays back.
-        let daemon = Daemon::start(&[
-            "--enable-uuid",
-            "--notify-min-delay=0.1",
-            "--notify-delta-ratio=0",
-            "--notify-max-delay=600",
-        ]);
+        let daemon = Daemon::start(&OPTIONS);
         let mut running = client.join(&format!("http://{}/event/uuid", daemon.audience()));
         running.expect("1");
         let (other, _) = member(&daemon, "/event");
@@ -252,4 +250,26 @@ fn fetch_script(daemon: &Daemon, query: &str, args: &[&str]) -> (String, String)
     let text = lossy(&output.stdout);
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_client_that_dies_and_comes_back_shows_in_no_count() {
+    let daemon = Daemon::start(&[&OPTIONS[..], &["--leave-delay=600"]].concat());
+    let (mut viewer, _) = member(&daemon, "/event");
+    let figures = || ["members", "waiting", "connections"].map(|key| daemon.stat("event", key));
+    for (client, connections) in CLIENTS.iter().zip(2..) {
+        let url = format!("http://{}/event/{connections}", daemon.audience());
+        let joined = client.join(&url);
+        joined.expect("2");
+        viewer.expect_count(2);
+        drop(joined);
+        wait_until(client.name, || figures() == [2, 1, connections].map(Some));
+        let back = client.join(&url);
+        back.expect("2");
+        assert_eq!(figures(), [2, 0, connections].map(Some), "{}", client.name);
+        viewer.expect_silence(ms(200));
+        // Whoever leaves on purpose says so, by any request.
+        get(daemon.audience(), &format!("/event/{connections}"));
+        viewer.expect_count(1);
+    }
 }

@@ -16,6 +16,7 @@
 //! | `slow_readers` | clients of a side port that read their long replies slowly, or not at all |
 //! | `talking` | members that keep talking, and a flood of joins and leaves |
 //! | `torture` | a daemon whose every read takes a byte, whose writes are short, and whose calls fail now and then for no reason |
+//! | `tunnel` | phones that lose the network for a while |
 //! | `undisturbed` | what all tests of slow and hostile clients hold against |
 
 mod calls;
@@ -32,4 +33,5 @@ mod rest;
 mod slow_readers;
 mod talking;
 mod torture;
+mod tunnel;
 pub(crate) mod undisturbed;

@@ -8,7 +8,7 @@ use super::drain::{beside, start};
 use audience_kit::*;
 
 /// How many persons are there all the time.
-const PERSONS: usize = 400;
+const PERSONS: usize = 10_000;
 
 /// By how much a total may be off: less than half a percent of 10,000 persons.
 const OFF_MAX: u64 = 49;
