@@ -6,6 +6,8 @@ import type { Audience, AudienceEvent, AudienceError, AudienceMessage } from './
 export interface AudienceMeterAttributes {
   /** The address of the event. */
   src?: string;
+  /** A page of yours that answers with the address of the event, one that it has signed. */
+  signer?: string;
   /** One stream for all tabs of this browser. */
   shared?: boolean | '' | 'true' | 'false';
   /** `true`: a random id of this browser. A string is an id of your own. */
@@ -29,11 +31,14 @@ declare const PlatformElement: new () => Platform;
 
 /** `<audience-meter src="...">` shows the total; its children stand there until the first count. */
 export declare class AudienceMeterElement extends PlatformElement {
-  /** What is shown, null without `src` and outside of a document. */
+  /** What is shown, null without an address and outside of a document. */
   readonly audience: Audience | null;
   /** The address of the event; nothing is joined while it is empty. */
   get src(): string;
   set src(value: string | { readonly href: string; toString(): string } | null | undefined);
+  /** A page of yours that answers with the address of the event, one that it has signed; with one, `src` has no effect. */
+  get signer(): string;
+  set signer(value: string | { readonly href: string; toString(): string } | null | undefined);
   /** One stream for all tabs of this browser. */
   get shared(): boolean;
   set shared(value: boolean | 'true' | 'false' | '' | null | undefined);

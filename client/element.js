@@ -12,9 +12,9 @@
 import { audience } from './audience.js';
 
 /** `pausewhenhidden` is what React 18 makes of the property's name; `state` is shown anew when a page is morphed without it. */
-const ATTRIBUTES = ['src', 'shared', 'uuid', 'pause-when-hidden', 'pausewhenhidden', 'state'];
+const ATTRIBUTES = ['src', 'signer', 'shared', 'uuid', 'pause-when-hidden', 'pausewhenhidden', 'state'];
 
-const PROPERTIES = ['src', 'shared', 'uuid', 'pauseWhenHidden'];
+const PROPERTIES = ['src', 'signer', 'shared', 'uuid', 'pauseWhenHidden'];
 
 /** An element that is in a document again within this time was moved, and has not left. */
 const MOVE_MAX_MS = 1_000;
@@ -23,7 +23,7 @@ const MOVE_MAX_MS = 1_000;
 export class AudienceMeterElement extends (globalThis.customElements ? HTMLElement : Object) {
   static observedAttributes = ATTRIBUTES;
 
-  /** The Audience that is shown, null without `src` and outside of a document. */
+  /** The Audience that is shown, null without an address and outside of a document. */
   audience = null;
 
   #joined = '';
@@ -44,6 +44,15 @@ export class AudienceMeterElement extends (globalThis.customElements ? HTMLEleme
 
   set src(value) {
     this.#reflect('src', value ?? false);
+  }
+
+  /** The page of the site that answers with the address of the event, one that it has signed; with one, `src` has no effect. */
+  get signer() {
+    return this.getAttribute('signer') ?? '';
+  }
+
+  set signer(value) {
+    this.#reflect('signer', value ?? false);
   }
 
   get shared() {
@@ -99,7 +108,8 @@ export class AudienceMeterElement extends (globalThis.customElements ? HTMLEleme
 
   #settle() {
     if (!this.isConnected) return;
-    const wanted = this.src && [this.src, this.shared, this.uuid, this.pauseWhenHidden].join('\n');
+    const { src, signer, shared, uuid, pauseWhenHidden } = this;
+    const wanted = (src || signer) && [src, signer, shared, uuid, pauseWhenHidden].join('\n');
     if (wanted === this.#joined) return this.#showState();
     this.#leave();
     this.#joined = wanted;
@@ -114,7 +124,11 @@ export class AudienceMeterElement extends (globalThis.customElements ? HTMLEleme
   }
 
   #join() {
-    const member = audience(this.src, { shared: this.shared, uuid: this.uuid, pauseWhenHidden: this.pauseWhenHidden });
+    const { uuid, pauseWhenHidden } = this;
+    const signer = addressOf(this.signer, this.baseURI);
+    const member = audience(signer ? askerOf(signer) : this.signer || this.src, {
+      shared: this.shared && (signer || true), uuid, pauseWhenHidden,
+    });
     this.audience = member;
     member.onCount((total) => this.#show(document.createTextNode(inLanguageOf(this, total))));
     this.#showState();
@@ -141,6 +155,29 @@ export class AudienceMeterElement extends (globalThis.customElements ? HTMLEleme
     if (value === false || value == null || value === 'false') this.removeAttribute(name);
     else this.setAttribute(name, value === true ? '' : value);
   }
+}
+
+/** The whole address; nothing where there is none. */
+function addressOf(text, base) {
+  try {
+    return text && new URL(text, base).href;
+  } catch {
+    return '';
+  }
+}
+
+const askers = {};
+
+/** The function that asks a page of the site for the address of the event: the same for all that ask this page. */
+function askerOf(signer) {
+  return askers[signer] ??= (uuid) => {
+    const page = new URL(signer);
+    if (uuid) page.searchParams.set('uuid', uuid);
+    return fetch(page, { cache: 'no-store' }).then((reply) => {
+      if (!reply.ok) throw new Error(`${signer} answers ${reply.status}`);
+      return reply.text();
+    }).then((address) => address.trim());
+  };
 }
 
 /** The number as the text around the element writes it, or else as the browser does. */

@@ -48,6 +48,7 @@ async function watch(): Promise<void> {
 
 const element: AudienceMeterElement = document.createElement('audience-meter');
 element.src = new URL('http://server/test');
+element.signer = '/address-of-my-event';
 element.uuid = element.shared = element.pauseWhenHidden = true;
 element.uuid = 'somebody';
 element.addEventListener('count', ({ detail }) => console.log(detail.toFixed()));

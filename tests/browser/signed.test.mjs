@@ -28,6 +28,12 @@ async function start(t, options, { seconds = 60, failures = 0 } = {}) {
   const meter = await Meter.start(t, ...ALONE, '--join-key-file', path, ...options);
   const site = await serve(t, {
     '/audience.js': new URL('../../client/audience.js', import.meta.url),
+    '/element.js': new URL('../../client/element.js', import.meta.url),
+    '/element': `<base href="/deep/"><script type="module" src="/element.js"></script>
+      <audience-meter signer="../address" uuid shared>–</audience-meter><audience-meter signer="/address" uuid="true">–</audience-meter>`,
+    '/broken': `<script type="module" src="/element.js"></script>
+      <script>addEventListener('error', ({ detail }) => { window.problem = detail; }, true);</script>
+      <audience-meter signer="http://[">–</audience-meter>`,
     '/': `<script type="module">
       import { audience } from '/audience.js';
       const sign = window.sign = async (uuid) => {
@@ -42,6 +48,12 @@ async function start(t, options, { seconds = 60, failures = 0 } = {}) {
         (window.members ??= []).push(member);
       };
     </script>`,
+    '/address': (request, response) => {
+      const uuid = new URL(request.url, site.url('/')).searchParams.get('uuid') ?? '';
+      const isBusy = failures > 0;
+      failures -= 1;
+      response.writeHead(isBusy ? 500 : 200).end(`${address(meter, 'test', uuid, seconds)}\n`);
+    },
     '/sign': (request, response) => {
       const isBusy = failures > 0;
       failures -= 1;
@@ -75,6 +87,21 @@ describe('a signed address', { concurrency: 3 }, () => {
     await meter.run();
     await until('the page to be back', () => isOpen(page));
     assert.deepEqual(await page.evaluate(() => window.members[0].errors.filter(({ final }) => final)), []);
+  });
+
+  everyEngine('an element asks its signer, again when that fails, and is one member however often it is there', async (t, engine) => {
+    const { meter, site } = await start(t, [...SHORT, '--enable-uuid'], { seconds: 2, failures: 1 });
+    const page = await engine.openPage(t);
+    await page.goto(site.url('/element'));
+    const shown = () => page.evaluate(() => [...document.querySelectorAll('audience-meter')].map((one) => one.shadowRoot.textContent));
+    await until('both numbers', async () => (await shown()).every((text) => text === '1'));
+    const asked = site.requests['/address'];
+    await until('later addresses', () => site.requests['/address'] > asked + 2);
+    await until('one member', async () => (await meter.stats('test')).members === 1);
+    assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('audience-meter')].map((one) => one.signer)), ['../address', '/address']);
+
+    await page.goto(site.url('/broken'));
+    assert.match(await until('the error', () => page.evaluate(() => window.problem?.message)), /is no address of an event$/);
   });
 
   everyEngine('a function that fails is called again, and has the id of the browser', async (t, engine) => {
