@@ -73,6 +73,8 @@ describe('<audience-meter>', { concurrency: 3 }, () => {
       }), [null, 'none yet', '<slot></slot>']);
       await page.evaluate(() => document.body.append(window.kept));
       await until('it to be back', async () => String(await members()) === '0,1');
+      // Firefox complains of a stream that is closed before its head has come.
+      await shows(page, 'audience-meter', '1');
       await page.evaluate(() => window.kept.removeAttribute('src'));
       await until('it to be gone', async () => String(await members()) === '0,0');
       assert.deepEqual(page.complaints, []);
