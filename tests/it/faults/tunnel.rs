@@ -60,7 +60,9 @@ fn a_phone_in_a_tunnel_of_ten_seconds_does_not_show() {
     viewer.wait_count(3);
 
     let tunnel = Deadline::after(ms(10_000));
-    [1, 2].map(|host| network.set_cable(host, "down"));
+    for host in [1, 2] {
+        network.set_cable(host, "down");
+    }
     wait_until("the daemon to have lost both", || figures() == [3, 2, 3]);
     while tunnel.left().is_some() {
         viewer.expect_count(3);
