@@ -14,17 +14,21 @@ const COLUMN: usize = 34;
 const WIDTH: usize = 100;
 
 /// Options that belong together, under a title.
-struct Group {
-    title: &'static str,
-    rows: &'static [Row],
+#[derive(Debug)]
+pub struct Group {
+    /// What they are about.
+    pub title: &'static str,
+    /// Each of them, in the order of `--help`.
+    pub rows: &'static [Row],
 }
 
 /// One option.
-struct Row {
+#[derive(Debug)]
+pub struct Row {
     /// Its names and its value, as in `-w, --workers <num>`.
-    names: &'static str,
+    pub names: &'static str,
     /// What it does, with its default.
-    text: &'static str,
+    pub text: &'static str,
     /// Whether `-h` prints it.
     is_common: bool,
 }
@@ -37,7 +41,8 @@ const fn other(names: &'static str, text: &'static str) -> Row {
     Row { names, text, is_common: false }
 }
 
-const GROUPS: [Group; 7] = [
+/// All options.
+pub static GROUPS: [Group; 7] = [
     Group {
         title: "Options",
         rows: &[
