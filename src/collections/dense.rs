@@ -78,6 +78,13 @@ impl<K: Key, T: Default> Dense<K, T> {
         values.get_mut(index).expect("there are more values than the index says")
     }
 
+    /// All values, in the order of their keys, those that were never changed included.
+    pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
+        let chunks = self.chunks.iter().enumerate();
+        let places = chunks.flat_map(|(number, values)| (number * CHUNK..).zip(values));
+        places.filter_map(|(index, value)| Some((K::from_index(index)?, value)))
+    }
+
     /// Frees the values after the first `count` places, as far as whole chunks go: the other table has become smaller.
     pub fn truncate(&mut self, count: usize) {
         self.chunks.truncate(count.div_ceil(CHUNK));

@@ -12,6 +12,7 @@
 //! has values, and a chunk is marked in `vacant` exactly while it has less than it may have.
 
 use super::key::Key;
+use super::sections::{Reader, Writer};
 
 /// The places of a chunk, as a power of two: below that a chunk grows like any vector.
 const CHUNK_BITS: u32 = 10;
@@ -112,6 +113,61 @@ impl<K: Key, T> Slab<K, T> {
         }
         self.len += 1;
         key
+    }
+
+    /// Stores a value under a key of an earlier table; returns whether that was vacant. [`mend`](Self::mend) has to follow.
+    pub fn restore(&mut self, key: K, value: T) -> bool {
+        let number = key.index() >> CHUNK_BITS;
+        if number >= self.chunks.len() {
+            self.chunks.resize_with(number + 1, || Chunk { places: Vec::new(), free: None, used: 0 });
+        }
+        let Some(chunk) = self.chunks.get_mut(number) else { return false };
+        let index = key.index() % CHUNK;
+        if index >= chunk.places.len() {
+            chunk.places.resize_with(index + 1, || Place::Vacant { next_free: None });
+        }
+        match chunk.places.get_mut(index) {
+            Some(place @ Place::Vacant { .. }) => *place = Place::Occupied(value),
+            _ => return false,
+        }
+        chunk.used += 1;
+        self.len += 1;
+        true
+    }
+
+    /// Makes the places vacant that were not restored: the first of each chunk is used first.
+    pub fn mend(&mut self) {
+        for (number, chunk) in self.chunks.iter_mut().enumerate() {
+            for (index, place) in chunk.places.iter_mut().enumerate().rev() {
+                if let Place::Vacant { next_free } = place {
+                    *next_free = chunk.free.take();
+                    chunk.free = K::from_index(number * CHUNK + index);
+                }
+            }
+            self.vacant.set(number, chunk.used < CHUNK);
+        }
+    }
+
+    /// Writes all values with their keys.
+    pub fn write(&self, out: &mut Writer, write: &mut dyn FnMut(&T, &mut Writer)) {
+        out.count(self.len);
+        for (key, value) in self.iter() {
+            out.key(key);
+            write(value, out);
+        }
+    }
+
+    /// The table that was written: the same values under the same keys.
+    pub fn read(from: &mut Reader<'_>, read: &mut dyn FnMut(K, &mut Reader<'_>) -> T) -> Self {
+        let (mut slab, mut list) = (Self::default(), from.list());
+        while from.has_next(&mut list) {
+            let key = from.key();
+            let value = read(key, from);
+            let is_vacant = slab.restore(key, value);
+            from.check(is_vacant, "one key of two values");
+        }
+        slab.mend();
+        slab
     }
 
     /// Takes the value at `key` out, if there is one.
@@ -381,6 +437,41 @@ mod tests {
         assert_eq!((slab.insert(8), slab.remove(at(CHUNK)), slab.place_count()), (at(0), Some(7), 1));
         slab.remove(at(0));
         assert_eq!((slab.place_count(), slab.next_key()), (0, at(0)));
+    }
+
+    #[test]
+    fn values_are_read_under_the_keys_that_they_were_written_under() {
+        let mut slab = filled(3 * CHUNK + 5);
+        for index in (CHUNK - 3..2 * CHUNK + 7).chain([0, 3 * CHUNK + 4]) {
+            slab.remove(at(index));
+        }
+        let write = |slab: &Slab<TestId, usize>| {
+            let mut out = Writer::default();
+            slab.write(&mut out, &mut |&value, out| out.count(value));
+            out.into_bytes()
+        };
+        let bytes = write(&slab);
+        let mut reader = Reader::new(&bytes, 0, "slab");
+        let mut again = Slab::<TestId, usize>::read(&mut reader, &mut |_, from| from.size());
+        assert_eq!(reader.finish(), Ok(()));
+        assert!(slab.iter().eq(again.iter()) && write(&again) == bytes);
+        assert_eq!((again.place_count(), again.next_key()), (3 * CHUNK + 4, at(0)));
+        for index in [0].into_iter().chain(CHUNK - 3..2 * CHUNK + 7).chain([3 * CHUNK + 4]) {
+            assert_eq!(again.insert(index), at(index), "vacant places are filled from the first on");
+        }
+        assert_eq!(again.len(), 3 * CHUNK + 5);
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_refused_and_a_key_too_far_away_allocates_nothing() {
+        let read = |bytes: &[u8]| {
+            let mut reader = Reader::new(bytes, 0, "slab");
+            let slab = Slab::<TestId, u64>::read(&mut reader, &mut |_, from| from.number());
+            (slab.place_count(), reader.finish().is_ok())
+        };
+        assert_eq!(read(&[2, 0, 7, 9, 7]), (10, true));
+        assert_eq!(read(&[2, 9, 7, 9, 7]), (10, false));
+        assert!(!read(&[1, 0xff, 0xff, 0xff, 0xff, 0xf, 7]).1);
     }
 
     #[test]

@@ -64,6 +64,18 @@ impl From<Tick> for Moment {
 }
 
 impl Moment {
+    /// It as a number, for [`from_bits`](Self::from_bits).
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0.cast_unsigned()
+    }
+
+    /// The moment of this number.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits.cast_signed())
+    }
+
     /// The moment that was there this many milliseconds before.
     #[must_use]
     pub fn before_ms(self, ms: u64) -> Self {

@@ -19,6 +19,7 @@
 use super::dense::Dense;
 use super::key::{Index, Key};
 use super::list::{Link, Linked, List};
+use super::sections::{Reader, Writer};
 use super::tick::Tick;
 
 const LEVELS: usize = 4;
@@ -30,6 +31,9 @@ const MOVES: usize = 4096;
 
 /// The deadline of a key that has no timer.
 const UNARMED: u64 = u64::MAX;
+
+/// No clock comes to this number of ticks: it would take 1,400 million years.
+const TIME_MAX: u64 = 1 << 62;
 
 /// When each key is due.
 pub struct TimerWheel<K> {
@@ -217,6 +221,41 @@ impl<K: Key> TimerWheel<K> {
         Some(Tick(if this_round { earliest } else { start }))
     }
 
+    /// The keys that have a timer, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = K> {
+        self.timers.iter().filter(|(_, timer)| timer.deadline != UNARMED).map(|(key, _)| key)
+    }
+
+    /// Writes how far time has come, and when each key is due.
+    pub fn write(&self, out: &mut Writer) {
+        let Self { elapsed, now, moving: _, moves: _, levels: _, due: _, timers, armed } = self;
+        out.number(*elapsed);
+        out.number(*now);
+        out.count(*armed);
+        for (key, timer) in timers.iter().filter(|(_, timer)| timer.deadline != UNARMED) {
+            out.key(key);
+            out.number(timer.deadline);
+        }
+    }
+
+    /// The wheel that was written. What was due and not popped yet is due still.
+    pub fn read(from: &mut Reader<'_>) -> Self {
+        let (elapsed, now) = (from.number(), from.number());
+        from.check(elapsed <= now && now < TIME_MAX, "a time that no clock has come to");
+        let (mut wheel, mut list) = (Self { elapsed, now, ..Self::default() }, from.list());
+        while from.has_next(&mut list) {
+            let (key, deadline) = (from.key(), from.number());
+            let timer = wheel.timers.reach(key);
+            if !from.check(timer.deadline == UNARMED && deadline != UNARMED, "two timers of one key") {
+                break;
+            }
+            timer.deadline = deadline;
+            wheel.armed += 1;
+            wheel.place(key);
+        }
+        wheel
+    }
+
     /// Puts a timer, which is in no list, where its deadline belongs.
     fn place(&mut self, key: K) {
         let deadline = self.timers.at(key).deadline;
@@ -376,6 +415,21 @@ mod tests {
         }
     }
 
+    /// The wheel as it is read by another program.
+    fn rewritten(wheel: &TimerWheel<TestId>) -> TimerWheel<TestId> {
+        let bytes = |wheel: &TimerWheel<TestId>| {
+            let mut out = Writer::default();
+            wheel.write(&mut out);
+            out.into_bytes()
+        };
+        let written = bytes(wheel);
+        let mut reader = Reader::new(&written, 0, "wheel");
+        let again = TimerWheel { moves: wheel.moves, ..TimerWheel::read(&mut reader) };
+        assert_eq!(reader.finish(), Ok(()));
+        assert_eq!(bytes(&again), written);
+        again
+    }
+
     #[test]
     fn very_many_timers_are_moved_bit_by_bit_and_none_is_lost() {
         const COUNT: u32 = 3 * 4096 + 100;
@@ -432,6 +486,9 @@ mod tests {
                         let bits = random(27);
                         now += random(1 << bits);
                         wheel.expire(Tick(now));
+                        if step % 3 == 0 {
+                            wheel = rewritten(&wheel);
+                        }
                         // In between a timer may go, or be set anew.
                         let key = id(u32::try_from(random(40)).unwrap());
                         let expected = naive.expire(now);
@@ -454,6 +511,9 @@ mod tests {
                 assert_eq!(wheel.deadline(key).map(|tick| tick.0), naive.deadlines.get(&key).copied());
                 let (next, earliest) = (wheel.next_deadline(), naive.deadlines.values().min().copied());
                 assert_eq!(next.is_none(), earliest.is_none(), "seed {seed} step {step}");
+                if step % 29 == 0 {
+                    wheel = rewritten(&wheel);
+                }
                 if let (Some(next), Some(earliest)) = (next, earliest) {
                     assert!(next.0 <= earliest && next.0 > now, "seed {seed} step {step}: {next:?} {earliest} {now}");
                 }

@@ -4,8 +4,14 @@
 //!
 //! Invariant: after a fault there are no bytes left, so a loop over a list ends.
 
+use std::time::Duration;
+
 use super::{Fault, HEAD, Malformed, Tag};
 use crate::collections::key::{Index, Key};
+use crate::collections::tick::{Moment, Tick};
+
+/// The places of a table that a key may name: what it takes to reach the last one stays within 10 MB, whatever the bytes say.
+const PLACES_MAX: usize = 1 << 26;
 
 /// The most bytes of a number: 7 bits in each.
 const NUMBER_BYTES: u32 = 10;
@@ -142,6 +148,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A number of 16 bits.
+    pub fn short(&mut self) -> u16 {
+        let number = self.number();
+        u16::try_from(number).unwrap_or_else(|_| {
+            self.fail(Fault::TooLarge);
+            0
+        })
+    }
+
     /// A number that [`Writer::fixed`](super::Writer::fixed) has written.
     pub fn fixed(&mut self) -> u64 {
         let Some(&bytes) = self.rest().first_chunk() else {
@@ -176,6 +191,35 @@ impl<'a> Reader<'a> {
         self.index_of(number).map(K::of)
     }
 
+    /// A moment of the clock that is handed on with the rest.
+    pub fn tick(&mut self) -> Tick {
+        Tick(self.number())
+    }
+
+    /// Such a moment, or none.
+    pub fn option_tick(&mut self) -> Option<Tick> {
+        self.option().map(Tick)
+    }
+
+    /// A moment that may be before the zero of the clock.
+    pub fn moment(&mut self) -> Moment {
+        Moment::from_bits(self.fixed())
+    }
+
+    /// A duration.
+    pub fn duration(&mut self) -> Duration {
+        Duration::from_nanos(self.number())
+    }
+
+    /// A number of values in memory.
+    pub fn size(&mut self) -> usize {
+        let number = self.number();
+        usize::try_from(number).unwrap_or_else(|_| {
+            self.fail(Fault::TooLarge);
+            0
+        })
+    }
+
     /// Bytes with their length before them.
     pub fn bytes(&mut self) -> &'a [u8] {
         let length = self.number();
@@ -205,13 +249,21 @@ impl<'a> Reader<'a> {
         self.fault.is_none()
     }
 
+    /// Whether all values so far were well-formed, and fitted each other.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn sound(&self) -> Result<(), Malformed> {
+        self.fault.map_or(Ok(()), Err)
+    }
+
     /// All was read.
     ///
     /// # Errors
     /// The first fault.
     pub fn finish(mut self) -> Result<(), Malformed> {
         self.check_end();
-        self.fault.map_or(Ok(()), Err)
+        self.sound()
     }
 
     /// Records a fault, if it is the first one.
@@ -249,7 +301,7 @@ impl<'a> Reader<'a> {
     }
 
     fn index_of(&mut self, number: u64) -> Option<Index> {
-        let index = usize::try_from(number).ok().and_then(Index::new);
+        let index = usize::try_from(number).ok().filter(|&number| number < PLACES_MAX).and_then(Index::new);
         if index.is_none() {
             self.fail(Fault::TooLarge);
         }

@@ -4,8 +4,11 @@
 //!
 //! Invariant: what is written, the [`Reader`](super::Reader) takes.
 
+use std::time::Duration;
+
 use super::Tag;
 use crate::collections::key::Key;
+use crate::collections::tick::{Moment, Tick};
 
 /// Appends values.
 #[derive(Debug, Default)]
@@ -72,6 +75,26 @@ impl Writer {
     /// Such a key, or none.
     pub fn option_key<K: Key>(&mut self, key: Option<K>) {
         self.number(key.map_or(0, |key| u64::from(key.place().get()) + 1));
+    }
+
+    /// A deadline, or a moment that has passed, of the clock that is handed on with the rest.
+    pub fn tick(&mut self, tick: Tick) {
+        self.number(tick.0);
+    }
+
+    /// Such a moment, or none.
+    pub fn option_tick(&mut self, tick: Option<Tick>) {
+        self.option(tick.map(|tick| tick.0));
+    }
+
+    /// A moment that may be before the zero of the clock.
+    pub fn moment(&mut self, moment: Moment) {
+        self.fixed(moment.bits());
+    }
+
+    /// A duration, to the nanosecond.
+    pub fn duration(&mut self, duration: Duration) {
+        self.number(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Bytes, with their length before them.
