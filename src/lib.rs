@@ -166,6 +166,14 @@
 //! peers. So a replacement needs no privilege for its ports, no name server and no file, and it finds the queue of its
 //! predecessor. Up it come beats, or the reason for an early end.
 //!
+//! # What is handed over
+//!
+//! A meter is written as a table ([`wire::table`]), and another program that reads it goes on as the same node: with its
+//! members under their keys, its journal and versions, its secret, what other nodes have announced, and all deadlines. The clock
+//! goes on, too, so a tick stays what it was. Each structure writes and reads itself beside its fields, in sections
+//! ([`collections::sections`]). What follows from other values is not written: links, and what is looked up by a key or a name. So a table that is
+//! read has no loose ends, or is refused. In the simulation, nodes hand themselves over in any weather.
+//!
 //! # The end of a process
 //!
 //! On a signal a process goes deaf first (`server::shutdown::drain`): the kernel drops new connection attempts, whose repeats

@@ -16,6 +16,7 @@
 //! | `digest` | hashes that all nodes agree on |
 //! | `news` | what nodes announce to each other, as values |
 //! | `output` | what the caller has to do |
+//! | `sections` | all of it as bytes, for the program that goes on in the place of this one |
 //! | `timeouts` | what is due when time has come |
 //! | `watches/` | the watchers of many totals at once |
 //! | `way` | where datagrams come from, and where they go |
@@ -32,12 +33,14 @@ mod cluster;
 mod digest;
 pub mod news;
 mod output;
+mod sections;
 mod timeouts;
 pub mod watches;
 mod way;
 
 use std::rc::Rc;
 
+use crate::collections::sections::{Malformed, Reader, Writer};
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, Tick};
 pub use accounts::ending::Ending;
@@ -81,6 +84,24 @@ impl Meter {
     #[must_use]
     pub fn new(rules: Rules, node: NodeId, membership: Option<Membership>) -> Self {
         Self { book: Book::new(rules, node), cluster: Cluster::new(node, membership), outputs: Outputs::new() }
+    }
+
+    /// Writes all of it, for a program that goes on in the place of this one, by the same clock. The caller has carried out all
+    /// outputs.
+    pub fn hand_over(&self, out: &mut Writer) {
+        let Self { book, cluster, outputs } = self;
+        debug_assert!(outputs.is_empty(), "all outputs have been carried out");
+        sections::write(book, cluster, out);
+    }
+
+    /// Goes on with a meter that was handed over, under the rules of now. It is the same node with the same keys, and its secret
+    /// is the one that was handed over; whether there are other nodes, and whether places are kept, cannot change.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes. The reader is after the meter otherwise, and may hold more.
+    pub fn take_over(rules: Rules, membership: Option<Membership>, from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (book, cluster) = sections::read(rules, membership, from);
+        from.sound().map(|()| Self { book, cluster, outputs: Outputs::new() })
     }
 
     /// A stream opens: `member`, which is not present, joins the namespace of this name, made if need be.
@@ -269,7 +290,7 @@ impl Meter {
     /// Begins to read the history of a namespace, which may be forgotten already, from the oldest row on; `None` if there is
     /// none.
     pub fn read_history(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
-        self.book.histories.read(name, now)
+        self.book.histories.cursor(name, now)
     }
 
     /// The next row, with when it began in seconds since 1970; the last is of the minute that goes on.

@@ -10,6 +10,7 @@
 //! | `claims` | the uuids that members claim |
 //! | `ends` | that an event or a node ends |
 //! | `receipts` | what a node confirms of messages |
+//! | `sections` | news that waits, as bytes |
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
 
@@ -17,6 +18,7 @@ mod atoms;
 mod claims;
 mod ends;
 mod receipts;
+pub(super) mod sections;
 
 use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};

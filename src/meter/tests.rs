@@ -6,6 +6,7 @@ mod walks;
 use crate::collections::key::Key as _;
 use std::time::Duration;
 
+use super::timeouts::TIMEOUTS_PER_TURN;
 use super::*;
 use crate::collections::tick::TICK_MS;
 
@@ -56,7 +57,23 @@ impl Scene {
     fn outputs(&mut self) -> Vec<Output> {
         self.meter.handle_timeout(self.now, true);
         assert!(self.meter.poll_timeout().is_none_or(|next| next > self.now.tick), "the shell would spin");
-        std::iter::from_fn(|| self.meter.poll_output()).collect()
+        let outputs = std::iter::from_fn(|| self.meter.poll_output()).collect();
+        self.hand_over();
+        outputs
+    }
+
+    /// Another program goes on in the place of this one.
+    fn hand_over(&mut self) {
+        let table = |meter: &Meter| {
+            let mut out = Writer::default();
+            meter.hand_over(&mut out);
+            out.into_bytes()
+        };
+        let (bytes, rules) = (table(&self.meter), self.meter.book.rules);
+        let mut reader = Reader::new(&bytes, 0, "test");
+        self.meter = Meter::take_over(rules, None, &mut reader).unwrap();
+        assert_eq!(reader.finish(), Ok(()));
+        assert!(table(&self.meter) == bytes, "the same is handed over again");
     }
 
     /// The totals that the meter pushes now.

@@ -10,7 +10,7 @@ use super::cluster::{Call, Cluster, ends};
 use super::output::Output;
 
 /// How many members are counted, timers of namespaces fire, and counts are pushed in one turn: 0.4 us each, 0.3 ms in all.
-const TIMEOUTS_PER_TURN: usize = 256;
+pub(super) const TIMEOUTS_PER_TURN: usize = 256;
 
 /// A namespace is forgotten at each peer, too; this number of peers costs as much as another timer.
 const PEERS_PER_TIMEOUT: usize = 32;

@@ -17,6 +17,7 @@
 use std::rc::Rc;
 
 use super::Accounts;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Moment, Tick};
 use crate::meter::digest::{mix, name_digest};
 use crate::meter::news::NodeId;
@@ -67,6 +68,22 @@ impl Reported {
         if self.last.is_none_or(|last| last.ended_at.is_clearly_before(ended_at)) {
             self.last = Some(Report { ended_at, at });
         }
+    }
+
+    pub(in crate::meter) fn write(self, out: &mut Writer) {
+        let Self { connections, last } = self;
+        out.number(connections);
+        out.flag(last.is_some());
+        if let Some(Report { ended_at, at }) = last {
+            out.moment(ended_at);
+            out.moment(at);
+        }
+    }
+
+    pub(in crate::meter) fn read(from: &mut Reader<'_>) -> Self {
+        let connections = from.number();
+        let last = from.flag().then(|| Report { ended_at: from.moment(), at: from.moment() });
+        Self { connections, last }
     }
 
     /// Whether nothing has to be said any more of an event with these joins: all of them are counted, and the last member had

@@ -18,6 +18,7 @@ use std::rc::Rc;
 
 pub(in crate::meter) use super::precedence::HistoryId;
 use super::precedence::{Precedence, Worth};
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
 
@@ -133,7 +134,7 @@ impl Histories {
     }
 
     /// Begins to read the ring of this name, from the oldest row on.
-    pub(in crate::meter) fn read(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
+    pub(in crate::meter) fn cursor(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
         let id = self.by_name.get(name).copied()?;
         let minute = self.minute(now);
         let shift = self.shift.unwrap_or(0);
@@ -157,6 +158,30 @@ impl Histories {
         let unix_s = (now.unix_ms.saturating_sub(ago_ms) + 30_000) / 60_000 * 60;
         cursor.minute += 1;
         Some((unix_s, row))
+    }
+
+    pub(in crate::meter) fn write(&self, out: &mut Writer) {
+        let Self { limit, rings, by_name: _, order: _, serial, shift } = self;
+        out.count(*limit);
+        out.number(*serial);
+        out.option(*shift);
+        rings.write(out, &mut Ring::write);
+    }
+
+    pub(in crate::meter) fn read(from: &mut Reader<'_>) -> Self {
+        let mut histories = Self::new(from.size());
+        histories.serial = from.number();
+        histories.shift = from.option();
+        let Self { by_name, order, .. } = &mut histories;
+        let rings = Slab::read(from, &mut |id, from| {
+            let ring = Ring::read(from);
+            order.insert(id, ring.worth());
+            let is_first = by_name.insert(ring.name.clone(), id).is_none();
+            from.check(is_first, "two histories of one name");
+            ring
+        });
+        histories.rings = rings;
+        histories
     }
 
     /// The minute that this moment is in.
@@ -228,7 +253,61 @@ impl Open {
     }
 }
 
+impl Row {
+    fn write(self, out: &mut Writer) {
+        let Self { min, average, max, joins, leaves } = self;
+        for number in [min, average.to_bits(), max, joins, leaves] {
+            out.number(number.into());
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let (min, average, max) = (from.small(), f32::from_bits(from.small()), from.small());
+        Self { min, average, max, joins: from.small(), leaves: from.small() }
+    }
+}
+
+impl Open {
+    fn write(self, out: &mut Writer) {
+        let Self { minute, since, min, max, joins, leaves, area, at } = self;
+        for number in [minute, since.0, min, max, joins, leaves, area, at.0] {
+            out.number(number);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let (minute, since, min, max) = (from.number(), from.tick(), from.number(), from.number());
+        let (joins, leaves, area, at) = (from.number(), from.number(), from.number(), from.tick());
+        Self { minute, since, min, max, joins, leaves, area, at }
+    }
+}
+
 impl Ring {
+    fn write(&self, out: &mut Writer) {
+        let Self { name, serial, rows, open, total, peak, empty_since } = self;
+        out.text(name);
+        out.number(*serial);
+        open.write(out);
+        out.number(*total);
+        out.number(*peak);
+        out.tick(*empty_since);
+        out.count(rows.len());
+        for row in rows {
+            row.write(out);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let (name, serial, open) = (from.text().into(), from.number(), Open::read(from));
+        let (total, peak, empty_since) = (from.number(), from.number(), from.tick());
+        let (mut rows, mut list) = (VecDeque::new(), from.list());
+        while from.has_next(&mut list) {
+            rows.push_back(Row::read(from));
+        }
+        from.check(rows.len() as u64 <= open.minute, "a history from before all minutes");
+        Self { name, serial, rows, open, total, peak, empty_since }
+    }
+
     fn worth(&self) -> Worth {
         match self.total {
             0 if self.peak <= 1 => Worth::Trifle(self.empty_since),
@@ -298,7 +377,7 @@ mod tests {
     }
 
     fn rows(histories: &mut Histories, name: &str, now: Now) -> Vec<(u64, Row)> {
-        let Some(mut cursor) = histories.read(name, now) else { return Vec::new() };
+        let Some(mut cursor) = histories.cursor(name, now) else { return Vec::new() };
         std::iter::from_fn(|| histories.next_row(&mut cursor, now)).collect()
     }
 
@@ -327,7 +406,7 @@ mod tests {
         later.unix_ms += 3_600_000 - 15;
         let moved: Vec<u64> = rows(&mut histories, "a", later).into_iter().map(|(minute, _)| minute).collect();
         assert_eq!(moved, expected.map(|(minute, _)| minute + 3_600));
-        assert!(histories.read("b", at(180)).is_none());
+        assert!(histories.cursor("b", at(180)).is_none());
         // A process that has just begun.
         let mut histories = Histories::new(1);
         let young = Now { tick: Tick(0), ..START };
@@ -548,7 +627,7 @@ mod tests {
         let id = histories.record_total(None, &a, 1, 1, at(0));
         let day = 24 * 3_600;
         histories.record_total(id, &a, 2, 1, at(day));
-        let mut cursor = histories.read("a", at(day)).unwrap();
+        let mut cursor = histories.cursor("a", at(day)).unwrap();
         assert_eq!(histories.next_row(&mut cursor, at(day)).map(|(minute, _)| minute), Some(FIRST_MINUTE_S));
         histories.record_total(id, &a, 3, 1, at(day + 600));
         let next = histories.next_row(&mut cursor, at(day + 600));
@@ -563,6 +642,6 @@ mod tests {
         let mut histories = Histories::new(0);
         assert_eq!(histories.record_total(None, &"a".into(), 1, 1, at(0)), None);
         assert_eq!(histories.find("a"), None);
-        assert!(histories.read("a", at(0)).is_none());
+        assert!(histories.cursor("a", at(0)).is_none());
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::collections::key::Key;
 use crate::collections::key::key_type;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 
 /// The number of buckets in which stays are counted.
@@ -154,6 +155,18 @@ impl StaysTable {
         }
     }
 
+    /// Writes what a histogram says, and not its key.
+    pub(in crate::meter) fn write(&self, id: StaysId, out: &mut Writer) {
+        write(&self.get(id), out);
+    }
+
+    /// A histogram that says what was written.
+    pub(in crate::meter) fn read(&mut self, from: &mut Reader<'_>) -> StaysId {
+        let mut id = StaysId::EMPTY;
+        self.add(&mut id, &read(from));
+        id
+    }
+
     /// The number of histograms that have a place.
     #[cfg(any(test, debug_assertions))]
     pub(in crate::meter) fn len(&self) -> usize {
@@ -179,6 +192,25 @@ impl StaysTable {
             }
         }
     }
+}
+
+/// Writes stays: the buckets that are not empty, as bits, and what is in them.
+pub(in crate::meter) fn write(stays: &Stays, out: &mut Writer) {
+    let buckets = (0..).zip(stays).fold(0, |mask, (bucket, &count)| mask | u64::from(count > 0) << bucket);
+    out.number(buckets);
+    stays.iter().filter(|&&count| count > 0).for_each(|&count| out.number(count));
+}
+
+/// The stays that were written.
+pub(in crate::meter) fn read(from: &mut Reader<'_>) -> Stays {
+    let (mut stays, buckets) = (Stays::default(), from.number());
+    from.check(buckets < 1 << STAY_BUCKETS, "more buckets of stays than there are");
+    for (bucket, count) in stays.iter_mut().enumerate() {
+        if buckets & 1 << bucket != 0 {
+            *count = from.number();
+        }
+    }
+    stays
 }
 
 fn add_at(stays: &mut Stays, bucket: usize, more: u64) {

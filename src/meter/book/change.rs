@@ -2,6 +2,7 @@
 //!
 //! Owns their meaning. It does not know by what report, or whose end, they came to be.
 
+use crate::collections::sections::{Reader, Writer};
 use crate::meter::accounts::stays::Stays;
 
 /// The members of one node in a namespace.
@@ -18,6 +19,18 @@ pub(in crate::meter) struct Apart {
     pub(in crate::meter) uncounted: u32,
     /// Those of the counted ones whose places wait.
     pub(in crate::meter) waiting: u32,
+}
+
+impl Apart {
+    pub(in crate::meter) fn write(self, out: &mut Writer) {
+        let Self { uncounted, waiting } = self;
+        out.number(uncounted.into());
+        out.number(waiting.into());
+    }
+
+    pub(in crate::meter) fn read(from: &mut Reader<'_>) -> Self {
+        Self { uncounted: from.small(), waiting: from.small() }
+    }
 }
 
 /// What has changed in a namespace, by the report of another node or by its end.
@@ -49,6 +62,19 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let &Self { counted, uncounted, waiting, connections, member_ticks } = self;
+        for number in [counted, uncounted, waiting, connections] {
+            out.number(number);
+        }
+        out.fixed(member_ticks);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (counted, uncounted, waiting) = (from.number(), from.number(), from.number());
+        Self { counted, uncounted, waiting, connections: from.number(), member_ticks: from.fixed() }
+    }
+
     /// Applies what has changed at one of the nodes.
     pub(super) fn apply(&mut self, change: &Change) {
         let &Change { before, after, .. } = change;
@@ -84,6 +110,18 @@ pub(in crate::meter) struct EstateSums {
 }
 
 impl EstateSums {
+    pub(super) fn write(self, out: &mut Writer) {
+        let Self { weight: Weight { orphans, overlap }, count, retired, waiting } = self;
+        for number in [orphans, overlap, count, retired, waiting] {
+            out.number(number.into());
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let weight = Weight { orphans: from.small(), overlap: from.small() };
+        Self { weight, count: from.small(), retired: from.small(), waiting: from.small() }
+    }
+
     /// What one of them weighs has changed; without a weight it counts no more.
     pub(super) fn replace(&mut self, before: Weight, after: Option<Weight>) {
         self.count -= u32::from(after.is_none());

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::namespace::Namespace;
+use crate::collections::sections::{Reader, Writer};
 
 /// A line that once had 250,000 names takes less memory again, but no less than for this number.
 const LINE_MIN: usize = 1024;
@@ -78,6 +79,25 @@ impl Changes {
             namespace.is_in_line = true;
             self.names.push_back(QueuedName { name: namespace.shared_name(), is_forgotten: false });
         }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { are_kept, names } = self;
+        out.flag(*are_kept);
+        out.count(names.len());
+        for QueuedName { name, is_forgotten } in names {
+            out.text(name);
+            out.flag(*is_forgotten);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let mut changes = Self { are_kept: from.flag(), names: VecDeque::new() };
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            changes.names.push_back(QueuedName { name: from.text().into(), is_forgotten: from.flag() });
+        }
+        changes
     }
 
     /// The next name in the line.

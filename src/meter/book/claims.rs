@@ -3,7 +3,13 @@
 //! Owns the claims. A uuid is the text that the page sent as the second segment of its path; the same text in two namespaces
 //! is two claims. What a new claim does to the older one, the book decides, and how long a place waits, `patience` does.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `sections` | claims as bytes |
+//!
 //! Invariant: a claim is in the table exactly while its member is present, its place waits, or it is announced that it is over.
+
+pub(super) mod sections;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -212,6 +218,11 @@ impl Claims {
         let earlier = self.by_key.insert(key, id);
         debug_assert!(earlier.is_none(), "a uuid is held once");
         id
+    }
+
+    /// Whether there is such a claim.
+    pub(super) fn has(&self, id: ClaimId) -> bool {
+        self.table.get(id).is_some()
     }
 
     /// Sets the place of a claim in the journal.

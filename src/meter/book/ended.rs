@@ -7,11 +7,13 @@
 //! Invariant: records are forgotten in the order in which they were made.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::keys::ItemId;
+use super::name_hash::NameHash;
+use crate::collections::order::in_order;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Moment, Now, Tick};
 use crate::meter::news::{AGE_MS_MAX, EndedEvent};
 
@@ -52,7 +54,7 @@ pub(super) struct Ended {
     /// The last report of each name, by the name's hash, and until when it is remembered. (Thousands of names that outlive
     /// their namespaces would hold many times their memory.)
     remembered: HashMap<u64, (Report, Tick)>,
-    hasher: RandomState,
+    hasher: NameHash,
     /// The hashes, in the order in which they are forgotten.
     forgotten: VecDeque<(Tick, u64)>,
 }
@@ -66,7 +68,7 @@ impl Ended {
 
     /// Remembers a report.
     pub(super) fn remember(&mut self, name: &str, report: Report, now: Now) {
-        let (hash, until) = (self.hasher.hash_one(name), now.tick.after(REMEMBERED));
+        let (hash, until) = (self.hasher.of(name), now.tick.after(REMEMBERED));
         self.remembered.insert(hash, (report, until));
         self.forgotten.push_back((until, hash));
         if self.forgotten.len() > REMEMBERED_MAX {
@@ -76,7 +78,7 @@ impl Ended {
 
     /// The last report of an event of this name.
     pub(super) fn last_report(&self, name: &str) -> Option<Report> {
-        self.remembered.get(&self.hasher.hash_one(name)).map(|&(report, _)| report)
+        self.remembered.get(&self.hasher.of(name)).map(|&(report, _)| report)
     }
 
     /// Forgets a report that was remembered long enough; returns whether there was one.
@@ -118,6 +120,61 @@ impl Ended {
             self.records = VecDeque::new();
         }
         Some(record)
+    }
+
+    /// Whether there is a record of this number.
+    pub(super) fn has(&self, number: u32) -> bool {
+        (number.wrapping_sub(self.first) as usize) < self.records.len()
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { first, next: _, records, remembered, hasher, forgotten } = self;
+        out.number((*first).into());
+        out.count(records.len());
+        for Record { name, connections, empty_since, item, until } in records {
+            out.text(name);
+            out.number(*connections);
+            out.tick(*empty_since);
+            out.key(*item);
+            out.tick(*until);
+        }
+        hasher.write(out);
+        out.count(remembered.len());
+        for hash in in_order(remembered.keys().copied().collect()) {
+            let Some((Report { connections, ended_at, at }, until)) = remembered.get(&hash) else { continue };
+            out.fixed(hash);
+            out.number(*connections);
+            out.moment(*ended_at);
+            out.moment(*at);
+            out.tick(*until);
+        }
+        out.count(forgotten.len());
+        for (until, hash) in forgotten {
+            out.tick(*until);
+            out.fixed(*hash);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let first = from.small();
+        let mut ended = Self { first, next: first, ..Self::default() };
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            let (name, connections, empty_since) = (from.text().into(), from.number(), from.tick());
+            ended.push(Record { name, connections, empty_since, item: from.key(), until: from.tick() });
+        }
+        ended.hasher = NameHash::read(from);
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            let hash = from.fixed();
+            let report = Report { connections: from.number(), ended_at: from.moment(), at: from.moment() };
+            ended.remembered.insert(hash, (report, from.tick()));
+        }
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            ended.forgotten.push_back((from.tick(), from.fixed()));
+        }
+        ended
     }
 
     /// The record of this number, as it is announced.

@@ -7,7 +7,13 @@
 //!
 //! It does not know the namespaces that the estates weigh on, nor how a claim comes to be known.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `sections` | estates as bytes |
+//!
 //! Invariant: `standing` and `superseded` of an estate are the numbers of its records that are the one and the other.
+
+pub(super) mod sections;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;

@@ -10,9 +10,10 @@
 //! Invariant: sums that count again are not kept any more.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use super::name_hash::NameHash;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Moment, Tick};
 use crate::meter::accounts::stays::{StaysId, StaysTable};
 use crate::meter::news::Sums;
@@ -49,7 +50,7 @@ pub(super) struct Former {
     kept: VecDeque<Kept>,
     /// The last number of each line.
     lines: Vec<Option<usize>>,
-    hasher: RandomState,
+    hasher: NameHash,
 }
 
 impl Former {
@@ -61,22 +62,27 @@ impl Former {
         }
         let mut stays_id = StaysId::EMPTY;
         stays.add(&mut stays_id, histogram);
-        let hash = self.hasher.hash_one(name);
-        self.lines.resize(LINES, None);
-        let number = self.first + self.kept.len();
-        let before = self.lines.get_mut(line_of(hash)).and_then(|last| last.replace(number));
-        self.kept.push_back(Kept {
+        let hash = self.hasher.of(name);
+        self.push(Kept {
             hash,
             connections,
             member_ticks,
             stays: stays_id,
             empty_since,
             is_taken: false,
-            before,
+            before: None,
         });
         if self.kept.len() > KEPT_MAX {
             self.drop_first(stays);
         }
+    }
+
+    /// Keeps these sums, which come last in their line.
+    fn push(&mut self, mut kept: Kept) {
+        self.lines.resize(LINES, None);
+        let number = self.first + self.kept.len();
+        kept.before = self.lines.get_mut(line_of(kept.hash)).and_then(|last| last.replace(number));
+        self.kept.push_back(kept);
     }
 
     /// Takes out what belongs to an event of this name that had begun at that time.
@@ -84,7 +90,7 @@ impl Former {
         if self.kept.is_empty() {
             return None;
         }
-        let hash = self.hasher.hash_one(name);
+        let hash = self.hasher.of(name);
         let mut next = self.lines.get(line_of(hash)).copied().flatten();
         while let Some(kept) = next.and_then(|number| self.kept.get_mut(number.checked_sub(self.first)?)) {
             let is_its = kept.hash == hash && !Moment::from(kept.empty_since).is_clearly_before(created);
@@ -105,6 +111,33 @@ impl Former {
         while !self.kept.is_empty() {
             self.drop_first(stays);
         }
+    }
+
+    pub(super) fn write(&self, stays: &StaysTable, out: &mut Writer) {
+        let Self { first: _, kept, lines: _, hasher } = self;
+        hasher.write(out);
+        out.count(kept.len());
+        for Kept { hash, connections, member_ticks, stays: id, empty_since, is_taken, before: _ } in kept {
+            out.fixed(*hash);
+            out.number(*connections);
+            out.fixed(*member_ticks);
+            out.tick(*empty_since);
+            out.flag(*is_taken);
+            // What counts again has its histogram elsewhere.
+            stays.write(if *is_taken { StaysId::EMPTY } else { *id }, out);
+        }
+    }
+
+    pub(super) fn read(stays: &mut StaysTable, from: &mut Reader<'_>) -> Self {
+        let mut former = Self { hasher: NameHash::read(from), ..Self::default() };
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            let (hash, connections, member_ticks) = (from.fixed(), from.number(), from.fixed());
+            let (empty_since, is_taken) = (from.tick(), from.flag());
+            let stays = stays.read(from);
+            former.push(Kept { hash, connections, member_ticks, stays, empty_since, is_taken, before: None });
+        }
+        former
     }
 
     fn drop_first(&mut self, stays: &mut StaysTable) {

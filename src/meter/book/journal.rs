@@ -9,7 +9,9 @@
 //! Invariant: versions ascend along the list, and the cursor of a [`Reach`] is the first item after its `at`.
 
 use super::keys::{ClaimId, ItemId, NamespaceId};
+use crate::collections::key::Key as _;
 use crate::collections::list::{Link, Linked, List};
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 
 /// What an item is about.
@@ -23,6 +25,32 @@ pub(in crate::meter) enum Subject {
     Retired(ClaimId),
     /// The event of this number that is over.
     Ended(u32),
+}
+
+impl Subject {
+    fn write(self, out: &mut Writer) {
+        let (kind, number) = match self {
+            Self::Share(id) => (0, id.place().get()),
+            Self::Claim(id) => (1, id.place().get()),
+            Self::Retired(id) => (2, id.place().get()),
+            Self::Ended(number) => (3, number),
+        };
+        out.number(kind);
+        out.number(number.into());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        match from.number() {
+            0 => Self::Share(from.key()),
+            1 => Self::Claim(from.key()),
+            2 => Self::Retired(from.key()),
+            3 => Self::Ended(from.small()),
+            _ => {
+                from.check(false, "an item of the journal of an unknown kind");
+                Self::Ended(0)
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +74,20 @@ impl Linked<ItemId> for Entry {
 struct Reach {
     at: u64,
     cursor: Option<ItemId>,
+}
+
+impl Reach {
+    fn write(self, out: &mut Writer) {
+        let Self { at, cursor } = self;
+        out.number(at);
+        out.option_key(cursor);
+    }
+
+    fn read(entries: &Slab<ItemId, Entry>, from: &mut Reader<'_>) -> Self {
+        let (at, cursor) = (from.number(), from.option_key());
+        from.check(cursor.is_none_or(|cursor| entries.get(cursor).is_some()), "a place in the journal without an item");
+        Self { at, cursor }
+    }
 }
 
 /// A stretch of the journal.
@@ -199,6 +241,48 @@ impl Journal {
         (reach.at > from).then_some(Versions { from, to: reach.at })
     }
 
+    /// Whether there is such an item.
+    pub(super) fn has_item(&self, id: ItemId) -> bool {
+        self.entries.get(id).is_some()
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { entries, order, version, horizon, fresh, repair } = self;
+        out.number(*version);
+        out.number(*horizon);
+        out.count(entries.len());
+        for id in order.iter(entries) {
+            let &Entry { link: _, version, subject } = entries.at(id);
+            out.key(id);
+            out.number(version);
+            subject.write(out);
+        }
+        fresh.write(out);
+        out.flag(repair.is_some());
+        if let Some(repair) = repair {
+            repair.write(out);
+        }
+    }
+
+    /// The journal that was written, of subjects that are `there`.
+    pub(super) fn read(there: &dyn Fn(Subject) -> bool, from: &mut Reader<'_>) -> Self {
+        let mut journal = Self { version: from.number(), horizon: from.number(), ..Self::default() };
+        let (mut items, mut last) = (from.list(), 0);
+        while from.has_next(&mut items) {
+            let (id, version, subject) = (from.key(), from.number(), Subject::read(from));
+            let is_next = (last + 1..=journal.version).contains(&version);
+            let is_vacant = journal.entries.restore(id, Entry { link: Link::UNLINKED, version, subject });
+            if from.check(is_next && is_vacant && there(subject), "an item of the journal out of its order") {
+                journal.order.push_back(&mut journal.entries, id);
+            }
+            last = version;
+        }
+        journal.entries.mend();
+        journal.fresh = Reach::read(&journal.entries, from);
+        journal.repair = from.flag().then(|| Reach::read(&journal.entries, from));
+        journal
+    }
+
     /// Takes an item out of the list, and the cursors off it.
     fn detach(&mut self, id: ItemId) {
         let next = List::next(&self.entries, id);
@@ -230,7 +314,6 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collections::key::Key as _;
 
     fn share(namespace: u32) -> Subject {
         Subject::Share(NamespaceId::new(namespace))

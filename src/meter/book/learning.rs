@@ -66,7 +66,7 @@ fn restore(id: NamespaceId, book: &mut Book, now: Now) {
     let Book { namespaces, former, stays, .. } = book;
     let namespace = namespaces.at_mut(id);
     let mut is_restored = false;
-    while let Some(sums) = former.take(namespace.name(), namespace.created(), stays) {
+    while let Some(sums) = former.take(namespace.name(), namespace.created, stays) {
         namespace.add_sums(&sums, stays);
         is_restored = true;
     }

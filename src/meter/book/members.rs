@@ -10,6 +10,7 @@ use super::namespace::Namespace;
 use super::standing::Standing;
 use crate::collections::dense::Dense;
 use crate::collections::list::{Link, Linked, List};
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 
 /// One open stream in a namespace.
@@ -63,6 +64,47 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// Writes the members of a namespace, newest first.
+    pub(super) fn write(&self, namespace: &Namespace, out: &mut Writer) {
+        let Self { table, present: _, counted: _ } = self;
+        out.count(namespace.list.iter(table).count());
+        for key in namespace.list.iter(table) {
+            let &Member { link: _, namespace: _, claim, standing, push_number, counted_at } = table.at(key);
+            out.key(key);
+            out.option_key(claim);
+            standing.write(out);
+            out.number(push_number.into());
+            out.number(counted_at.into());
+        }
+    }
+
+    /// Adds the members of a namespace that were written.
+    pub(super) fn read(&mut self, id: NamespaceId, namespace: &mut Namespace, from: &mut Reader<'_>) {
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            let key = from.key();
+            let (claim, standing) = (from.option_key(), Standing::read(from));
+            let (push_number, counted_at) = (from.short(), from.small());
+            let member = self.table.reach(key);
+            if from.check(member.namespace.is_none(), "a member of two namespaces") {
+                *member =
+                    Member { link: Link::UNLINKED, namespace: Some(id), claim, standing, push_number, counted_at };
+                namespace.list.push_back(&mut self.table, key);
+                self.present += 1;
+            }
+        }
+    }
+
+    /// Sets the number of counted members, whose places may wait without one.
+    pub(super) fn set_counted(&mut self, counted: u64) {
+        self.counted = counted;
+    }
+
+    /// All members that are present.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.table.iter().map(|(_, member)| member).filter(|member| member.namespace.is_some())
+    }
+
     /// The member present under this key.
     pub(super) fn get(&self, member: MemberId) -> Option<&Member> {
         self.table.get(member).filter(|member| member.namespace.is_some())

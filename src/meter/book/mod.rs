@@ -19,11 +19,13 @@
 //! | `keys` | the types of the keys of all these tables |
 //! | `learning` | which namespaces of other nodes are taken in |
 //! | `members` | one record per member, and the order of the members in their namespace |
+//! | `name_hash` | hashes of names that no stranger foresees |
 //! | `namespace` | the figures of one event |
 //! | `notice` | the notify rule, and what was pushed last |
 //! | `patience` | the places of members whose streams were lost |
 //! | `renewal` | what this node's members have come to, taken out of the book |
 //! | `schedule` | when each namespace is looked at |
+//! | `sections` | the book as bytes |
 //! | `standing` | whether a member is in the count |
 //! | `succession` | how a place goes on at another node |
 //! | `vacancy` | the vacant namespaces, and which of them is forgotten first when there are too many |
@@ -47,11 +49,13 @@ pub(super) mod journal;
 pub(super) mod keys;
 pub(super) mod learning;
 pub(super) mod members;
+mod name_hash;
 pub(super) mod namespace;
 pub(super) mod notice;
 pub(super) mod patience;
 pub(super) mod renewal;
 pub(super) mod schedule;
+pub(super) mod sections;
 pub(super) mod standing;
 pub(super) mod succession;
 pub(super) mod vacancy;

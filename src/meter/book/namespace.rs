@@ -3,7 +3,13 @@
 //! Owns the counters of a namespace and what it has come to. It does not own its members, only the ends of their list, and
 //! it sets no timer. When its count is pushed is the matter of its [`Notice`].
 //!
+//! | file | owns |
+//! |---|---|
+//! | `sections` | a namespace as bytes |
+//!
 //! Invariant: a total is the counted members of this node and of all others.
+
+pub(super) mod sections;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -62,7 +68,8 @@ pub struct Namespace {
     reported: Reported,
     /// This node's share in the journal; `None` if it never had one.
     pub(in crate::meter) share: Option<ItemId>,
-    created: Moment,
+    /// When the first member came.
+    pub(super) created: Moment,
     /// When a count was last pushed.
     modified: Option<Tick>,
     notice: Notice,
@@ -135,12 +142,7 @@ impl Namespace {
         u64::from(self.estates.waiting) + self.elsewhere.waiting + u64::from(self.estates.weight.orphans)
     }
 
-    /// When the first member came.
-    pub(super) fn created(&self) -> Moment {
-        self.created
-    }
-
-    /// The same in seconds since 1970.
+    /// When the first member came, in seconds since 1970.
     #[must_use]
     pub fn created_unix_s(&self, now: Now) -> u64 {
         self.created.unix_s(now)

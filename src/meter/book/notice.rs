@@ -8,6 +8,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 
 /// When a count is pushed to members that have received another.
@@ -82,6 +83,22 @@ pub(in crate::meter) struct Notice {
 }
 
 impl Notice {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { pushed, pushed_at, newest_received, push_number, newcomers, first_counts } = self;
+        let FirstCounts { least, largest } = first_counts;
+        out.option_tick(*pushed_at);
+        for number in [*pushed, *newest_received, u64::from(*push_number), u64::from(*newcomers), *least, *largest] {
+            out.number(number);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (pushed_at, pushed, newest_received) = (from.option_tick(), from.number(), from.number());
+        let (push_number, newcomers) = (from.short(), from.small());
+        let first_counts = FirstCounts { least: from.number(), largest: from.number() };
+        Self { pushed, pushed_at, newest_received, push_number, newcomers, first_counts }
+    }
+
     /// A member joins; returns the number of the push before which it came.
     pub(super) fn add_newcomer(&mut self) -> u16 {
         self.newcomers += 1;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::keys::NamespaceId;
 use super::namespace::Namespace;
 use super::notice::{CountPush, NotifyRule};
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::collections::wheel::TimerWheel;
 
@@ -94,6 +95,34 @@ impl Schedule {
             }
             None => self.timers.cancel(id),
         }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { timers, ready, capacity: ReportCapacity { left, more_at }, is_late, held: (last, count) } = self;
+        timers.write(out);
+        out.count(ready.len());
+        for &id in ready {
+            out.key(id);
+        }
+        out.count(*left);
+        out.tick(*more_at);
+        out.flag(*is_late);
+        out.tick(*last);
+        out.count(*count);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (timers, mut ready, mut list) = (TimerWheel::read(from), VecDeque::new(), from.list());
+        while from.has_next(&mut list) {
+            ready.push_back(from.key());
+        }
+        let capacity = ReportCapacity { left: from.size(), more_at: from.tick() };
+        Self { timers, ready, capacity, is_late: from.flag(), held: (from.tick(), from.size()) }
+    }
+
+    /// The namespaces that have a timer.
+    pub(super) fn timed(&self) -> impl Iterator<Item = NamespaceId> {
+        self.timers.keys()
     }
 
     /// Looks at the namespace at this time.

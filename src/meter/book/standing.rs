@@ -4,6 +4,8 @@
 //! either when the caller asks for it. The caller alone knows why a member is not counted; such members are reported apart. A member
 //! that never counts stays so, and leaves no trace.
 
+use crate::collections::sections::{Reader, Writer};
+
 /// Whether a member is in the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::meter) enum Standing {
@@ -18,6 +20,22 @@ pub(in crate::meter) enum Standing {
 }
 
 impl Standing {
+    pub(super) fn write(self, out: &mut Writer) {
+        out.number(self as u64);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        match from.number() {
+            0 => Self::Counted,
+            1 => Self::Pending,
+            2 => Self::Uncounted,
+            number => {
+                from.check(number == 3, "a member of an unknown standing");
+                Self::Never
+            }
+        }
+    }
+
     /// Whether other nodes know of members with this standing: they are counted, or reported apart.
     pub(super) fn is_announced(self) -> bool {
         matches!(self, Self::Counted | Self::Uncounted)

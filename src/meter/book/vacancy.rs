@@ -13,6 +13,8 @@ use super::keys::{MakerId, NamespaceId};
 use super::namespace::Namespace;
 use crate::collections::dense::Dense;
 use crate::collections::list::{Link, Linked, List};
+use crate::collections::sections::{Reader, Writer};
+use crate::collections::slab::Slab;
 
 /// Most namespaces of one line that are looked at for one that can be forgotten now. The others of them are walked, or their
 /// last change is not announced; it is so in a small table at most.
@@ -87,6 +89,45 @@ impl Vacancy {
     /// Frees the memory around the key of a namespace: none is there any more.
     pub(super) fn free_around(&mut self, id: NamespaceId) {
         self.places.free_around(id);
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { places, lines, evicted } = self;
+        out.number(*evicted);
+        for line in lines {
+            out.count(line.iter(places).count());
+            line.iter(places).for_each(|id| out.key(id));
+        }
+        let makers = || places.iter().filter_map(|(id, place)| Some((id, place.maker?)));
+        out.count(makers().count());
+        for (id, maker) in makers() {
+            out.key(id);
+            out.key(maker);
+        }
+    }
+
+    /// The lines that were written, of namespaces that are `there`.
+    pub(super) fn read(there: &Slab<NamespaceId, Namespace>, from: &mut Reader<'_>) -> Self {
+        let mut vacancy = Self { evicted: from.number(), ..Self::default() };
+        for line in [Line::SmallElsewhere, Line::SmallHere, Line::LargeElsewhere, Line::LargeHere] {
+            let mut list = from.list();
+            while from.has_next(&mut list) {
+                let id = from.key();
+                if from.check(there.get(id).is_some(), "a vacant namespace that is not there") {
+                    let is_alone = vacancy.places.reach(id).line.is_none();
+                    from.check(is_alone, "a namespace that is vacant twice");
+                    vacancy.move_to(Some(line), id);
+                }
+            }
+        }
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            let (id, maker) = (from.key(), from.key());
+            if from.check(there.get(id).is_some(), "a maker of a namespace that is not there") {
+                vacancy.set_maker(id, maker);
+            }
+        }
+        vacancy
     }
 
     fn move_to(&mut self, line: Option<Line>, id: NamespaceId) {

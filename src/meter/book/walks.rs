@@ -9,6 +9,7 @@
 use super::keys::{MemberId, NamespaceId, WalkId};
 use super::members::Members;
 use super::namespace::Namespace;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 
 #[derive(Debug)]
@@ -51,6 +52,46 @@ impl Walks {
         let walk = self.walks.insert(Walk { namespace: id, cursor, lap: Lap::Last });
         namespace.walks.push(walk);
         walk
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { walks } = self;
+        walks.write(out, &mut |&Walk { namespace, cursor, lap }, out| {
+            out.key(namespace);
+            out.option_key(cursor);
+            let (kind, before) = match lap {
+                Lap::Last => (0, None),
+                Lap::OnceMore { until } => (1, until),
+                Lap::EndsBefore(until) => (2, until),
+            };
+            out.number(kind);
+            out.option_key(before);
+        });
+    }
+
+    /// The walks that were written, along `members` of these namespaces.
+    pub(super) fn read(
+        namespaces: &mut Slab<NamespaceId, Namespace>,
+        members: &Members,
+        from: &mut Reader<'_>,
+    ) -> Self {
+        let walks = Slab::read(from, &mut |id, from| {
+            let (namespace, cursor, kind, before) = (from.key(), from.option_key(), from.number(), from.option_key());
+            let lap = match kind {
+                1 => Lap::OnceMore { until: before },
+                2 => Lap::EndsBefore(before),
+                _ => Lap::Last,
+            };
+            let is_there = |member: Option<MemberId>| member.is_none_or(|member| members.get(member).is_some());
+            let walked = namespaces.get_mut(namespace);
+            let fits = walked.is_some() && is_there(cursor) && is_there(before) && kind < 3;
+            from.check(fits, "a walk along members that are not there");
+            if let Some(walked) = walked {
+                walked.walks.push(id);
+            }
+            Walk { namespace, cursor, lap }
+        });
+        Self { walks }
     }
 
     /// Makes a walk visit all members once more, from where it is: the ones ahead, then the ones behind.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::meter::news::Address;
 
@@ -42,6 +43,23 @@ impl Addresses {
     /// Forgets addresses from which nothing has come for this long.
     pub(super) fn forget_silent(&mut self, timeout: Duration, now: Tick) {
         self.learned.retain(|learned| learned.received_at.after(timeout) > now);
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { learned } = self;
+        out.count(learned.len());
+        for &Learned { address, received_at } in learned {
+            address.write(out);
+            out.tick(received_at);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (mut learned, mut list) = (Vec::new(), from.list());
+        while from.has_next(&mut list) {
+            learned.push(Learned { address: Address::read(from), received_at: from.tick() });
+        }
+        Self { learned }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Address> {

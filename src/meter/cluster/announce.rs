@@ -3,7 +3,13 @@
 //! Owns the numbers of its datagrams, and the order of urgency: fresh news, copies, signs of life, then what a
 //! peer has missed. Owns the budget of a turn, too. It does not know what is asked or received.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `sections` | what this node announces, as bytes |
+//!
 //! Invariant: a datagram stays within its size, whatever the names.
+
+pub(super) mod sections;
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -13,6 +13,7 @@ mod window;
 
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::meter::news::Origin;
 use window::Window;
@@ -94,6 +95,33 @@ impl Arrivals {
     pub(super) fn nearest(&self, latest: Origin, node_timeout: Duration, now: Tick) -> Origin {
         let is_near = self.loopback_at.is_some_and(|at| now < at.after(node_timeout));
         if is_near { Origin::Loopback } else { latest }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { all, by_way, loopback_at } = self;
+        all.write(out);
+        out.count(by_way.len());
+        for (way, window) in by_way {
+            out.number(*way as u64);
+            window.write(out);
+        }
+        out.option_tick(*loopback_at);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (all, mut by_way, mut list) = (Window::read(from), Vec::new(), from.list());
+        while from.has_next(&mut list) {
+            let way = match from.number() {
+                0 => Way::Loopback,
+                1 => Way::Group,
+                number => {
+                    from.check(number == 2, "an unknown way");
+                    Way::Unicast
+                }
+            };
+            by_way.push((way, Window::read(from)));
+        }
+        Self { all, by_way, loopback_at: from.option_tick() }
     }
 
     fn admit_by(&mut self, way: Way, number: u64) -> bool {

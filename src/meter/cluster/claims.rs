@@ -79,7 +79,9 @@ pub(super) fn leave_elsewhere(name: &str, uuid: &str, leaving: Leaving, cluster:
     match (known, leaving.stream) {
         (Some(terms), Some(stream)) if terms.order > stream => {}
         (Some(terms), _) => announce_leaving((name.into(), uuid.into()), terms.order, leaving.is_away, cluster, call),
-        (None, _) => cluster.end_claim_elsewhere(name, uuid, leaving, call),
+        (None, _) => {
+            cluster.ask_held(name, uuid, Purpose::Leave(leaving), call);
+        }
     }
 }
 

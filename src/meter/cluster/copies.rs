@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
-use crate::meter::news::News;
+use crate::meter::news::{News, sections};
 
 /// When messages and claims are sent again.
 const COPIES_AFTER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(200)];
@@ -38,6 +39,28 @@ impl Copies {
                 queue.push_back(Copy { at: now.after(after), news: news.clone() });
             }
         }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { queues } = self;
+        for queue in queues {
+            out.count(queue.len());
+            for Copy { at, news } in queue {
+                out.tick(*at);
+                sections::write(news, out);
+            }
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let mut copies = Self::default();
+        for queue in &mut copies.queues {
+            let mut list = from.list();
+            while from.has_next(&mut list) {
+                queue.push_back(Copy { at: from.tick(), news: sections::read(from) });
+            }
+        }
+        copies
     }
 
     /// When the next copy is due.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::peers::{PeerId, Peers};
 use crate::collections::key::Key as _;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Now;
 use crate::meter::book::Book;
 use crate::meter::book::keys::NamespaceId;
@@ -44,6 +45,47 @@ pub(super) struct DepartedNews {
 }
 
 impl DepartedNews {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { fresh, cursor } = self;
+        out.count(fresh.len());
+        for name in fresh {
+            out.fixed(name.0);
+        }
+        match *cursor {
+            None => out.number(0),
+            Some(Cursor::Name(after)) => {
+                out.number(1);
+                out.option(after.map(|name| name.0));
+            }
+            Some(Cursor::Sum(from)) => {
+                out.number(2);
+                out.key(from);
+            }
+            Some(Cursor::Share(peer, from)) => {
+                out.number(3);
+                out.key(peer);
+                out.key(from);
+            }
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (mut fresh, mut list) = (VecDeque::new(), from.list());
+        while from.has_next(&mut list) {
+            fresh.push_back(NodeId(from.fixed()));
+        }
+        let cursor = match from.number() {
+            1 => Some(Cursor::Name(from.option().map(NodeId))),
+            2 => Some(Cursor::Sum(from.key())),
+            3 => Some(Cursor::Share(from.key(), from.key())),
+            number => {
+                from.check(number == 0, "an unknown place in an announcement");
+                None
+            }
+        };
+        Self { fresh, cursor }
+    }
+
     /// Begins the announcement; one that is under way goes on instead.
     pub(super) fn begin(&mut self) {
         self.cursor.get_or_insert(Cursor::Name(None));
@@ -133,7 +175,7 @@ impl DepartedNews {
             if found != peer {
                 (peer, from) = (found, NamespaceId::FIRST);
             }
-            if let Some(sums) = peers.sums_of(single, from) {
+            if let Some(sums) = single.pairs.sums(from, &peers.stays) {
                 let namespace = book.at(from);
                 let (age, peak) = (namespace.age(now), namespace.peak(now));
                 let share =

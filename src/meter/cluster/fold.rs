@@ -10,6 +10,7 @@
 //! Invariant: a sum is never more than what the listed nodes had counted, so it can only have to be raised.
 
 use super::pairs::{Pairs, Place};
+use crate::collections::sections::{Reader, Writer};
 use crate::meter::accounts::stays::StaysTable;
 use crate::meter::book::change::Change;
 use crate::meter::book::keys::NamespaceId;
@@ -48,6 +49,26 @@ impl Default for Fold {
 }
 
 impl Fold {
+    pub(super) fn write(&self, stays: &StaysTable, out: &mut Writer) {
+        let Self { names, list_digest: _, pairs } = self;
+        out.count(names.len());
+        for name in names {
+            out.fixed(name.0);
+        }
+        pairs.write(stays, out);
+    }
+
+    /// The fold that was written, of namespaces that are `there`.
+    pub(super) fn read(there: &dyn Fn(NamespaceId) -> bool, stays: &mut StaysTable, from: &mut Reader<'_>) -> Self {
+        let (mut fold, mut list) = (Self::default(), from.list());
+        while from.has_next(&mut list) {
+            let is_new = fold.list(NodeId(from.fixed()));
+            from.check(is_new, "a name that is listed twice, or one too many");
+        }
+        fold.pairs = Pairs::read(there, stays, from);
+        fold
+    }
+
     /// Whether no node can be listed any more.
     pub(super) fn is_full(&self) -> bool {
         self.names.len() >= FOLDED_MAX

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::announce::Announcer;
 use super::leaving::Leaving;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Now, Tick};
 use crate::meter::news::{HeldQuestion, News};
 use crate::meter::output::{Output, Outputs};
@@ -89,6 +90,44 @@ impl HeldQuestions {
     pub(super) fn answer(&mut self, number: u64) -> Option<(HeldQuestion<Rc<str>>, Purpose)> {
         let index = self.waiting.iter().position(|waiting| waiting.question.number == number)?;
         self.waiting.remove(index).map(|waiting| (waiting.question, waiting.purpose))
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { waiting, last_number } = self;
+        out.number(*last_number);
+        out.count(waiting.len());
+        for Waiting { question: HeldQuestion { number, namespace, uuid }, purpose, since, ask_count } in waiting {
+            out.number(*number);
+            out.text(namespace);
+            out.text(uuid);
+            out.tick(*since);
+            out.count(*ask_count);
+            out.flag(*purpose == Purpose::Answer);
+            if let Purpose::Leave(Leaving { stream, is_away }) = purpose {
+                out.option(*stream);
+                out.flag(*is_away);
+            }
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (last_number, mut waiting, mut list) = (from.number(), VecDeque::new(), from.list());
+        while from.has_next(&mut list) {
+            let (number, namespace, uuid) = (from.number(), from.text().into(), from.text().into());
+            let (since, ask_count) = (from.tick(), from.size());
+            let purpose = if from.flag() {
+                Purpose::Answer
+            } else {
+                Purpose::Leave(Leaving { stream: from.option(), is_away: from.flag() })
+            };
+            waiting.push_back(Waiting {
+                question: HeldQuestion { number, namespace, uuid },
+                purpose,
+                since,
+                ask_count,
+            });
+        }
+        Self { waiting, last_number }
     }
 
     /// When there is something to ask, or a question is over.

@@ -11,8 +11,9 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
-use crate::meter::news::{MessagePart, NodeId, Receipt};
+use crate::meter::news::{MessagePart, NodeId, Receipt, sections};
 
 /// How long a missing part is waited for: its sender gives it up after a second, and the path may take some time.
 const PATIENCE: Duration = Duration::from_millis(1_200);
@@ -69,6 +70,58 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { next, sent, held, gap, begun, unconfirmed, lost, delivered_count, handed_on, is_receipt_due } = self;
+        out.option(*next);
+        out.number(*sent);
+        out.count(held.len());
+        for part in held {
+            sections::write_part(part, out);
+        }
+        out.flag(gap.is_some());
+        if let Some(Gap { skip_at, last }) = gap {
+            out.tick(*skip_at);
+            out.number(*last);
+        }
+        out.flag(begun.is_some());
+        if let Some(Message { number, namespace, text }) = begun {
+            out.number(*number);
+            out.text(namespace);
+            out.text(text);
+        }
+        out.number(*unconfirmed);
+        out.count(lost.len());
+        for &number in lost {
+            out.number(number);
+        }
+        out.count(*delivered_count);
+        out.number(*handed_on);
+        out.flag(*is_receipt_due);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let mut inbox = Self { next: from.option(), sent: from.number(), ..Self::default() };
+        // The number after the last one that was delivered.
+        from.check(inbox.next != Some(0), "messages that are numbered from 0");
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            inbox.held.push_back(sections::read_part(from));
+        }
+        inbox.gap = from.flag().then(|| Gap { skip_at: from.tick(), last: from.number() });
+        inbox.begun = from.flag().then(|| Message {
+            number: from.number(),
+            namespace: from.text().into(),
+            text: from.text().into(),
+        });
+        inbox.unconfirmed = from.number();
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            inbox.lost.push(from.number());
+        }
+        (inbox.delivered_count, inbox.handed_on, inbox.is_receipt_due) = (from.size(), from.number(), from.flag());
+        inbox
+    }
+
     /// The sender is known to have sent parts up to this number. At the first contact they are not for this node.
     pub(super) fn expect_up_to(&mut self, sent: u64, now: Tick) {
         self.begin_after(sent);

@@ -9,6 +9,7 @@ use super::peer::Peer;
 use super::peers::{PeerId, Peers};
 use super::questions::ANSWER_TIME;
 use super::rules::ClusterRules;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
 use crate::meter::news::{Ask, News, To, Wanted};
@@ -21,6 +22,15 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { alarms } = self;
+        alarms.write(out);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self { alarms: TimerWheel::read(from) }
+    }
+
     /// When the next alarm rings.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
         self.alarms.next_deadline()

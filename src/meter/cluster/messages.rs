@@ -16,8 +16,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
-use crate::meter::news::{Fate, MessagePart, NodeId, Receipt};
+use crate::meter::news::{Fate, MessagePart, NodeId, Receipt, sections};
 use crate::meter::output::{Output, Outputs};
 
 /// The part of a message that goes into one datagram, in bytes; a name of the longest kind fits beside it.
@@ -71,6 +72,47 @@ impl Messages {
     /// The number of the last part.
     pub(super) fn last(&self) -> u64 {
         self.last
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { last, waiting } = self;
+        out.number(*last);
+        out.count(waiting.len());
+        for Waiting { number, parts, since, copy_count, open, lost } in waiting {
+            out.number(*number);
+            out.tick(*since);
+            out.number((*copy_count).into());
+            out.count(parts.len());
+            for part in parts {
+                sections::write_part(part, out);
+            }
+            for nodes in [open, lost] {
+                out.count(nodes.len());
+                for node in nodes {
+                    out.fixed(node.0);
+                }
+            }
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (last, mut waiting, mut messages) = (from.number(), VecDeque::new(), from.list());
+        while from.has_next(&mut messages) {
+            let (number, since, copy_count) = (from.number(), from.tick(), from.small());
+            let (mut parts, mut part_list) = (Vec::new(), from.list());
+            while from.has_next(&mut part_list) {
+                parts.push(sections::read_part(from));
+            }
+            let mut message = Waiting { number, parts, since, copy_count, open: Vec::new(), lost: Vec::new() };
+            for nodes in [&mut message.open, &mut message.lost] {
+                let mut node_list = from.list();
+                while from.has_next(&mut node_list) {
+                    nodes.push(NodeId(from.fixed()));
+                }
+            }
+            waiting.push_back(message);
+        }
+        Self { last, waiting }
     }
 
     /// Whether there is room for one more.

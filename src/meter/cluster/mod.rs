@@ -49,6 +49,7 @@
 //! | `receive` | what a datagram changes |
 //! | `rejection` | why a datagram of another node has no effect |
 //! | `rules` | what the operator decided about the cluster |
+//! | `sections` | the conversation as bytes |
 //! | `silence` | for how long a peer has been silent, and what that means |
 //! | `transit` | when a datagram of a peer was sent |
 //! | `uuids` | the uuids that members claim, as the caller deals with them |
@@ -85,6 +86,7 @@ mod receipts;
 pub(super) mod receive;
 pub(super) mod rejection;
 pub(super) mod rules;
+pub(super) mod sections;
 mod silence;
 mod transit;
 pub(super) mod uuids;
@@ -106,7 +108,6 @@ use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
 use held::{HeldQuestions, Purpose};
-use leaving::Leaving;
 use lookout::Lookout;
 use peers::{PeerId, Peers};
 use questions::Questions;
@@ -268,11 +269,6 @@ impl Cluster {
         self.receipts.announce(&self.peers, &mut self.announcer, call.outputs, call.now);
         let Call { book, outputs, now } = call;
         self.announcer.announce_due(is_bus_drained, &self.peers, &self.rules, book, outputs, *now);
-    }
-
-    /// Ends the claim of a uuid that no member here holds, if another node has one that does.
-    fn end_claim_elsewhere(&mut self, name: &str, uuid: &str, leaving: Leaving, call: &mut Call<'_>) {
-        self.ask_held(name, uuid, Purpose::Leave(leaving), call);
     }
 
     /// Asks the other nodes whether they hold a uuid. Returns the number of the question; `None` if it is not asked.

@@ -9,6 +9,7 @@
 //!
 //! Invariant: a repair that has begun goes on, by one datagram a turn at least.
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::meter::news::News;
 
@@ -41,6 +42,18 @@ impl Default for Pace {
 }
 
 impl Pace {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { quota, left, received, at } = self;
+        for &count in [quota, left, received] {
+            out.count(count);
+        }
+        out.tick(*at);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self { quota: from.size(), left: from.size(), received: from.size(), at: from.tick() }
+    }
+
     /// Another node has sent this. Shares take this node about as long as a datagram of its own does.
     pub(super) fn record_received<N>(&mut self, news: &News<N>) {
         let has_shares = matches!(news, News::Report { .. } | News::DepartedShares(_) | News::FoldShares { .. });

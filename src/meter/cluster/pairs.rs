@@ -14,6 +14,8 @@
 use std::collections::HashMap;
 
 use crate::collections::key::Key as _;
+use crate::collections::order::in_order;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::tick::Tick;
 use crate::meter::accounts::stays::{Stays, StaysId, StaysTable};
@@ -122,6 +124,43 @@ impl Pairs {
             members: 0,
             digest: 0,
         }
+    }
+
+    pub(super) fn write(&self, stays: &StaysTable, out: &mut Writer) {
+        let Self { node, clock, offset, table, apart: _, members: _, digest } = self;
+        for number in [node.0, *clock, *offset, *digest] {
+            out.fixed(number);
+        }
+        out.count(table.len());
+        for namespace in in_order(table.iter().map(|(&namespace, _)| namespace).collect()) {
+            let pair = table.get(&namespace).copied().unwrap_or_default();
+            let Pair { number, connections, member_ticks, members, stays: histogram } = pair;
+            out.key(namespace);
+            out.number(number);
+            out.number(connections);
+            out.fixed(member_ticks);
+            out.number(members.into());
+            stays.write(histogram, out);
+            self.apart_in(namespace).write(out);
+        }
+    }
+
+    /// The pairs that were written, of namespaces that are `there`.
+    pub(super) fn read(there: &dyn Fn(NamespaceId) -> bool, stays: &mut StaysTable, from: &mut Reader<'_>) -> Self {
+        let mut pairs = Self::new(NodeId(from.fixed()));
+        (pairs.clock, pairs.offset, pairs.digest) = (from.fixed(), from.fixed(), from.fixed());
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            let namespace = from.key();
+            let (number, connections, member_ticks) = (from.number(), from.number(), from.fixed());
+            let members = from.small();
+            let pair = Pair { number, connections, member_ticks, members, stays: stays.read(from) };
+            let is_first = pairs.table.insert(namespace, pair).is_none();
+            from.check(is_first && there(namespace), "a share of a namespace that is not there");
+            pairs.members = pairs.members.wrapping_add(members.into());
+            pairs.set_apart(namespace, Apart::read(from));
+        }
+        pairs
     }
 
     /// The same node under another name, by the same clock; it has counted nothing.

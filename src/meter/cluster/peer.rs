@@ -13,7 +13,9 @@ use super::inbox::Inbox;
 use super::pairs::Pairs;
 use super::silence::Silence;
 use super::transit::Transit;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Moment, Tick};
+use crate::meter::accounts::stays::StaysTable;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::news::{Counter, NodeId, Origin, Promise};
 
@@ -39,6 +41,21 @@ pub(super) enum LastWord {
     Covered,
     /// It reports the events that end.
     Reports,
+}
+
+impl LastWord {
+    fn read(from: &mut Reader<'_>) -> Self {
+        match from.number() {
+            1 => Self::Goodbye,
+            2 => Self::Departs,
+            3 => Self::Covered,
+            4 => Self::Reports,
+            number => {
+                from.check(number == 0, "an unknown last word");
+                Self::None
+            }
+        }
+    }
 }
 
 /// Another node.
@@ -115,6 +132,86 @@ impl Peer {
             transit: Transit::default(),
             arrivals: Arrivals::default(),
         }
+    }
+
+    pub(super) fn write(&self, stays: &StaysTable, out: &mut Writer) {
+        let Self {
+            node,
+            presence,
+            origin,
+            newest_format,
+            promise,
+            question,
+            silence,
+            known,
+            proof,
+            base,
+            version,
+            ask_at,
+            pairs,
+            removal,
+            inbox,
+            is_behind,
+            last_word,
+            is_folding,
+            departure,
+            departed_digest,
+            counters,
+            transit,
+            arrivals,
+        } = self;
+        for number in [node.0, promise.0] {
+            out.fixed(number);
+        }
+        for flag in [*presence == Presence::Living, *is_behind, *is_folding] {
+            out.flag(flag);
+        }
+        origin.write(out);
+        for number in [u64::from(*newest_format), *last_word as u64] {
+            out.number(number);
+        }
+        for &number in [known, proof, base, version, departure] {
+            out.number(number);
+        }
+        for &number in [question, departed_digest] {
+            out.option(number);
+        }
+        silence.write(out);
+        out.tick(*ask_at);
+        out.option_key(*removal);
+        pairs.write(stays, out);
+        inbox.write(out);
+        out.count(counters.len());
+        for Counter { number, value } in counters.iter() {
+            out.number((*number).into());
+            out.number(*value);
+        }
+        transit.write(out);
+        arrivals.write(out);
+    }
+
+    /// The peer that was written, with pairs of namespaces that are `there`.
+    pub(super) fn read(there: &dyn Fn(NamespaceId) -> bool, stays: &mut StaysTable, from: &mut Reader<'_>) -> Self {
+        let mut peer = Self::new(NodeId(from.fixed()), Tick(0));
+        peer.promise = Promise(from.fixed());
+        peer.presence = if from.flag() { Presence::Living } else { Presence::Departed };
+        (peer.is_behind, peer.is_folding) = (from.flag(), from.flag());
+        peer.origin = Origin::read(from);
+        peer.newest_format = u8::try_from(from.number()).unwrap_or(u8::MAX);
+        peer.last_word = LastWord::read(from);
+        for number in [&mut peer.known, &mut peer.proof, &mut peer.base, &mut peer.version, &mut peer.departure] {
+            *number = from.number();
+        }
+        (peer.question, peer.departed_digest) = (from.option(), from.option());
+        (peer.silence, peer.ask_at, peer.removal) = (Silence::read(from), from.tick(), from.option_key());
+        (peer.pairs, peer.inbox) = (Pairs::read(there, stays, from), Inbox::read(from));
+        let (mut counters, mut list) = (Vec::new(), from.list());
+        while from.has_next(&mut list) {
+            counters.push(Counter { number: from.short(), value: from.number() });
+        }
+        peer.counters = counters.into();
+        (peer.transit, peer.arrivals) = (Transit::read(from), Arrivals::read(from));
+        peer
     }
 
     /// What the datagram of this number is: one that was received, or is too old for the window, is not new.

@@ -10,16 +10,21 @@
 //! Of many departed nodes the oldest are folded: their names are listed, and their sums become part of one sum ([`Fold`]), a
 //! slice per turn. That moves what was counted, and changes no total.
 //!
+//! | file | owns |
+//! |---|---|
+//! | `sections` | other nodes as bytes |
+//!
 //! Invariant: a peer has members only while it is living, or while they are being removed; then none are left in the
 //! namespaces before `removal`. `singles_digest` is the digest over the pairs of all peers that are away and not folded.
+
+pub(super) mod sections;
 
 use std::collections::{HashMap, VecDeque};
 
 use super::fold::Fold;
 use super::pairs::{Place, Stamp};
 use super::peer::{Peer, Presence};
-use crate::collections::key::Key as _;
-use crate::collections::key::key_type;
+use crate::collections::key::{Key as _, key_type};
 use crate::collections::order::in_order;
 use crate::collections::slab::{Slab, Walk};
 use crate::collections::tick::Tick;
@@ -305,11 +310,6 @@ impl Peers {
         self.change_pairs(id, |peer, stays| peer.pairs.raise(place, sums, peer.is_living(), stays))
     }
 
-    /// What a departed node had counted in a namespace.
-    pub(super) fn sums_of(&self, peer: &Peer, namespace: NamespaceId) -> Option<Sums> {
-        peer.pairs.sums(namespace, &self.stays)
-    }
-
     /// Removes the members of a departed node from the next namespace that has some; returns what changes there. Looks at no
     /// more namespaces than `budget` has, and takes them off it.
     pub(super) fn remove_next(
@@ -487,7 +487,7 @@ mod tests {
         assert_eq!(change.member_ticks.wrapping_add(lost.member_ticks), 32, "3 members for 4 ticks more");
         assert_eq!(peers.remove_next(&mut 5, digest_of), None);
         peers.check(digest_of);
-        let reported = peers.sums_of(peers.at(peer), id(5)).unwrap();
+        let reported = peers.at(peer).pairs.sums(id(5), &peers.stays).unwrap();
         assert_eq!((reported.connections, reported.member_ticks), (4, 32));
         assert_eq!(peers.raise(peer, place(5), &sums(3, 31)).member_ticks, 0, "another node knows less of it");
         assert_eq!(peers.raise(peer, place(5), &sums(3, 33)).member_ticks, 1);

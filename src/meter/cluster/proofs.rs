@@ -10,6 +10,7 @@ use std::hash::SipHasher;
 use std::hash::{Hash, Hasher as _};
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::meter::news::{Farewell, NodeId, Origin, Promise, Secret};
 
@@ -43,6 +44,25 @@ pub(super) struct Proofs {
 impl Proofs {
     pub(super) fn new(secret: Secret) -> Self {
         Self { secret, generation: 0, draw_count: 0 }
+    }
+
+    pub(super) fn write(self, out: &mut Writer) {
+        let Self { secret: Secret(halves), generation, draw_count } = self;
+        for half in halves {
+            out.fixed(half);
+        }
+        out.number(generation);
+        out.number(draw_count);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let secret = Secret([from.fixed(), from.fixed()]);
+        Self { secret, generation: from.number(), draw_count: from.number() }
+    }
+
+    /// What this process alone knows.
+    pub(super) fn secret(&self) -> Secret {
+        self.secret
     }
 
     /// Answers to earlier questions prove nothing from now on: they may have been recorded.

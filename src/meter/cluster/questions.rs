@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use super::proofs::Proofs;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::meter::news::{ANSWER_BYTES_MAX, ASK_BYTES, News, NodeId, Origin, Secret};
 
@@ -146,6 +147,49 @@ impl Questions {
             reunion: Reunion::default(),
             departed_digest: None,
         }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { proofs, hello, credit, asked, departed_at, departed_gap, reunion, departed_digest } = self;
+        proofs.write(out);
+        out.flag(hello.is_some());
+        if let Some(Hello { nonce, until }) = hello {
+            out.fixed(*nonce);
+            out.tick(*until);
+        }
+        let Credit { bytes, at } = credit;
+        out.number(*bytes);
+        out.tick(*at);
+        out.count(asked.len());
+        for Asked { name, until } in asked {
+            out.fixed(*name);
+            out.tick(*until);
+        }
+        let Reunion { since, until } = reunion;
+        for &tick in [departed_at, since, until] {
+            out.tick(tick);
+        }
+        out.duration(*departed_gap);
+        out.option(*departed_digest);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let mut questions = Self::new(Secret([0; 2]));
+        questions.proofs = Proofs::read(from);
+        questions.hello = from.flag().then(|| Hello { nonce: from.fixed(), until: from.tick() });
+        questions.credit = Credit { bytes: from.number(), at: from.tick() };
+        let (mut slots, mut list) = (questions.asked.iter_mut(), from.list());
+        while from.has_next(&mut list) {
+            let asked = Asked { name: from.fixed(), until: from.tick() };
+            if let Some(slot) = slots.next() {
+                *slot = asked;
+            }
+        }
+        questions.departed_at = from.tick();
+        questions.reunion = Reunion { since: from.tick(), until: from.tick() };
+        questions.departed_gap = from.duration();
+        questions.departed_digest = from.option();
+        questions
     }
 
     /// Whether the first question was asked.

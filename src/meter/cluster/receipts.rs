@@ -12,6 +12,7 @@
 use super::announce::{Announcer, ITEMS_WEIGHT_MAX};
 use super::inbox::Message;
 use super::peers::{PeerId, Peers};
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Now, Tick};
 use crate::meter::news::{MessageId, Origin, Receipt};
 use crate::meter::output::{Output, Outputs};
@@ -48,6 +49,25 @@ impl Receipts {
             Output::Message { id, namespace, text: text.into() }
         }));
         self.add_due(id, peers);
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { due, not_before, sent_at, sent_count } = self;
+        out.count(due.len());
+        for &id in due {
+            out.key(id);
+        }
+        out.tick(*not_before);
+        out.tick(*sent_at);
+        out.count(*sent_count);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (mut due, mut list) = (Vec::new(), from.list());
+        while from.has_next(&mut list) {
+            due.push(from.key());
+        }
+        Self { due, not_before: from.tick(), sent_at: from.tick(), sent_count: from.size() }
     }
 
     /// When receipts are sent next.

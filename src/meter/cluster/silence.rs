@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 
 /// How often a peer is asked in a silence. Where one of two processes of this host hangs, half of what comes is lost: ten
@@ -40,6 +41,18 @@ impl Silence {
     /// The silence after a sign of life.
     pub(super) fn begin(now: Tick) -> Self {
         Self { since: now, call_count: 0, called_at: now, grace: None }
+    }
+
+    pub(super) fn write(self, out: &mut Writer) {
+        let Self { since, call_count, called_at, grace } = self;
+        out.tick(since);
+        out.number(call_count.into());
+        out.tick(called_at);
+        out.option_tick(grace);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self { since: from.tick(), call_count: from.small(), called_at: from.tick(), grace: from.option_tick() }
     }
 
     /// When the peer is taken for gone.
@@ -74,6 +87,16 @@ pub(super) struct Wakefulness {
 }
 
 impl Wakefulness {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { awake_at, behind_until } = self;
+        out.option_tick(*awake_at);
+        out.tick(*behind_until);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self { awake_at: from.option_tick(), behind_until: from.tick() }
+    }
+
     /// The process is awake now. If it was paused before, the silences that go on get their grace.
     pub(super) fn wake<'a>(&mut self, heartbeat: Duration, silences: impl Iterator<Item = &'a mut Silence>, now: Tick) {
         let before = self.awake_at.replace(now);

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Moment, Tick};
 
 /// After how long the measure may give way by a tick: as much as one clock can be faster than another, and much more.
@@ -26,6 +27,16 @@ pub(super) struct Transit {
 }
 
 impl Transit {
+    pub(super) fn write(self, out: &mut Writer) {
+        let Self { ahead, yields_at } = self;
+        out.fixed(ahead);
+        out.tick(yields_at);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self { ahead: from.fixed(), yields_at: from.tick() }
+    }
+
     /// The peer's clock showed this, and nothing else is known of it.
     pub(super) fn new(clock: u64, now: Tick) -> Self {
         Self { ahead: now.0.wrapping_sub(clock), yields_at: now.after(YIELD_TIME) }

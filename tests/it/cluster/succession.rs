@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use audience_kit::Chance;
+use audience_kit::world::{table_of, take_over};
 use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
 use audience_meter::meter::news::{Datagram, NodeId, Origin, Secret};
@@ -21,6 +22,9 @@ const TIMEOUT: u64 = 200;
 
 /// How long the longest repair of a loss takes, and the copy of an end.
 const SETTLED: u64 = 600;
+
+/// How often a node hands itself over to another program, in ticks.
+const HANDED_OVER_TICKS: u64 = 23;
 
 const PERSONS: u64 = 12;
 
@@ -61,9 +65,8 @@ impl Scene {
         Now { tick: Tick(self.tick), unix_ms: 1_300_000_000_000 + self.tick * TICK_MS }
     }
 
-    fn begin(&mut self) {
-        self.born += 1;
-        let id = NodeId(Chance::at(self.born, &[self.chance.draw()]).draw());
+    /// The rules of all nodes. Each has a secret of its own.
+    fn rules() -> (Rules, Membership) {
         let ms = Duration::from_millis;
         let rules = Rules {
             notify: NotifyRule { delta_ratio: 0.0, min_delay: ms(0), max_delay: Duration::from_mins(10), budget: None },
@@ -73,7 +76,14 @@ impl Scene {
             namespaces_max: usize::MAX,
         };
         let cluster = ClusterRules { node_timeout: ms(TIMEOUT * TICK_MS), ..ClusterRules::default() };
-        let membership = Membership { rules: cluster, secret: Secret([id.0, 9]), formats: FORMATS };
+        (rules, Membership { rules: cluster, secret: Secret([0; 2]), formats: FORMATS })
+    }
+
+    fn begin(&mut self) {
+        self.born += 1;
+        let id = NodeId(Chance::at(self.born, &[self.chance.draw()]).draw());
+        let (rules, membership) = Self::rules();
+        let membership = Membership { secret: Secret([id.0, 9]), ..membership };
         let meter = Meter::new(rules, id, Some(membership));
         self.nodes.push(Node { meter, streams: BTreeMap::new(), next_member: 0, pushed: Vec::new() });
     }
@@ -128,6 +138,7 @@ impl Scene {
                 if self.nodes[index].meter.poll_timeout().is_some_and(|due| due <= now.tick) {
                     self.nodes[index].meter.handle_timeout(now, true);
                     self.act(index);
+                    self.hand_over(index);
                 }
             }
             if self.bus.iter().all(|(at, ..)| *at > self.tick) {
@@ -135,6 +146,16 @@ impl Scene {
             }
         }
         self.lost.retain(|_, until| *until > self.tick);
+    }
+
+    /// Now and then the node goes on as another program.
+    fn hand_over(&mut self, index: usize) {
+        if self.tick % HANDED_OVER_TICKS == index as u64 {
+            let (rules, membership) = Self::rules();
+            let table = table_of(&self.nodes[index].meter);
+            self.nodes[index].meter = take_over(&table, rules, Some(membership)).unwrap();
+            assert!(table_of(&self.nodes[index].meter) == table);
+        }
     }
 
     fn join(&mut self, index: usize, person: &str) -> u64 {

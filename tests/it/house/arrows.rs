@@ -51,7 +51,9 @@ const ROOMS: [(&str, Rooms); 2] = [
         "meter",
         &[
             ("watches", &["mod", "book"]),
-            ("mod", &["cluster", "book", "accounts", "output", "news", "way"]),
+            ("mod", &["sections", "timeouts", "cluster", "book", "accounts", "output", "news", "way"]),
+            ("sections", &["cluster", "book", "news"]),
+            ("timeouts", &["cluster", "book", "output"]),
             ("cluster", &["book", "accounts", "output", "news", "way", "digest"]),
             ("output", &["book/keys", "accounts/ending", "news", "way"]),
             ("book", &["accounts", "news"]),

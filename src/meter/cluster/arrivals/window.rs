@@ -4,6 +4,8 @@
 //!
 //! Invariant: a number is admitted once.
 
+use crate::collections::sections::{Reader, Writer};
+
 /// Which of the last datagrams were seen: an anti-replay window (RFC 4303 section 3.4.3).
 ///
 /// A repair sends some 4,800 a second, and paths of different length reorder them by a few milliseconds.
@@ -29,6 +31,19 @@ impl Default for Window {
 }
 
 impl Window {
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { highest, seen } = self;
+        out.number(*highest);
+        for &word in seen {
+            out.fixed(word);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let highest = from.number();
+        Self { highest, seen: [(); WINDOW_WORDS].map(|()| from.fixed()) }
+    }
+
     /// Of a sender whose first number was this one.
     pub(super) fn starting_at(number: u64) -> Self {
         let mut window = Self { highest: number, seen: [0; WINDOW_WORDS] };

@@ -1,7 +1,7 @@
 //! The one world of many nodes, on a virtual clock and any network: what holds here holds for the very code that runs in the
 //! daemon.
 //!
-//! A world runs a script: joins, leaves, claims, messages, walks, departures, restarts, pauses, cuts, clock steps, datagrams of
+//! A world runs a script: joins, leaves, claims, messages, walks, departures, restarts, hand-overs, pauses, cuts, clock steps, datagrams of
 //! invented nodes. Its bytes are a fuzz input, and a seed makes them by chance ([`script_of`], [`ending_of`]). Datagrams go
 //! through their real encoding over a bus that loses, doubles, delays and reorders them, or leaves that to the script.
 //!
@@ -22,6 +22,7 @@
 //! | `seeds` | how often what happens, by chance |
 //! | `clock` | the time of the world, and what each node takes it to be |
 //! | `fleet` | what a test does by hand to processes and to the network |
+//! | `handing_over` | a process that hands itself over to another program |
 //! | `network` | the ways between nodes |
 //! | `bus` | datagrams on their way |
 //! | `broker` | the connections of processes with a broker |
@@ -40,6 +41,7 @@ mod broker;
 mod bus;
 mod clock;
 mod fleet;
+mod handing_over;
 mod network;
 mod node;
 mod observer;
@@ -66,6 +68,7 @@ pub use adversary::Sight;
 use bus::{Bus, Flight};
 use clock::{Clock, Offset};
 pub use fleet::{add_node, cut_at, heal, restart, sent_count};
+pub use handing_over::{hand_over, table_of, take_over};
 pub use network::Kind;
 use network::Network;
 use node::Passed;

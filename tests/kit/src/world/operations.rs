@@ -13,7 +13,7 @@ use super::node::Node;
 use super::script::Script;
 use super::setting::UUIDS;
 use super::strangers::STRANGERS;
-use super::{World, answers};
+use super::{World, answers, handing_over};
 use crate::Chance;
 
 /// How many nodes there are at most.
@@ -32,7 +32,7 @@ const BUFFER_MAX: usize = 400;
 type Operation = fn(&mut World, &mut Script);
 
 /// Letters, and what they do. Sizes of arguments are in parentheses.
-const OPERATIONS: [(u8, Operation); 31] = [
+const OPERATIONS: [(u8, Operation); 32] = [
     // Members: a member joins (namespace, uuid or none), or is let in without being counted.
     (b'j', |world, script| join(world, script, true)),
     (b'i', |world, script| join(world, script, false)),
@@ -78,9 +78,11 @@ const OPERATIONS: [(u8, Operation); 31] = [
     (b'k', replace),
     (b'~', |world, _| pause(world)),
     (b'|', |world, _| cut(world)),
+    // The one at work hands itself over to another program.
+    (b'`', |world, _| handing_over::hand_over(world, world.at)),
 ];
 
-/// Carries out one operation; a letter that is none does nothing.
+/// Carries out one operation.
 pub(super) fn act(world: &mut World, letter: u8, script: &mut Script) {
     if let Some((_, operation)) = OPERATIONS.iter().find(|(of, _)| *of == letter) {
         operation(world, script);

@@ -2,7 +2,7 @@
 //!
 //! Owns how a byte is read. A byte is an operation by its low five bits, so that scripts can be written as letters. The bytes
 //! after it are its arguments: each counts from the digit `0` on, so that small numbers are written as digits, 10 to 15 as the
-//! signs from `:` to `?`, and 17 to 42 as capital letters. A space is an operation that does nothing.
+//! signs from `:` to `?`, and 17 to 42 as capital letters. A space is the hand-over of a node, which changes nothing.
 //!
 //! Invariant: any bytes are a script.
 

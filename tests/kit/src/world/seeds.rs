@@ -32,6 +32,7 @@ const ADVERSARY: u64 = 2;
 const VERSIONS: u64 = 3;
 const FOLDS: u64 = 4;
 const ROOM: u64 = 5;
+const HAND_OVERS: u64 = 6;
 
 /// When a process hangs, and for how long: twelve node timeouts.
 const MET_TICKS: u64 = 300;
@@ -51,6 +52,10 @@ const ATTACKS_PERCENT: u64 = 5;
 /// the end of a process that is replaced at once.
 const FOLDS_PERCENT: u64 = 40;
 const STORMS_PERCENT: u64 = 6;
+
+/// In how many of a hundred worlds processes hand themselves over, and after how many of a hundred things that happen there.
+const HANDED_OVER_PERCENT: u64 = 60;
+const HAND_OVERS_PERCENT: u64 = 15;
 
 /// How events end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +87,27 @@ struct Company {
     extras: u64,
     /// Whether no datagram is lost on the network itself.
     is_calm: bool,
+}
+
+/// When processes hand themselves over. It is drawn apart, too.
+struct HandOvers {
+    chance: Chance,
+    percent: u64,
+}
+
+impl HandOvers {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance::at(seed, &[HAND_OVERS]);
+        let percent = if chance.is_hit(HANDED_OVER_PERCENT) { HAND_OVERS_PERCENT } else { 0 };
+        Self { chance, percent }
+    }
+
+    /// Now and then the node at work hands itself over.
+    fn happen(&mut self, writer: &mut Writer) {
+        if self.percent > 0 && self.chance.is_hit(self.percent) {
+            writer.operation(b'`', &[]);
+        }
+    }
 }
 
 /// A script that is being written.
@@ -122,10 +148,13 @@ fn any_of(seed: u64, networks: &[u8]) -> Vec<u8> {
         | with(folds_early, FOLDS_EARLY)
         | with(has_little_room, HAS_LITTLE_ROOM);
     writer.head(b"440", 7, 1, Company { network, extras, is_calm: false });
+    let mut hand_overs = HandOvers::new(seed);
     for _ in 0..PLAY_TICKS {
         if writer.chance.is_hit(ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
+            hand_overs.happen(&mut writer);
             writer.act();
+            hand_overs.happen(&mut writer);
             if has_adversary && attacks.is_hit(ATTACKS_PERCENT) {
                 writer.operation(b'}', &[]);
                 writer.argument(attacks.below(TRICKS.len() as u64));
@@ -156,14 +185,21 @@ fn any_ending_of(seed: u64, scene: Scene, networks: &[u8]) -> Vec<u8> {
     let end = if scene == Scene::Together { 3 } else { 2 };
     let network = network_of(seed, networks);
     writer.head(b"450", 4, end, Company { network, extras: 0, is_calm: false });
+    let mut hand_overs = HandOvers::new(seed);
     for _ in 0..ENDING_TICKS {
         if writer.chance.is_hit(ENDING_ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
-            if writer.chance.is_hit(60) { writer.join() } else { writer.operation(b'l', &[200]) }
+            if writer.chance.is_hit(60) {
+                writer.join();
+            } else {
+                writer.operation(b'l', &[200]);
+            }
+            hand_overs.happen(&mut writer);
         }
         writer.gap += 1;
     }
     writer.operation(b'{', &[]);
+    hand_overs.happen(&mut writer);
     let (gap, departs) = match scene {
         Scene::AllThere | Scene::Together => (0, None),
         Scene::OneGone => (ANNOUNCED_TICKS, Some(2)),
@@ -185,6 +221,7 @@ pub fn hung_ear_of(seed: u64) -> Vec<u8> {
     writer.gap += MET_TICKS;
     writer.operation(b'o', &[8]);
     writer.operation(b'~', &[]);
+    let mut hand_overs = HandOvers::new(seed);
     for _ in 0..HUNG_TICKS {
         if writer.chance.is_hit(HUNG_ACTS_PERCENT) {
             writer.operation(b'o', &[8]);
@@ -193,6 +230,7 @@ pub fn hung_ear_of(seed: u64) -> Vec<u8> {
                 5..9 => writer.operation(b'l', &[200]),
                 _ => writer.say(),
             }
+            hand_overs.happen(&mut writer);
         }
         writer.gap += 1;
     }

@@ -277,6 +277,13 @@ impl Book {
         self.check_sums(meter, at);
     }
 
+    /// Another meter goes on in the place of the one before: the events are the same.
+    pub(crate) fn follow(&mut self, meter: &Meter) {
+        for (&name, page) in &mut self.pages {
+            page.follow(meter.find(name).and_then(|id| meter.namespaces().get(id)));
+        }
+    }
+
     fn check_sums(&self, meter: &Meter, at: Now) {
         let counted = self.pages.values().map(|page| page.counted().count() as u64).sum::<u64>();
         assert_eq!(meter.own_member_count(), counted, "this node's members");

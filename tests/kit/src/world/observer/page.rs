@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
-use audience_meter::meter::{Accounts, Meter, NamespaceId, Rules};
+use audience_meter::meter::{Accounts, Meter, Namespace, NamespaceId, Rules};
 
 use super::present::Present;
 use super::recorded::Recorded;
@@ -102,6 +102,12 @@ impl Page {
             self.counted_ever += (self.forgotten - first) as u64;
             self.forgotten = first;
         }
+    }
+
+    /// The event goes on in another meter, if it is remembered.
+    pub(super) fn follow(&mut self, namespace: Option<&Namespace>) {
+        assert_eq!(self.known_as.is_some() && self.is_remembered, namespace.is_some(), "{self:?}");
+        self.known_as = namespace.map(Namespace::shared_name);
     }
 
     pub(super) fn check_figures(&mut self, meter: &Meter, id: NamespaceId, is_lone: bool, at: Now) {
