@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use crate::collections::sections::{Reader, Writer};
+
 /// How many thresholds there may be.
 pub const THRESHOLDS_MAX: usize = 16;
 
@@ -28,6 +30,23 @@ impl Thresholds {
             }
         }
         (ascending.len() <= THRESHOLDS_MAX && ascending.first() != Some(&0)).then_some(Self(ascending))
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self(numbers) = self;
+        out.count(numbers.len());
+        for &number in numbers {
+            out.number(number);
+        }
+    }
+
+    /// Whether these are the thresholds that were written.
+    pub(super) fn are_those_of(&self, from: &mut Reader<'_>) -> bool {
+        let (mut numbers, mut list) = (Vec::new(), from.list());
+        while from.has_next(&mut list) {
+            numbers.push(from.number());
+        }
+        numbers == self.0
     }
 
     /// Which of them a total is above, as bits, if it was above those of `before`.
@@ -94,6 +113,35 @@ struct Passed {
 }
 
 impl Figures {
+    pub(super) fn write(self, out: &mut Writer) {
+        let Self {
+            total,
+            peak,
+            version,
+            passed_in,
+            above,
+            crossed,
+            passed: Passed { occupied, vacated, peak: is_peak },
+        } = self;
+        let bits = [version, passed_in, above.into(), crossed.into()];
+        [total, peak].into_iter().chain(bits.map(u64::from)).for_each(|number| out.number(number));
+        for flag in [occupied, vacated, is_peak] {
+            out.flag(flag);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let (total, peak, version, passed_in) = (from.number(), from.number(), from.small(), from.small());
+        let (above, crossed) = (from.short(), from.short());
+        let passed = Passed { occupied: from.flag(), vacated: from.flag(), peak: from.flag() };
+        Self { total, peak, version, passed_in, above, crossed, passed }
+    }
+
+    /// Other thresholds hold from now on. To be above them already is no milestone.
+    pub(super) fn measure(&mut self, thresholds: &Thresholds) {
+        (self.above, self.crossed) = (thresholds.above(self.total, 0), 0);
+    }
+
     /// A total that was found: how it came to that is no milestone.
     pub(super) fn found(total: u64, peak: u64, thresholds: &Thresholds, round: u32) -> Self {
         Self { total, peak, version: round, above: thresholds.above(total, 0), ..Self::default() }

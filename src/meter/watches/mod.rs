@@ -35,6 +35,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Meter;
+use crate::collections::sections::{Malformed, Reader, Tag, Writer};
 use crate::collections::shards::BuildKeyHasher;
 use crate::collections::tick::{Now, Tick};
 use budgets::Budgets;
@@ -55,6 +56,9 @@ pub const PATTERNS_MAX: usize = 16 * 1024;
 
 /// Most rounds that a watcher may be behind: empty namespaces are remembered for it as long.
 const LAG_MAX: u32 = 30;
+
+/// The watchers in what is handed over, after the meter.
+const WATCHERS: Tag = Tag { number: 40, name: "watchers" };
 
 /// There are as many patterns as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +96,52 @@ impl Watches {
             queues: Queues::default(),
             late: Vec::new(),
         }
+    }
+
+    /// Writes all watchers, for a program that goes on in the place of this one, by the same clock.
+    pub fn hand_over(&self, out: &mut Writer) {
+        let Self { budgets: _, subjects, retired: _, watchers, all, pattern_count: _, rounds, queues, late } = self;
+        let section = out.open(WATCHERS);
+        subjects.write(out);
+        rounds.write(out);
+        queues.write(out);
+        out.count(all.len());
+        for id in all {
+            out.key(*id);
+            watchers.get(id).into_iter().for_each(|watcher| watcher.write(out));
+        }
+        out.count(late.len());
+        for &id in late {
+            out.key(id);
+        }
+        out.close(section);
+    }
+
+    /// Goes on with watchers that were handed over: each knows what it has received. The thresholds may be others.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes. The reader is after the watchers otherwise, and may hold more.
+    pub fn take_over(thresholds: Thresholds, beat_after: Duration, from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let outer = from.enter(WATCHERS);
+        let mut all = Self::new(thresholds.clone(), beat_after);
+        all.subjects = Subjects::read(thresholds, from);
+        all.rounds.read(from);
+        all.queues = Queues::read(from);
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            let id = from.key();
+            let watcher = Watcher::read(all.all.len(), &all.subjects, from);
+            all.pattern_count = all.pattern_count.saturating_add(watcher.subjects.len());
+            let is_first = all.watchers.insert(id, watcher).is_none();
+            from.check(is_first && all.pattern_count <= PATTERNS_MAX, "a watcher that is there twice");
+            all.all.push(id);
+        }
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            all.late.push(from.key());
+        }
+        from.leave(outer);
+        from.sound().map(|()| all)
     }
 
     /// The number of watchers.

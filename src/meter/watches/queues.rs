@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use super::watcher::WatcherId;
+use crate::collections::sections::{Reader, Writer};
 
 /// Watchers that wait for their next piece.
 #[derive(Debug, Default)]
@@ -47,6 +48,29 @@ impl Queues {
     /// Whether no watcher waits.
     pub(super) fn is_empty(&self) -> bool {
         self.in_step.is_empty() && self.catching_up.is_empty()
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { in_step, catching_up, is_catch_up_turn } = self;
+        for queue in [in_step, catching_up] {
+            out.count(queue.len());
+            for &id in queue {
+                out.key(id);
+            }
+        }
+        out.flag(*is_catch_up_turn);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let mut queues = Self::default();
+        for queue in [&mut queues.in_step, &mut queues.catching_up] {
+            let mut list = from.list();
+            while from.has_next(&mut list) {
+                queue.push_back(from.key());
+            }
+        }
+        queues.is_catch_up_turn = from.flag();
+        queues
     }
 
     pub(super) fn clear(&mut self) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::subjects::Subjects;
 use crate::collections::key::Key as _;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Walk;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::{Meter, NamespaceId};
@@ -62,6 +63,43 @@ impl Rounds {
             begun: Tick(0),
             beat_at: Tick(0),
         }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { stage, number, is_beat, known_by_all, beat_after: _, begun, beat_at } = self;
+        let (kind, left) = match *stage {
+            Stage::Idle => (0, 0),
+            Stage::Find(from) => (1, from.index()),
+            Stage::Rest => (2, 0),
+            Stage::Drop(left) => (3, left),
+            Stage::TakeOver(left) => (4, left),
+            Stage::Update(left) => (5, left),
+        };
+        out.number(kind);
+        out.count(left);
+        for &round in [number, known_by_all] {
+            out.number(round.into());
+        }
+        out.flag(*is_beat);
+        for &tick in [begun, beat_at] {
+            out.tick(tick);
+        }
+    }
+
+    /// Goes on with the rounds that were written.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>) {
+        let (kind, left) = (from.number(), from.size());
+        self.stage = match kind {
+            1 => Stage::Find(NamespaceId::from_index(left).unwrap_or(NamespaceId::FIRST)),
+            2 => Stage::Rest,
+            3 => Stage::Drop(left),
+            4 => Stage::TakeOver(left),
+            5 => Stage::Update(left),
+            _ => Stage::Idle,
+        };
+        from.check(kind <= 5, "a round at an unknown stage");
+        (self.number, self.known_by_all, self.is_beat) = (from.small(), from.small(), from.flag());
+        (self.begun, self.beat_at) = (from.tick(), from.tick());
     }
 
     /// The first watcher has come.

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use super::milestones::{Figures, Thresholds};
 use super::sums::{PrefixId, Reach, Sums};
 use crate::collections::key::key_type;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 use crate::meter::Changed;
 
@@ -37,6 +38,20 @@ pub(super) enum Subject {
     Name(NameId),
     /// All whose names begin alike, and their sum.
     Prefix(PrefixId),
+}
+
+impl Subject {
+    pub(super) fn write(self, out: &mut Writer) {
+        out.flag(matches!(self, Self::Prefix(_)));
+        match self {
+            Self::Name(id) => out.key(id),
+            Self::Prefix(id) => out.key(id),
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        if from.flag() { Self::Prefix(from.key()) } else { Self::Name(from.key()) }
+    }
 }
 
 #[derive(Debug)]
@@ -75,6 +90,75 @@ impl Subjects {
             changed: Ordered::new(),
             sums: Sums::default(),
             vacant: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { thresholds, names, by_name: _, changed, sums, vacant } = self;
+        thresholds.write(out);
+        names.write(out, &mut |name, out| {
+            let Name { text, figures, pins, is_vacant } = name;
+            out.text(text);
+            figures.write(out);
+            out.number((*pins).into());
+            out.flag(*is_vacant);
+        });
+        out.count(changed.len());
+        for &id in changed.values() {
+            out.key(id);
+        }
+        sums.write(out);
+        out.count(vacant.len());
+        for &id in vacant {
+            out.key(id);
+        }
+    }
+
+    /// The subjects that were written. These thresholds hold from now on.
+    pub(super) fn read(thresholds: Thresholds, from: &mut Reader<'_>) -> Self {
+        let mut subjects = Self::new(thresholds);
+        let are_same = subjects.thresholds.are_those_of(from);
+        let by_name = &mut subjects.by_name;
+        let names = Slab::read(from, &mut |id, from| {
+            let (text, figures): (Rc<str>, _) = (from.text().into(), Figures::read(from));
+            let is_first = by_name.insert(text.clone(), id).is_none();
+            from.check(is_first, "a name that is watched twice");
+            Name { text, figures, pins: from.small(), is_vacant: from.flag() }
+        });
+        subjects.names = names;
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            if let Some((id, text)) = subjects.read_name(from) {
+                subjects.changed.insert(text, id);
+            }
+        }
+        subjects.sums = Sums::read(from);
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            if let Some((id, _)) = subjects.read_name(from) {
+                subjects.vacant.push_back(id);
+            }
+        }
+        if !are_same {
+            let Self { thresholds, names, sums, .. } = &mut subjects;
+            let totals = names.iter_mut().map(|(_, name)| &mut name.figures);
+            totals.chain(sums.figures_mut()).for_each(|figures| figures.measure(thresholds));
+        }
+        subjects
+    }
+
+    fn read_name(&self, from: &mut Reader<'_>) -> Option<(NameId, Rc<str>)> {
+        let id = from.key();
+        let name = self.names.get(id);
+        from.check(name.is_some(), "a name that is not watched");
+        name.map(|name| (id, name.text.clone()))
+    }
+
+    /// Whether a subject is one of these.
+    pub(super) fn has(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Name(id) => self.names.get(id).is_some(),
+            Subject::Prefix(id) => self.sums.has(id),
         }
     }
 

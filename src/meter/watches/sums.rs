@@ -16,6 +16,7 @@ use std::rc::Rc;
 use super::milestones::{Figures, Thresholds};
 use crate::collections::key::Key as _;
 use crate::collections::key::key_type;
+use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 
 key_type! {
@@ -38,6 +39,21 @@ pub(super) struct Prefix {
     is_touched: bool,
     /// The number of patterns that are this prefix.
     pins: u32,
+}
+
+impl Prefix {
+    fn new(text: &str) -> Self {
+        let pattern = format!("{text}*").into();
+        Self {
+            text: text.into(),
+            pattern,
+            figures: Figures::default(),
+            sum: 0,
+            is_summed: false,
+            is_touched: false,
+            pins: 0,
+        }
+    }
 }
 
 /// All prefixes that are watched.
@@ -77,6 +93,10 @@ pub(super) struct Reach {
 }
 
 impl Sums {
+    pub(super) fn has(&self, id: PrefixId) -> bool {
+        self.prefixes.get(id).is_some()
+    }
+
     pub(super) fn prefix(&self, id: PrefixId) -> &Prefix {
         self.prefixes.at(id)
     }
@@ -159,26 +179,71 @@ impl Sums {
         self.unsummed.remove(&id);
     }
 
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { prefixes, by_text: _, lengths: _, unsummed: _, under_way: UnderWay { id, last }, touched } = self;
+        prefixes.write(out, &mut |prefix, out| {
+            let Prefix { text, pattern: _, figures, sum, is_summed, is_touched, pins } = prefix;
+            out.text(text);
+            figures.write(out);
+            out.number(*sum);
+            out.flag(*is_summed);
+            out.flag(*is_touched);
+            out.number((*pins).into());
+        });
+        out.key(*id);
+        out.flag(last.is_some());
+        if let Some(last) = last {
+            out.text(last);
+        }
+        out.count(touched.len());
+        for &id in touched {
+            out.key(id);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let mut sums = Self::default();
+        let prefixes = Slab::read(from, &mut |id, from| {
+            let mut prefix = Prefix::new(from.text());
+            (prefix.figures, prefix.sum) = (Figures::read(from), from.number());
+            (prefix.is_summed, prefix.is_touched, prefix.pins) = (from.flag(), from.flag(), from.small());
+            let is_first = sums.list(id, &prefix.text, !prefix.is_summed);
+            from.check(is_first, "a prefix that is watched twice");
+            prefix
+        });
+        sums.prefixes = prefixes;
+        sums.under_way = UnderWay { id: from.key(), last: from.flag().then(|| from.text().into()) };
+        let mut list = from.list();
+        while from.has_next(&mut list) {
+            sums.touched.push(from.key());
+        }
+        sums
+    }
+
+    /// The figures of all sums, to change.
+    pub(super) fn figures_mut(&mut self) -> impl Iterator<Item = &mut Figures> {
+        self.prefixes.iter_mut().map(|(_, prefix)| &mut prefix.figures)
+    }
+
     fn insert(&mut self, text: &str) -> PrefixId {
-        let pattern = format!("{text}*").into();
-        let text: Rc<str> = text.into();
+        let prefix = Prefix::new(text);
+        let text = prefix.text.clone();
+        let id = self.prefixes.insert(prefix);
+        self.list(id, &text, true);
+        id
+    }
+
+    /// Has a prefix be found by its text, and be summed if it has to. Returns whether there was none of this text.
+    fn list(&mut self, id: PrefixId, text: &Rc<str>, is_unsummed: bool) -> bool {
         let lengths = self.lengths.len().max(text.len() + 1);
         self.lengths.resize(lengths, 0);
         if let Some(count) = self.lengths.get_mut(text.len()) {
             *count += 1;
         }
-        let id = self.prefixes.insert(Prefix {
-            text: text.clone(),
-            pattern,
-            figures: Figures::default(),
-            sum: 0,
-            is_summed: false,
-            is_touched: false,
-            pins: 0,
-        });
-        self.by_text.insert(text, id);
-        self.unsummed.insert(id);
-        id
+        if is_unsummed {
+            self.unsummed.insert(id);
+        }
+        self.by_text.insert(text.clone(), id).is_none()
     }
 
     fn remove(&mut self, id: PrefixId) {

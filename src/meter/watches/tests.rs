@@ -9,19 +9,24 @@ use std::time::Duration;
 use super::*;
 use crate::collections::key::Key as _;
 use crate::meter::news::NodeId;
-use crate::meter::{MemberId, NotifyRule, Rules};
+use crate::meter::{MemberId, Membership, NotifyRule, Rules};
 
 const CLEAN_DELAY: Duration = Duration::from_secs(3);
 const BEAT_AFTER: Duration = Duration::from_secs(25);
+
+/// After how many turns another program goes on.
+const HANDED_OVER_TURNS: usize = 7;
 
 /// An audience, its watchers, and what they have received.
 struct World {
     meter: Meter,
     watches: Watches,
+    membership: Option<Membership>,
     now: Now,
     there: BTreeSet<u32>,
     clients: BTreeMap<u32, Client>,
     beats: usize,
+    turn_count: usize,
     /// Whether an update may be cut into pieces between which rounds pass.
     is_cut: bool,
 }
@@ -56,10 +61,12 @@ impl World {
         Self {
             meter: Meter::new(rules, NodeId(1), None),
             watches: Watches::new(thresholds, BEAT_AFTER),
+            membership: None,
             now: Now::default(),
             there: BTreeSet::new(),
             clients: BTreeMap::new(),
             beats: 0,
+            turn_count: 0,
             is_cut: false,
         }
     }
@@ -105,6 +112,27 @@ impl World {
             self.take_piece(id.place().get(), &piece);
         }
         self.watches.subjects.check_invariants();
+        self.turn_count += 1;
+        if self.turn_count.is_multiple_of(HANDED_OVER_TURNS) {
+            self.hand_over();
+        }
+    }
+
+    /// Another program goes on in the place of this one.
+    fn hand_over(&mut self) {
+        let mut out = Writer::default();
+        self.meter.hand_over(&mut out);
+        self.watches.hand_over(&mut out);
+        let (bytes, rules) = (out.into_bytes(), self.meter.book.rules);
+        let (budgets, thresholds) = (self.watches.budgets, self.watches.subjects.thresholds.clone());
+        let mut reader = Reader::new(&bytes, 0, "test");
+        self.meter = Meter::take_over(rules, self.membership, &mut reader).unwrap();
+        self.watches = Watches { budgets, ..Watches::take_over(thresholds, BEAT_AFTER, &mut reader).unwrap() };
+        assert_eq!(reader.finish(), Ok(()));
+        let mut again = Writer::default();
+        self.meter.hand_over(&mut again);
+        self.watches.hand_over(&mut again);
+        assert!(again.into_bytes() == bytes, "the same is handed over again");
     }
 
     /// Whether there is nothing to do at this time.

@@ -13,6 +13,7 @@ use super::milestones::{Figures, Milestone};
 use super::subjects::{NameId, Ordered, Subject, Subjects};
 use super::sums::PrefixId;
 use crate::collections::key::key_type;
+use crate::collections::sections::{Reader, Writer};
 
 /// What a line takes beside the name: a field, a number and a line feed.
 const LINE_BYTES: usize = 16;
@@ -89,10 +90,64 @@ pub(super) struct Place {
     last: Option<Rc<str>>,
 }
 
+impl Place {
+    fn read(from: &mut Reader<'_>) -> Self {
+        let (is_begun, subject) = (from.flag(), from.size());
+        Self { is_begun, subject, last: from.flag().then(|| from.text().into()) }
+    }
+}
+
 impl Watcher {
     /// A watcher that knows nothing yet.
     pub(super) fn new(subjects: Box<[Subject]>, place: usize) -> Self {
         Self { subjects, place, known_round: 0, progress: Progress::Done, is_stalled: false, has_counts: false }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        let Self { subjects, place: _, known_round, progress, is_stalled, has_counts } = self;
+        out.count(subjects.len());
+        for subject in subjects {
+            subject.write(out);
+        }
+        out.number((*known_round).into());
+        out.flag(*is_stalled);
+        out.flag(*has_counts);
+        let (kind, round, at) = match progress {
+            Progress::Done => (0, 0, None),
+            Progress::InStep { round, at } => (1, *round, Some(at)),
+            Progress::CatchingUp { since, at } => (2, *since, Some(at)),
+        };
+        out.number(kind);
+        if let Some(Place { is_begun, subject, last }) = at {
+            out.number(round.into());
+            out.flag(*is_begun);
+            out.count(*subject);
+            out.flag(last.is_some());
+            if let Some(last) = last {
+                out.text(last);
+            }
+        }
+    }
+
+    /// The watcher that was written, at this place in the list of all.
+    pub(super) fn read(place: usize, all: &Subjects, from: &mut Reader<'_>) -> Self {
+        let (mut subjects, mut list) = (Vec::new(), from.list());
+        while from.has_next(&mut list) {
+            let subject = Subject::read(from);
+            if from.check(all.has(subject), "a watcher of what is not watched") {
+                subjects.push(subject);
+            }
+        }
+        let (known_round, is_stalled, has_counts) = (from.small(), from.flag(), from.flag());
+        let progress = match from.number() {
+            1 => Progress::InStep { round: from.small(), at: Place::read(from) },
+            2 => Progress::CatchingUp { since: from.small(), at: Place::read(from) },
+            kind => {
+                from.check(kind == 0, "an update at an unknown stage");
+                Progress::Done
+            }
+        };
+        Self { subjects: subjects.into(), place, known_round, progress, is_stalled, has_counts }
     }
 
     /// Begins an update in this round; returns whether the watcher is in step with it.

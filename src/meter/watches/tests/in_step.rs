@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::meter::news::{Age, Alive, Count, Datagram, Echo, Format, Formats, Item, News, Origin, Peak, Secret, Sums};
-use crate::meter::{ClusterRules, Membership, Output};
+use crate::meter::{ClusterRules, Output};
 
 #[test]
 fn watchers_that_are_in_step_receive_milestones() {
@@ -219,15 +219,12 @@ fn an_event_that_comes_again_before_its_round_has_a_peak_of_its_own_too() {
 #[test]
 fn a_total_of_other_nodes_is_a_record_before_they_announce_one() {
     let mut world = World::new();
-    world.meter = Meter::new(
-        world.meter.book.rules,
-        NodeId(1),
-        Some(Membership {
-            rules: ClusterRules::default(),
-            secret: Secret([0; 2]),
-            formats: Formats { oldest: 4, newest: 4 },
-        }),
-    );
+    world.membership = Some(Membership {
+        rules: ClusterRules::default(),
+        secret: Secret([0; 2]),
+        formats: Formats { oldest: 4, newest: 4 },
+    });
+    world.meter = Meter::new(world.meter.book.rules, NodeId(1), world.membership);
     let alive = |echo| News::Alive(Alive { echo, ..Alive::default() });
     world.receive(1, alive(None));
     let asked = std::iter::from_fn(|| world.meter.poll_output()).find_map(|output| match output {
