@@ -52,3 +52,36 @@ fn the_corpus_of_nats_holds() {
 fn the_corpus_of_redis_holds() {
     replay("redis", audience_kit::fuzzing::redis);
 }
+
+#[test]
+fn the_corpus_of_table_holds() {
+    replay("table", audience_kit::fuzzing::table);
+}
+
+#[test]
+fn a_table_that_is_cut_or_changed_anywhere_makes_no_process_fail() {
+    for name in ["nodes-07", "watchers-04"] {
+        let bytes = fs::read(source().join("fuzz/corpus/table").join(name)).unwrap();
+        for place in 0..bytes.len() {
+            audience_kit::fuzzing::table(&bytes[..place]);
+            for change in [1, 0x80, 0xff] {
+                let mut changed = bytes.clone();
+                changed[place] ^= change;
+                let outcome = std::panic::catch_unwind(|| audience_kit::fuzzing::table(&changed));
+                assert!(outcome.is_ok(), "{name} with byte {place} changed by {change:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_table_of_each_released_version_is_taken_over() {
+    let is_taken_over = |name: &str| {
+        let bytes = fs::read(source().join("fuzz/corpus/table").join(name)).unwrap();
+        audience_kit::fuzzing::is_taken_over(&bytes)
+    };
+    assert!(is_taken_over("version-1"));
+    for refused in ["version-2", "other-kind", "cut-frame", "flipped-frame", "foreign", "empty"] {
+        assert!(!is_taken_over(refused), "{refused}");
+    }
+}

@@ -11,6 +11,7 @@
 //! | `report` | datagrams of other nodes |
 //! | `meter` | a script of the world of many nodes |
 //! | `proxy` | what a proxy says of its client |
+//! | `table` | what another program hands over |
 
 mod broker;
 mod meter;
@@ -18,6 +19,7 @@ mod proxy;
 mod report;
 mod request;
 mod session;
+mod table;
 
 pub use broker::{nats, redis};
 pub use meter::meter;
@@ -25,3 +27,4 @@ pub use proxy::proxy;
 pub use report::report;
 pub use request::request;
 pub use session::session;
+pub use table::{is_taken_over, table};
