@@ -9,7 +9,7 @@
 
 use std::rc::Rc;
 
-use super::held::Purpose;
+use super::held::{self, Purpose};
 use super::leaving::Leaving;
 use super::peers::PeerId;
 use super::{Call, Cluster, capacity, ends};
@@ -17,7 +17,7 @@ use crate::collections::tick::Now;
 use crate::meter::book::keys::{ClaimId, MemberId, NamespaceId};
 use crate::meter::book::whole::Whole;
 use crate::meter::book::{Book, learning, patience, succession};
-use crate::meter::news::{Claim, HeldQuestion, News, NodeId, Patience};
+use crate::meter::news::{Claim, HeldQuestion, NAME_MAX, News, NodeId, Patience};
 use crate::meter::output::Output;
 
 /// A peer has just claimed a uuid; the claim is in its next report, too.
@@ -80,9 +80,26 @@ pub(super) fn leave_elsewhere(name: &str, uuid: &str, leaving: Leaving, cluster:
         (Some(terms), Some(stream)) if terms.order > stream => {}
         (Some(terms), _) => announce_leaving((name.into(), uuid.into()), terms.order, leaving.is_away, cluster, call),
         (None, _) => {
-            cluster.ask_held(name, uuid, Purpose::Leave(leaving), call);
+            ask_held(name, uuid, Purpose::Leave(leaving), cluster, call);
         }
     }
+}
+
+/// Asks the other nodes whether they hold a uuid. Returns the number of the question; `None` if it is not asked.
+pub(super) fn ask_held(
+    name: &str,
+    uuid: &str,
+    purpose: Purpose,
+    cluster: &mut Cluster,
+    call: &mut Call<'_>,
+) -> Option<u64> {
+    // No member can have claimed what would not fit into a datagram.
+    if cluster.peers.is_alone() || name.len() > NAME_MAX || uuid.len() > NAME_MAX {
+        return None;
+    }
+    let number = cluster.held.add(name.into(), uuid.into(), purpose, call.now.tick);
+    held::ask(&mut cluster.held, &mut cluster.announcer, call.outputs, call.now);
+    number
 }
 
 /// Says to the other nodes that a page leaves which has joined there.

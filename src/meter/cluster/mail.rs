@@ -8,7 +8,7 @@
 
 use super::held::Purpose;
 use super::pace::DATAGRAMS_PER_TURN;
-use super::{Call, Cluster};
+use super::{Call, Cluster, claims};
 use crate::meter::book::journal::Stretch;
 use crate::meter::news::{MessageId, NAME_MAX};
 
@@ -43,7 +43,7 @@ impl Mail<'_> {
     /// [`Output::Held`](crate::meter::Output::Held) comes within 200 ms; `None` if there is no other node, or too many
     /// questions wait.
     pub fn ask_held(&mut self, name: &str, uuid: &str) -> Option<u64> {
-        self.cluster.ask_held(name, uuid, Purpose::Answer, &mut self.call)
+        claims::ask_held(name, uuid, Purpose::Answer, self.cluster, &mut self.call)
     }
 
     /// The members of the event of this name, at all nodes; `None` while no such event is known here.

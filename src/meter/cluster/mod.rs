@@ -101,13 +101,13 @@ use super::book::{Book, succession};
 #[cfg(any(test, debug_assertions))]
 use super::book::{invariants::Elsewhere, keys::NamespaceId};
 use super::digest::name_digest;
-use super::news::{Address, Ask, Counter, NAME_MAX, News, NodeId, Wanted};
+use super::news::{Address, Ask, Counter, News, NodeId, Wanted};
 use super::output::{Output, Outputs};
 use crate::collections::tick::{Now, Tick};
 use addresses::Addresses;
 use announce::Announcer;
 use figures::NodeFigures;
-use held::{HeldQuestions, Purpose};
+use held::HeldQuestions;
 use lookout::Lookout;
 use peers::{PeerId, Peers};
 use questions::Questions;
@@ -269,17 +269,6 @@ impl Cluster {
         self.receipts.announce(&self.peers, &mut self.announcer, call.outputs, call.now);
         let Call { book, outputs, now } = call;
         self.announcer.announce_due(is_bus_drained, &self.peers, &self.rules, book, outputs, *now);
-    }
-
-    /// Asks the other nodes whether they hold a uuid. Returns the number of the question; `None` if it is not asked.
-    fn ask_held(&mut self, name: &str, uuid: &str, purpose: Purpose, call: &mut Call<'_>) -> Option<u64> {
-        // No member can have claimed what would not fit into a datagram.
-        if self.peers.is_alone() || name.len() > NAME_MAX || uuid.len() > NAME_MAX {
-            return None;
-        }
-        let number = self.held.add(name.into(), uuid.into(), purpose, call.now.tick);
-        held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
-        number
     }
 
     /// What all other nodes have in each namespace. Panics if the peers do not balance.
