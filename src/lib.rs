@@ -62,7 +62,7 @@
 //! | the head is parsed, or its end is looked for as it comes | [`wire::session::Session::feed`] |
 //! | the request has a port and a route | `server::answers` |
 //! | the event may have its name, and the site has signed the address | `server::answers`, [`wire::signature`] |
-//! | the member is counted, unless its address has too many | `server::audience`, [`meter::Meter::join`] |
+//! | the member is counted, unless its address has too many, and its person once | `server::audience`, [`meter::Meter::join`], [`meter::People`] |
 //! | head, `retry:` and first count leave in one write | `server::conns` |
 //!
 //! From then on the connection is a slot in a table, a timer and a link in its namespace's list.
@@ -143,9 +143,14 @@
 //! of that node's journal for some seconds, so it is repaired like all news. Each further node waits a turn longer for it, and reports
 //! if none has come (`meter::accounts::ending`).
 //!
+//! The different people of an event are a set of hashes, or a sketch of one, which merge whatever was lost or doubled
+//! (`meter::census`). A node announces what is new with its counts, and asks for all there is when it has missed more. So a node
+//! that departs takes no people with it.
+//!
 //! What happened long ago or elsewhere travels as an age, and no date does: the wall clock of a host decides what its own pages
-//! show, and nothing else. Claims of uuids are numbered, each with one more than the largest number that its node knows of;
-//! the larger number stands, and of two equal ones that of the larger node. Claims are journalled.
+//! show. It decides one thing more: which of two keys is the older that two nodes have drawn for the people of one event. Claims
+//! of uuids are numbered, each with one more than the largest number that its node knows of; the larger number stands, and of
+//! two equal ones that of the larger node. Claims are journalled.
 //!
 //! Where places are kept (`--leave-delay`), each node knows the claims of all counted members (`meter::book::estates`), and when
 //! they are over. A member that comes back anywhere continues the claim that it had. Its node counts it, the one before counts

@@ -16,7 +16,7 @@ const ALL = '*';
 /** The name of a namespace on the stream, where only a sum ends in a star. */
 const streamName = (name) => name.replace(/\*$/, '%2A');
 
-const NO_FIGURES = { created: 0, connections: NaN, uncounted: 0, peak: NaN, peakAt: 0, memberSeconds: 0, average: NaN, watch: NaN };
+const NO_FIGURES = { created: 0, connections: NaN, people: NaN, peopleError: 0, uncounted: 0, peak: NaN, peakAt: 0, memberSeconds: 0, average: NaN, watch: NaN };
 
 export class Namespace {
   /** Its name on the pages. */
@@ -39,6 +39,9 @@ export class Namespace {
     this.askedAt = this.emptySince = seconds;
     this.created = figures.created;
     this.connections = figures.connections;
+    // An older daemon, or a small event among many, has none.
+    this.people = figures.distinct ?? NaN;
+    this.peopleError = figures.distinct_error ?? 0;
     this.uncounted = figures.uncounted;
     // The stream may have brought a later peak.
     if (!(figures.peak < this.peak)) [this.peak, this.peakAt] = [figures.peak, figures.peak_at];

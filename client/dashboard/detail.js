@@ -108,6 +108,8 @@ export class Detail {
     say(at('watch'), duration(of.watch));
     say(at('hours'), brief(of.memberSeconds / 3600));
     sayNumber(at('joined'), of.connections);
+    sayNumber(at('people'), of.people ?? NaN);
+    say(at('people-error'), of.peopleError ? `± ${brief(of.peopleError)}` : '');
     say(at('since'), this.#name === null ? `in ${countOf(audience.namespaces.size, 'namespace')}` : of.created ? `since ${clock(of.created)}` : 'not begun');
     say(at('peak-word'), this.#name === null ? 'Most seen' : 'Peak');
     const hasHistory = Boolean(this.#rows);

@@ -239,6 +239,11 @@ pub static GROUPS: [Group; 7] = [
                  for none)",
             ),
             other(
+                "--distinct-namespaces <num>",
+                "number of events whose different people are counted, the largest first: a person is a uuid, or an \
+                 address and a browser (default 100, 0 for none)",
+            ),
+            other(
                 "--metrics-namespaces <num>",
                 "number of events with series of their own in the metrics, the largest first; the rest is one sum \
                  (default 20)",

@@ -13,6 +13,7 @@
 //! | `accounts/` | what an event comes to |
 //! | `book/` | the namespaces, members and claims of this node |
 //! | `cluster/` | the other nodes, and the conversation with them |
+//! | `census/` | how many different people were counted |
 //! | `digest` | hashes that all nodes agree on |
 //! | `news` | what nodes announce to each other, as values |
 //! | `output` | what the caller has to do |
@@ -29,6 +30,7 @@
 
 mod accounts;
 mod book;
+mod census;
 mod cluster;
 mod digest;
 pub mod news;
@@ -46,16 +48,18 @@ use crate::collections::tick::{Now, Tick};
 pub use accounts::ending::Ending;
 pub use accounts::history::{HistoryCursor, Row};
 pub use accounts::stays::{STAY_BUCKETS, Stays};
-pub use accounts::{Accounts, Peak};
+pub use accounts::{Accounts, Peak, Reach};
 pub use book::changes::Changed;
 pub use book::keys::{MakerId, MemberId, NamespaceId, WalkId};
 use book::members::Admission;
 pub use book::members::Member;
 pub use book::namespace::Namespace;
 pub use book::notice::NotifyRule;
+pub use book::people::People;
 pub use book::schedule::Rules;
 use book::standing::Standing;
-use book::{Book, counting, joining, patience};
+use book::{Book, joining, patience};
+pub use census::Person;
 pub use cluster::capacity::Capacity;
 pub use cluster::departure::Departure;
 pub use cluster::figures::NodeFigures;
@@ -141,7 +145,7 @@ impl Meter {
 
     /// A member that is present without being counted is counted, as if it had joined now. Any other stays as it is.
     pub fn count(&mut self, member: MemberId, now: Now) {
-        if counting::count(member, &mut self.book, now) {
+        if book::counting::count(member, &mut self.book, now) {
             self.check_invariants();
         }
     }
@@ -279,7 +283,13 @@ impl Meter {
     /// What a present namespace has come to.
     #[must_use]
     pub fn accounts(&self, id: NamespaceId, now: Now) -> Accounts {
-        self.book.at(id).accounts(&self.book.stays, now)
+        let namespace = self.book.at(id);
+        namespace.accounts(&self.book.stays, namespace.reach(&self.book.censuses), now)
+    }
+
+    /// The different people of the events.
+    pub fn people(&mut self, now: Now) -> People<'_> {
+        People { book: &mut self.book, now }
     }
 
     /// Keeps the histories of the `limit` largest namespaces.
@@ -290,7 +300,8 @@ impl Meter {
     /// Begins to read the history of a namespace, which may be forgotten already, from the oldest row on; `None` if there is
     /// none.
     pub fn read_history(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
-        self.book.histories.cursor(name, now)
+        let reach = self.find(name).and_then(|id| self.book.at(id).reach(&self.book.censuses));
+        self.book.histories.cursor(name, reach.map(|reach| reach.people), now)
     }
 
     /// The next row, with when it began in seconds since 1970; the last is of the minute that goes on.

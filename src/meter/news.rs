@@ -7,26 +7,31 @@
 //! | file | owns |
 //! |---|---|
 //! | `atoms` | what makes a process a node, the names of messages, and what numbers and names weigh |
+//! | `census` | what is said of the different people of an event |
 //! | `claims` | the uuids that members claim |
 //! | `ends` | that an event or a node ends |
 //! | `receipts` | what a node confirms of messages |
 //! | `sections` | news that waits, as bytes |
+//! | `sums` | what was counted in a namespace, and what is known of it as a whole |
 //!
 //! Invariant: every count is absolute. News may be lost, doubled or overtaken, and the totals still come right.
 
 mod atoms;
+pub mod census;
 mod claims;
 mod ends;
 mod receipts;
 pub(super) mod sections;
+mod sums;
 
-use super::accounts::stays::Stays;
 pub use super::way::{Address, Origin, To};
 pub use atoms::{Farewell, Format, Formats, MessageId, NodeId, Promise, Secret};
 use atoms::{entry_weight, name_weight, number_weight};
+use census::{CensusNews, Mentions};
 pub use claims::{Claim, HeldQuestion, Patience};
 pub use ends::{EndedEvent, Stance};
 pub use receipts::{Fate, Receipt};
+pub use sums::{AGE_MS_MAX, Age, MEMBER_TICKS_MAX, Peak, SUMMAND_MAX, Sums};
 
 /// The longest name of a namespace, and the longest uuid, in bytes: both have to fit into a datagram.
 pub const NAME_MAX: usize = 255;
@@ -88,6 +93,20 @@ pub enum News<N> {
         list_digest: u64,
         /// The sums.
         shares: Vec<FoldShare<N>>,
+    },
+    /// The sender asks for all that a node knows of the people of an event.
+    AskCensus {
+        /// The node that is asked.
+        of: NodeId,
+        /// The namespace's name.
+        namespace: N,
+    },
+    /// A part of all that the sender knows of the people of an event.
+    Census {
+        /// The namespace's name.
+        namespace: N,
+        /// The part.
+        census: CensusNews,
     },
     /// Figures of the sender itself, in the order of their numbers. One that is not among them is 0, and one whose number the
     /// receiver does not know is for others. Lost ones are not sent again, but newer ones follow soon.
@@ -174,6 +193,8 @@ pub struct Alive {
     pub promise: Promise,
     /// The question that this answers.
     pub echo: Option<Echo>,
+    /// What it knows of the people of some events; of none in an answer.
+    pub mentions: Mentions,
 }
 
 /// The proof that an answer is no recording: it repeats what was asked.
@@ -217,6 +238,8 @@ pub enum Item<N> {
     Claim(Claim<N>),
     /// A claim of one of its own members that is over.
     Retired(Claim<N>),
+    /// What it says of the people of the namespace whose count is the item before.
+    Census(CensusNews),
     /// An event that is over, of which it has given the report.
     Ended(EndedEvent<N>),
 }
@@ -238,53 +261,6 @@ pub struct Count<N> {
     pub age: Age,
     /// The most members that were present at once, as far as the sender knows.
     pub peak: Peak,
-}
-
-/// The largest sum of member ticks that is announced: those of 10,000 members for a hundred years. Thousands of such sums
-/// can be added up.
-pub const MEMBER_TICKS_MAX: u64 = (1 << 52) - 1;
-
-/// The largest number that thousands are added up of: of connections, of stays and of members.
-pub const SUMMAND_MAX: u64 = (1 << 48) - 1;
-
-/// What a node has counted in a namespace. No number of it ever falls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sums {
-    /// The number of joins that were counted.
-    pub connections: u64,
-    /// For how many ticks members were counted, all of them together, up to now.
-    pub member_ticks: u64,
-    /// How long former members stayed.
-    pub stays: Stays,
-}
-
-/// The largest age that is announced, in milliseconds: a thousand years.
-pub const AGE_MS_MAX: u64 = 1 << 45;
-
-/// The most members that were present at once, at all nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Peak {
-    /// The number of members.
-    pub members: u64,
-    /// How long before the datagram was sent that was so first, in milliseconds; 0 without members.
-    pub ago_ms: u64,
-}
-
-impl Peak {
-    fn weight(self) -> usize {
-        number_weight(self.members) + number_weight(self.ago_ms)
-    }
-}
-
-/// For how long a namespace has been there, and for how long it has been empty everywhere; both as of when the datagram was
-/// sent. Ages travel and no dates, so no node has to believe the wall clock of another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Age {
-    /// How long ago its first member came, in milliseconds.
-    pub existed_ms: u64,
-    /// For how long it has had no members, in milliseconds; 0 while it has some. It travels with each report of an empty
-    /// namespace, so that reports do not keep the namespace alive.
-    pub empty_ms: u64,
 }
 
 /// What a departed node had counted in a namespace.
@@ -330,26 +306,6 @@ pub struct MessagePart<N> {
     pub continues: bool,
 }
 
-impl Age {
-    fn weight(self) -> usize {
-        number_weight(self.existed_ms) + number_weight(self.empty_ms)
-    }
-}
-
-impl Sums {
-    /// Bit `n` is set when a stay was of bucket `n`.
-    #[must_use]
-    pub fn buckets(&self) -> u64 {
-        (0..).zip(&self.stays).fold(0, |mask, (bucket, &count)| mask | u64::from(count > 0) << bucket)
-    }
-
-    fn weight(&self) -> usize {
-        let stays = self.stays.iter().filter(|&&count| count > 0).map(|&count| number_weight(count));
-        let numbers = [self.connections, self.member_ticks, self.buckets()].map(number_weight);
-        stays.chain(numbers).sum()
-    }
-}
-
 impl<N: AsRef<str>> Item<N> {
     /// Its bytes in a datagram.
     #[must_use]
@@ -364,6 +320,7 @@ impl<N: AsRef<str>> Item<N> {
                     + count.sums.weight()
                     + whole
             }
+            Self::Census(census) => census.weight(),
             Self::Ended(EndedEvent { namespace, connections, empty_ms }) => {
                 name_weight(namespace.as_ref()) + number_weight(*connections) + number_weight(*empty_ms)
             }

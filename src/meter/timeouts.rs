@@ -5,7 +5,7 @@
 //! Invariant: after a call the next deadline is later than now, or there was more to do than fits into a turn.
 
 use super::book::schedule::Due;
-use super::book::{counting, elsewhere, patience, succession};
+use super::book::{counting, elsewhere, patience, people, succession};
 use super::cluster::{Call, Cluster, ends};
 use super::output::Output;
 
@@ -21,6 +21,7 @@ pub(super) fn handle(is_bus_drained: bool, cluster: &mut Cluster, call: &mut Cal
     counting::count_pending(TIMEOUTS_PER_TURN, call.book, now);
     patience::expire(TIMEOUTS_PER_TURN, call.book, now);
     succession::advance(TIMEOUTS_PER_TURN, call.book, now);
+    people::settle(TIMEOUTS_PER_TURN, call.book, now);
     if cluster.is_reachable() {
         cluster.handle_timeout(is_bus_drained, call);
     }

@@ -118,8 +118,8 @@ impl Server {
         let signals = Registered::new(&reactor, Signals::open()?, turn::SIGNALS_TOKEN, Interest::Read)?;
         // std seeds its hash maps from the system's randomness, and a keyed hash (SipHash) shows nothing of its key.
         let randomness = RandomState::new();
-        let [node, low, high] = [0, 1, 2].map(|draw: u64| randomness.hash_one(draw));
-        let (node, secret) = (NodeId(node), Secret([low, high]));
+        let draw = |number: u64| randomness.hash_one(number);
+        let (node, secrets) = (NodeId(draw(0)), [(1, 2), (3, 4)].map(|(low, high)| Secret([draw(low), draw(high)])));
         torture::begin(config.torture);
         let capacity = Capacity::new(descriptors, &config.limits)?;
         let sockets = match &handed_on {
@@ -160,7 +160,7 @@ impl Server {
             heartbeat,
             listeners,
             conns: Conns::new(config, capacity),
-            audience: Audience::new(config, node, secret),
+            audience: Audience::new(config, node, secrets),
             answers,
             awaiting: Awaiting::default(),
             bus,

@@ -97,7 +97,7 @@ mod tests {
         for (name, members) in [("a", 3), ("b", 9), ("c", 1)] {
             largest.see(name, members, 3_600);
         }
-        largest.push(&mut out);
+        largest.push(&mut out, |name| (name == "b").then_some(5));
         for (line, golden) in out.lines().zip(GOLDEN.lines()) {
             assert_eq!(line, golden);
         }

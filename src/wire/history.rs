@@ -58,10 +58,10 @@ impl HistoryWriter {
                 out.extend_from_slice(b"{\"namespace\":");
                 json::push_string(out, name);
                 out.extend_from_slice(
-                    br#","step":60,"columns":["time","min","average","max","joins","leaves"],"rows":["#,
+                    br#","step":60,"columns":["time","min","average","max","joins","leaves","people"],"rows":["#,
                 );
             }
-            Format::Csv => out.extend_from_slice(b"time,min,average,max,joins,leaves\r\n"),
+            Format::Csv => out.extend_from_slice(b"time,min,average,max,joins,leaves,people\r\n"),
         }
         Self { format, is_begun: false }
     }
@@ -83,6 +83,12 @@ impl HistoryWriter {
             out.push(b',');
             push_decimal(out, number.into());
         }
+        out.push(b',');
+        match row.people {
+            Some(people) => push_decimal(out, people.get().into()),
+            None if self.format == Format::Json => out.extend_from_slice(b"null"),
+            None => {}
+        }
         out.extend_from_slice(if self.format == Format::Json { b"]" } else { b"\r\n" });
     }
 
@@ -96,14 +102,22 @@ impl HistoryWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+
+    /// Nothing was known of people in the first minute.
+    fn row(number: u64) -> Row {
+        let people = NonZeroU32::new(u32::try_from(number).unwrap());
+        Row { min: 1, average: 1.256, max: 3, joins: 2, leaves: 0, people }
+    }
 
     #[track_caller]
     fn check(format: Format, rows: u64, expected: &str) {
         let mut out = Vec::new();
         let mut writer = HistoryWriter::begin(&mut out, "\"a", format);
         for number in 0..rows {
-            writer.push(&mut out, 60 * number, &Row { min: 1, average: 1.256, max: 3, joins: 2, leaves: 0 });
+            writer.push(&mut out, 60 * number, &row(number));
         }
         writer.finish(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -112,11 +126,11 @@ mod tests {
     #[test]
     fn the_forms_are_exact() {
         let head = "{\"namespace\":\"\\\"a\",\"step\":60,\
-                    \"columns\":[\"time\",\"min\",\"average\",\"max\",\"joins\",\"leaves\"],\"rows\":[";
+                    \"columns\":[\"time\",\"min\",\"average\",\"max\",\"joins\",\"leaves\",\"people\"],\"rows\":[";
         check(Format::Json, 0, &format!("{head}]}}\n"));
-        check(Format::Json, 2, &format!("{head}[0,1,1.26,3,2,0],[60,1,1.26,3,2,0]]}}\n"));
-        let head = "time,min,average,max,joins,leaves\r\n";
+        check(Format::Json, 2, &format!("{head}[0,1,1.26,3,2,0,null],[60,1,1.26,3,2,0,1]]}}\n"));
+        let head = "time,min,average,max,joins,leaves,people\r\n";
         check(Format::Csv, 0, head);
-        check(Format::Csv, 2, &format!("{head}0,1,1.26,3,2,0\r\n60,1,1.26,3,2,0\r\n"));
+        check(Format::Csv, 2, &format!("{head}0,1,1.26,3,2,0,\r\n60,1,1.26,3,2,0,1\r\n"));
     }
 }

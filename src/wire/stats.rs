@@ -7,7 +7,7 @@
 
 use super::json;
 use super::sse::push_decimal;
-use crate::meter::{Accounts, Ending};
+use crate::meter::{Accounts, Ending, Reach};
 
 /// The figures of a namespace.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +106,17 @@ fn push_accounts(out: &mut Vec<u8>, accounts: &Accounts) {
         before = b',';
     }
     out.push(b']');
+    push_reach(out, accounts.reach);
+}
+
+/// The number of people, and by how many it may be off; `null` where nothing is known.
+fn push_reach(out: &mut Vec<u8>, reach: Option<Reach>) {
+    match reach {
+        Some(Reach { people, error }) => {
+            push_fields(out, &[(",\"distinct\":", people), (",\"distinct_error\":", error)]);
+        }
+        None => out.extend_from_slice(b",\"distinct\":null,\"distinct_error\":null"),
+    }
 }
 
 /// A number with two places after the point.
@@ -124,11 +135,13 @@ mod tests {
         let mut accounts = Accounts { connections: 3, member_ms: 7_450, lasted_ms: 8_000, ..Accounts::default() };
         accounts.peak = Peak { members: 2, at_unix_s: 1_300_000_001 };
         (accounts.stays[0], accounts.stays[15]) = (1, 2);
+        accounts.reach = Some(Reach { people: 2, error: 1 });
         accounts
     }
 
     const ACCOUNTS: &str = "\"peak\":2,\"peak_at\":1300000001,\"member_seconds\":7.45,\"average\":0.93,\
-                            \"average_watch\":2.48,\"stays\":[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2]";
+                            \"average_watch\":2.48,\"stays\":[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2],\"distinct\":2,\
+                            \"distinct_error\":1";
 
     #[track_caller]
     fn check(names: &[&str], expected: &str) {
@@ -160,6 +173,13 @@ mod tests {
         push_ending(&mut out, &ending);
         let expected = format!("{{\"namespace\":\"\\\"a\",\"created\":5,\"ended\":13,\"connections\":3,{ACCOUNTS}}}\n");
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn people_that_are_not_known_are_no_number() {
+        let (mut out, accounts) = (Vec::new(), Accounts { reach: None, ..accounts() });
+        push_accounts(&mut out, &accounts);
+        assert!(out.ends_with(br#","distinct":null,"distinct_error":null"#));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! How events went over time: a row a minute, for a day, of the largest.
 //!
-//! Owns a ring of rows for each of a limited number of namespaces, by name. A row is of the total as
-//! this node saw it: the least, the average over time and the most, and the joins and leaves. A ring is kept when its namespace
-//! is forgotten, because that is when people ask how the event went. It is dropped when an event with members needs its place
-//! ([`precedence`](super::precedence)).
+//! Owns a ring of rows for each of a limited number of namespaces, by name. A row is of the total as this node saw it: the
+//! least, the average over time and the most, and the joins and leaves. It has the number of different people so far, too. A
+//! ring is kept when its namespace is forgotten, because that is when people ask how the event went. It is dropped when an event
+//! with members needs its place ([`precedence`](super::precedence)).
 //!
 //! Each change costs a step in that order, and nothing is done in between: rows of minutes without a change are made up at
 //! the next change, at most a day of them.
@@ -14,13 +14,19 @@
 //! Invariant: `min <= average <= max` in each row, and members go from row to row as `joins` and `leaves` say.
 
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
-pub(in crate::meter) use super::precedence::HistoryId;
 use super::precedence::{Precedence, Worth};
+use crate::collections::key::key_type;
 use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, TICK_MS, Tick};
+
+key_type! {
+    /// The key of a ring.
+    pub(in crate::meter) HistoryId
+}
 
 /// The most rows of a ring: a day of them.
 const HISTORY_ROWS: usize = 24 * 60;
@@ -40,9 +46,11 @@ pub struct Row {
     pub joins: u32,
     /// The number of leaves.
     pub leaves: u32,
+    /// The number of different people that had come by its end; `None` if that is not known.
+    pub people: Option<NonZeroU32>,
 }
 
-const _: () = assert!(size_of::<Row>() == 20);
+const _: () = assert!(size_of::<Row>() == 24);
 
 /// The minute that goes on.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +75,8 @@ struct Ring {
     rows: VecDeque<Row>,
     open: Open,
     total: u64,
+    /// The different people so far, as of when a minute last ended or a reader asked.
+    people: Option<NonZeroU32>,
     /// The largest total of all.
     peak: u64,
     /// Since when the total has been 0.
@@ -78,7 +88,7 @@ pub(in crate::meter) struct Histories {
     limit: usize,
     rings: Slab<HistoryId, Ring>,
     by_name: HashMap<Rc<str>, HistoryId>,
-    order: Precedence,
+    order: Precedence<HistoryId>,
     serial: u64,
     /// By how much the wall clock was past a full minute when the monotonic clock was at zero, in ticks.
     shift: Option<u64>,
@@ -112,13 +122,15 @@ impl Histories {
 
     /// Records the total of a namespace, and the joins since the last record. Returns its ring, if it has one.
     ///
-    /// `id` is the ring that it had last; by now the key may be another ring's.
+    /// `id` is the ring that it had last; by now the key may be another ring's. `people` are those until now, and are asked for
+    /// when a minute is over.
     pub(in crate::meter) fn record_total(
         &mut self,
         id: Option<HistoryId>,
         name: &Rc<str>,
         total: u64,
         joins: u64,
+        people: impl FnOnce() -> Option<u64>,
         now: Now,
     ) -> Option<HistoryId> {
         let is_its = |ring: &Ring| Rc::ptr_eq(&ring.name, name) || ring.name == *name;
@@ -126,6 +138,9 @@ impl Histories {
         let id = id.or_else(|| self.begin(name, total.saturating_sub(joins), total, now))?;
         let minute = self.minute(now);
         if let Some(ring) = self.rings.get_mut(id) {
+            if ring.open.minute < minute {
+                ring.set_people(people());
+            }
             ring.roll(minute, now.tick, self.shift.unwrap_or(0));
             ring.change(total, joins, now.tick);
             self.order.set(id, ring.worth());
@@ -133,12 +148,20 @@ impl Histories {
         Some(id)
     }
 
-    /// Begins to read the ring of this name, from the oldest row on.
-    pub(in crate::meter) fn cursor(&mut self, name: &str, now: Now) -> Option<HistoryCursor> {
+    /// Keeps the number of people of a namespace that has this ring and is about to be forgotten.
+    pub(in crate::meter) fn keep_people(&mut self, id: HistoryId, name: &Rc<str>, people: Option<u64>) {
+        if let Some(ring) = self.rings.get_mut(id).filter(|ring| ring.name == *name) {
+            ring.set_people(people);
+        }
+    }
+
+    /// Begins to read the ring of this name, from the oldest row on, when it has had that many people.
+    pub(in crate::meter) fn cursor(&mut self, name: &str, people: Option<u64>, now: Now) -> Option<HistoryCursor> {
         let id = self.by_name.get(name).copied()?;
         let minute = self.minute(now);
         let shift = self.shift.unwrap_or(0);
         let ring = self.rings.get_mut(id)?;
+        ring.set_people(people);
         ring.roll(minute, now.tick, shift);
         Some(HistoryCursor { id, serial: ring.serial, minute: ring.first_minute() })
     }
@@ -148,7 +171,7 @@ impl Histories {
         let ring = self.rings.get(cursor.id).filter(|ring| ring.serial == cursor.serial)?;
         cursor.minute = cursor.minute.max(ring.first_minute());
         let row = if cursor.minute == ring.open.minute {
-            ring.open.row(ring.total, now.tick)
+            ring.open.row(ring.total, ring.people, now.tick)
         } else {
             *ring.rows.get(usize::try_from(cursor.minute - ring.first_minute()).ok()?)?
         };
@@ -213,6 +236,7 @@ impl Histories {
             rows: VecDeque::new(),
             open: Open::begin(minute, before, now.tick),
             total: before,
+            people: None,
             peak: total.max(before),
             empty_since: now.tick,
         };
@@ -242,28 +266,29 @@ impl Open {
     }
 
     /// The row so far, the last part of which had this total.
-    fn row(&self, total: u64, now: Tick) -> Row {
+    fn row(&self, total: u64, people: Option<NonZeroU32>, now: Tick) -> Row {
         let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let area = self.area + total * (now.0 - self.at.0);
         let ticks = now.0 - self.since.0;
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "7 digits are enough")]
         let average = if ticks == 0 { total as f32 } else { (area as f64 / ticks as f64) as f32 };
         let (min, max) = (small(self.min), small(self.max));
-        Row { min, average, max, joins: small(self.joins), leaves: small(self.leaves) }
+        Row { min, average, max, joins: small(self.joins), leaves: small(self.leaves), people }
     }
 }
 
 impl Row {
     fn write(self, out: &mut Writer) {
-        let Self { min, average, max, joins, leaves } = self;
-        for number in [min, average.to_bits(), max, joins, leaves] {
+        let Self { min, average, max, joins, leaves, people } = self;
+        for number in [min, average.to_bits(), max, joins, leaves, people.map_or(0, NonZeroU32::get)] {
             out.number(number.into());
         }
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
         let (min, average, max) = (from.small(), f32::from_bits(from.small()), from.small());
-        Self { min, average, max, joins: from.small(), leaves: from.small() }
+        let (joins, leaves, people) = (from.small(), from.small(), NonZeroU32::new(from.small()));
+        Self { min, average, max, joins, leaves, people }
     }
 }
 
@@ -284,11 +309,12 @@ impl Open {
 
 impl Ring {
     fn write(&self, out: &mut Writer) {
-        let Self { name, serial, rows, open, total, peak, empty_since } = self;
+        let Self { name, serial, rows, open, total, people, peak, empty_since } = self;
         out.text(name);
         out.number(*serial);
         open.write(out);
         out.number(*total);
+        out.number(people.map_or(0, NonZeroU32::get).into());
         out.number(*peak);
         out.tick(*empty_since);
         out.count(rows.len());
@@ -299,13 +325,20 @@ impl Ring {
 
     fn read(from: &mut Reader<'_>) -> Self {
         let (name, serial, open) = (from.text().into(), from.number(), Open::read(from));
-        let (total, peak, empty_since) = (from.number(), from.number(), from.tick());
+        let (total, people) = (from.number(), NonZeroU32::new(from.small()));
+        let (peak, empty_since) = (from.number(), from.tick());
         let (mut rows, mut list) = (VecDeque::new(), from.list());
         while from.has_next(&mut list) {
             rows.push_back(Row::read(from));
         }
         from.check(rows.len() as u64 <= open.minute, "a history from before all minutes");
-        Self { name, serial, rows, open, total, peak, empty_since }
+        Self { name, serial, rows, open, total, people, peak, empty_since }
+    }
+
+    /// This number of people had come by now, if that is known.
+    fn set_people(&mut self, people: Option<u64>) {
+        let known = people.map(|people| u32::try_from(people).unwrap_or(u32::MAX));
+        self.people = known.map_or(self.people, NonZeroU32::new);
     }
 
     fn worth(&self) -> Worth {
@@ -326,10 +359,10 @@ impl Ring {
             return;
         }
         let end = |minute: u64| Tick(((minute + 1) * MINUTE_TICKS).saturating_sub(shift));
-        self.push(self.open.row(self.total, end(self.open.minute)));
+        self.push(self.open.row(self.total, self.people, end(self.open.minute)));
         // Since then nothing has changed.
         let total = self.total;
-        let quiet = Open::begin(0, total, Tick(0)).row(total, Tick(1));
+        let quiet = Open::begin(0, total, Tick(0)).row(total, self.people, Tick(1));
         let missed = minute - self.open.minute - 1;
         for _ in 0..missed.min(HISTORY_ROWS as u64) {
             self.push(quiet);
@@ -377,12 +410,12 @@ mod tests {
     }
 
     fn rows(histories: &mut Histories, name: &str, now: Now) -> Vec<(u64, Row)> {
-        let Some(mut cursor) = histories.cursor(name, now) else { return Vec::new() };
+        let Some(mut cursor) = histories.cursor(name, None, now) else { return Vec::new() };
         std::iter::from_fn(|| histories.next_row(&mut cursor, now)).collect()
     }
 
     fn row(min: u32, average: f32, max: u32, joins: u32, leaves: u32) -> Row {
-        Row { min, average, max, joins, leaves }
+        Row { min, average, max, joins, leaves, people: None }
     }
 
     #[test]
@@ -392,7 +425,7 @@ mod tests {
         let mut id = None;
         // (seconds, total, joins): one comes, 3 come and one leaves, and much later all leave.
         for (seconds, total, joins) in [(0, 1, 1), (15, 3, 3), (30, 3, 0), (165, 0, 0)] {
-            id = histories.record_total(id, &name, total, joins, at(seconds));
+            id = histories.record_total(id, &name, total, joins, || None, at(seconds));
         }
         let expected = [
             (FIRST_MINUTE_S, row(0, 2.0, 3, 4, 1)),
@@ -406,12 +439,34 @@ mod tests {
         later.unix_ms += 3_600_000 - 15;
         let moved: Vec<u64> = rows(&mut histories, "a", later).into_iter().map(|(minute, _)| minute).collect();
         assert_eq!(moved, expected.map(|(minute, _)| minute + 3_600));
-        assert!(histories.cursor("b", at(180)).is_none());
+        assert!(histories.cursor("b", None, at(180)).is_none());
         // A process that has just begun.
         let mut histories = Histories::new(1);
         let young = Now { tick: Tick(0), ..START };
-        histories.record_total(None, &name, 1, 1, young);
+        histories.record_total(None, &name, 1, 1, || None, young);
         assert_eq!(rows(&mut histories, "a", young), [(FIRST_MINUTE_S, row(0, 1.0, 1, 1, 0))]);
+    }
+
+    #[test]
+    fn a_row_says_how_many_people_had_come_by_its_end() {
+        let mut histories = Histories::new(1);
+        let name: Rc<str> = "a".into();
+        let mut id = None;
+        // (seconds, total, people until then): one comes, and another a minute later, and both are there for two minutes.
+        for (seconds, total, people) in [(0, 1, None), (40, 2, Some(1)), (170, 1, Some(2))] {
+            id = histories.record_total(id, &name, total, 1, || people, at(seconds));
+        }
+        let people = |histories: &mut Histories, now: Now, people| {
+            let mut cursor = histories.cursor("a", people, now).unwrap();
+            let rows = std::iter::from_fn(|| histories.next_row(&mut cursor, now));
+            rows.map(|(_, row)| row.people.map_or(0, NonZeroU32::get)).collect::<Vec<u32>>()
+        };
+        assert_eq!(people(&mut histories, at(175), Some(3)), [1, 2, 2, 3]);
+        assert_eq!(people(&mut histories, at(300), None), [1, 2, 2, 3, 3, 3], "it was forgotten since");
+        histories.keep_people(id.unwrap(), &name, Some(4));
+        assert_eq!(people(&mut histories, at(300), None), [1, 2, 2, 3, 3, 4]);
+        histories.keep_people(id.unwrap(), &"b".into(), Some(5));
+        assert_eq!(people(&mut histories, at(300), None), [1, 2, 2, 3, 3, 4], "that is another's");
     }
 
     #[test]
@@ -423,7 +478,7 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step | 1);
             let joins = random >> 40 & 7;
             total = (total + joins).saturating_sub(random >> 50 & 7);
-            id = histories.record_total(id, &name, total, joins, at(step * 17));
+            id = histories.record_total(id, &name, total, joins, || None, at(step * 17));
         }
         let now = at(9_000 * 17);
         let rows = rows(&mut histories, "a", now);
@@ -458,7 +513,7 @@ mod tests {
         let names: Vec<Rc<str>> = ["a", "b", "c", "d"].map(Rc::from).to_vec();
         let mut ids = [None; 4];
         let mut record = |histories: &mut Histories, which: usize, total, seconds| {
-            ids[which] = histories.record_total(ids[which], &names[which], total, 0, at(seconds));
+            ids[which] = histories.record_total(ids[which], &names[which], total, 0, || None, at(seconds));
         };
         record(&mut histories, 0, 50, 0);
         record(&mut histories, 1, 8, 0);
@@ -487,17 +542,17 @@ mod tests {
     fn events_that_were_large_take_no_history_of_one_that_goes_on() {
         let mut histories = Histories::new(100);
         let real: Vec<Rc<str>> = (0..20).map(|number| format!("real-{number}").into()).collect();
-        let ids: Vec<_> = real.iter().map(|name| histories.record_total(None, name, 10, 10, at(0))).collect();
+        let ids: Vec<_> = real.iter().map(|name| histories.record_total(None, name, 10, 10, || None, at(0))).collect();
         for number in 0..1_000 {
             let name: Rc<str> = format!("fake-{number}").into();
             let mut id = None;
             for total in (1..=151).chain([0]) {
-                id = histories.record_total(id, &name, total, u64::from(total > 0), at(number + 1));
+                id = histories.record_total(id, &name, total, u64::from(total > 0), || None, at(number + 1));
             }
         }
         assert_eq!(kept(&histories).iter().filter(|name| name.starts_with("real")).count(), 20);
         for (name, id) in real.iter().zip(ids) {
-            assert_eq!(histories.record_total(id, name, 11, 1, at(2_000)), id);
+            assert_eq!(histories.record_total(id, name, 11, 1, || None, at(2_000)), id);
         }
     }
 
@@ -557,7 +612,14 @@ mod tests {
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "they are small")]
             let average = if end == begin { total as f32 } else { (area as f64 / (end - begin) as f64) as f32 };
             let (min, max) = (totals.iter().min().unwrap(), totals.iter().max().unwrap());
-            Row { min: small(*min), average, max: small(*max), joins: small(joins), leaves: small(leaves) }
+            Row {
+                min: small(*min),
+                average,
+                max: small(*max),
+                joins: small(joins),
+                leaves: small(leaves),
+                people: None,
+            }
         }
     }
 
@@ -587,7 +649,7 @@ mod tests {
                 let total = totals[which];
                 // Some joins are not known.
                 let joins = if below(9) == 0 { 0 } else { joins };
-                ids[which] = histories.record_total(ids[which], name, total, joins, now);
+                ids[which] = histories.record_total(ids[which], name, total, joins, || None, now);
                 let kept: Vec<Rc<str>> = kept(&histories).into_iter().map(Rc::from).collect();
                 let first = twins.values().map(Twin::worth).min();
                 twins.retain(|gone, twin| {
@@ -624,24 +686,24 @@ mod tests {
     fn a_reader_in_pieces_loses_what_is_too_old_meanwhile_and_meets_no_other_ring() {
         let mut histories = Histories::new(1);
         let (a, b): (Rc<str>, Rc<str>) = ("a".into(), "b".into());
-        let id = histories.record_total(None, &a, 1, 1, at(0));
+        let id = histories.record_total(None, &a, 1, 1, || None, at(0));
         let day = 24 * 3_600;
-        histories.record_total(id, &a, 2, 1, at(day));
-        let mut cursor = histories.cursor("a", at(day)).unwrap();
+        histories.record_total(id, &a, 2, 1, || None, at(day));
+        let mut cursor = histories.cursor("a", None, at(day)).unwrap();
         assert_eq!(histories.next_row(&mut cursor, at(day)).map(|(minute, _)| minute), Some(FIRST_MINUTE_S));
-        histories.record_total(id, &a, 3, 1, at(day + 600));
+        histories.record_total(id, &a, 3, 1, || None, at(day + 600));
         let next = histories.next_row(&mut cursor, at(day + 600));
         assert_eq!(next.map(|(minute, row)| (minute, row.max)), Some((FIRST_MINUTE_S + 600, 1)));
         // Its place, and its key, are another ring's.
-        assert_eq!(histories.record_total(None, &b, 9, 9, at(day + 600)), id);
+        assert_eq!(histories.record_total(None, &b, 9, 9, || None, at(day + 600)), id);
         assert_eq!(histories.next_row(&mut cursor, at(day + 600)), None);
     }
 
     #[test]
     fn without_room_nothing_is_kept() {
         let mut histories = Histories::new(0);
-        assert_eq!(histories.record_total(None, &"a".into(), 1, 1, at(0)), None);
+        assert_eq!(histories.record_total(None, &"a".into(), 1, 1, || None, at(0)), None);
         assert_eq!(histories.find("a"), None);
-        assert!(histories.cursor("a", at(0)).is_none());
+        assert!(histories.cursor("a", None, at(0)).is_none());
     }
 }

@@ -19,7 +19,7 @@
 
 pub(super) mod ending;
 pub(super) mod history;
-mod precedence;
+pub(super) mod precedence;
 pub(super) mod stays;
 
 use stays::Stays;
@@ -31,6 +31,16 @@ pub struct Peak {
     pub members: u64,
     /// Since when, in seconds since 1970; 0 if it is not known.
     pub at_unix_s: u64,
+}
+
+/// The number of different people of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The number of people.
+    pub people: u64,
+    /// By how many it may be off: the standard error, the people who were counted twice at most, and the joins that were not
+    /// seen. 0 if it is exact.
+    pub error: u64,
 }
 
 /// What an event has come to so far.
@@ -46,6 +56,8 @@ pub struct Accounts {
     pub lasted_ms: u64,
     /// How long its former members stayed.
     pub stays: Stays,
+    /// How many different people were counted; `None` if that is not known.
+    pub reach: Option<Reach>,
 }
 
 impl Accounts {

@@ -11,18 +11,15 @@
 //!
 //! Invariant: no ring ranks below the one above it in the heap, and `places` names the place of each.
 
-use crate::collections::dense::Dense;
-use crate::collections::key::key_type;
-use crate::collections::tick::Tick;
+use std::marker::PhantomData;
 
-key_type! {
-    /// The key of a ring.
-    pub(in crate::meter) HistoryId
-}
+use crate::collections::key::{Index, Key};
+use crate::collections::sections::{Reader, Writer};
+use crate::collections::tick::Tick;
 
 /// How much a ring is worth; the one that is worth least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Worth {
+pub(in crate::meter) enum Worth {
     /// Its event has been empty since then, and never had two members at once.
     Trifle(Tick),
     /// Its event has been empty since then.
@@ -32,10 +29,30 @@ pub(super) enum Worth {
 }
 
 impl Worth {
+    pub(in crate::meter) fn write(self, out: &mut Writer) {
+        let (kind, number) = match self {
+            Self::Trifle(since) => (0, since.0),
+            Self::Vacant(since) => (1, since.0),
+            Self::Alive(total) => (2, total),
+        };
+        out.number(kind);
+        out.number(number);
+    }
+
+    pub(in crate::meter) fn read(from: &mut Reader<'_>) -> Self {
+        let (kind, number) = (from.number(), from.number());
+        from.check(kind <= 2, "a ring of an unknown worth");
+        match kind {
+            0 => Self::Trifle(Tick(number)),
+            1 => Self::Vacant(Tick(number)),
+            _ => Self::Alive(number),
+        }
+    }
+
     /// Whether it takes the place of the ring that is worth `other`: any event with members that of an event without, and else
     /// one that is a quarter larger. (Two events of about the same size would take it from each other all the time, and
     /// neither would have a history.)
-    pub(super) fn displaces(self, other: Self) -> bool {
+    pub(in crate::meter) fn displaces(self, other: Self) -> bool {
         match (self, other) {
             (Self::Alive(total), Self::Alive(least)) => total > least + least / 4,
             (Self::Alive(_), _) => true,
@@ -44,37 +61,86 @@ impl Worth {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Ranked {
-    worth: Worth,
-    id: HistoryId,
+/// The rings in the order in which they give up their places, by the keys of their table.
+#[derive(Debug)]
+pub(in crate::meter) struct Precedence<K> {
+    order: Order,
+    keys: PhantomData<K>,
 }
 
-/// The rings in the order in which they give up their places.
-#[derive(Debug, Default)]
-pub(super) struct Precedence {
-    heap: Vec<Ranked>,
-    /// Where in the heap each ring is.
-    places: Dense<HistoryId, usize>,
+impl<K> Default for Precedence<K> {
+    fn default() -> Self {
+        Self { order: Order::default(), keys: PhantomData }
+    }
 }
 
-impl Precedence {
+impl<K: Key> Precedence<K> {
     /// The ring that goes first, and what it is worth.
-    pub(super) fn first(&self) -> Option<(HistoryId, Worth)> {
-        self.heap.first().map(|ranked| (ranked.id, ranked.worth))
+    pub(in crate::meter) fn first(&self) -> Option<(K, Worth)> {
+        self.order.heap.first().map(|ranked| (K::of(ranked.id), ranked.worth))
     }
 
     /// Adds a ring, which is not in the order.
-    pub(super) fn insert(&mut self, id: HistoryId, worth: Worth) {
-        let last = self.heap.len();
-        self.heap.push(Ranked { worth, id });
-        *self.places.reach(id) = last;
-        self.rise(last);
+    pub(in crate::meter) fn insert(&mut self, id: K, worth: Worth) {
+        self.order.insert(id.place(), worth);
     }
 
     /// Sets what a ring of the order is worth.
-    pub(super) fn set(&mut self, id: HistoryId, worth: Worth) {
-        let place = *self.places.at(id);
+    pub(in crate::meter) fn set(&mut self, id: K, worth: Worth) {
+        self.order.set(id.place(), worth);
+    }
+
+    /// What a ring of the order is worth.
+    pub(in crate::meter) fn worth(&self, id: K) -> Worth {
+        let place = self.order.place_of(id.place());
+        self.order.heap.get(place).expect("the ring is in the order").worth
+    }
+
+    /// Takes the ring out that goes first; returns it.
+    pub(in crate::meter) fn remove_first(&mut self) -> Option<K> {
+        let (id, _) = self.first()?;
+        self.remove(id);
+        Some(id)
+    }
+
+    /// Takes a ring of the order out.
+    pub(in crate::meter) fn remove(&mut self, id: K) {
+        self.order.remove(id.place());
+    }
+
+    /// The number of rings.
+    #[cfg(test)]
+    pub(in crate::meter) fn len(&self) -> usize {
+        self.order.heap.len()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ranked {
+    worth: Worth,
+    id: Index,
+}
+
+/// The same for all tables: one copy of the code.
+#[derive(Debug, Default)]
+struct Order {
+    heap: Vec<Ranked>,
+    /// Where in the heap each ring is.
+    places: Vec<usize>,
+}
+
+impl Order {
+    fn insert(&mut self, id: Index, worth: Worth) {
+        let last = self.heap.len();
+        self.heap.push(Ranked { worth, id });
+        let places = self.places.len().max(id.get() as usize + 1);
+        self.places.resize(places, 0);
+        self.put(id, last);
+        self.rise(last);
+    }
+
+    fn set(&mut self, id: Index, worth: Worth) {
+        let place = self.place_of(id);
         if let Some(ranked) = self.heap.get_mut(place) {
             ranked.worth = worth;
             let place = self.rise(place);
@@ -82,15 +148,20 @@ impl Precedence {
         }
     }
 
-    /// Takes the ring out that goes first; returns it.
-    pub(super) fn remove_first(&mut self) -> Option<HistoryId> {
-        let (id, _) = self.first()?;
-        self.heap.swap_remove(0);
-        if let Some(first) = self.heap.first() {
-            *self.places.at_mut(first.id) = 0;
-        }
-        self.sink(0);
-        Some(id)
+    fn remove(&mut self, id: Index) {
+        let place = self.place_of(id);
+        self.swap(place, self.heap.len() - 1);
+        self.heap.pop();
+        let place = self.rise(place);
+        self.sink(place);
+    }
+
+    fn place_of(&self, id: Index) -> usize {
+        self.places.get(id.get() as usize).copied().expect("the ring is in the order")
+    }
+
+    fn put(&mut self, id: Index, place: usize) {
+        *self.places.get_mut(id.get() as usize).expect("the ring is in the order") = place;
     }
 
     /// Moves a ring up to where it belongs; returns its place.
@@ -125,26 +196,24 @@ impl Precedence {
         self.heap.swap(place, other);
         for place in [place, other] {
             if let Some(ranked) = self.heap.get(place) {
-                *self.places.at_mut(ranked.id) = place;
+                self.put(ranked.id, place);
             }
         }
-    }
-
-    /// The number of rings.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.heap.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collections::key::Key as _;
+    use crate::collections::key::key_type;
+
+    key_type! {
+        RingId
+    }
 
     #[test]
     fn the_first_is_what_a_walk_over_all_finds() {
-        let mut order = Precedence::default();
+        let mut order = Precedence::<RingId>::default();
         let mut twin: Vec<Option<Worth>> = vec![None; 40];
         let mut random = 5_u64;
         let mut below = |limit: u64| {
@@ -156,7 +225,9 @@ mod tests {
             let worth = [Worth::Trifle(Tick(number)), Worth::Vacant(Tick(number)), Worth::Alive(number)];
             let worth = worth[usize::try_from(below(3)).unwrap()];
             let id = u32::try_from(below(40)).unwrap();
-            if below(5) == 0 {
+            if below(9) == 0 && twin[id as usize].take().is_some() {
+                order.remove(RingId::new(id));
+            } else if below(5) == 0 {
                 let first = order.first();
                 let least = twin.iter().flatten().min().copied();
                 assert_eq!(first.map(|(_, worth)| worth), least);
@@ -165,9 +236,9 @@ mod tests {
                     assert_eq!(twin[id.index()].take(), Some(worth));
                 }
             } else if twin[id as usize].replace(worth).is_none() {
-                order.insert(HistoryId::new(id), worth);
+                order.insert(RingId::new(id), worth);
             } else {
-                order.set(HistoryId::new(id), worth);
+                order.set(RingId::new(id), worth);
             }
             assert_eq!(order.len(), twin.iter().flatten().count());
         }

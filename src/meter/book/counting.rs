@@ -5,9 +5,9 @@
 //!
 //! Invariant: the other nodes learn that the share has changed.
 
-use super::Book;
 use super::keys::MemberId;
 use super::standing::Standing;
+use super::{Book, people};
 use crate::collections::tick::Now;
 
 /// Counts a member that is present without being counted, as if it had joined now; returns whether it did.
@@ -38,6 +38,9 @@ fn set_standing(member: MemberId, standing: Standing, book: &mut Book, now: Now)
         book.touch_share(id);
     }
     book.announce_standing(id, standing, now);
+    if standing == Standing::Counted {
+        people::count_with_member(id, member, book, now);
+    }
     if let Some(item) = book.members.get(member).and_then(|member| book.claims.item(member.claim?))
         && book.claims.is_patient()
     {

@@ -119,12 +119,22 @@ pub(in crate::meter) struct Journal {
     horizon: u64,
     fresh: Reach,
     repair: Option<Reach>,
+    /// The version from which on the stretch under repair began.
+    repair_from: u64,
 }
 
 impl Default for Journal {
     fn default() -> Self {
         let fresh = Reach { at: 0, cursor: None };
-        Self { entries: Slab::default(), order: List::EMPTY, version: 0, horizon: 0, fresh, repair: None }
+        Self {
+            entries: Slab::default(),
+            order: List::EMPTY,
+            version: 0,
+            horizon: 0,
+            fresh,
+            repair: None,
+            repair_from: 0,
+        }
     }
 }
 
@@ -195,7 +205,14 @@ impl Journal {
         let from_head = Reach { at: 0, cursor: self.order.head() };
         let near = self.repair.and_then(|repair| repair.cursor);
         let from_near_end = if since == 0 { None } else { self.seek_back(near, since) };
-        self.repair = Some(from_near_end.unwrap_or(from_head));
+        let begun = from_near_end.unwrap_or(from_head);
+        self.repair_from = begun.at;
+        self.repair = Some(begun);
+    }
+
+    /// The version from which on items of a stretch are announced again; `None` of a fresh one.
+    pub(in crate::meter) fn repaired_since(&self, stretch: Stretch) -> Option<u64> {
+        (stretch == Stretch::Repair).then_some(self.repair_from)
     }
 
     /// The stretch after `since`, looked for backwards from an item that belongs to it, or (`None`) from the end; unless that
@@ -247,7 +264,7 @@ impl Journal {
     }
 
     pub(super) fn write(&self, out: &mut Writer) {
-        let Self { entries, order, version, horizon, fresh, repair } = self;
+        let Self { entries, order, version, horizon, fresh, repair, repair_from } = self;
         out.number(*version);
         out.number(*horizon);
         out.count(entries.len());
@@ -262,6 +279,7 @@ impl Journal {
         if let Some(repair) = repair {
             repair.write(out);
         }
+        out.number(*repair_from);
     }
 
     /// The journal that was written, of subjects that are `there`.
@@ -280,6 +298,7 @@ impl Journal {
         journal.entries.mend();
         journal.fresh = Reach::read(&journal.entries, from);
         journal.repair = from.flag().then(|| Reach::read(&journal.entries, from));
+        journal.repair_from = from.number();
         journal
     }
 

@@ -8,12 +8,14 @@
 //! | `change` | what has changed in a namespace at another node |
 //! | `changes` | the names whose totals have changed, while there are watchers |
 //! | `claims` | the uuids that members claim |
+//! | `closing` | what an event came to, when it is over |
 //! | `counting` | which members that are present come into the count later |
 //! | `elsewhere` | what nodes say to each other of events that were reported |
 //! | `ended` | the reports that were given of late, here and elsewhere |
 //! | `former` | what members had come to in events that were forgotten |
 //! | `estates` | what is known of the claims of other nodes |
 //! | `invariants` | the check that the book balances, after each input in debug builds |
+//! | `items` | what the items of the journal say when they are announced |
 //! | `joining` | what a join does in all the tables |
 //! | `journal` | the order of this node's own changes, and how far they have been announced |
 //! | `keys` | the types of the keys of all these tables |
@@ -23,6 +25,7 @@
 //! | `namespace` | the figures of one event |
 //! | `notice` | the notify rule, and what was pushed last |
 //! | `patience` | the places of members whose streams were lost |
+//! | `people` | the different people of an event, as members and reports bring them |
 //! | `renewal` | what this node's members have come to, taken out of the book |
 //! | `schedule` | when each namespace is looked at |
 //! | `sections` | the book as bytes |
@@ -37,6 +40,7 @@
 pub(super) mod change;
 pub(super) mod changes;
 pub(super) mod claims;
+pub(super) mod closing;
 pub(super) mod counting;
 pub(super) mod elsewhere;
 mod ended;
@@ -44,6 +48,7 @@ mod estates;
 mod former;
 #[cfg(any(test, debug_assertions))]
 pub(super) mod invariants;
+pub(super) mod items;
 pub(super) mod joining;
 pub(super) mod journal;
 pub(super) mod keys;
@@ -53,6 +58,7 @@ mod name_hash;
 pub(super) mod namespace;
 pub(super) mod notice;
 pub(super) mod patience;
+pub(super) mod people;
 pub(super) mod renewal;
 pub(super) mod schedule;
 pub(super) mod sections;
@@ -62,11 +68,13 @@ pub(super) mod vacancy;
 pub(super) mod walks;
 pub(super) mod whole;
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::accounts::history::Histories;
 use super::accounts::stays::StaysTable;
-use super::news::{self, Item, NodeId};
+use super::census::{Censuses, Person};
+use super::news::{self, NodeId, Secret};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, Tick};
@@ -77,7 +85,7 @@ use claims::Claims;
 use ended::Ended;
 use estates::Estates;
 use former::Former;
-use journal::{Journal, Stretch, Subject, Versions};
+use journal::{Journal, Subject};
 use keys::{ClaimId, MakerId, MemberId, NamespaceId, WalkId};
 use members::Members;
 use namespace::Namespace;
@@ -104,6 +112,9 @@ pub(super) struct Book {
     /// How long former members stayed, by namespace.
     pub(super) stays: StaysTable,
     pub(super) histories: Histories,
+    pub(super) censuses: Censuses,
+    /// The people whose members are present, and not counted yet.
+    unrecognized: HashMap<MemberId, Person>,
     pub(super) changes: Changes,
     pub(super) journal: Journal,
     pub(super) schedule: Schedule,
@@ -128,6 +139,8 @@ impl Book {
             walks: Walks::default(),
             stays: StaysTable::default(),
             histories: Histories::new(0),
+            censuses: Censuses::new(0, Secret([0; 2])),
+            unrecognized: HashMap::new(),
             changes: Changes::default(),
             journal: Journal::default(),
             schedule: Schedule::default(),
@@ -141,7 +154,8 @@ impl Book {
     /// When the next member counts, or the next namespace is due.
     pub(super) fn next_deadline(&self) -> Option<Tick> {
         let members = [self.pending.next_deadline(), self.claims.next_deadline(), self.estates.next_deadline()];
-        let deadlines = [self.schedule.next_deadline(), self.ended.next_deadline()].into_iter().chain(members);
+        let others = [self.schedule.next_deadline(), self.ended.next_deadline(), self.censuses.next_deadline()];
+        let deadlines = others.into_iter().chain(members);
         deadlines.flatten().min()
     }
 
@@ -230,6 +244,13 @@ impl Book {
             self.journal.remove(share);
         }
         self.stays.remove(namespace.stays_elsewhere);
+        if let Some(census) = namespace.census {
+            let reach = namespace.reach(&self.censuses);
+            if let Some(history) = namespace.history {
+                self.histories.keep_people(history, &namespace.name, reach.map(|reach| reach.people));
+            }
+            self.censuses.end(census);
+        }
         let sums = namespace.take_sums(&mut self.stays, now);
         if self.rules.namespace_clean_delay >= former::CLEAN_DELAY_MIN {
             self.former.keep(&namespace.name, &sums, namespace.empty_since, &mut self.stays);
@@ -258,25 +279,6 @@ impl Book {
         let queued = self.changes.pop()?;
         let id = self.find(&queued.name);
         Some(queued.look_up(id.map(|id| self.namespaces.at_mut(id))))
-    }
-
-    /// Announces the next items of a stretch, as long as `take` takes them; returns the versions that they cover.
-    pub(super) fn announce(
-        &mut self,
-        stretch: Stretch,
-        now: Now,
-        mut take: impl FnMut(Item<Rc<str>>) -> bool,
-    ) -> Option<Versions> {
-        let Self { journal, namespaces, claims, members, stays, ended, .. } = self;
-        let name_of = |id| namespaces.at(id).shared_name();
-        journal.advance(stretch, |subject| {
-            take(match subject {
-                Subject::Share(id) => Item::Count(namespaces.at(id).own_count(stays, now)),
-                Subject::Ended(number) => Item::Ended(ended.news(number, now)),
-                Subject::Claim(id) => Item::Claim(claims.news(id, members, now.tick, name_of)),
-                Subject::Retired(id) => Item::Retired(claims.news(id, members, now.tick, name_of)),
-            })
-        })
     }
 
     fn find_or_make(&mut self, name: &str, now: Now) -> NamespaceId {
@@ -321,8 +323,12 @@ impl Book {
     /// Records a changed total, and the joins that are known of. Returns whether it is a new peak, which others have to know.
     fn record_total(&mut self, id: NamespaceId, joins: u64, now: Now) -> bool {
         let namespace = self.namespaces.at_mut(id);
-        namespace.history =
-            self.histories.record_total(namespace.history, &namespace.name, namespace.total(), joins, now);
+        let (name, total) = (&namespace.name, namespace.total());
+        let people = || Some(namespace.reach(&self.censuses)?.people);
+        namespace.history = self.histories.record_total(namespace.history, name, total, joins, people, now);
+        if let Some(census) = namespace.census {
+            self.censuses.rank(census, namespace.total(), now.tick);
+        }
         let is_peak = namespace.is_above_its_peak() && namespace.share.is_some();
         if is_peak {
             namespace.merge_peak(namespace.total(), now.tick.into());

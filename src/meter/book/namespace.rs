@@ -22,10 +22,11 @@ use super::notice::{CountPush, Notice, NotifyRule};
 use super::whole::Whole;
 use crate::collections::list::List;
 use crate::collections::tick::{Moment, Now, TICK_MS, Tick};
-use crate::meter::accounts::ending::{Ending, Reported};
+use crate::meter::accounts::ending::Reported;
 use crate::meter::accounts::history::HistoryId;
 use crate::meter::accounts::stays::{StaysId, StaysTable};
-use crate::meter::accounts::{self, Accounts};
+use crate::meter::accounts::{self, Accounts, Reach};
+use crate::meter::census::{CensusId, Censuses};
 use crate::meter::news::{AGE_MS_MAX, Age, Count, MEMBER_TICKS_MAX, Peak, Sums};
 
 /// One event and its audience.
@@ -62,6 +63,8 @@ pub struct Namespace {
     peak_at: Moment,
     /// Its ring of rows; by now the key may be another ring's.
     pub(super) history: Option<HistoryId>,
+    /// The census of its people.
+    pub(super) census: Option<CensusId>,
     /// Whether it is known only from reports about departed nodes: this node may have forgotten it before.
     pub(in crate::meter) is_hearsay: bool,
     /// What other nodes have reported of its event.
@@ -96,6 +99,7 @@ impl Namespace {
             peak: 0,
             peak_at: now.tick.into(),
             history,
+            census: None,
             is_hearsay: false,
             reported: Reported::default(),
             share: None,
@@ -128,6 +132,11 @@ impl Namespace {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.connections + self.elsewhere.connections
+    }
+
+    /// The number of different people, if that is known.
+    pub(in crate::meter) fn reach(&self, censuses: &Censuses) -> Option<Reach> {
+        censuses.reach(self.census?, self.connections, self.elsewhere.connections)
     }
 
     /// The number of streams that are served now, at all nodes, and are not in the count.
@@ -270,7 +279,7 @@ impl Namespace {
     }
 
     /// What it has come to, with the histograms of this table.
-    pub(in crate::meter) fn accounts(&self, stays: &StaysTable, now: Now) -> Accounts {
+    pub(in crate::meter) fn accounts(&self, stays: &StaysTable, reach: Option<Reach>, now: Now) -> Accounts {
         let mut ended = stays.get(self.stays);
         for (count, elsewhere) in ended.iter_mut().zip(&stays.get(self.stays_elsewhere)) {
             *count += elsewhere;
@@ -283,16 +292,8 @@ impl Namespace {
             peak: accounts::Peak { members: self.largest_total(), at_unix_s: peak_at_unix_s },
             lasted_ms: existed_ms.saturating_sub(empty_ms),
             stays: ended,
+            reach,
         }
-    }
-
-    /// What its event came to, if it is over now.
-    pub(in crate::meter) fn ending(&self, stays: &StaysTable, now: Now) -> Ending {
-        let created_unix_s = self.created.unix_s(now);
-        // Nodes differ by half a second about the beginning.
-        let ended_unix_s = (now.unix_ms.saturating_sub(self.age(now).empty_ms) / 1000).max(created_unix_s);
-        let (namespace, accounts) = (self.shared_name(), self.accounts(stays, now));
-        Ending { namespace, created_unix_s, ended_unix_s, accounts }
     }
 
     /// The name, to keep. A namespace that was forgotten and is made again has another one.

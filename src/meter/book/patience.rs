@@ -28,6 +28,7 @@ const AWAY: Duration = Duration::from_secs(5);
 pub(super) fn leave(member: MemberId, book: &mut Book, now: Now) -> Option<NamespaceId> {
     let &Member { namespace: Some(id), claim, standing, .. } = book.members.get(member)? else { return None };
     book.pending.cancel(member);
+    book.unrecognized.remove(&member);
     let namespace = book.namespaces.at_mut(id);
     book.walks.step_over(member, namespace, &book.members);
     let stay = book.members.exit(member, namespace, now.tick);

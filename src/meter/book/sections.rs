@@ -13,13 +13,14 @@ use super::members::Members;
 use super::schedule::{Rules, Schedule};
 use super::vacancy::Vacancy;
 use super::walks::Walks;
-use super::{Book, NAME_SHARDS, claims, estates, namespace};
+use super::{Book, NAME_SHARDS, claims, estates, namespace, people};
 use crate::collections::sections::{Reader, Writer};
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::wheel::TimerWheel;
 use crate::meter::accounts::history::Histories;
 use crate::meter::accounts::stays::StaysTable;
+use crate::meter::census::Censuses;
 use crate::meter::news::NodeId;
 
 /// Writes all of it but the rules, which the next program has of its own.
@@ -35,6 +36,8 @@ pub(in crate::meter) fn write(book: &Book, out: &mut Writer) {
         walks,
         stays,
         histories,
+        censuses,
+        unrecognized,
         changes,
         journal,
         schedule,
@@ -58,6 +61,8 @@ pub(in crate::meter) fn write(book: &Book, out: &mut Writer) {
     schedule.write(out);
     pending.write(out);
     histories.write(out);
+    censuses.write(out);
+    people::write(unrecognized, out);
     changes.write(out);
 }
 
@@ -87,7 +92,8 @@ pub(in crate::meter) fn read(rules: Rules, node: NodeId, from: &mut Reader<'_>) 
     let former = Former::read(&mut stays, from);
     let vacancy = Vacancy::read(&namespaces, from);
     let (schedule, pending) = (Schedule::read(from), TimerWheel::read(from));
-    let (histories, changes) = (Histories::read(from), Changes::read(from));
+    let (histories, censuses) = (Histories::read(from), Censuses::read(from));
+    let (unrecognized, changes) = (people::read(from), Changes::read(from));
     let book = Book {
         rules,
         namespaces,
@@ -99,6 +105,8 @@ pub(in crate::meter) fn read(rules: Rules, node: NodeId, from: &mut Reader<'_>) 
         walks,
         stays,
         histories,
+        censuses,
+        unrecognized,
         changes,
         journal,
         schedule,
@@ -121,7 +129,13 @@ fn check_keys(book: &Book, from: &mut Reader<'_>) {
     }
     for (_, namespace) in book.namespaces.iter() {
         from.check(namespace.share.is_none_or(|share| book.journal.has_item(share)), "a share without its item");
+        from.check(namespace.census.is_none_or(|census| book.censuses.has(census)), "people of no event");
     }
+    let is_counted =
+        |(census, namespace)| book.get(namespace).is_some_and(|namespace| namespace.census == Some(census));
+    from.check(book.censuses.namespaces().all(is_counted), "an event without its people");
+    let is_there = book.unrecognized.keys().all(|&member| book.members.get(member).is_some());
+    from.check(is_there, "a person without a member");
     let is_timed = book.schedule.timed().all(|id| book.namespaces.get(id).is_some());
     let is_pending = book.pending.keys().all(|member| book.members.get(member).is_some());
     from.check(is_timed && is_pending, "a timer of what is not there");

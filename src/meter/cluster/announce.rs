@@ -21,13 +21,15 @@ use super::pace::{DATAGRAMS_PER_TURN, Pace};
 use super::peers::Peers;
 use super::proofs::promise_of;
 use super::rules::{ALIVE_GAP_MIN, ClusterRules};
+use super::surveys::Surveys;
 use crate::collections::tick::{Now, Tick};
-use crate::meter::book::Book;
 use crate::meter::book::journal::{Journal, Stretch, Versions};
 use crate::meter::book::keys::ItemId;
+use crate::meter::book::{Book, items};
+use crate::meter::news::census::Mentions;
 use crate::meter::news::{
-    Alive, COUNTERS_MAX, Counter, Datagram, Echo, Farewell, Format, Formats, News, NodeId, Origin, Promise, Receipt,
-    Stance, To,
+    Alive, COUNTERS_MAX, Counter, Datagram, Echo, Farewell, Format, Formats, Item, News, NodeId, Origin, Promise,
+    Receipt, Stance, To,
 };
 use crate::meter::output::{Output, Outputs};
 
@@ -58,6 +60,7 @@ pub(super) struct Announcer {
     copies: Copies,
     pub(super) departed: DepartedNews,
     pub(super) pace: Pace,
+    pub(super) surveys: Surveys,
     /// When this node's counters may be announced again.
     counters_at: Tick,
     /// When they were announced last.
@@ -84,6 +87,7 @@ impl Announcer {
             copies: Copies::default(),
             departed: DepartedNews::default(),
             pace: Pace::default(),
+            surveys: Surveys::default(),
             counters_at: Tick(0),
             counters_sent_at: None,
             stance: Stance::GoesOn,
@@ -121,10 +125,12 @@ impl Announcer {
         let not_before = self.sent_at.map_or(Tick(0), |sent_at| Tick(sent_at.0 + 1));
         let has_fresh = journal.has(Stretch::Fresh) && !peers.is_alone();
         let fresh = has_fresh.then(|| self.fresh_at.max(not_before));
-        let rest = (journal.has(Stretch::Repair) || self.departed.is_under_way()).then_some(not_before);
+        let has_rest = journal.has(Stretch::Repair) || self.departed.is_under_way() || self.surveys.has_answers();
+        let rest = has_rest.then_some(not_before);
         let copy = self.copies.next_deadline().map(|at| at.max(not_before));
         let alive = Some(self.alive_at.max(not_before));
-        [alive, fresh, rest, copy, self.messages.next_deadline()].into_iter().flatten().min()
+        let (messages, surveys) = (self.messages.next_deadline(), self.surveys.next_deadline());
+        [alive, fresh, rest, copy, messages, surveys].into_iter().flatten().min()
     }
 
     /// Announces what is due, as much as fits into a turn. `is_bus_drained` says that no datagram was left waiting.
@@ -147,23 +153,6 @@ impl Announcer {
             }
             self.sent_at = Some(now.tick);
         }
-    }
-
-    /// Announces a message for the members of a namespace at the other nodes. Returns its number, if any has to confirm it.
-    pub(super) fn announce_message(
-        &mut self,
-        name: &str,
-        text: &str,
-        peers: &Peers,
-        outputs: &mut Outputs,
-        now: Now,
-    ) -> Option<u64> {
-        let readers: Vec<NodeId> = peers.living().map(|peer| peer.node).collect();
-        let is_awaited = !readers.is_empty();
-        for part in self.messages.announce(name, text, readers, now.tick) {
-            self.send(News::Message(part), outputs, now);
-        }
-        is_awaited.then(|| self.messages.last())
     }
 
     /// Sends again what is not confirmed, and gives up what was waited for long enough.
@@ -254,8 +243,9 @@ impl Announcer {
     }
 
     /// Sends a sign of life to all.
-    fn send_sign_of_life(&mut self, peers: &Peers, book: &Book, outputs: &mut Outputs, now: Now) {
-        let alive = self.alive(book.journal.announced(), None, peers, book, now);
+    fn send_sign_of_life(&mut self, peers: &Peers, book: &mut Book, outputs: &mut Outputs, now: Now) {
+        let mentions = book.censuses.take_mentions(now.tick);
+        let alive = Alive { mentions, ..self.alive(book.journal.announced(), None, peers, book, now) };
         self.send(News::Alive(alive), outputs, now);
     }
 
@@ -288,6 +278,7 @@ impl Announcer {
             is_behind: self.is_behind,
             promise: echo.map_or_else(Promise::default, |_| promise_of(self.farewell)),
             echo,
+            mentions: Mentions::default(),
         }
     }
 
@@ -341,9 +332,17 @@ impl Announcer {
             self.alive_gap = (self.alive_gap * 2).min(heartbeat);
             return true;
         }
-        self.pace.take()
-            && (self.announce_stretch(Stretch::Repair, peers, book, outputs, now)
-                || self.announce_departed(peers, book, outputs, now))
+        if !self.pace.take() {
+            return false;
+        }
+        if self.announce_stretch(Stretch::Repair, peers, book, outputs, now) {
+            return true;
+        }
+        if let Some(answer) = self.surveys.next_answer(book) {
+            self.send(answer, outputs, now);
+            return true;
+        }
+        self.announce_departed(peers, book, outputs, now)
     }
 
     /// Sets when the next news and the next sign of life are due, now that some news was announced.
@@ -373,10 +372,13 @@ impl Announcer {
         }
         let mut items = Vec::new();
         let mut room = ITEMS_WEIGHT_MAX;
-        let versions = book.announce(stretch, now, |item| {
-            let Some(left) = room.checked_sub(item.weight()) else { return false };
+        let versions = items::announce(stretch, book, now, |item, census| {
+            let census = census.map(Item::Census);
+            let weight = item.weight() + census.as_ref().map_or(0, Item::weight);
+            let Some(left) = room.checked_sub(weight) else { return false };
             room = left;
             items.push(item);
+            items.extend(census);
             true
         });
         let Some(Versions { from, to }) = versions else { return false };

@@ -14,7 +14,7 @@ use crate::collections::key::Key as _;
 use crate::collections::tick::Moment;
 use crate::meter::book::keys::NamespaceId;
 use crate::meter::book::whole::Whole;
-use crate::meter::book::{elsewhere, learning};
+use crate::meter::book::{elsewhere, learning, people};
 use crate::meter::digest::name_digest;
 use crate::meter::news::{DepartedShare, FoldShare, NodeId};
 use crate::meter::output::Output;
@@ -71,6 +71,7 @@ fn learn_place(name: &str, whole: Whole, call: &mut Call<'_>) -> Option<Place> {
     if is_new {
         call.book.set_hearsay(namespace, true);
         elsewhere::recall_report(namespace, call.book, call.now);
+        people::begin_by_hearsay(namespace, call.book, call.now);
     }
     Some(Place { namespace, name_digest: name_digest(name) })
 }

@@ -11,6 +11,7 @@ use crate::collections::key::Key as _;
 use crate::collections::slab::Walk;
 use crate::meter::accounts::ending::Ending;
 use crate::meter::book::keys::NamespaceId;
+use crate::meter::book::{closing, people};
 
 /// The end of this node, at one moment.
 pub struct Departure<'a> {
@@ -23,6 +24,7 @@ impl Departure<'_> {
     pub fn announce(self) {
         let Self { cluster, mut call } = self;
         if cluster.is_reachable {
+            people::settle_all(call.book, call.now);
             folding::renew(&mut cluster.peers, call.book, &mut { usize::MAX }, call.now);
             goodbye::begin(cluster, &mut call);
         }
@@ -48,7 +50,7 @@ impl Departure<'_> {
             let (id, namespace) = book.namespaces().step(&mut walk)?;
             if namespace.is_unreported() {
                 *from = id.next();
-                return Some(namespace.ending(&book.stays, *now));
+                return Some(closing::ending(id, book, *now));
             }
         }
     }

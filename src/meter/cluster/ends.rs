@@ -15,7 +15,7 @@ use crate::collections::tick::Tick;
 use crate::meter::accounts::ending::{self, Candidate};
 use crate::meter::book::keys::{ItemId, NamespaceId};
 use crate::meter::book::namespace::Namespace;
-use crate::meter::book::{Book, elsewhere, succession};
+use crate::meter::book::{Book, closing, elsewhere, succession};
 use crate::meter::digest::name_digest;
 use crate::meter::output::Output;
 
@@ -104,7 +104,7 @@ fn remove(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
 /// Reports what a vacant namespace came to, and lets the others know.
 fn report(id: NamespaceId, cluster: &mut Cluster, call: &mut Call<'_>) {
     let now = call.now;
-    call.outputs.push_back(Output::Ended(Box::new(call.book.at(id).ending(&call.book.stays, now))));
+    call.outputs.push_back(Output::Ended(Box::new(closing::ending(id, call.book, now))));
     if !cluster.peers.is_alone() {
         elsewhere::record_report(id, cluster.rules.node_timeout, call.book, now);
         cluster.announcer.delay_news(now);

@@ -10,7 +10,7 @@ use super::held::Purpose;
 use super::pace::DATAGRAMS_PER_TURN;
 use super::{Call, Cluster, claims};
 use crate::meter::book::journal::Stretch;
-use crate::meter::news::{MessageId, NAME_MAX};
+use crate::meter::news::{MessageId, NAME_MAX, News, NodeId};
 
 /// For how many milliseconds an event is new: far longer than changes are gathered.
 const NEW_MS: u64 = 2_000;
@@ -36,7 +36,12 @@ impl Mail<'_> {
         if !*is_reachable || name.len() > NAME_MAX {
             return None;
         }
-        announcer.announce_message(name, text, peers, self.call.outputs, self.call.now)
+        let readers: Vec<NodeId> = peers.living().map(|peer| peer.node).collect();
+        let is_awaited = !readers.is_empty();
+        for part in announcer.messages.announce(name, text, readers, self.call.now.tick) {
+            announcer.send(News::Message(part), self.call.outputs, self.call.now);
+        }
+        is_awaited.then(|| announcer.messages.last())
     }
 
     /// Asks the other nodes whether a member there claims `uuid` in the namespace of this name. Returns the number under which

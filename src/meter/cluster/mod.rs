@@ -24,6 +24,7 @@
 //! | `arrivals` | by which ways the datagrams of a peer come, and which have come before |
 //! | `bequests` | what a datagram says about departed nodes |
 //! | `capacity` | the room that there is for namespaces |
+//! | `censuses` | what other nodes say of the people of events |
 //! | `claims` | what claims at other nodes do to those of this one |
 //! | `copies` | what is sent again |
 //! | `departed` | the announcement of what departed nodes had counted |
@@ -35,9 +36,11 @@
 //! | `goodbye` | how a node departs, and which of those that end together reports |
 //! | `held` | the questions whether a uuid is held at another node |
 //! | `inbox` | the messages of one peer: their order, and what is confirmed of them |
+//! | `inquiry` | questions about the people of events |
 //! | `leaving` | what a page says that leaves |
 //! | `lookout` | when a peer is looked at, and what it is asked then |
 //! | `mail` | messages, as the caller deals with them |
+//! | `meeting` | a node that is not known to be there |
 //! | `messages` | the messages of this node, until they are confirmed |
 //! | `pace` | how fast this node repeats what others have missed |
 //! | `pairs` | what one peer has counted in each namespace |
@@ -51,6 +54,7 @@
 //! | `rules` | what the operator decided about the cluster |
 //! | `sections` | the conversation as bytes |
 //! | `silence` | for how long a peer has been silent, and what that means |
+//! | `surveys` | what is asked of the people of events, and answered |
 //! | `transit` | when a datagram of a peer was sent |
 //! | `uuids` | the uuids that members claim, as the caller deals with them |
 //!
@@ -61,6 +65,7 @@ mod announce;
 mod arrivals;
 mod bequests;
 pub(super) mod capacity;
+mod censuses;
 mod claims;
 mod copies;
 mod departed;
@@ -72,9 +77,11 @@ mod folding;
 mod goodbye;
 mod held;
 mod inbox;
+mod inquiry;
 pub(super) mod leaving;
 mod lookout;
 pub(super) mod mail;
+mod meeting;
 mod messages;
 mod pace;
 mod pairs;
@@ -88,6 +95,7 @@ pub(super) mod rejection;
 pub(super) mod rules;
 pub(super) mod sections;
 mod silence;
+mod surveys;
 mod transit;
 pub(super) mod uuids;
 
@@ -263,6 +271,7 @@ impl Cluster {
             self.watch(id, is_bus_drained, call);
         }
         held::ask(&mut self.held, &mut self.announcer, call.outputs, call.now);
+        inquiry::ask(&self.peers, &mut self.announcer, call.book, call.outputs, call.now);
         self.addresses.forget_silent(self.rules.node_timeout, call.now.tick);
         self.work_off_departed(call);
         self.announcer.repeat_messages(call.outputs, call.now);
@@ -327,6 +336,8 @@ impl Cluster {
 
     /// A peer has gone, with its members.
     fn depart(&mut self, id: PeerId, call: &mut Call<'_>) {
+        // Its last words may not have come to all.
+        call.book.censuses.mention_all();
         // Messages that were held back were said all the same.
         let complete = self.peers.at_mut(id).inbox.finish(call.now.tick);
         self.receipts.deliver(complete, id, &mut self.peers, call.outputs);

@@ -11,14 +11,15 @@ use super::arrivals::Arrival;
 use super::pairs::{Place, Stamp};
 use super::peers::PeerId;
 use super::proofs::promise_of;
-use super::questions::{ANSWER_TIME, earned_by};
+use super::questions::ANSWER_TIME;
 use super::rejection::Rejection;
 use super::transit::Transit;
-use super::{Call, Cluster, bequests, capacity, claims, goodbye, peer};
+use super::{Call, Cluster, bequests, capacity, censuses, claims, goodbye, meeting};
 use crate::collections::tick::Moment;
 use crate::meter::book::change::{Apart, Present};
 use crate::meter::book::whole::Whole;
 use crate::meter::book::{elsewhere, learning, succession};
+use crate::meter::news::census::CensusNews;
 use crate::meter::news::{
     Alive, Ask, Count, Datagram, Echo, HeldQuestion, Item, News, NodeId, Origin, Sums, To, Wanted,
 };
@@ -49,7 +50,7 @@ pub(in crate::meter) fn receive(
             admit(id, datagram, origin, cluster, call)?;
             id
         }
-        None => meet(known, datagram, origin, cluster, call)?,
+        None => meeting::meet(known, datagram, origin, cluster, call)?,
     };
     let peer = cluster.peers.at_mut(id);
     peer.pairs.move_clock(datagram.clock);
@@ -107,72 +108,6 @@ fn admit(
     Err(Rejection::Unproven)
 }
 
-/// The node that sent a datagram, which is not known to be there. Once it repeats the nonce that it was sent, it is.
-fn meet(
-    known: Option<PeerId>,
-    datagram: &Datagram<&str>,
-    origin: Origin,
-    cluster: &mut Cluster,
-    call: &mut Call<'_>,
-) -> Result<PeerId, Rejection> {
-    let (now, own) = (call.now.tick, cluster.node());
-    let alive = match datagram.news {
-        News::Bye(farewell) => {
-            goodbye::receive_again(known, farewell, origin, cluster, call);
-            return Err(Rejection::NeverThere);
-        }
-        News::Alive(alive) => Some(alive),
-        _ => None,
-    };
-    let is_proof =
-        |echo: Echo| echo.asker == own && cluster.questions.is_proof(echo.nonce, datagram.sender, origin, now);
-    // One whose members are still being removed is asked again.
-    let is_free = cluster.peers.is_free(datagram.sender);
-    let Some(alive) = alive.filter(|alive| is_free && alive.echo.is_some_and(is_proof)) else {
-        question(datagram, origin, cluster, call);
-        return Err(Rejection::Unproven);
-    };
-    if cluster.peers.living_count() >= cluster.rules.nodes_max {
-        return Err(Rejection::TooManyNodes);
-    }
-    let id = known.unwrap_or_else(|| cluster.peers.insert(cluster.peers.fold.name_of(datagram.sender).1, now));
-    if cluster.peers.at(id).is_remembered() {
-        cluster.questions.reunion.record_return(now);
-    }
-    cluster.peers.revive(id);
-    let peer = cluster.peers.at_mut(id);
-    peer.node = datagram.sender;
-    peer.restart(datagram.number, origin, now);
-    (peer.proof, peer.base, peer.promise) = (datagram.number, alive.version, alive.promise);
-    peer.last_word = peer::LastWord::None;
-    peer.newest_format = datagram.format.newest;
-    peer.pairs.set_clock(datagram.clock, now);
-    peer.transit = Transit::new(datagram.clock, now);
-    cluster.agree_on_format();
-    cluster.announcer.hasten_sign_of_life(call.now);
-    cluster.announcer.hasten_counters(&cluster.peers, &cluster.rules, call.now);
-    Ok(id)
-}
-
-/// Asks a node to prove that it is there, and answers its own question. Its answer comes first then, and it may ask for what
-/// there is as soon as it has this node's.
-fn question(datagram: &Datagram<&str>, origin: Origin, cluster: &mut Cluster, call: &mut Call<'_>) {
-    if cluster.announcer.has_departed() {
-        return;
-    }
-    let asked = if let News::Ask(ask) = datagram.news { Some(ask) } else { None };
-    let Cluster { announcer, questions, peers, .. } = cluster;
-    let nonce = questions.nonce_for_stranger(datagram.sender, origin, earned_by(&datagram.news), call.now.tick);
-    if let Some(nonce) = nonce {
-        let ask = Ask { of: Some(datagram.sender), wanted: Wanted::Items { since: 0 }, nonce };
-        announcer.send_to(To::Origin(origin), News::Ask(ask), call.outputs, call.now);
-    }
-    if let Some(ask) = asked.filter(|ask| ask.of.is_none_or(|of| of == announcer.node())) {
-        let echo = Echo { asker: datagram.sender, nonce: ask.nonce };
-        announcer.answer(echo, origin, peers, call.book, call.outputs, call.now);
-    }
-}
-
 /// A datagram of a known peer that is being applied.
 struct Reception<'a, 'b> {
     cluster: &'a mut Cluster,
@@ -211,6 +146,10 @@ impl Reception<'_, '_> {
                     bequests::apply_fold_share(*list_digest, share, self.sent_at, self.cluster, self.call);
                 }
             }
+            News::AskCensus { of, namespace } if *of == self.cluster.node() => {
+                censuses::answer(namespace, self.cluster, self.call.book);
+            }
+            News::Census { namespace, census } => censuses::take_answer(namespace, census, self.cluster, self.call),
             News::Counters(counters) => {
                 self.cluster.peers.at_mut(self.id).set_counters(self.stamp.number, counters);
             }
@@ -230,7 +169,7 @@ impl Reception<'_, '_> {
             News::Held { asker, number } if *asker == self.cluster.node() => {
                 claims::receive_held(*number, self.cluster, self.call);
             }
-            News::Held { .. } | News::Unknown => {}
+            News::AskCensus { .. } | News::Held { .. } | News::Unknown => {}
         }
     }
 
@@ -259,6 +198,7 @@ impl Reception<'_, '_> {
         let node = peer.node;
         self.call.book.claims.see(alive.claim_order);
         self.learn_address(node, echoed);
+        censuses::compare(&alive.mentions, node, self.cluster, self.call.book, now);
         let own_digest = self.cluster.peers.departed_digest();
         let has_room = learning::has_room(self.call.book);
         if self.cluster.questions.asks_about_departed(own_digest, alive.departed_digest, has_room, now.tick) {
@@ -314,12 +254,19 @@ impl Reception<'_, '_> {
         let node = self.node();
         // The sums under a former name are in the fold, as far as they are known; the members are there all the same.
         let (has_sums, no_sums) = (self.cluster.peers.fold.name_of(node).0 == name, Sums::default());
-        for item in items {
+        let mut items = items.iter().peekable();
+        while let Some(item) = items.next() {
             match item {
-                Item::Count(count) => self.on_count(count, if has_sums { &count.sums } else { &no_sums }),
+                Item::Count(count) => {
+                    let census = items.next_if(|item| matches!(item, Item::Census(_)));
+                    let census = if let Some(Item::Census(census)) = census { Some(census) } else { None };
+                    self.on_count(count, if has_sums { &count.sums } else { &no_sums }, census);
+                }
                 Item::Claim(claim) => claims::receive_item(claim, self.id, self.cluster, self.call),
                 Item::Retired(claim) => succession::unlearn(node, claim, self.call.book, self.call.now),
                 Item::Ended(ended) => elsewhere::mark_reported(ended, self.sent_at, self.call.book, self.call.now),
+                // Without the count before it, it says nothing.
+                Item::Census(_) => {}
             }
         }
     }
@@ -344,8 +291,8 @@ impl Reception<'_, '_> {
         }
     }
 
-    /// Applies what the peer reports of its share of a namespace.
-    fn on_count(&mut self, count: &Count<&str>, sums: &Sums) {
+    /// Applies what the peer reports of its share of a namespace, and of the people there.
+    fn on_count(&mut self, count: &Count<&str>, sums: &Sums, census: Option<&CensusNews>) {
         let now = self.call.now;
         let pairs = &self.cluster.peers.at(self.id).pairs;
         let known = self.call.book.find(count.namespace).and_then(|namespace| pairs.get(namespace));
@@ -353,7 +300,12 @@ impl Reception<'_, '_> {
             Some(pair) => pair.number >= self.stamp.number,
             None => pairs.len() >= self.cluster.rules.namespaces_max,
         };
+        let node = self.cluster.peers.at(self.id).node;
         if is_of_no_use {
+            // What an earlier report says of people is true for ever.
+            if let Some(namespace) = self.call.book.find(count.namespace).filter(|_| census.is_some()) {
+                censuses::learn(namespace, census, 0, node, self.cluster, self.call);
+            }
             return;
         }
         let apart = Apart { uncounted: count.uncounted, waiting: count.waiting };
@@ -372,5 +324,6 @@ impl Reception<'_, '_> {
             self.call.book.set_hearsay(namespace, false);
         }
         learning::apply(namespace, &change, whole, self.call.book, now);
+        censuses::learn(namespace, census, change.connections, node, self.cluster, self.call);
     }
 }

@@ -144,7 +144,8 @@ impl AudiencePort {
             StreamForm { coding: Coding::of(request.version), is_padded: request.user_agent.is_some_and(names_msie) };
         let (member, address, is_visit) = (asker.member, asker.address, request.is_prefetch);
         let uuid = uuid.filter(|_| !is_visit);
-        let joining = Joining { member, namespace, uuid, address, has_slot: asker.has_slot(), is_visit };
+        let (user_agent, has_slot) = (request.user_agent.unwrap_or_default(), asker.has_slot());
+        let joining = Joining { member, namespace, uuid, address, user_agent, has_slot, is_visit };
         match (request.last_event_id.unwrap_or_default(), uuid) {
             (id, Some(_)) if id == sse::LEFT_ID.as_bytes() => push_final(out, cors, reply::LEFT_FIELDS),
             (id, Some(uuid)) if id == sse::FAREWELL_ID.as_bytes() => {
@@ -212,7 +213,8 @@ impl AudiencePort {
             return AfterReply::Drain;
         }
         let (member, address, has_slot) = (asker.member, asker.address, asker.has_slot());
-        let joining = Joining { member, namespace, uuid: Some(uuid), address, has_slot, is_visit: false };
+        let joining =
+            Joining { member, namespace, uuid: Some(uuid), address, user_agent: b"", has_slot, is_visit: false };
         begin(*form, cors, joining, *is_head, audience, out, now)
     }
 

@@ -141,7 +141,7 @@ fn push_metrics(
         return true;
     }
     text.clear();
-    largest.push(&mut text);
+    largest.push(&mut text, |name| Some(meter.accounts(meter.find(name)?, now).reach?.people));
     out.extend_from_slice(text.as_bytes());
     false
 }

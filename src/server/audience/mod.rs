@@ -7,6 +7,7 @@
 //! | `fan_out` | what is on its way to members, in slices |
 //! | `jitter` | chance, to keep crowds apart |
 //! | `makers` | how many namespaces each address has made |
+//! | `persons` | which person a client is |
 //! | `shares` | how much each address has of what there is for watchers |
 //!
 //! This file joins them to the meter and the watches. It knows neither requests nor bytes of a reply: names, keys and frames
@@ -19,6 +20,7 @@ mod asking;
 pub(in crate::server) mod fan_out;
 mod jitter;
 mod makers;
+mod persons;
 mod shares;
 
 use std::net::IpAddr;
@@ -74,6 +76,8 @@ pub(in crate::server) struct Joining<'a> {
     pub(in crate::server) uuid: Option<&'a str>,
     /// The address of its client, if that matters.
     pub(in crate::server) address: Option<IpAddr>,
+    /// The program that it names itself as.
+    pub(in crate::server) user_agent: &'a [u8],
     /// Whether there is a slot for its connection.
     pub(in crate::server) has_slot: bool,
     /// Whether its page is only prepared in advance, and never counts. Then it has no uuid.
@@ -106,10 +110,11 @@ pub(in crate::server) struct AskedTooOften;
 
 impl Audience {
     /// An empty audience, at this node.
-    pub(in crate::server) fn new(config: &Config, node: NodeId, secret: Secret) -> Self {
+    pub(in crate::server) fn new(config: &Config, node: NodeId, [secret, census_secret]: [Secret; 2]) -> Self {
         let membership = Membership { rules: config.cluster.rules, secret, formats: FORMATS };
         let mut meter = Meter::new(config.rules, node, Some(membership));
         meter.keep_histories(config.accounts.history_namespaces);
+        meter.people(Now::default()).keep(config.accounts.distinct_namespaces, census_secret);
         Self {
             meter,
             fan_out: FanOut::default(),
@@ -133,10 +138,9 @@ impl Audience {
     /// Lets a member in. Returns its first count; `None` while no member is counted.
     ///
     /// # Errors
-    /// When there is no slot, or the namespace would be one too many of all or of its address. The newest is turned away,
-    /// never one that is there.
+    /// When there is no slot, or the namespace would be one too many of all or of its address. The newest is turned away.
     pub(in crate::server) fn join(&mut self, joining: Joining<'_>, now: Now) -> Result<Option<u64>, NoRoom> {
-        let Joining { member, namespace, uuid, address, has_slot, is_visit } = joining;
+        let Joining { member, namespace, uuid, address, has_slot, is_visit, .. } = joining;
         if !has_slot {
             return Err(self.refuse(NoRoom::Members));
         }
@@ -163,6 +167,7 @@ impl Audience {
         } else {
             self.meter.join_uncounted(member, namespace, uuid, now)
         };
+        persons::recognize(member, is_visit, (uuid, address, joining.user_agent), &mut self.meter, now);
         if let (Some(makers), Some(address)) = (&mut self.makers, made_by) {
             self.meter.capacity(now).set_maker(namespace, makers.make(address));
         }

@@ -44,7 +44,8 @@ pub(in crate::server) enum Preface<'a> {
 /// The origins of all connections whose request is not whole.
 pub(in crate::server) struct Origins {
     trusted: Networks,
-    /// Whether there is a limit for each address: on its members, on its namespaces, or on what it may ask.
+    /// Whether there is a limit for each address, on its members, on its namespaces, or on what it may ask; or whether it names
+    /// a person.
     is_address_wanted: bool,
     /// Looked into as each connection comes and goes, so by a hash that costs next to nothing: the keys are our own.
     waiting: HashMap<ConnId, Origin, BuildKeyHasher>,
@@ -54,7 +55,8 @@ impl Origins {
     pub(super) fn new(config: &Config) -> Self {
         let (trusted, limits) = (config.trust_proxy.clone(), &config.limits);
         let has_limit = limits.per_address.or(limits.namespaces_per_address).is_some();
-        Self { trusted, is_address_wanted: has_limit || config.enable_uuid, waiting: HashMap::default() }
+        let is_address_wanted = has_limit || config.enable_uuid || config.accounts.distinct_namespaces > 0;
+        Self { trusted, is_address_wanted, waiting: HashMap::default() }
     }
 
     /// The address from which a connection comes, as far as it is of use. The local ports have no proxies.

@@ -19,6 +19,9 @@ const OTHER: &str = "other";
 /// The name of the metric.
 const NAME: &str = "audience_namespace_members";
 
+/// The name of the metric of their people.
+const PEOPLE: &str = "audience_namespace_people";
+
 /// A namespace has a series once it has this many members, or has been there for this long. Each name is a series for ever in
 /// a database, and one that a stranger invents takes the place of an event. So 20 invented names take 2,000 connections, or
 /// 20 that are held for five minutes; in the latter way at most 240 names an hour come into the database.
@@ -62,8 +65,9 @@ impl Largest {
         }
     }
 
-    /// Appends their series, the largest first, then that of the rest.
-    pub(in crate::server) fn push(&mut self, out: &mut String) {
+    /// Appends their series, the largest first, then that of the rest; and those of their different people, as far as
+    /// `people_of` knows them.
+    pub(in crate::server) fn push(&mut self, out: &mut String, people_of: impl Fn(&str) -> Option<u64>) {
         push_head(
             out,
             NAME,
@@ -73,11 +77,26 @@ impl Largest {
         let kept = std::mem::take(&mut self.kept).into_sorted_vec();
         let largest = kept.iter().map(|Reverse((members, _, Reverse(name)))| (name.as_str(), *members));
         for (name, members) in largest.chain([(OTHER, self.other)]) {
-            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
-            // Writing to a string does not fail.
-            let _ = writeln!(out, "{PREFIX}{NAME}{{namespace=\"{name}\"}} {members}");
+            push_series(out, NAME, name, members);
+        }
+        push_head(
+            out,
+            PEOPLE,
+            Kind::Gauge,
+            "Different people that have been counted in the largest namespaces, of the whole audience.",
+        );
+        for Reverse((_, _, Reverse(name))) in &kept {
+            if let Some(people) = people_of(name) {
+                push_series(out, PEOPLE, name, people);
+            }
         }
     }
+}
+
+fn push_series(out: &mut String, metric: &str, namespace: &str, value: u64) {
+    let namespace = namespace.replace('\\', "\\\\").replace('"', "\\\"");
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "{PREFIX}{metric}{{namespace=\"{namespace}\"}} {value}");
 }
 
 #[cfg(test)]
@@ -90,7 +109,7 @@ mod tests {
             largest.see(name, *members, AGE_MIN_S);
         }
         let mut out = String::new();
-        largest.push(&mut out);
+        largest.push(&mut out, |_| None);
         let lines = out.lines().filter(|line| !line.starts_with('#'));
         lines.map(|line| line.strip_prefix("audience_meter_audience_namespace_members").unwrap().to_owned()).collect()
     }
@@ -120,9 +139,10 @@ mod tests {
             largest.see(name, members, age_s);
         }
         let mut out = String::new();
-        largest.push(&mut out);
+        largest.push(&mut out, |name| (name == "large").then_some(7));
         let lines: Vec<&str> = out.lines().filter_map(|line| line.split_once('{')).map(|(_, rest)| rest).collect();
-        let expected = ["namespace=\"large\"} 100", "namespace=\"old\"} 3", "namespace=\"other\"} 105"];
+        let expected =
+            ["namespace=\"large\"} 100", "namespace=\"old\"} 3", "namespace=\"other\"} 105", "namespace=\"large\"} 7"];
         assert_eq!(lines, expected);
     }
 

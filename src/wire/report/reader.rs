@@ -6,8 +6,12 @@
 //! Invariant: a value has one form, so that what is read is written as the same bytes ([`writer`](super::writer)), less what
 //! was skipped.
 
-use super::format::{Dropped, NUMBER_BITS, TEXT_MAX};
+use super::format::{ARE_MARKS, Dropped, HAS_GAPS, HAS_KEY, HAS_TAG, IS_PARTIAL, IS_QUARTER, NUMBER_BITS, TEXT_MAX};
 use super::kind;
+use crate::meter::news::census::{
+    Apart, CensusKey, CensusNews, Findings, Gaps, HASH_BYTES, KeyName, MARK_BYTES, MENTIONS_MAX, Mark, Mention,
+    Mentions, QUARTER_BYTES, RANK_MAX, REGISTERS,
+};
 use crate::meter::news::{
     Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, EndedEvent, Farewell, FoldShare, HeldQuestion, Item,
     MEMBER_TICKS_MAX, MessagePart, News, NodeId, Patience, Peak, Promise, Receipt, SUMMAND_MAX, Stance, Sums, Wanted,
@@ -105,7 +109,7 @@ impl<'a> Reader<'a> {
                 } else {
                     (None, Promise::default())
                 };
-                let is_behind = flags & 2 != 0;
+                let (is_behind, mentions) = (flags & 2 != 0, self.mentions());
                 News::Alive(Alive {
                     version,
                     horizon,
@@ -116,6 +120,7 @@ impl<'a> Reader<'a> {
                     is_behind,
                     promise,
                     echo,
+                    mentions,
                 })
             }
             kind::ASK => {
@@ -139,6 +144,8 @@ impl<'a> Reader<'a> {
                 let list_digest = self.fixed()?;
                 News::FoldShares { list_digest, shares: self.list(|list| list.entry()?.fold_share().map(Some))? }
             }
+            kind::ASK_CENSUS => News::AskCensus { of: NodeId(self.fixed()?), namespace: self.name()? },
+            kind::CENSUS => News::Census { namespace: self.name()?, census: self.census()? },
             kind::COUNTERS => News::Counters(self.counters()?),
             kind::MESSAGE => News::Message(self.message_part()?),
             kind::CLAIMED => News::Claimed(self.claim()?),
@@ -186,6 +193,7 @@ impl<'a> Reader<'a> {
         Ok(match kind {
             kind::ITEM_COUNT => Some(Item::Count(entry.count()?)),
             kind::ITEM_CLAIM => Some(Item::Claim(entry.claim()?)),
+            kind::ITEM_CENSUS => Some(Item::Census(entry.census()?)),
             kind::ITEM_RETIRED => Some(Item::Retired(entry.claim()?)),
             kind::ITEM_ENDED => {
                 let (namespace, connections, empty_ms) = (entry.name()?, entry.number()?, entry.number()?);
@@ -277,5 +285,81 @@ impl<'a> Reader<'a> {
         let flags = self.flags(3)?;
         let (number, namespace, text) = (self.number()?, self.name()?, self.text(TEXT_MAX)?);
         Ok(MessagePart { number, namespace, text, begins: flags & 1 != 0, continues: flags & 2 != 0 })
+    }
+
+    /// What is said of people ([`format`](super::format)).
+    pub(super) fn census(&mut self) -> Result<CensusNews, Dropped> {
+        let has = self.byte()?;
+        let key = match has & (HAS_TAG | HAS_KEY) {
+            0 if has == 0 => return Ok(CensusNews::NOTHING),
+            HAS_TAG => KeyName::Tag(u32::from_le_bytes(self.bytes()?)),
+            HAS_KEY => KeyName::Whole(CensusKey { bytes: self.bytes()?, born_unix_ms: self.number()? }),
+            _ => return Err(Dropped::Malformed),
+        };
+        let gaps = if has & HAS_GAPS == 0 { Gaps::NONE } else { self.gaps()? };
+        let findings = match has & !(HAS_TAG | HAS_KEY | IS_PARTIAL | HAS_GAPS) {
+            0 => Findings::Hashes(self.numbers(HASH_BYTES)?),
+            ARE_MARKS => Findings::Marks(self.marks()?),
+            IS_QUARTER => self.quarter()?,
+            _ => return Err(Dropped::Malformed),
+        };
+        Ok(CensusNews { key: Some(key), is_partial: has & IS_PARTIAL != 0, gaps, findings })
+    }
+
+    fn gaps(&mut self) -> Result<Gaps, Dropped> {
+        let (unseen, numbers) = (self.summand()?, self.numbers(HASH_BYTES)?);
+        let mut gaps = Gaps { unseen, ..Gaps::NONE };
+        let (pairs, rest) = numbers.as_chunks();
+        for (apart, &[tag, people]) in gaps.apart.iter_mut().zip(pairs) {
+            *apart = Apart { tag: u32::try_from(tag).unwrap_or(0), people };
+        }
+        let is_whole = rest.is_empty() && gaps.apart().len() == pairs.len() && !gaps.is_empty();
+        if is_whole { Ok(gaps) } else { Err(Dropped::Malformed) }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "they are the lower bytes of three")]
+    fn marks(&mut self) -> Result<Vec<Mark>, Dropped> {
+        let mut marks = Vec::new();
+        for number in self.numbers(MARK_BYTES)? {
+            let (register, rank) = ((number >> 8) as u16, number as u8);
+            if register >= REGISTERS || rank == 0 || rank > RANK_MAX {
+                return Err(Dropped::Malformed);
+            }
+            marks.push(Mark { register, rank });
+        }
+        Ok(marks)
+    }
+
+    fn quarter(&mut self) -> Result<Findings, Dropped> {
+        let (number, packed) = (self.byte()?, self.entry()?.0.to_vec());
+        let is_quarter = number < 4 && packed.len() == QUARTER_BYTES;
+        if is_quarter { Ok(Findings::Quarter { number, packed }) } else { Err(Dropped::Malformed) }
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Dropped> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(Dropped::Malformed)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    /// A list of numbers of `width` bytes each.
+    fn numbers(&mut self, width: usize) -> Result<Vec<u64>, Dropped> {
+        let list = self.entry()?.0;
+        let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        let is_whole = list.len().is_multiple_of(width);
+        if is_whole { Ok(list.chunks(width).map(number).collect()) } else { Err(Dropped::Malformed) }
+    }
+
+    /// The mentions after a sign of life. What is no list of them, a later version has added: it says nothing here.
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+    fn mentions(&mut self) -> Mentions {
+        let all = self.numbers(size_of::<u64>()).unwrap_or_default();
+        let mut mentions = Mentions::default();
+        let low = |number: u64| (number & u64::from(u32::MAX)) as u32;
+        let is_known = all.len() <= MENTIONS_MAX && all.iter().all(|&number| low(number) != 0);
+        for (mention, number) in mentions.iter_mut().zip(all.into_iter().filter(|_| is_known)) {
+            *mention = Mention { name: (number >> 32) as u32, census: low(number) };
+        }
+        mentions
     }
 }

@@ -1,5 +1,7 @@
 //! Datagrams there and back, and all that is none.
 
+mod people;
+
 use super::format::NUMBER_BITS;
 use super::*;
 use crate::meter::news::{
@@ -98,6 +100,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
             is_behind: true,
             promise: Promise(u64::MAX),
             echo,
+            ..Alive::default()
         }),
         News::Ask(Ask { of: None, wanted: Wanted::Items { since: 0 }, nonce: 7 }),
         News::Ask(Ask { of: Some(NodeId(3)), wanted: Wanted::DepartedShares, nonce: 0 }),
@@ -124,6 +127,7 @@ fn all_news() -> Vec<News<Rc<str>>> {
         News::Bye(Farewell([1, u64::MAX])),
     ];
     news.extend(news_of_departed());
+    news.extend(people::news());
     news
 }
 

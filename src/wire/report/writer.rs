@@ -4,10 +4,14 @@
 //!
 //! Invariant: what is written is read as the same ([`reader`](super::reader)).
 
+use super::format::{ARE_MARKS, HAS_GAPS, HAS_KEY, HAS_TAG, IS_PARTIAL, IS_QUARTER};
 use super::kind;
+use crate::meter::news::census::{
+    Apart, CensusNews, Findings, HASH_BYTES, KeyName, MARK_BYTES, Mark, Mention, Mentions,
+};
 use crate::meter::news::{
-    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item, News, NodeId,
-    Patience, Peak, Receipt, Stance, Sums, Wanted,
+    Age, Alive, Ask, Claim, Count, Counter, DepartedShare, Echo, Farewell, FoldShare, HeldQuestion, Item, MessagePart,
+    News, NodeId, Patience, Peak, Receipt, Stance, Sums, Wanted,
 };
 
 /// The bytes of a datagram so far.
@@ -78,6 +82,7 @@ impl Writer {
             self.fixed(nonce);
             self.fixed(alive.promise.0);
         }
+        self.mentions(&alive.mentions);
     }
 
     fn ask(&mut self, ask: &Ask) {
@@ -133,22 +138,22 @@ impl Writer {
                 self.byte(kind::FOLDED);
                 self.entry(|list| names.iter().for_each(|name| list.fixed(name.0)));
             }
-            News::FoldShares { list_digest, shares } => {
-                self.byte(kind::FOLD_SHARES);
-                self.fixed(*list_digest);
-                self.entry(|list| shares.iter().for_each(|share| list.entry(|entry| entry.fold_share(share))));
+            News::FoldShares { list_digest, shares } => self.fold_shares(*list_digest, shares),
+            News::AskCensus { of, namespace } => {
+                self.byte(kind::ASK_CENSUS);
+                self.fixed(of.0);
+                self.text(namespace);
+            }
+            News::Census { namespace, census } => {
+                self.byte(kind::CENSUS);
+                self.text(namespace);
+                self.census(census);
             }
             News::Counters(counters) => {
                 self.byte(kind::COUNTERS);
                 self.counters(counters);
             }
-            News::Message(part) => {
-                self.byte(kind::MESSAGE);
-                self.byte(u8::from(part.begins) | u8::from(part.continues) << 1);
-                self.number(part.number);
-                self.text(&part.namespace);
-                self.text(&part.text);
-            }
+            News::Message(part) => self.message(part),
             News::Claimed(claim) => self.news_of_claim(kind::CLAIMED, claim),
             News::GivenUp { claim, is_away } => self.given_up(claim, *is_away),
             News::AskHeld(HeldQuestion { number, namespace, uuid }) => {
@@ -177,6 +182,14 @@ impl Writer {
         }
     }
 
+    fn message<N: AsRef<str>>(&mut self, part: &MessagePart<N>) {
+        self.byte(kind::MESSAGE);
+        self.byte(u8::from(part.begins) | u8::from(part.continues) << 1);
+        self.number(part.number);
+        self.text(&part.namespace);
+        self.text(&part.text);
+    }
+
     /// Their length in bytes, and of each its number, as the step from the one before, and its value.
     fn counters(&mut self, counters: &[Counter]) {
         let mut previous = 0;
@@ -203,6 +216,10 @@ impl Writer {
             Item::Retired(claim) => {
                 self.byte(kind::ITEM_RETIRED);
                 self.entry(|entry| entry.claim(claim));
+            }
+            Item::Census(census) => {
+                self.byte(kind::ITEM_CENSUS);
+                self.entry(|entry| entry.census(census));
             }
             Item::Ended(ended) => {
                 self.byte(kind::ITEM_ENDED);
@@ -240,6 +257,12 @@ impl Writer {
         self.entry(|list| receipt.lost_steps().for_each(|step| list.number(step)));
     }
 
+    fn fold_shares<N: AsRef<str>>(&mut self, list_digest: u64, shares: &[FoldShare<N>]) {
+        self.byte(kind::FOLD_SHARES);
+        self.fixed(list_digest);
+        self.entry(|list| shares.iter().for_each(|share| list.entry(|entry| entry.fold_share(share))));
+    }
+
     fn fold_share<N: AsRef<str>>(&mut self, share: &FoldShare<N>) {
         self.text(&share.namespace);
         self.sums(&share.sums);
@@ -259,5 +282,74 @@ impl Writer {
         let Some(Patience { continues, counted_ms }) = claim.patience else { return self.number(0) };
         self.number(continues + 1);
         self.number(counted_ms);
+    }
+
+    /// What is said of people ([`format`](super::format)).
+    fn census(&mut self, census: &CensusNews) {
+        let key = match census.key {
+            None => return self.byte(0),
+            Some(KeyName::Tag(_)) => HAS_TAG,
+            Some(KeyName::Whole(_)) => HAS_KEY,
+        };
+        let findings = match census.findings {
+            Findings::Hashes(_) => 0,
+            Findings::Marks(_) => ARE_MARKS,
+            Findings::Quarter { .. } => IS_QUARTER,
+        };
+        let partial = if census.is_partial { IS_PARTIAL } else { 0 };
+        let gaps = if census.gaps.is_empty() { 0 } else { HAS_GAPS };
+        self.byte(key | findings | partial | gaps);
+        match census.key {
+            None => {}
+            Some(KeyName::Tag(tag)) => self.0.extend_from_slice(&tag.to_le_bytes()),
+            Some(KeyName::Whole(key)) => {
+                self.0.extend_from_slice(&key.bytes);
+                self.number(key.born_unix_ms);
+            }
+        }
+        if gaps != 0 {
+            self.number(census.gaps.unseen);
+            let apart = census.gaps.apart();
+            self.number((apart.len() * 2 * HASH_BYTES) as u64);
+            for &Apart { tag, people } in apart {
+                self.low_bytes(HASH_BYTES, tag.into());
+                self.low_bytes(HASH_BYTES, people);
+            }
+        }
+        match &census.findings {
+            Findings::Hashes(hashes) => {
+                self.number((hashes.len() * HASH_BYTES) as u64);
+                for &hash in hashes {
+                    self.low_bytes(HASH_BYTES, hash);
+                }
+            }
+            Findings::Marks(marks) => {
+                self.number((marks.len() * MARK_BYTES) as u64);
+                for &Mark { register, rank } in marks {
+                    self.low_bytes(MARK_BYTES, u64::from(register) << 8 | u64::from(rank));
+                }
+            }
+            Findings::Quarter { number, packed } => {
+                self.byte(*number);
+                self.number(packed.len() as u64);
+                self.0.extend_from_slice(packed);
+            }
+        }
+    }
+
+    fn low_bytes(&mut self, count: usize, number: u64) {
+        self.0.extend_from_slice(number.to_le_bytes().get(..count).unwrap_or_default());
+    }
+
+    /// The mentions of a sign of life, if there are some.
+    fn mentions(&mut self, mentions: &Mentions) {
+        let known = mentions.iter().take_while(|mention| mention.census != 0);
+        let count = known.clone().count();
+        if count > 0 {
+            self.number((count * size_of::<u64>()) as u64);
+            for &Mention { name, census } in known {
+                self.fixed(u64::from(name) << 32 | u64::from(census));
+            }
+        }
     }
 }

@@ -7,6 +7,9 @@
 use std::fmt::Write as _;
 
 use audience_kit::world::{LATER, with_more};
+use audience_meter::meter::news::census::{
+    Apart, CensusKey, CensusNews, Findings, Gaps, KeyName, MENTIONS_MAX, Mark, Mention, Mentions, QUARTER_BYTES,
+};
 use audience_meter::meter::news::{
     Age, Alive, Ask, Claim, Count, Counter, Datagram, DepartedShare, Echo, EndedEvent, Farewell, FoldShare, Format,
     HeldQuestion, Item, MessagePart, News, NodeId, Patience, Peak, Promise, Receipt, Stance, Sums, Wanted,
@@ -29,6 +32,20 @@ fn datagram(news: News<&str>, format: Format) -> Datagram<&str> {
     Datagram { sender: NodeId(0xfedc_ba98_7654_3210), number: 300, clock: 123_456, format, news }
 }
 
+/// A sign of life.
+const ALIVE: Alive = Alive {
+    version: 17,
+    horizon: 5,
+    message: 129,
+    claim_order: 6,
+    departed_digest: 0x0102_0304_0506_0708,
+    unix_ms: 1_790_000_000_456,
+    is_behind: false,
+    promise: Promise(0),
+    echo: None,
+    mentions: [Mention { name: 0, census: 0 }; MENTIONS_MAX],
+};
+
 /// What the lines say, by their names.
 fn news() -> Vec<(&'static str, News<&'static str>)> {
     let claim = Claim { namespace: "event", uuid: "5f2b", order: 6, patience: None };
@@ -38,17 +55,7 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
     let count = Count { namespace: "event", members: 7, uncounted: 2, waiting: 0, sums, age, peak };
     let quiet = Count { namespace: "caf%C3%A9", members: 0, uncounted: 0, ..count };
     let quiet = Count { age: Age { empty_ms: 59_990, ..age }, ..quiet };
-    let alive = Alive {
-        version: 17,
-        horizon: 5,
-        message: 129,
-        claim_order: 6,
-        departed_digest: 0x0102_0304_0506_0708,
-        unix_ms: 1_790_000_000_456,
-        is_behind: false,
-        promise: Promise::default(),
-        echo: None,
-    };
+    let alive = ALIVE;
     let promise = Promise(0x1122_3344_5566_7788);
     let echo = Some(Echo { asker: NodeId(9), nonce: 0xaabb_ccdd_eeff_0011 });
     let part = MessagePart { number: 128, namespace: "event", text: "%7Bhello", begins: true, continues: false };
@@ -105,7 +112,7 @@ fn news() -> Vec<(&'static str, News<&'static str>)> {
 
 /// All of them.
 fn all_news() -> Vec<(&'static str, News<&'static str>)> {
-    [news(), news_of_places()].concat()
+    [news(), news_of_places(), news_of_people()].concat()
 }
 
 /// What they say where places are kept.
@@ -119,6 +126,34 @@ fn news_of_places() -> Vec<(&'static str, News<&'static str>)> {
         ("given-up-away", News::GivenUp { claim, is_away: true }),
         ("claimed-place", News::Claimed(place)),
         ("report-of-places", News::Report { from: 16, to: 18, horizon: 5, name: 0, items }),
+    ]
+}
+
+/// What is said of people, beside a count or a sign of life.
+fn news_of_people() -> Vec<(&'static str, News<&'static str>)> {
+    let (age, peak) = (Age { existed_ms: 3_600_000, empty_ms: 0 }, Peak { members: 800, ago_ms: 1_200_000 });
+    let count = Count { namespace: "event", members: 7, uncounted: 2, waiting: 0, sums: Sums::default(), age, peak };
+    let mut mentions = Mentions::default();
+    mentions[0] = Mention { name: 0x0102_0304, census: 5 };
+    let alive = Alive { mentions, ..ALIVE };
+    let key = CensusKey { born_unix_ms: 1_790_000_000_123, bytes: *b"in sixteen bytes" };
+    let mut gaps = Gaps { unseen: 300, ..Gaps::NONE };
+    gaps.add(Apart { tag: 7, people: 128 });
+    gaps.add(Apart { tag: 9, people: 1 });
+    let hashes = Findings::Hashes(vec![0x0102_0304_0506, (1 << 48) - 1]);
+    let marks = Findings::Marks(vec![Mark { register: 4_095, rank: 37 }, Mark { register: 256, rank: 1 }]);
+    let first = CensusNews { key: Some(KeyName::Whole(key)), is_partial: false, gaps, findings: hashes };
+    let next = CensusNews { key: Some(KeyName::Tag(key.tag())), is_partial: true, gaps: Gaps::NONE, findings: marks };
+    let quarter = Findings::Quarter { number: 3, packed: vec![0x41; QUARTER_BYTES] };
+    let part = CensusNews { findings: quarter, ..first.clone() };
+    let items = [first.clone(), next, CensusNews::NOTHING].map(Item::Census);
+    let counted = items.into_iter().flat_map(|census| [Item::Count(count.clone()), census]);
+    vec![
+        ("mentions", News::Alive(alive)),
+        ("report-of-people", News::Report { from: 16, to: 19, horizon: 5, name: 0, items: counted.collect() }),
+        ("ask-census", News::AskCensus { of: NodeId(9), namespace: "event" }),
+        ("census-of-few", News::Census { namespace: "event", census: first }),
+        ("census-of-many", News::Census { namespace: "event", census: part }),
     ]
 }
 

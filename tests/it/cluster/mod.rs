@@ -23,7 +23,9 @@
 //! | `meters/` | one meter among invented nodes: what it believes, counts, announces and asks for |
 //! | `names` | hosts that are listed by a name are followed |
 //! | `page` | the page `/cluster` |
+//! | `people` | different people over several processes |
 //! | `peers` | hosts that list each other: all addresses of a name, and the siblings of the process that receives |
+//! | `reach` | different people at many nodes, on a virtual clock and a bad network |
 //! | `reunion` | nodes that meet again after all have taken each other for departed |
 //! | `rotation` | a key is replaced while all nodes run |
 //! | `scopes` | audiences on one network that are not the same stay apart |
@@ -60,6 +62,8 @@ mod meters;
 mod names;
 mod page;
 mod peers;
+mod people;
+mod reach;
 mod reunion;
 mod rotation;
 mod scopes;

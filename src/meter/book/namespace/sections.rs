@@ -29,6 +29,7 @@ pub(in crate::meter::book) fn write(namespace: &Namespace, stays: &StaysTable, o
         peak,
         peak_at,
         history,
+        census,
         is_hearsay,
         reported,
         share,
@@ -51,6 +52,7 @@ pub(in crate::meter::book) fn write(namespace: &Namespace, stays: &StaysTable, o
     stays.write(*stays_elsewhere, out);
     out.moment(*peak_at);
     out.option_key(*history);
+    out.option_key(*census);
     reported.write(out);
     out.option_key(*share);
     out.moment(*created);
@@ -81,6 +83,7 @@ pub(in crate::meter::book) fn read(stays: &mut StaysTable, from: &mut Reader<'_>
         peak,
         peak_at: from.moment(),
         history: from.option_key(),
+        census: from.option_key(),
         is_hearsay,
         reported: Reported::read(from),
         share: from.option_key(),

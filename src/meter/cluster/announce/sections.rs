@@ -3,7 +3,7 @@
 //! Owns the order of the figures. What the program that goes on knows itself is not written: the versions of the format that it
 //! reads. The farewell follows from the secret.
 
-use super::{Announcer, Copies, DepartedNews, Messages, Pace, Stance};
+use super::{Announcer, Copies, DepartedNews, Messages, Pace, Stance, Surveys};
 use crate::collections::sections::{Reader, Writer};
 
 /// Writes what this node announces.
@@ -22,6 +22,7 @@ pub(in crate::meter::cluster) fn write(announcer: &Announcer, out: &mut Writer) 
         sent_at,
         copies,
         departed,
+        surveys,
         pace,
         counters_at,
         counters_sent_at,
@@ -39,6 +40,7 @@ pub(in crate::meter::cluster) fn write(announcer: &Announcer, out: &mut Writer) 
     }
     copies.write(out);
     departed.write(out);
+    surveys.write(out);
     pace.write(out);
     out.number(*stance as u64);
 }
@@ -55,6 +57,7 @@ pub(in crate::meter::cluster) fn read(announcer: &mut Announcer, from: &mut Read
     (announcer.sent_at, announcer.counters_sent_at) = (from.option_tick(), from.option_tick());
     announcer.copies = Copies::read(from);
     announcer.departed = DepartedNews::read(from);
+    announcer.surveys = Surveys::read(from);
     announcer.pace = Pace::read(from);
     announcer.stance = match from.number() {
         1 => Stance::Departs,

@@ -136,10 +136,16 @@ impl Scene {
         self.outputs()
     }
 
-    /// What the meter announces within this time.
+    /// What the meter announces within this time, but for what it says of people.
     fn announced(&mut self, seconds: f64) -> Vec<News<std::rc::Rc<str>>> {
         let sent = |output| if let Output::Send(_, datagram) = output { Some(datagram.news) } else { None };
-        self.pass(seconds).into_iter().filter_map(sent).collect()
+        let mut announced: Vec<_> = self.pass(seconds).into_iter().filter_map(sent).collect();
+        for news in &mut announced {
+            if let News::Report { items, .. } = news {
+                items.retain(|item| !matches!(item, Item::Census(_)));
+            }
+        }
+        announced
     }
 
     /// A datagram of this node comes.

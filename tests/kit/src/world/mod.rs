@@ -27,12 +27,14 @@
 //! | `bus` | datagrams on their way |
 //! | `broker` | the connections of processes with a broker |
 //! | `node` | one process: a meter and its book |
+//! | `done` | what a node did in one step |
 //! | `reception` | what becomes of a datagram at the node that it reaches |
 //! | `answers` | what the senders of messages are answered |
 //! | `strangers` | invented nodes |
 //! | `adversary` | somebody who knows everything but keys and secrets |
 //! | `versions` | what a later version of the program adds to datagrams |
 //! | `observer` | what is true |
+//! | `people` | which people are different, and what nodes say of their number |
 //! | `settle` | the ends of worlds, and what must hold there |
 
 mod adversary;
@@ -40,12 +42,14 @@ mod answers;
 mod broker;
 mod bus;
 mod clock;
+mod done;
 mod fleet;
 mod handing_over;
 mod network;
 mod node;
 mod observer;
 mod operations;
+mod people;
 mod reception;
 mod script;
 mod seeds;
@@ -67,13 +71,15 @@ use adversary::Adversary;
 pub use adversary::Sight;
 use bus::{Bus, Flight};
 use clock::{Clock, Offset};
+pub use done::Done;
+use done::Passed;
 pub use fleet::{add_node, cut_at, heal, restart, sent_count};
 pub use handing_over::{hand_over, table_of, take_over};
 pub use network::Kind;
 use network::Network;
-use node::Passed;
-pub use node::{Done, Node};
+pub use node::Node;
 use observer::Observer;
+pub use people::Individual;
 use script::Script;
 pub use seeds::{Scene, brokered_ending_of, brokered_of, ending_of, hung_ear_of, script_of};
 pub use setting::{End, Setting, Weather};

@@ -8,19 +8,24 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use audience_meter::collections::key::Key as _;
 use audience_meter::collections::tick::{Now, Tick};
-use audience_meter::meter::news::{Counter, Datagram, Formats, Item, News, NodeId, Origin, Secret, To};
-use audience_meter::meter::{Ending, Leaving, MemberId, Membership, Meter, Namespace, Output, Rejection};
+use audience_meter::meter::news::{Counter, Datagram, Formats, Item, News, NodeId, Origin, Secret};
+use audience_meter::meter::{Leaving, MemberId, Membership, Meter, Namespace, Output, Rejection};
 
 use super::bus::Flight;
 use super::clock::{Clock, Offset};
+use super::done::{Done, Passed};
 use super::observer::{Book, Ledger};
+use super::people::Individual;
 use super::setting::Setting;
 use super::versions::{FIGURES, LATER};
 
 /// How many members a node has at most, and how many walks go along them.
 const MEMBERS_MAX: usize = 256;
 const WALKS_MAX: usize = 4;
+/// How many people without a uuid come to the nodes.
+const CLIENTS: u32 = 4;
 /// After how many ticks silence has been the answer to a question about a uuid.
 const HELD_TICKS: u64 = 21;
 /// How many turns in a row may leave something to do where a turn takes few namespaces off the counts: some nodes depart at
@@ -67,34 +72,6 @@ pub struct Node {
     kept: Option<VecDeque<Output>>,
 }
 
-/// A message of another node that came to the members of this one.
-pub(super) struct Passed {
-    pub(super) namespace: Rc<str>,
-    pub(super) text: Rc<str>,
-    pub(super) is_pushed: bool,
-}
-
-/// What a node did in one step, and what it leaves to the world.
-#[derive(Default)]
-pub struct Done {
-    farewells: Vec<MemberId>,
-    /// Namespace, total, and whether the newest is left out.
-    counts: Vec<(&'static str, u64, bool)>,
-    /// When the uuid was claimed that it announced.
-    claim_order: u64,
-    /// The numbers of the message parts that it sent.
-    pub(super) parts: Vec<u64>,
-    /// Whether members came or left.
-    pub(super) has_changed: bool,
-    /// What it sends, and where.
-    pub(super) datagrams: Vec<(To, Datagram<Rc<str>>)>,
-    /// Messages for its members, and whether there was room for each.
-    pub(super) messages: Vec<Passed>,
-    /// Messages of its own that are waited for no longer: their numbers, and the nodes that have not confirmed each.
-    pub(super) settled: Vec<(u64, usize)>,
-    pub(super) endings: Vec<Ending>,
-}
-
 impl Node {
     pub(super) fn new(setting: &Setting, id: NodeId, address: u64, offset: Offset, formats: Formats) -> Self {
         let mut meter = Meter::new(
@@ -103,6 +80,8 @@ impl Node {
             setting.cluster.map(|rules| Membership { rules, secret: Secret([id.0, id.0]), formats }),
         );
         meter.keep_histories(setting.names.len());
+        let secret = Secret([id.0, id.0 + 1]);
+        meter.people(Now::default()).keep(setting.names.len(), secret);
         let is_quick = setting.cluster.is_none_or(|cluster| cluster.removals_per_turn > setting.names.len());
         Self {
             meter,
@@ -147,17 +126,28 @@ impl Node {
     /// A member joins a namespace of the setting, and counts or is left out.
     pub fn join(&mut self, name: &'static str, uuid: Option<&'static str>, is_counted: bool, now: Now) -> Done {
         let Some(member) = self.book.free_member(MEMBERS_MAX) else { return Done::default() };
+        // Some people have no uuid, and come to several nodes.
+        let client = u32::try_from(member.index()).unwrap() % CLIENTS;
+        let individual = uuid.map_or(Individual::Client(client), Individual::Uuid);
+        self.join_as(individual, name, is_counted, now)
+    }
+
+    /// A member of this person joins a namespace of the setting, and counts or is left out.
+    pub fn join_as(&mut self, individual: Individual, name: &'static str, is_counted: bool, now: Now) -> Done {
+        let Some(member) = self.book.free_member(MEMBERS_MAX) else { return Done::default() };
+        let uuid = individual.uuid();
         if !self.meter.capacity(now).make_for(name) {
             return self.quiet_outputs(now);
         }
         let earlier = uuid.and_then(|uuid| self.book.holder(name, uuid)).map(|present| present.member);
-        self.book.enter(member, name, uuid);
+        self.book.enter(member, name, individual);
         let total = if is_counted {
             self.book.count(member, now.tick);
             self.meter.join(member, name, uuid, now)
         } else {
             self.meter.join_uncounted(member, name, uuid, now)
         };
+        self.meter.people(now).recognize(member, individual.person());
         let mut done = self.outputs(now);
         assert_eq!(done.farewells, Vec::from_iter(earlier), "a uuid is claimed anew");
         done.farewells.iter().for_each(|&member| self.book.leave(member, now.tick));

@@ -13,7 +13,7 @@ use audience_meter::meter::{Accounts, Ending, Namespace, NamespaceId};
 use super::adversary::SMALL_TRICKS;
 use super::observer::Recorded;
 use super::setting::{End, Weather};
-use super::{World, answers, operations};
+use super::{World, answers, operations, people};
 use crate::Chance;
 
 /// The node timeout.
@@ -119,6 +119,7 @@ fn agree(world: &mut World) {
     check_traffic(world, world.bus.sent_count - sent);
     check_connections(world);
     check_accounts(world, false);
+    people::check(world);
     check_histories(world);
     operations::leave_all(world);
     world.pass(TIMEOUT_TICKS);
@@ -227,14 +228,14 @@ fn recorded(world: &World, name: &str) -> (Recorded, Recorded) {
 }
 
 /// The events that ever had members, of which the nodes may still be asked.
-fn events(world: &World) -> Vec<&'static str> {
+pub(super) fn events(world: &World) -> Vec<&'static str> {
     let names = world.setting.names.iter().copied();
     names.filter(|name| recorded(world, name).1.connections > 0).collect()
 }
 
 /// Whether no event may be forgotten yet, and all that the sums come to is what members did. Where there is little room, a
 /// node forgets what another remembers.
-fn may_add_up(world: &World) -> bool {
+pub(super) fn may_add_up(world: &World) -> bool {
     let passed = Duration::from_millis(world.clock.passed() * TICK_MS);
     let has_room = world.setting.rules.namespaces_max >= world.setting.names.len();
     has_room && !world.observer.has_strangers && world.setting.rules.namespace_clean_delay > passed
@@ -242,7 +243,7 @@ fn may_add_up(world: &World) -> bool {
 
 /// How many connections a node knows of. One that remembers an event only for members that were not counted knows of none, like
 /// one that has never heard of it: such members leave no trace where they were.
-fn connections(node: &super::Node, name: &str) -> u64 {
+pub(super) fn connections(node: &super::Node, name: &str) -> u64 {
     node.meter.find(name).and_then(|id| node.meter.namespaces().get(id)).map_or(0, Namespace::connections)
 }
 
@@ -333,7 +334,7 @@ fn check_time(world: &World, accounts: &Accounts, between: (&Recorded, &Recorded
     }
 }
 
-fn accounts_of(world: &World, node: &super::Node, name: &str) -> Accounts {
+pub(super) fn accounts_of(world: &World, node: &super::Node, name: &str) -> Accounts {
     let id = node.meter.find(name).unwrap_or_else(|| panic!("{name} is forgotten"));
     node.meter.accounts(id, node.now(world.clock))
 }

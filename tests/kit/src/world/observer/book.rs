@@ -5,7 +5,7 @@
 //!
 //! Invariant: after each step, the meter's book and this one say the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use audience_meter::collections::key::Key as _;
@@ -17,6 +17,7 @@ use super::page::Page;
 use super::present::Present;
 use super::recorded::Recorded;
 use super::walks::Walk;
+use crate::world::people::Individual;
 
 /// What it takes to announce something, when it is time.
 const ANNOUNCING: Duration = Duration::from_millis(50);
@@ -60,7 +61,7 @@ impl Book {
         let items: &[Item<&str>] = if let News::Report { items, .. } = &datagram.news { items } else { &[] };
         let reported = items.iter().filter_map(|item| match item {
             Item::Claim(claim) => Some((claim, datagram.sender)),
-            Item::Count(_) | Item::Retired(_) | Item::Ended(_) => None,
+            Item::Count(_) | Item::Census(_) | Item::Retired(_) | Item::Ended(_) => None,
         });
         let announced = match &datagram.news {
             News::Claimed(claim) => Some((claim, datagram.sender)),
@@ -110,11 +111,25 @@ impl Book {
         self.pages.get(name).map_or_else(Recorded::default, |page| page.recorded_ever(now))
     }
 
-    /// A member has joined, and is left out of the count.
-    pub(crate) fn enter(&mut self, member: MemberId, name: &'static str, uuid: Option<&'static str>) {
+    /// The different people that were counted in a namespace.
+    pub(crate) fn people(&self, name: &str) -> BTreeSet<Individual> {
+        self.pages.get(name).map_or_else(BTreeSet::default, |page| page.people.clone())
+    }
+
+    /// A member of this person has joined, and is left out of the count.
+    pub(crate) fn enter(&mut self, member: MemberId, name: &'static str, individual: Individual) {
         self.serial += 1;
         let serial = self.serial;
-        let present = Present { member, uuid, claim_order: 0, serial, counts_at: None, counted_at: None, pushed: 0 };
+        let present = Present {
+            member,
+            individual,
+            uuid: individual.uuid(),
+            claim_order: 0,
+            serial,
+            counts_at: None,
+            counted_at: None,
+            pushed: 0,
+        };
         self.page(name).members.push(present);
     }
 
@@ -127,6 +142,7 @@ impl Book {
                 present.counts_at = Some(now.after(delay));
                 present.counted_at = delay.is_zero().then_some(now);
                 page.counted_ever += u64::from(present.counted_at.is_some());
+                page.people.extend(present.counted_at.map(|_| present.individual));
             }
         }
     }
@@ -206,6 +222,7 @@ impl Book {
                 if present.is_overdue(now) {
                     present.counted_at = Some(now);
                     page.counted_ever += 1;
+                    page.people.insert(present.individual);
                 }
             }
         }

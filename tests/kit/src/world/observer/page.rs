@@ -5,6 +5,7 @@
 //!
 //! Invariant: the list of members is in the order in which they came.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use audience_meter::collections::tick::{Now, TICK_MS, Tick};
@@ -12,6 +13,7 @@ use audience_meter::meter::{Accounts, Meter, Namespace, NamespaceId, Rules};
 
 use super::present::Present;
 use super::recorded::Recorded;
+use crate::world::people::Individual;
 
 /// A namespace at one node.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ pub(crate) struct Page {
     known_as: Option<Rc<str>>,
     /// How many of this node's members were counted while it was remembered.
     pub(super) counted_ever: u64,
+    /// The different people of these.
+    pub(super) people: BTreeSet<Individual>,
     /// For how many ticks each counted member stayed that has left; those before `forgotten` left before the meter last forgot
     /// the namespace.
     pub(super) stays: Vec<u64>,

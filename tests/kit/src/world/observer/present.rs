@@ -3,10 +3,13 @@
 use audience_meter::collections::tick::Tick;
 use audience_meter::meter::MemberId;
 
+use crate::world::people::Individual;
+
 /// A member that is there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Present {
     pub(crate) member: MemberId,
+    pub(crate) individual: Individual,
     pub(crate) uuid: Option<&'static str>,
     /// The order of its claim of the uuid, as it was announced to the other nodes.
     pub(crate) claim_order: u64,

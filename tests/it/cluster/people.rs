@@ -1,0 +1,141 @@
+//! Different people over several processes: with clients that others wrote, whatever ends and comes meanwhile.
+
+use std::process::{Child, Command, Stdio};
+
+use super::siblings::{LOOPBACK_GROUP, within};
+use audience_kit::*;
+
+const REQUESTS: &str = "
+import requests, sys
+with requests.get(sys.argv[1], headers={'Accept': 'text/event-stream'}, stream=True) as reply:
+    for line in reply.iter_lines(): pass
+";
+
+const HTTPX: &str = "
+import httpx, sys
+with httpx.stream('GET', sys.argv[1], headers={'Accept': 'text/event-stream'}, timeout=None) as reply:
+    for line in reply.iter_lines(): pass
+";
+
+/// Programs that call themselves by different names, and so are three people.
+const CLIENTS: [(&str, &[&str]); 3] = [
+    ("curl", &["-sN", "-o", "/dev/null", "-H", "Accept: text/event-stream"]),
+    ("python3", &["-c", REQUESTS]),
+    ("python3", &["-c", HTTPX]),
+];
+
+/// A client with an open stream.
+struct Tab(Child);
+
+impl Tab {
+    fn open((program, arguments): (&str, &[&str]), url: &str) -> Self {
+        let mut command = Command::new(program);
+        let modules = format!("{}/tests/browser/.python", env!("CARGO_MANIFEST_DIR"));
+        command.args(arguments).arg(url).env("PYTHONPATH", modules).stdin(Stdio::null()).stdout(Stdio::null());
+        Self(command.spawn().unwrap_or_else(|error| panic!("{program}: {error}")))
+    }
+}
+
+impl Drop for Tab {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Daemons of one audience, each with a port of its own.
+fn daemons<const N: usize>(group: &str, options: &[&str]) -> [Daemon; N] {
+    std::array::from_fn(|_| daemon(group, options))
+}
+
+fn daemon(group: &str, options: &[&str]) -> Daemon {
+    let cluster = ["-m", group, "--cluster-interface", "127.0.0.1", "--retry-min", "1"];
+    Daemon::start(&[&cluster, options].concat())
+}
+
+fn group() -> String {
+    format!("{LOOPBACK_GROUP}:{}", free_port())
+}
+
+/// What a daemon says of the people of an event: their number, and its error.
+fn distinct(daemon: &Daemon, name: &str) -> Option<(u64, u64)> {
+    let stats = daemon.stats();
+    let event = stats.get(name)?;
+    Some((event["distinct"].as_u64()?, event["distinct_error"].as_u64()?))
+}
+
+/// Waits until all daemons know of this number of joins, and say the same of the people.
+#[track_caller]
+fn agreed(daemons: &[&Daemon], name: &str, joins: u64) -> (u64, u64) {
+    let mut said = Vec::new();
+    within(SOON, "all daemons say the same", || {
+        let has_all = daemons.iter().all(|daemon| daemon.stat(name, "connections") == Some(joins));
+        said = daemons.iter().map(|daemon| distinct(daemon, name)).collect();
+        has_all
+            && said.iter().all(|of| of.is_some_and(|(people, error)| (people, error) == said[0].unwrap_or_default()))
+    });
+    said[0].unwrap()
+}
+
+#[test]
+fn a_person_counts_once_in_four_tabs_over_three_processes_and_after_reconnects() {
+    let daemons = daemons::<3>(&group(), &[]);
+    let all: Vec<&Daemon> = daemons.iter().collect();
+    let tabs = || {
+        let everywhere = daemons.iter().flat_map(|daemon| CLIENTS.map(|client| (client, daemon.audience())));
+        let tabs = everywhere
+            .flat_map(|(client, address)| (0..4).map(move |_| Tab::open(client, &format!("http://{address}/final"))));
+        tabs.collect::<Vec<Tab>>()
+    };
+    let open = tabs();
+    within(SOON, "three people", || agreed(&all, "final", 36) == (3, 0));
+    drop(open);
+    daemons[0].wait_members("final", 0);
+    let _open = tabs();
+    within(SOON, "the same three people", || agreed(&all, "final", 72) == (3, 0));
+}
+
+#[test]
+fn a_uuid_is_a_person_at_whatever_process() {
+    let daemons = daemons::<3>(&group(), &["--enable-uuid"]);
+    let mut open = Vec::new();
+    for round in 0..4 {
+        for (number, daemon) in daemons.iter().enumerate() {
+            let uuid = if number < 2 { "one" } else { "other" };
+            open.push(Stream::join(daemon.audience(), &format!("/final/{uuid}-{}", round / 2)));
+        }
+    }
+    let all: Vec<&Daemon> = daemons.iter().collect();
+    within(SOON, "four people", || agreed(&all, "final", 12) == (4, 0));
+}
+
+#[test]
+fn people_stay_when_their_process_is_killed_and_a_newcomer_learns_of_all() {
+    let group = group();
+    let mut daemons = daemons::<3>(&group, &["--enable-uuid", "--cluster-node-timeout", "1"]);
+    // Each comes to two processes, and there are more than are counted one by one.
+    let mut open = Vec::new();
+    for (number, daemon) in (0..600).zip(daemons.iter().cycle()) {
+        open.push(Stream::join(daemon.audience(), &format!("/final/person-{}", number / 2)));
+    }
+    let before = agreed(&daemons.iter().collect::<Vec<_>>(), "final", 600);
+    assert!((285..=315).contains(&before.0) && (4..=6).contains(&before.1), "{before:?} of 300");
+    daemons[0].signal("KILL");
+    daemons[0].wait_exit();
+    let newcomer = daemon(&group, &["--enable-uuid", "--cluster-node-timeout", "1"]);
+    let all = [&daemons[1], &daemons[2], &newcomer];
+    within(SOON, "what was known before", || agreed(&all, "final", 600) == before);
+}
+
+#[test]
+fn people_are_not_counted_where_they_are_not_wanted() {
+    let daemon = Daemon::start(&["--distinct-namespaces", "0"]);
+    let (_stream, _) = member(&daemon, "/final");
+    let event = &daemon.stats()["final"];
+    assert!(event["distinct"].is_null() && event["distinct_error"].is_null(), "{event}");
+    let one = Daemon::start(&["--distinct-namespaces", "1"]);
+    let _streams = [members(&one, "/large", 3), members(&one, "/small", 1)];
+    assert_eq!((distinct(&one, "large"), distinct(&one, "small")), (Some((1, 0)), None));
+    let _more = members(&one, "/small", 3);
+    assert_eq!((distinct(&one, "large"), distinct(&one, "small")), (None, Some((1, 3))), "three joined unseen");
+}
