@@ -20,7 +20,7 @@ use crate::collections::slab::Slab;
 use crate::collections::wheel::TimerWheel;
 use crate::meter::accounts::history::Histories;
 use crate::meter::accounts::stays::StaysTable;
-use crate::meter::census::Censuses;
+use crate::meter::census;
 use crate::meter::news::NodeId;
 
 /// Writes all of it but the rules, which the next program has of its own.
@@ -61,7 +61,7 @@ pub(in crate::meter) fn write(book: &Book, out: &mut Writer) {
     schedule.write(out);
     pending.write(out);
     histories.write(out);
-    censuses.write(out);
+    census::sections::write(censuses, out);
     people::write(unrecognized, out);
     changes.write(out);
 }
@@ -92,7 +92,7 @@ pub(in crate::meter) fn read(rules: Rules, node: NodeId, from: &mut Reader<'_>) 
     let former = Former::read(&mut stays, from);
     let vacancy = Vacancy::read(&namespaces, from);
     let (schedule, pending) = (Schedule::read(from), TimerWheel::read(from));
-    let (histories, censuses) = (Histories::read(from), Censuses::read(from));
+    let (histories, censuses) = (Histories::read(from), census::sections::read(from));
     let (unrecognized, changes) = (people::read(from), Changes::read(from));
     let book = Book {
         rules,

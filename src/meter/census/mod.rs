@@ -27,7 +27,7 @@ mod event;
 mod people;
 mod person;
 mod recent;
-mod sections;
+pub(super) mod sections;
 mod sketch;
 
 use super::accounts::Reach;
@@ -78,6 +78,16 @@ impl Censuses {
     /// Whether there are any.
     pub(super) fn are_kept(&self) -> bool {
         self.limit > 0
+    }
+
+    /// Whether there is a census under this key.
+    pub(super) fn has(&self, id: CensusId) -> bool {
+        self.table.get(id).is_some()
+    }
+
+    /// The namespaces that have one.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = (CensusId, NamespaceId)> {
+        self.table.iter().map(|(id, census)| (id, census.namespace))
     }
 
     /// Begins the census of a namespace that has none, if there is room or another is worth less. Of that many joins nothing

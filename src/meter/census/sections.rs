@@ -2,63 +2,52 @@
 //!
 //! Owns the order of their figures. It does not know which namespaces there are: the book checks that.
 
+use super::Censuses;
 use super::event::EventCensus;
 use super::people::People;
 use super::person::Person;
 use super::recent::Recent;
-use super::{CensusId, Censuses};
 use crate::collections::sections::{Reader, Writer};
 use crate::collections::slab::Slab;
 use crate::meter::accounts::precedence::{Precedence, Worth};
-use crate::meter::book::keys::NamespaceId;
 use crate::meter::news::Secret;
 use crate::meter::news::census::{APART_MAX, Apart, CensusKey, Gaps};
 
-impl Censuses {
-    pub(in crate::meter) fn write(&self, out: &mut Writer) {
-        let Self { limit, secret: Secret([low, high]), draw_count, table, order, turn, settling } = self;
-        out.count(*limit);
-        out.fixed(*low);
-        out.fixed(*high);
-        out.number(*draw_count);
-        out.count(*turn);
-        table.write(out, &mut |census, out| write(census, out));
-        for (id, _) in table.iter() {
-            order.worth(id).write(out);
-        }
-        out.count(settling.len());
-        for &(at, id) in settling {
-            out.tick(at);
-            out.key(id);
-        }
+/// Writes all censuses.
+pub(in crate::meter) fn write(censuses: &Censuses, out: &mut Writer) {
+    let Censuses { limit, secret: Secret([low, high]), draw_count, table, order, turn, settling } = censuses;
+    out.count(*limit);
+    out.fixed(*low);
+    out.fixed(*high);
+    out.number(*draw_count);
+    out.count(*turn);
+    table.write(out, &mut |census, out| write_census(census, out));
+    for (id, _) in table.iter() {
+        order.worth(id).write(out);
     }
-
-    pub(in crate::meter) fn read(from: &mut Reader<'_>) -> Self {
-        let (limit, secret, draw_count) = (from.size(), Secret([from.fixed(), from.fixed()]), from.number());
-        let (turn, table) = (from.size(), Slab::read(from, &mut |_, from| Box::new(read(from))));
-        let mut order = Precedence::default();
-        for (id, _) in table.iter() {
-            order.insert(id, Worth::read(from));
-        }
-        let (mut settling, mut list) = (Vec::new(), from.list());
-        while from.has_next(&mut list) {
-            settling.push((from.tick(), from.key()));
-        }
-        Self { limit, secret, draw_count, table, order, turn, settling }
-    }
-
-    /// Whether there is a census under this key.
-    pub(in crate::meter) fn has(&self, id: CensusId) -> bool {
-        self.table.get(id).is_some()
-    }
-
-    /// The namespaces that have one.
-    pub(in crate::meter) fn namespaces(&self) -> impl Iterator<Item = (CensusId, NamespaceId)> {
-        self.table.iter().map(|(id, census)| (id, census.namespace))
+    out.count(settling.len());
+    for &(at, id) in settling {
+        out.tick(at);
+        out.key(id);
     }
 }
 
-fn write(census: &EventCensus, out: &mut Writer) {
+/// The censuses that were written.
+pub(in crate::meter) fn read(from: &mut Reader<'_>) -> Censuses {
+    let (limit, secret, draw_count) = (from.size(), Secret([from.fixed(), from.fixed()]), from.number());
+    let (turn, table) = (from.size(), Slab::read(from, &mut |_, from| Box::new(read_census(from))));
+    let mut order = Precedence::default();
+    for (id, _) in table.iter() {
+        order.insert(id, Worth::read(from));
+    }
+    let (mut settling, mut list) = (Vec::new(), from.list());
+    while from.has_next(&mut list) {
+        settling.push((from.tick(), from.key()));
+    }
+    Censuses { limit, secret, draw_count, table, order, turn, settling }
+}
+
+fn write_census(census: &EventCensus, out: &mut Writer) {
     let EventCensus {
         namespace,
         name,
@@ -98,7 +87,7 @@ fn write(census: &EventCensus, out: &mut Writer) {
     out.tick(*changed_at);
 }
 
-fn read(from: &mut Reader<'_>) -> EventCensus {
+fn read_census(from: &mut Reader<'_>) -> EventCensus {
     let (namespace, name) = (from.key(), from.small());
     let key = from.flag().then(|| CensusKey { born_unix_ms: from.number(), bytes: key_bytes(from) });
     let people = People::read(from);
