@@ -199,7 +199,7 @@ pub fn defer_silent(listener: &TcpListener, is_wanted: bool) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::sys::Accepted;
+    use crate::reactor::accepted::Accepted;
     use std::net::{Ipv4Addr, TcpStream};
 
     #[test]
@@ -233,14 +233,14 @@ mod tests {
         let _early = TcpStream::connect(address).unwrap();
         deafen(&deaf).unwrap();
         let late = std::thread::spawn(move || TcpStream::connect(address));
-        assert!(matches!(sys::accept(&deaf), Accepted::Stream(_)));
+        assert!(matches!(sys::accept(&deaf), Accepted::Stream(..)));
         // It is asked for in vain at first, and again a second later.
         assert!(TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).is_err());
         assert!(matches!(sys::accept(&deaf), Accepted::NonePending));
         let next = listen(address).unwrap();
         drop(deaf);
         let _late = late.join().unwrap().unwrap();
-        assert!(matches!(sys::accept(&next), Accepted::Stream(_)));
+        assert!(matches!(sys::accept(&next), Accepted::Stream(..)));
     }
 
     #[test]
@@ -257,14 +257,14 @@ mod tests {
             stop(&stopped).unwrap();
             for _ in 0..20 {
                 let _peer = TcpStream::connect(address).unwrap();
-                assert!(matches!(sys::accept(&other), Accepted::Stream(_)));
+                assert!(matches!(sys::accept(&other), Accepted::Stream(..)));
             }
             stop(&other).unwrap();
             assert_eq!(TcpStream::connect(address).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
             renew(&stopped, Inherited { peer_timeout: Some(Duration::from_secs(2)), send_buffer: Some(4096) }).unwrap();
             let _waiting = TcpStream::connect(address).unwrap();
             renew(&stopped, Inherited::default()).unwrap();
-            let Accepted::Stream(stream) = sys::accept(&stopped) else { panic!("it waits on, and is silent") };
+            let Accepted::Stream(stream, _) = sys::accept(&stopped) else { panic!("it waits on, and is silent") };
             assert!(stream.nodelay().unwrap());
             let error = io::Read::read(&mut &stream, &mut [0]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "it is no shorter for that");

@@ -8,6 +8,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `accepted` | what comes of asking for a connection |
 //! | `clock` | the only readings of the clock |
 //! | `datagrams` | sockets that datagrams go to other nodes by, and come in by |
 //! | `dialling` | connections to other hosts |
@@ -21,6 +22,7 @@
 //! Invariant: a turn has one time, read after the wait. The clock is read once more when the turn is over, to know how long
 //! it was.
 
+pub mod accepted;
 mod clock;
 pub mod datagrams;
 pub mod dialling;

@@ -10,7 +10,7 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::parent_id;
@@ -21,8 +21,11 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use libc::{
-    SIGALRM, SIGIO, SIGPIPE, SIGPROF, SIGPWR, SIGSTKFLT, SIGUSR1, SIGUSR2, SIGVTALRM, c_int, c_void, socklen_t,
+    SIGALRM, SIGIO, SIGPIPE, SIGPROF, SIGPWR, SIGSTKFLT, SIGUSR1, SIGUSR2, SIGVTALRM, c_int, c_void, sockaddr,
+    socklen_t,
 };
+
+use super::accepted::{Accepted, EMPTY_NAME, address_in};
 
 /// A socket for connections or for datagrams (`SOCK_STREAM`, `SOCK_DGRAM`), not bound yet.
 pub(super) fn socket(family: c_int, kind: c_int) -> io::Result<OwnedFd> {
@@ -42,30 +45,18 @@ pub(super) fn stop_listening(socket: &TcpListener) -> io::Result<()> {
     check(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) })
 }
 
-/// What came of asking for a connection.
-#[derive(Debug)]
-pub enum Accepted {
-    /// A connection, non-blocking.
-    Stream(TcpStream),
-    /// No connection is waiting.
-    NonePending,
-    /// The process or the system has no descriptor or no memory left for one.
-    NoRoom,
-    /// This one failed before it was accepted; others may be waiting.
-    Failed,
-}
-
 /// Accepts the next waiting connection.
 ///
 /// `accept4(2)` passes on errors of the connection itself and of the network under it; none is about the listener.
 #[must_use]
 pub fn accept(listener: &TcpListener) -> Accepted {
-    // SAFETY: null pointers say that the peer's address is not wanted.
-    let socket = unsafe {
-        libc::accept4(listener.as_raw_fd(), ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
-    };
+    let mut name = EMPTY_NAME;
+    let mut size = size_of_val(&name) as socklen_t;
+    let (pointer, flags) = ((&raw mut name).cast::<sockaddr>(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+    // SAFETY: the pointer is to as many bytes as the size says, and any bytes are a name.
+    let socket = unsafe { libc::accept4(listener.as_raw_fd(), pointer, &raw mut size, flags) };
     match own(socket) {
-        Ok(socket) => Accepted::Stream(socket.into()),
+        Ok(socket) => Accepted::Stream(socket.into(), address_in(&name)),
         Err(error) => match error.raw_os_error() {
             Some(libc::EAGAIN) => Accepted::NonePending,
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Accepted::NoRoom,
@@ -402,15 +393,15 @@ fn check(result: c_int) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::reactor::listening::{listen, reserve};
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 
     #[test]
     fn a_listener_accepts_without_blocking() {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         assert!(matches!(accept(&listener), Accepted::NonePending));
         let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let Accepted::Stream(stream) = accept(&listener) else { panic!("a peer has connected") };
-        assert!(stream.nodelay().unwrap());
+        let Accepted::Stream(stream, address) = accept(&listener) else { panic!("a peer has connected") };
+        assert_eq!((stream.nodelay().unwrap(), address), (true, Ipv4Addr::LOCALHOST.into()));
         let error = io::Read::read(&mut &stream, &mut [0]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
@@ -420,7 +411,7 @@ mod tests {
         let Ok(listener) = listen((Ipv6Addr::UNSPECIFIED, 0).into()) else { return };
         let port = listener.local_addr().unwrap().port();
         let _peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        assert!(matches!(accept(&listener), Accepted::Stream(_)));
+        assert!(matches!(accept(&listener), Accepted::Stream(..)));
     }
 
     #[test]
@@ -438,7 +429,7 @@ mod tests {
         let listener = listen(address).unwrap();
         for _ in 0..20 {
             let _peer = TcpStream::connect(address).unwrap();
-            assert!(matches!(accept(&listener), Accepted::Stream(_)));
+            assert!(matches!(accept(&listener), Accepted::Stream(..)));
         }
     }
 }

@@ -298,8 +298,8 @@ impl Loop {
         for _ in 0..self.listeners.accepts_per_turn(index) {
             let Self { listeners, conns, reactor, .. } = self;
             let may_accept = |port| conns.books().may_accept(port);
-            let Some((stream, port)) = listeners.accept(index, may_accept, reactor, now) else { return true };
-            let Ok(peer) = conns.books().origins.peer(&stream, port) else { continue };
+            let Some((stream, peer, port)) = listeners.accept(index, may_accept, reactor, now) else { return true };
+            let peer = conns.books().origins.wanted(peer, port);
             let Ok(id) = conns.insert(reactor, stream, port, peer, now.tick) else { continue };
             // A browser's head is usually here already.
             let Some(mut exchange) = self.exchange(id, now) else { continue };

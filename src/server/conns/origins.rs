@@ -4,14 +4,13 @@
 //! other peer is: by the PROXY protocol, with which the connection begins, and by `X-Forwarded-For`. A client can write
 //! either, too, so what counts is the address from which the claim comes.
 //!
-//! Nothing is looked at, and nothing kept, unless an option asks for it.
+//! Nothing is kept, unless an option asks for it.
 //!
 //! Invariant: a connection is in `waiting` from its accept until its request is whole or it is freed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 
 use super::conn::ConnId;
 use crate::collections::shards::BuildKeyHasher;
@@ -59,14 +58,10 @@ impl Origins {
         Self { trusted, is_address_wanted, waiting: HashMap::default() }
     }
 
-    /// The address from which a connection comes, as far as it is of use. The local ports have no proxies.
-    ///
-    /// # Errors
-    /// When the peer has reset it already. What it has said could still be read, but not where it comes from.
-    pub(in crate::server) fn peer(&self, stream: &TcpStream, port: Port) -> io::Result<Option<IpAddr>> {
+    /// The address from which a connection comes, if it is of use. The local ports have no proxies.
+    pub(in crate::server) fn wanted(&self, peer: IpAddr, port: Port) -> Option<IpAddr> {
         let is_of_use = self.is_address_wanted || !self.trusted.is_empty();
-        let wanted = (is_of_use && port.policy().is_public).then(|| stream.peer_addr());
-        Ok(wanted.transpose()?.map(|peer| peer.ip().to_canonical()))
+        (is_of_use && port.policy().is_public).then_some(peer)
     }
 
     /// A connection has come from this address.

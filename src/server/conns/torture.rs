@@ -14,7 +14,8 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use crate::reactor::sys::{self, Accepted};
+use crate::reactor::accepted::Accepted;
+use crate::reactor::sys;
 
 thread_local! {
     /// Where the sequence of chance stands; `None` is no torture. In no connection, which would grow by it, and handed down
@@ -171,7 +172,7 @@ mod tests {
         for _ in 0..1000 {
             match accept(&listener) {
                 Accepted::Failed => failed += 1,
-                Accepted::Stream(_) => taken += 1,
+                Accepted::Stream(..) => taken += 1,
                 Accepted::NonePending => {}
                 Accepted::NoRoom => unreachable!("there is room for one"),
             }

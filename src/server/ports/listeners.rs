@@ -7,7 +7,7 @@
 //! Invariant: a listener is in the poller exactly while a connection that it brings could be taken in.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use super::capacity::Capacity;
@@ -19,8 +19,8 @@ use super::sockets::{BindError, LISTENERS_MAX, Sockets};
 use crate::collections::tick::{Now, Tick};
 use crate::config::Config;
 use crate::log::{self, Value::Shown};
+use crate::reactor::accepted::Accepted;
 use crate::reactor::listening;
-use crate::reactor::sys::Accepted;
 use crate::reactor::{Interest, Reactor, Registered, Token, local, proc};
 use crate::server::conns::torture;
 
@@ -183,14 +183,14 @@ impl Listeners {
         self.sockets.get(index).map_or(0, |listener| listener.port.policy().accepts_per_turn)
     }
 
-    /// The next connection that waits at a listener, unless there is none, or no room for it.
+    /// The next connection that waits at a listener, and from where it comes, unless there is none, or no room for it.
     pub(in crate::server) fn accept(
         &mut self,
         index: usize,
         may_accept: impl Fn(Port) -> bool,
         reactor: &Reactor,
         now: Now,
-    ) -> Option<(TcpStream, Port)> {
+    ) -> Option<(TcpStream, IpAddr, Port)> {
         let listener = self.sockets.get_mut(index)?;
         if !may_accept(listener.port) {
             listener.set_paused(token(index), reactor, true);
@@ -198,7 +198,7 @@ impl Listeners {
         }
         for _ in 0..FAILURES_MAX {
             match torture::accept(listener.socket.source()) {
-                Accepted::Stream(stream) => return Some((stream, listener.port)),
+                Accepted::Stream(stream, peer) => return Some((stream, peer, listener.port)),
                 Accepted::NonePending => return None,
                 Accepted::Failed => {}
                 Accepted::NoRoom => break,
