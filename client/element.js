@@ -173,10 +173,7 @@ function askerOf(signer) {
   return askers[signer] ??= (uuid) => {
     const page = new URL(signer);
     if (uuid) page.searchParams.set('uuid', uuid);
-    return fetch(page, { cache: 'no-store' }).then((reply) => {
-      if (!reply.ok) throw new Error(`${signer} answers ${reply.status}`);
-      return reply.text();
-    }).then((address) => address.trim());
+    return fetch(page, { cache: 'no-store' }).then((reply) => (reply.ok ? reply.text() : Promise.reject(reply)));
   };
 }
 
