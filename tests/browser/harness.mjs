@@ -104,12 +104,16 @@ export class Meter {
     await within(DEADLINE_MS, () => `the daemon to end after ${signal}`, gone);
   }
 
-  /** What the stats port tells of a namespace, all 0 when it knows of none. Unasked, and at once. */
-  async stats(namespace) {
+  /** All that the stats port tells of a namespace, nothing when it knows of none. Unasked, for a request may come too late. */
+  async figures(namespace) {
     const socket = connect(this.#ports.stats, '127.0.0.1').setEncoding('utf8').end();
     const told = within(DEADLINE_MS, () => 'the stats', socket.toArray());
     const all = JSON.parse((await told.finally(() => socket.destroy())).join(''));
-    const { members = 0, connections = 0 } = all[namespace] ?? {};
+    return all[namespace] ?? {};
+  }
+
+  async stats(namespace) {
+    const { members = 0, connections = 0 } = await this.figures(namespace);
     return { members, connections };
   }
 

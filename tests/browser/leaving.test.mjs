@@ -23,8 +23,7 @@ async function start(t, options = PATIENT, url = "'test'") {
     </script>`,
   });
   const figures = async () => {
-    const reply = await fetch(meter.url('stats', '/'));
-    const { members = 0, waiting = 0, connections = 0 } = (await reply.json()).test ?? {};
+    const { members = 0, waiting = 0, connections = 0 } = await meter.figures('test');
     return [members, waiting, connections];
   };
   const become = (...wanted) => until(`${wanted}`, async () => `${await figures()}` === `${wanted}`);
