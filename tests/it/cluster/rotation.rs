@@ -27,6 +27,7 @@ fn a_key_is_replaced_while_members_come_and_go() {
     let mut open = one_at_each(&daemons, "/ns");
     wait_totals(&daemons, "ns", 2);
     files[1].replace("hunter2\n");
+    wait_until("the file that cannot be used", || events(&daemons[1], "event=cluster_key_refused") == 1);
     for (step, content) in steps().iter().enumerate() {
         for (daemon, file) in daemons.iter().zip(&files) {
             file.replace(content);

@@ -131,7 +131,9 @@ impl Line {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return Ok(Taken { is_all: true, is_new });
                 }
-                Err(error) => return Err(self.loss_by(error)),
+                // A server that wants TLS may cut one off that speaks without.
+                Err(error) if is_cut(&error) => return Err(Loss::Refused(self.session.closed())),
+                Err(error) => return Err(Loss::Kernel(error)),
             };
             self.unanswered = None;
             let (mut weight, mut is_ready) = (count, false);
@@ -180,15 +182,13 @@ impl Line {
         if self.stage == Stage::Dialling || self.outgoing.is_empty() {
             return Ok(());
         }
-        let flushed = self.outgoing.flush(self.stream.source());
-        flushed.map_err(|error| self.loss_by(error))
-    }
-
-    /// What an error on an open connection means. A server that wants TLS may cut one off that speaks without.
-    fn loss_by(&self, error: io::Error) -> Loss {
-        match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Loss::Refused(self.session.closed()),
-            _ => Loss::Kernel(error),
+        match self.outgoing.flush(self.stream.source()) {
+            // What the server has said before may lie unread. The end of the connection is behind it, and is read then.
+            Err(error) if is_cut(&error) => {
+                self.outgoing = Outgoing::default();
+                Ok(())
+            }
+            flushed => flushed.map_err(Loss::Kernel),
         }
     }
 
@@ -231,6 +231,11 @@ impl Line {
         let control = self.session.take_outgoing();
         self.outgoing.push(|out| out.extend(control));
     }
+}
+
+/// Whether the other end has cut the connection off.
+fn is_cut(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 impl fmt::Display for Loss {
