@@ -68,13 +68,12 @@ impl Surveys {
         let mut list = from.list();
         while from.has_next(&mut list) {
             let (namespace, of) = (from.key(), NodeId(from.fixed()));
-            let (missing, ask_at, asks_left) = (from.small(), from.tick(), from.small());
-            let (missing, asks_left) = ((missing & 15) as u8, asks_left.min(ASKS_MAX.into()) as u8);
+            let (missing, ask_at, asks_left) = (at_most(from, 15), from.tick(), at_most(from, ASKS_MAX));
             surveys.wanted.push(Wanted { namespace, of, missing, ask_at, asks_left });
         }
         let mut list = from.list();
         while from.has_next(&mut list) {
-            surveys.answers.push((from.key(), from.small().min(PARTS.into()) as u8));
+            surveys.answers.push((from.key(), at_most(from, PARTS)));
         }
         surveys
     }
@@ -142,4 +141,9 @@ impl Surveys {
         }
         None
     }
+}
+
+/// A number that is no larger than that.
+fn at_most(from: &mut Reader<'_>, most: u8) -> u8 {
+    u8::try_from(from.small()).unwrap_or(most).min(most)
 }
