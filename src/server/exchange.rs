@@ -118,7 +118,7 @@ impl Exchange<'_> {
                 Step::Wait => return self.books.hold_head(self.conn, before, self.now.tick),
                 Step::TooMuch => return self.books.close(self.conn, CloseReason::TooMuch),
                 Step::Refuse { refusal, is_head } => {
-                    (answers::refuse(refusal, port, is_head, self.buffer, self.now), 0)
+                    (self.answers.refuse(refusal, port, is_head, self.buffer, self.now), 0)
                 }
                 Step::Request { request, body, surplus } => {
                     let address = self.books.origins.take(id, &request);
@@ -152,7 +152,7 @@ impl Exchange<'_> {
             Unasked::Nothing => return,
             Unasked::RawStats => answers::raw_stats(),
             Unasked::Timeout { is_head } => {
-                answers::refuse(Refusal::Timeout, self.conn.port(), is_head, self.buffer, self.now)
+                self.answers.refuse(Refusal::Timeout, self.conn.port(), is_head, self.buffer, self.now)
             }
         };
         let written = write(self.conn, self.books, answer);
@@ -171,7 +171,7 @@ impl Exchange<'_> {
     }
 
     fn confirm(&mut self, confirmation: &Confirmation, unconfirmed: usize) {
-        let answer = answers::confirm(confirmation, unconfirmed, self.audience, self.buffer, self.now);
+        let answer = self.answers.confirm(confirmation, unconfirmed, self.audience, self.buffer, self.now);
         let written = write(self.conn, self.books, answer);
         self.after_reply(written, 0);
     }

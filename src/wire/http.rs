@@ -22,7 +22,8 @@ mod target;
 
 use body::BodyLength;
 pub use body::{BODY_MAX, Body};
-use bytes::{TOKEN, find, find_control, trim_ows};
+pub(super) use bytes::find;
+use bytes::{TOKEN, find_control, trim_ows};
 use framing::Framing;
 pub use framing::Version;
 pub use refusal::Refusal;

@@ -5,6 +5,7 @@
 //! Invariant: every answer closes its connection, so what follows a request is never taken for another.
 
 use super::date::push_date;
+use super::http::find;
 use super::sse;
 use super::transfer::Coding;
 
@@ -144,15 +145,39 @@ pub fn push_open_ended_head(out: &mut Vec<u8>, content_type: &str) {
     out.extend_from_slice(b"Connection: close\r\n\r\n");
 }
 
-/// Puts the date into an answer, behind the other fields of its head (RFC 9110 section 6.6.1).
-pub fn insert_date(out: &mut Vec<u8>, unix_s: u64) {
-    let Some(end) = out.windows(4).position(|four| four == b"\r\n\r\n") else { return };
-    let length = out.len();
-    out.extend_from_slice(b"\r\nDate: ");
-    push_date(out, unix_s);
-    let added = out.len() - length;
-    if let Some(rest) = out.get_mut(end..) {
-        rest.rotate_right(added);
+/// The field that says when an answer was made (RFC 9110 section 6.6.1). Its text is written once in a second.
+#[derive(Debug, Default)]
+pub struct DateField {
+    unix_s: Option<u64>,
+    /// With the line end before it.
+    line: Vec<u8>,
+}
+
+impl DateField {
+    /// Puts the date into an answer of this second, behind the other fields of its head. What has no head has no date.
+    pub fn insert(&mut self, out: &mut Vec<u8>, unix_s: u64) {
+        let Some(end) = head_end(out) else { return };
+        if self.unix_s.replace(unix_s) != Some(unix_s) {
+            self.line.clear();
+            self.line.extend_from_slice(b"\r\nDate: ");
+            push_date(&mut self.line, unix_s);
+        }
+        out.extend_from_slice(&self.line);
+        if let Some(rest) = out.get_mut(end..) {
+            rest.rotate_right(self.line.len());
+        }
+    }
+}
+
+/// Where the last line end of a head is, before the empty line.
+fn head_end(out: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + find(out.get(from..)?, b'\r')?;
+        if out.get(at..)?.starts_with(b"\r\n\r\n") {
+            return Some(at);
+        }
+        from = at + 1;
     }
 }
 
@@ -276,11 +301,15 @@ mod tests {
         let mut out = Vec::new();
         Reply { body: b"a\r\n\r\n", ..Reply::empty(200) }.write(&mut out, false);
         let without = String::from_utf8(out.clone()).unwrap();
-        insert_date(&mut out, 784_111_777);
+        let mut field = DateField::default();
+        field.insert(&mut out, 784_111_777);
         let date = "close\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), without.replace("close\r\n", date));
+        let mut later = without.clone().into_bytes();
+        field.insert(&mut later, 784_111_778);
+        assert_eq!(String::from_utf8(later).unwrap(), without.replace("close\r\n", &date.replace(":37", ":38")));
         let mut none = Vec::new();
-        insert_date(&mut none, 784_111_777);
+        field.insert(&mut none, 784_111_778);
         assert!(none.is_empty(), "what has no head has no date");
     }
 

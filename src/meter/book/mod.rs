@@ -75,7 +75,7 @@ use super::accounts::history::Histories;
 use super::accounts::stays::StaysTable;
 use super::census::{Censuses, Person};
 use super::news::{self, NodeId, Secret};
-use crate::collections::shards::ShardMap;
+use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::slab::Slab;
 use crate::collections::tick::{Now, Tick};
 use crate::collections::wheel::TimerWheel;
@@ -114,7 +114,7 @@ pub(super) struct Book {
     pub(super) histories: Histories,
     pub(super) censuses: Censuses,
     /// The people whose members are present, and not counted yet.
-    unrecognized: HashMap<MemberId, Person>,
+    unrecognized: HashMap<MemberId, Person, BuildKeyHasher>,
     pub(super) changes: Changes,
     pub(super) journal: Journal,
     pub(super) schedule: Schedule,
@@ -140,7 +140,7 @@ impl Book {
             stays: StaysTable::default(),
             histories: Histories::new(0),
             censuses: Censuses::new(0, Secret([0; 2])),
-            unrecognized: HashMap::new(),
+            unrecognized: HashMap::default(),
             changes: Changes::default(),
             journal: Journal::default(),
             schedule: Schedule::default(),

@@ -13,6 +13,7 @@ use super::members::Member;
 use super::standing::Standing;
 use crate::collections::order::in_order;
 use crate::collections::sections::{Reader, Writer};
+use crate::collections::shards::BuildKeyHasher;
 use crate::collections::tick::{Now, Tick};
 use crate::meter::census::{CensusId, Censuses, Learned, Person};
 use crate::meter::news::Secret;
@@ -139,7 +140,7 @@ pub(in crate::meter) fn part(id: NamespaceId, number: u8, book: &Book) -> Option
 }
 
 /// Writes the people whose members are not counted yet.
-pub(super) fn write(unrecognized: &HashMap<MemberId, Person>, out: &mut Writer) {
+pub(super) fn write(unrecognized: &HashMap<MemberId, Person, BuildKeyHasher>, out: &mut Writer) {
     out.count(unrecognized.len());
     for (member, person) in in_order(unrecognized.iter().collect()) {
         out.key(*member);
@@ -148,8 +149,8 @@ pub(super) fn write(unrecognized: &HashMap<MemberId, Person>, out: &mut Writer) 
 }
 
 /// The people that were written.
-pub(super) fn read(from: &mut Reader<'_>) -> HashMap<MemberId, Person> {
-    let (mut unrecognized, mut list) = (HashMap::new(), from.list());
+pub(super) fn read(from: &mut Reader<'_>) -> HashMap<MemberId, Person, BuildKeyHasher> {
+    let (mut unrecognized, mut list) = (HashMap::default(), from.list());
     while from.has_next(&mut list) {
         unrecognized.insert(from.key(), Person::read(from));
     }

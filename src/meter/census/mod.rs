@@ -48,6 +48,13 @@ key_type! {
     pub(super) CensusId
 }
 
+/// How many members more an event has to have than one whose place it takes. A new census is announced to all nodes, and small
+/// events would take their places from each other all the time.
+const ALIKE: u64 = 4;
+
+/// At every fourth sign of life one census is mentioned that has not changed.
+const TURN_GAP: usize = 4;
+
 /// The censuses of the largest events.
 pub(super) struct Censuses {
     limit: usize,
@@ -55,7 +62,7 @@ pub(super) struct Censuses {
     draw_count: u64,
     table: Slab<CensusId, Box<EventCensus>>,
     order: Precedence<CensusId>,
-    /// The place of the one that was mentioned last while none had changed.
+    /// Counts the signs of life in which none has changed: [`TURN_GAP`] for the place of each.
     turn: usize,
     /// Those whose key is not settled, in the order in which it will be.
     settling: Vec<(Tick, CensusId)>,
@@ -103,7 +110,8 @@ impl Censuses {
         let mut displaced = None;
         if self.table.len() >= self.limit {
             let (least, worth) = self.order.first()?;
-            if total == 0 || !Worth::Alive(total).displaces(worth) {
+            let has_fewer = !matches!(worth, Worth::Alive(least) if total <= least + ALIKE);
+            if total == 0 || !has_fewer || !Worth::Alive(total).displaces(worth) {
                 return None;
             }
             displaced = Some(self.table.at(least).namespace);
@@ -215,8 +223,9 @@ impl Censuses {
 
     /// The mention of the one whose turn it is: what was said of it before may have been lost.
     fn mention_in_turn(&mut self, now: Tick) -> Option<Mention> {
-        self.turn = (self.turn + 1) % self.table.len().max(1);
-        self.table.iter().nth(self.turn).and_then(|(_, census)| census.mention(now))
+        self.turn = (self.turn + 1) % (self.table.len() * TURN_GAP).max(1);
+        let is_due = self.turn.is_multiple_of(TURN_GAP);
+        self.table.iter().nth(self.turn / TURN_GAP).filter(|_| is_due).and_then(|(_, census)| census.mention(now))
     }
 
     /// The namespace of a mention that says something else than what is known here, where that is quiet, too.

@@ -42,7 +42,7 @@ use crate::server::audience::Audience;
 use crate::server::figures::metrics::Metrics;
 use crate::server::ports::port::Port;
 use crate::wire::http::{Refusal, Request};
-use crate::wire::reply::insert_date;
+use crate::wire::reply::DateField;
 use answer::{AfterReply, Answer, Asker, Confirmation, Returning, Sources};
 use audience_port::AudiencePort;
 use cursor::Cursor;
@@ -56,6 +56,7 @@ pub(in crate::server) struct Answers {
     stats: StatsPort,
     notification: NotificationPort,
     demo: DemoPort,
+    date: DateField,
 }
 
 impl Answers {
@@ -74,6 +75,7 @@ impl Answers {
             stats: StatsPort::new(config, metrics)?,
             notification: NotificationPort::new(config)?,
             demo: DemoPort::new(audience_port),
+            date: DateField::default(),
         })
     }
 
@@ -96,14 +98,14 @@ impl Answers {
             Port::Demo => self.demo.answer(request, buffer),
         };
         if !matches!(after, AfterReply::ReadBody) {
-            insert_date(buffer, now.unix_s());
+            self.date.insert(buffer, now.unix_s());
         }
         Answer { bytes: buffer, after }
     }
 
     /// Answers a page that comes back after a farewell, once it is known whether another stream has its uuid.
     pub(in crate::server) fn let_back<'a>(
-        &self,
+        &mut self,
         returning: &Returning,
         is_held: bool,
         asker: Asker,
@@ -113,38 +115,41 @@ impl Answers {
     ) -> Answer<'a> {
         buffer.clear();
         let after = self.audience.let_back(returning, is_held, asker, audience, buffer, now);
-        insert_date(buffer, now.unix_s());
+        self.date.insert(buffer, now.unix_s());
         Answer { bytes: buffer, after }
     }
-}
 
-/// Answers what is no request. At the ports for pages, any page may read why.
-pub(in crate::server) fn refuse(
-    refusal: Refusal,
-    port: Port,
-    is_head: bool,
-    buffer: &mut Vec<u8>,
-    now: Now,
-) -> Answer<'_> {
-    buffer.clear();
-    let push = if matches!(port, Port::Audience | Port::Demo) { replies::push_public_text } else { replies::push_text };
-    push(buffer, refusal.status(), &refusal, is_head);
-    insert_date(buffer, now.unix_s());
-    Answer { bytes: buffer, after: AfterReply::Drain }
-}
+    /// Answers what is no request. At the ports for pages, any page may read why.
+    pub(in crate::server) fn refuse<'a>(
+        &mut self,
+        refusal: Refusal,
+        port: Port,
+        is_head: bool,
+        buffer: &'a mut Vec<u8>,
+        now: Now,
+    ) -> Answer<'a> {
+        buffer.clear();
+        let push =
+            if matches!(port, Port::Audience | Port::Demo) { replies::push_public_text } else { replies::push_text };
+        push(buffer, refusal.status(), &refusal, is_head);
+        self.date.insert(buffer, now.unix_s());
+        Answer { bytes: buffer, after: AfterReply::Drain }
+    }
 
-/// Answers a message that is settled, of which this number of living nodes has confirmed nothing.
-pub(in crate::server) fn confirm<'a>(
-    confirmation: &Confirmation,
-    unconfirmed: usize,
-    audience: &mut Audience,
-    buffer: &'a mut Vec<u8>,
-    now: Now,
-) -> Answer<'a> {
-    buffer.clear();
-    notification_port::push_settled(buffer, confirmation, unconfirmed, &audience.meter.mail(now));
-    insert_date(buffer, now.unix_s());
-    Answer { bytes: buffer, after: AfterReply::Drain }
+    /// Answers a message that is settled, of which this number of living nodes has confirmed nothing.
+    pub(in crate::server) fn confirm<'a>(
+        &mut self,
+        confirmation: &Confirmation,
+        unconfirmed: usize,
+        audience: &mut Audience,
+        buffer: &'a mut Vec<u8>,
+        now: Now,
+    ) -> Answer<'a> {
+        buffer.clear();
+        notification_port::push_settled(buffer, confirmation, unconfirmed, &audience.meter.mail(now));
+        self.date.insert(buffer, now.unix_s());
+        Answer { bytes: buffer, after: AfterReply::Drain }
+    }
 }
 
 /// The JSON without a head, for a client that connects and says nothing.

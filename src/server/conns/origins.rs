@@ -6,7 +6,7 @@
 //!
 //! Nothing is kept, unless an option asks for it.
 //!
-//! Invariant: a connection is in `waiting` from its accept until its request is whole or it is freed.
+//! Invariant: a connection is `newest` or in `waiting` from its accept until its request is whole or it is freed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -46,7 +46,9 @@ pub(in crate::server) struct Origins {
     /// Whether there is a limit for each address, on its members, on its namespaces, or on what it may ask; or whether it names
     /// a person.
     is_address_wanted: bool,
-    /// Looked into as each connection comes and goes, so by a hash that costs next to nothing: the keys are our own.
+    /// The last connection that came, which most often has its request with it.
+    newest: Option<(ConnId, Origin)>,
+    /// All others that wait, by a hash that costs next to nothing: the keys are our own.
     waiting: HashMap<ConnId, Origin, BuildKeyHasher>,
 }
 
@@ -55,7 +57,7 @@ impl Origins {
         let (trusted, limits) = (config.trust_proxy.clone(), &config.limits);
         let has_limit = limits.per_address.or(limits.namespaces_per_address).is_some();
         let is_address_wanted = has_limit || config.enable_uuid || config.accounts.distinct_namespaces > 0;
-        Self { trusted, is_address_wanted, waiting: HashMap::default() }
+        Self { trusted, is_address_wanted, newest: None, waiting: HashMap::default() }
     }
 
     /// The address from which a connection comes, if it is of use. The local ports have no proxies.
@@ -68,13 +70,16 @@ impl Origins {
     pub(super) fn begin(&mut self, id: ConnId, peer: Option<IpAddr>) {
         let Some(address) = peer else { return };
         let preface = self.trusted.contains(address).then(Vec::new);
-        self.waiting.insert(id, Origin { address, preface });
+        if let Some((earlier, origin)) = self.newest.replace((id, Origin { address, preface })) {
+            self.waiting.insert(earlier, origin);
+        }
     }
 
     /// Separates a PROXY head from the request that follows it.
     pub(in crate::server) fn strip<'a>(&mut self, id: ConnId, bytes: &'a [u8]) -> Preface<'a> {
         let untouched = Preface::Request(bytes.into());
-        let Some(origin) = self.waiting.get_mut(&id) else { return untouched };
+        let newest = self.newest.as_mut().filter(|(newest, _)| *newest == id).map(|(_, origin)| origin);
+        let Some(origin) = newest.or_else(|| self.waiting.get_mut(&id)) else { return untouched };
         let Some(begun) = &mut origin.preface else { return untouched };
         let all = if begun.is_empty() { bytes.into() } else { Cow::from([begun.as_slice(), bytes].concat()) };
         let (length, source) = match proxy::find(&all) {
@@ -96,7 +101,7 @@ impl Origins {
 
     /// The connection has brought this request: the address of the client that sent it.
     pub(in crate::server) fn take(&mut self, id: ConnId, request: &Request<'_>) -> Option<IpAddr> {
-        let Origin { address, .. } = self.waiting.remove(&id)?;
+        let Origin { address, .. } = self.remove(id)?;
         let is_trusted = |address| self.trusted.contains(address);
         if !is_trusted(address) {
             return Some(address);
@@ -107,11 +112,18 @@ impl Origins {
 
     /// The connection is gone.
     pub(super) fn forget(&mut self, id: ConnId) {
-        self.waiting.remove(&id);
+        self.remove(id);
+    }
+
+    fn remove(&mut self, id: ConnId) -> Option<Origin> {
+        if let Some((_, origin)) = self.newest.take_if(|(newest, _)| *newest == id) {
+            return Some(origin);
+        }
+        if self.waiting.is_empty() { None } else { self.waiting.remove(&id) }
     }
 
     /// Whether no request is waited for.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.newest.is_none() && self.waiting.is_empty()
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn is_graphic(bytes: &[u8]) -> bool {
 
 /// The place of the first `wanted` byte.
 #[inline]
-pub(super) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
+pub(in crate::wire) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
     find_marked(bytes, |word| equal(word, wanted))
 }
 
