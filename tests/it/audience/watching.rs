@@ -2,8 +2,7 @@
 //! go with it.
 
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use super::watcher::*;
 use audience_kit::*;
@@ -146,7 +145,7 @@ fn the_script_of_the_manual_says_which_events_are_over() {
     // Should it say nothing, it ends all the same.
     let mut shell = Command::new("timeout");
     shell.args(["20", "bash", "-c", &script.replace("1442", &port)]).stdout(Stdio::piped());
-    let mut running = Running(shell.process_group(0).spawn().unwrap());
+    let mut running = Running::start(&mut shell);
     let mut said = BufReader::new(running.0.stdout.take().unwrap());
     wait_until("it listens", || daemon.stats_page("/process").body.contains("\"watchers\":1"));
     let _stays = member(&daemon, "/stays");
@@ -158,16 +157,6 @@ fn the_script_of_the_manual_says_which_events_are_over() {
     let mut line = String::new();
     said.read_line(&mut line).unwrap();
     assert_eq!(line, "a=b is over\n");
-}
-
-/// A group of processes that ends with this value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).status();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `bridges` | scripts of the manual that hand on what watchers are told |
 //! | `brokers` | message brokers, and their client libraries in another language |
 //! | `browser` | the daemon and its pages in a real browser |
 //! | `clients` | client libraries of others |
@@ -13,6 +14,7 @@
 //! | `signing` | the recipes by which a site signs addresses |
 //! | `tools` | what others wrote to take servers down or to measure them |
 
+mod bridges;
 mod brokers;
 pub(crate) mod browser;
 mod clients;

@@ -1,6 +1,6 @@
 //! Different people over several processes: with clients that others wrote, whatever ends and comes meanwhile.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use super::siblings::{LOOPBACK_GROUP, within};
 use audience_kit::*;
@@ -27,44 +27,24 @@ const CLIENTS: [(&str, &[&str]); 3] = [
 /// A page that joins at each address of its fragment.
 const PAGE: &str = "<script>for (const url of location.hash.slice(1).split(',')) new EventSource(url)</script>";
 
-/// A client with open streams.
-struct Tab(Child);
-
-impl Tab {
-    fn open((program, arguments): (&str, &[&str]), url: &str) -> Self {
-        let mut command = Command::new(program);
-        let modules = format!("{}/tests/browser/.python", env!("CARGO_MANIFEST_DIR"));
-        command.args(arguments).arg(url).env("PYTHONPATH", modules).stdin(Stdio::null()).stdout(Stdio::null());
-        Self::spawn(command)
-    }
-
-    /// A browser whose page joins at each of these addresses.
-    fn of_chromium(urls: &[String], folder: &ScratchFolder) -> Self {
-        let program = std::env::var("CHROMIUM").unwrap_or("/usr/bin/chromium".into());
-        let mut command = Command::new(program);
-        command.args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-        ]);
-        command.arg(format!("--user-data-dir={}", folder.file("profile").display()));
-        command.arg(format!("file://{}#{}", folder.file("page.html").display(), urls.join(",")));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self::spawn(command)
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
-    }
+/// A program with an open stream.
+#[track_caller]
+fn open_tab((program, arguments): (&str, &[&str]), url: &str) -> Running {
+    let mut command = Command::new(program);
+    let modules = format!("{}/tests/browser/.python", env!("CARGO_MANIFEST_DIR"));
+    command.args(arguments).arg(url).env("PYTHONPATH", modules).stdin(Stdio::null()).stdout(Stdio::null());
+    Running::start(&mut command)
 }
 
-impl Drop for Tab {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A browser whose page joins at each of these addresses.
+#[track_caller]
+fn open_browser(urls: &[String], folder: &ScratchFolder) -> Running {
+    let program = std::env::var("CHROMIUM").unwrap_or("/usr/bin/chromium".into());
+    let mut command = Command::new(program);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]);
+    command.arg(format!("--user-data-dir={}", folder.file("profile").display()));
+    command.arg(format!("file://{}#{}", folder.file("page.html").display(), urls.join(",")));
+    Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 /// Daemons of one audience, each with a port of its own.
@@ -110,13 +90,15 @@ fn a_person_counts_once_in_four_tabs_over_three_processes_and_after_reconnects()
     let folder = ScratchFolder::create("browser");
     std::fs::write(folder.file("page.html"), PAGE).unwrap();
     let tabs = || {
-        let of_programs = CLIENTS.iter().flat_map(|&client| urls.iter().map(move |url| Tab::open(client, url)));
-        of_programs.chain([Tab::of_chromium(&urls, &folder)]).collect::<Vec<Tab>>()
+        let of_programs = CLIENTS.iter().flat_map(|&client| urls.iter().map(move |url| open_tab(client, url)));
+        of_programs.chain([open_browser(&urls, &folder)]).collect::<Vec<Running>>()
     };
     let open = tabs();
     within(SOON, "four people", || agreed(&all, "final", 48) == (4, 0));
     drop(open);
-    daemons.iter().for_each(|daemon| daemon.wait_members("final", 0));
+    for daemon in &daemons {
+        daemon.wait_members("final", 0);
+    }
     let _open = tabs();
     within(SOON, "the same four people", || agreed(&all, "final", 96) == (4, 0));
 }

@@ -68,7 +68,7 @@ pub use ports::{free_port, has_ipv6};
 pub use proc::{
     anonymous_memory, children, cpu_ticks, descriptors, is_there, pass, sleeps, sockets, wait_rest, wait_settled,
 };
-pub use process::{end, isolate, send_signal, show};
+pub use process::{Running, end, isolate, send_signal, show};
 pub use program::{program, source};
 pub use quiet::{Quiet, heavy, timed};
 pub use refusal::{Exit, run_to_end};

@@ -30,6 +30,23 @@ pub fn end(child: &mut Child) {
     below.iter().for_each(Identity::end);
 }
 
+/// A program that ends with this value, and all that there is below it.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts it.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
+}
+
 /// The processes that a process has started, and those that they have.
 pub(crate) fn below(process: u32) -> Vec<Identity> {
     let mut all = Vec::new();

@@ -11,13 +11,16 @@ use super::{manual, without_blocks};
 
 /// Options of other programs that the manual names: cargo, curl, docker, systemctl, ip, rrdtool, Traefik, and the
 /// instrument.
-const FOREIGN: [&str; 26] = [
+const FOREIGN: [&str; 30] = [
+    "--arg",
+    "--argjson",
     "--bin",
     "--bus",
     "--cpus",
     "--data-urlencode",
     "--entrypoints",
     "--from",
+    "--json",
     "--locked",
     "--lower-limit",
     "--name",
@@ -29,6 +32,7 @@ const FOREIGN: [&str; 26] = [
     "--print",
     "--providers",
     "--release",
+    "--retry",
     "--rm",
     "--root",
     "--start",
