@@ -23,7 +23,7 @@ mod target;
 use body::BodyLength;
 pub use body::{BODY_MAX, Body};
 pub(super) use bytes::find;
-use bytes::{TOKEN, find_control, trim_ows};
+use bytes::{TOKEN, find_control, is_same_token, trim_ows};
 use framing::Framing;
 pub use framing::Version;
 pub use refusal::Refusal;
@@ -182,7 +182,7 @@ impl<'a> Request<'a> {
             rest = after;
             Some(field)
         });
-        fields.filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+        fields.filter(|field| is_same_token(field.name, name)).map(|field| field.value)
     }
 
     /// Whether an answer may be packed by gzip (RFC 9110 section 12.5.3).
@@ -203,25 +203,26 @@ impl<'a> Request<'a> {
     fn keep_field(&mut self, framing: &mut Framing, field: Field<'a>) -> Result<(), Refusal> {
         let Field { name, value } = field;
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
+            4 if is_same_token(name, b"host") => {
                 if self.host.is_some() {
                     return Err(Refusal::Host);
                 }
                 self.host = Some(parse_host(value)?);
             }
-            6 if name.eq_ignore_ascii_case(b"accept") => {
-                self.accepts_event_stream |= contains_ignore_case(value, b"text/event-stream");
+            6 if is_same_token(name, b"accept") => {
+                const WANTED: &[u8] = b"text/event-stream";
+                self.accepts_event_stream |= value == WANTED || contains_ignore_case(value, WANTED);
             }
-            6 if name.eq_ignore_ascii_case(b"origin") => self.origin = Some(value),
-            10 if name.eq_ignore_ascii_case(b"user-agent") => self.user_agent = Some(value),
-            11 if name.eq_ignore_ascii_case(b"sec-purpose") => {
+            6 if is_same_token(name, b"origin") => self.origin = Some(value),
+            10 if is_same_token(name, b"user-agent") => self.user_agent = Some(value),
+            11 if is_same_token(name, b"sec-purpose") => {
                 self.is_prefetch |= contains_ignore_case(value, b"prefetch");
             }
-            13 if name.eq_ignore_ascii_case(b"last-event-id") => self.last_event_id = Some(value),
-            13 if name.eq_ignore_ascii_case(b"authorization") => self.authorization = Some(value),
-            14 if name.eq_ignore_ascii_case(b"sec-fetch-site") => self.sec_fetch_site = Some(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => framing.add_content_length(value)?,
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => framing.add_transfer_encoding(value)?,
+            13 if is_same_token(name, b"last-event-id") => self.last_event_id = Some(value),
+            13 if is_same_token(name, b"authorization") => self.authorization = Some(value),
+            14 if is_same_token(name, b"sec-fetch-site") => self.sec_fetch_site = Some(value),
+            14 if is_same_token(name, b"content-length") => framing.add_content_length(value)?,
+            17 if is_same_token(name, b"transfer-encoding") => framing.add_transfer_encoding(value)?,
             _ => {}
         }
         Ok(())

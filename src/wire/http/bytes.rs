@@ -36,6 +36,17 @@ impl Class {
 /// `tchar` (RFC 9110 section 5.6.2)
 pub(super) static TOKEN: Class = Class::alphanumeric_and(b"!#$%&'*+-.^_`|~");
 
+/// Whether a token is this one, whatever the case of its letters. `small` is of small letters and hyphens: the bit that makes a
+/// letter small makes no letter of another byte, and a hyphen of none that a token may have.
+pub(super) fn is_same_token(token: &[u8], small: &[u8]) -> bool {
+    const SMALL: u64 = every(0x20);
+    let ((words, rest), (small_words, small_rest)) = (token.as_chunks(), small.as_chunks());
+    let is_same = |&word: &[u8; 8], &small: &[u8; 8]| u64::from_ne_bytes(word) | SMALL == u64::from_ne_bytes(small);
+    token.len() == small.len()
+        && rest.iter().zip(small_rest).all(|(byte, small)| byte | 0x20 == *small)
+        && words.iter().zip(small_words).all(|(word, small)| is_same(word, small))
+}
+
 /// Without the white space around it: `OWS = *( SP / HTAB )`.
 pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
@@ -116,6 +127,21 @@ mod tests {
                     assert_eq!(find_control(&bytes), bytes.iter().position(is_control), "{bytes:?}");
                     let is_line_feed = |&byte: &u8| byte == b'\n';
                     assert_eq!(find(&bytes, b'\n'), bytes.iter().position(is_line_feed), "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_the_same_in_capitals_and_with_no_other_byte() {
+        for small in [b"host".as_slice(), b"sec-fetch-site", b"transfer-encoding"] {
+            assert!(is_same_token(&small.to_ascii_uppercase(), small));
+            assert!(!is_same_token(&small[1..], small) && !is_same_token(small, &small[1..]));
+            for place in 0..small.len() {
+                let mut token = small.to_vec();
+                for byte in (0..=u8::MAX).filter(|&byte| TOKEN.has(byte)) {
+                    token[place] = byte;
+                    assert_eq!(is_same_token(&token, small), token.eq_ignore_ascii_case(small), "{byte:#x}");
                 }
             }
         }
