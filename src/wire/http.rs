@@ -158,7 +158,7 @@ impl<'a> Request<'a> {
             fields: rest,
         };
         let mut framing = Framing::default();
-        while !rest.starts_with(b"\r\n") {
+        while !matches!(rest, [b'\r', b'\n', ..]) {
             let (field, after) = parse_field(rest)?;
             request.keep_field(&mut framing, field)?;
             rest = after;

@@ -124,8 +124,9 @@ impl Reply<'_> {
 
 /// Appends the head of an event stream, in the order of the 2011 daemon. Nothing on the way may keep it, or change it.
 pub fn push_stream_head(out: &mut Vec<u8>, cors: Cors<'_>, coding: Coding) {
-    push_status_line(out, 200);
-    out.extend_from_slice(b"Content-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n");
+    out.extend_from_slice(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n",
+    );
     push_cors(out, cors);
     // nginx holds a stream back until its buffer is full, unless this field forbids that.
     out.extend_from_slice(b"Connection: close\r\nX-Accel-Buffering: no\r\n");
@@ -174,7 +175,7 @@ fn head_end(out: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
         let at = from + find(out.get(from..)?, b'\r')?;
-        if out.get(at..)?.starts_with(b"\r\n\r\n") {
+        if let [b'\r', b'\n', b'\r', b'\n', ..] = out.get(at..)? {
             return Some(at);
         }
         from = at + 1;

@@ -79,9 +79,11 @@ fn is_meant(request: &Request<'_>) -> bool {
 
 /// `^/([^/]+)(?:/([^/]+))?$`: the namespace, and what follows it.
 pub(super) fn split_namespace(path: &str) -> Option<(&str, Option<&str>)> {
-    let mut segments = path.strip_prefix('/')?.split('/');
-    let (namespace, rest, more) = (segments.next()?, segments.next(), segments.next());
-    (!namespace.is_empty() && rest != Some("") && more.is_none()).then_some((namespace, rest))
+    let path = path.strip_prefix('/')?;
+    let (namespace, second) =
+        path.split_once('/').map_or((path, None), |(namespace, second)| (namespace, Some(second)));
+    let is_second = |second: &str| !second.is_empty() && !second.contains('/');
+    (!namespace.is_empty() && second.is_none_or(is_second)).then_some((namespace, second))
 }
 
 #[cfg(test)]
