@@ -211,6 +211,9 @@
 //! - After the start two files are read: that of the cluster's keys when it has changed, and that of the credentials when the
 //!   broker refuses them. Pages and scripts are part of the program. (A supervisor reads files with secrets again before it starts a worker.)
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("Audience Meter runs on Linux, for it needs epoll(7) and /proc: build it there, or for a container");
+
 pub mod collections;
 pub mod config;
 pub mod log;

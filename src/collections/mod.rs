@@ -10,6 +10,7 @@
 //! | `key` | the number behind every key |
 //! | `list` | the order of a table's elements, as links within them |
 //! | `order` | values in their order |
+//! | `queue` | the front of a queue, if it is due |
 //! | `sections` | values as bytes, in sections that name and delimit themselves |
 //! | `shards` | a hash map that grows in small steps |
 //! | `slab` | a table that hands out its places |
@@ -23,6 +24,7 @@ pub mod histogram;
 pub mod key;
 pub mod list;
 pub mod order;
+pub mod queue;
 pub mod sections;
 pub mod shards;
 pub mod slab;

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use super::keys::{ClaimId, ItemId, MemberId, NamespaceId};
 use super::members::{Members, low_bits, ticks_since};
 use crate::collections::key::Key as _;
+use crate::collections::queue;
 use crate::collections::shards::ShardMap;
 use crate::collections::slab::Slab;
 use crate::collections::tick::{TICK_MS, Tick};
@@ -278,7 +279,7 @@ impl Claims {
             Holder::Member(_) | Holder::Nothing => None,
         };
         for line in lines {
-            while let Some((until, id)) = line.pop_front_if(|(until, _)| *until <= now) {
+            while let Some((until, id)) = queue::pop_front_if(line, |(until, _)| *until <= now) {
                 if waits_until(id) == Some(low_bits(until)) {
                     return Some(id);
                 }
@@ -298,7 +299,7 @@ impl Claims {
 
     /// The next claim that is over and is announced no more: its namespace, and its place in the journal.
     pub(super) fn pop_retired(&mut self, now: Tick) -> Option<(NamespaceId, Option<ItemId>)> {
-        let (_, id) = self.over.pop_front_if(|(until, _)| *until <= now)?;
+        let (_, id) = queue::pop_front_if(&mut self.over, |(until, _)| *until <= now)?;
         self.table.remove(id).map(|claim| (claim.namespace, claim.item))
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::keys::ItemId;
 use super::name_hash::NameHash;
 use crate::collections::order::in_order;
+use crate::collections::queue;
 use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Moment, Now, Tick};
 use crate::meter::news::{AGE_MS_MAX, EndedEvent};
@@ -114,7 +115,7 @@ impl Ended {
 
     /// Takes out the first record, if its time is over.
     pub(super) fn pop_old(&mut self, now: Tick) -> Option<Record> {
-        let record = self.records.pop_front_if(|record| record.until <= now)?;
+        let record = queue::pop_front_if(&mut self.records, |record| record.until <= now)?;
         self.first = self.first.wrapping_add(1);
         if self.records.is_empty() {
             self.records = VecDeque::new();

@@ -21,6 +21,7 @@ use std::rc::Rc;
 use super::change::Weight;
 use super::keys::{ClaimId, EstateId, NamespaceId};
 use crate::collections::list::{Link, Linked, List};
+use crate::collections::queue;
 use crate::collections::shards::{BuildKeyHasher, ShardMap};
 use crate::collections::slab::Slab;
 use crate::collections::tick::Tick;
@@ -277,7 +278,7 @@ impl Estates {
 
     /// The next estate of a departed node whose time is over.
     pub(super) fn pop_orphaned(&mut self, now: Tick) -> Option<EstateId> {
-        while let Some((until, id)) = self.orphans.pop_front_if(|(until, _)| *until <= now) {
+        while let Some((until, id)) = queue::pop_front_if(&mut self.orphans, |(until, _)| *until <= now) {
             if self.get(id).is_some_and(|estate| estate.fate == Fate::Orphaned { until }) {
                 return Some(id);
             }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::collections::queue;
 use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::meter::news::{News, sections};
@@ -72,6 +73,6 @@ impl Copies {
     pub(super) fn pop_due(&mut self, now: Tick) -> Option<News<Rc<str>>> {
         let front_at = |queue: &&mut VecDeque<Copy>| queue.front().map_or(Tick(u64::MAX), |copy| copy.at);
         let first = self.queues.iter_mut().min_by_key(front_at)?;
-        first.pop_front_if(|copy| copy.at <= now).map(|copy| copy.news)
+        queue::pop_front_if(first, |copy| copy.at <= now).map(|copy| copy.news)
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::announce::Announcer;
 use super::leaving::Leaving;
+use crate::collections::queue;
 use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::{Now, Tick};
 use crate::meter::news::{HeldQuestion, News};
@@ -138,7 +139,7 @@ impl HeldQuestions {
 
     /// The next question that nothing has answered: it is over.
     fn pop_over(&mut self, now: Tick) -> Option<(u64, Purpose)> {
-        let over = self.waiting.pop_front_if(|first| first.since.after(SILENCE) <= now)?;
+        let over = queue::pop_front_if(&mut self.waiting, |first| first.since.after(SILENCE) <= now)?;
         Some((over.question.number, over.purpose))
     }
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::collections::queue;
 use crate::collections::sections::{Reader, Writer};
 use crate::collections::tick::Tick;
 use crate::meter::news::{MessagePart, NodeId, Receipt, sections};
@@ -240,7 +241,7 @@ impl Inbox {
     /// Takes what is next from what is held.
     fn deliver(&mut self, now: Tick) -> Vec<Message> {
         let mut complete = Vec::new();
-        while let Some(part) = self.held.pop_front_if(|part| Some(part.number) == self.next) {
+        while let Some(part) = queue::pop_front_if(&mut self.held, |part| self.next == Some(part.number)) {
             self.next = Some(part.number + 1);
             match self.put_together(&part) {
                 Some(message) => {
