@@ -93,7 +93,7 @@ describe('a signed address', { concurrency: 3 }, () => {
     const { meter, site } = await start(t, [...SHORT, '--enable-uuid'], { seconds: 2, failures: 1 });
     const page = await engine.openPage(t);
     await page.goto(site.url('/element'));
-    const shown = () => page.evaluate(() => [...document.querySelectorAll('audience-meter')].map((one) => one.shadowRoot.textContent));
+    const shown = () => page.evaluate(() => [...document.querySelectorAll('audience-meter')].map((one) => one.shadowRoot?.textContent));
     await until('both numbers', async () => (await shown()).every((text) => text === '1'));
     const asked = site.requests['/address'];
     await until('later addresses', () => site.requests['/address'] > asked + 2);
