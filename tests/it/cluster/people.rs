@@ -120,7 +120,7 @@ fn a_uuid_is_a_person_at_whatever_process() {
 #[test]
 fn people_stay_when_their_process_is_killed_and_a_newcomer_learns_of_all() {
     let group = group();
-    let mut daemons = daemons::<3>(&group, &["--enable-uuid", "--cluster-node-timeout", "1"]);
+    let mut daemons = daemons::<3>(&group, &["--enable-uuid", "--cluster-node-timeout", "5"]);
     // Each comes to two processes, and there are more than are counted one by one.
     let mut open = Vec::new();
     for (number, daemon) in (0..600).zip(daemons.iter().cycle()) {
@@ -130,7 +130,7 @@ fn people_stay_when_their_process_is_killed_and_a_newcomer_learns_of_all() {
     assert!((285..=315).contains(&before.0) && (4..=6).contains(&before.1), "{before:?} of 300");
     daemons[0].signal("KILL");
     daemons[0].wait_exit();
-    let newcomer = daemon(&group, &["--enable-uuid", "--cluster-node-timeout", "1"]);
+    let newcomer = daemon(&group, &["--enable-uuid", "--cluster-node-timeout", "5"]);
     let all = [&daemons[1], &daemons[2], &newcomer];
     within(SOON, "what was known before", || agreed(&all, "final", 600) == before);
 }
