@@ -16,10 +16,21 @@ const DEADLINE: &str = "1800";
 
 /// The variable that names a browser or its driver, where Debian has it, and in which package.
 const BROWSERS: [(&str, &str, &str); 3] = [
-    ("CHROMIUM", "/usr/bin/chromium", "chromium"),
+    CHROMIUM,
     ("FIREFOX", "/usr/bin/firefox-esr", "firefox-esr"),
     ("WEBKIT_DRIVER", "/usr/bin/WebKitWebDriver", "webkit2gtk-driver"),
 ];
+
+const CHROMIUM: (&str, &str, &str) = ("CHROMIUM", "/usr/bin/chromium", "chromium");
+
+/// Where Chromium is.
+pub(crate) fn chromium() -> PathBuf {
+    path_of(CHROMIUM)
+}
+
+fn path_of((variable, usual, _): (&str, &str, &str)) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| PathBuf::from(usual), PathBuf::from)
+}
 
 /// What coreutils' `timeout` exits with when it had to end the run, and with -KILL when that took force.
 const TIMED_OUT: [i32; 2] = [124, 137];
@@ -79,7 +90,7 @@ pub(crate) fn assert_machine_has_all(folder: &Path) {
         ));
     }
     for (variable, usual, package) in BROWSERS {
-        let browser = std::env::var_os(variable).map_or_else(|| PathBuf::from(usual), PathBuf::from);
+        let browser = path_of((variable, usual, package));
         if !browser.exists() {
             let path = browser.display();
             missing.push(format!("{path}: apt-get install {package}, or name another in {variable}"));
