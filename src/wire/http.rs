@@ -211,6 +211,7 @@ impl<'a> Request<'a> {
             }
             6 if is_same_token(name, b"accept") => {
                 const WANTED: &[u8] = b"text/event-stream";
+                // Most say this alone, and in small letters.
                 self.accepts_event_stream |= value == WANTED || contains_ignore_case(value, WANTED);
             }
             6 if is_same_token(name, b"origin") => self.origin = Some(value),

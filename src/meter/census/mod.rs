@@ -48,8 +48,8 @@ key_type! {
     pub(super) CensusId
 }
 
-/// How many members more an event has to have than one whose place it takes. A new census is announced to all nodes, and small
-/// events would take their places from each other all the time.
+/// Events whose members differ by no more leave each other their places. A new census is announced to all nodes, and small events
+/// would take their places from each other all the time.
 const ALIKE: u64 = 4;
 
 /// At every fourth sign of life one census is mentioned that has not changed.
@@ -110,8 +110,8 @@ impl Censuses {
         let mut displaced = None;
         if self.table.len() >= self.limit {
             let (least, worth) = self.order.first()?;
-            let has_fewer = !matches!(worth, Worth::Alive(least) if total <= least + ALIKE);
-            if total == 0 || !has_fewer || !Worth::Alive(total).displaces(worth) {
+            let is_alike = matches!(worth, Worth::Alive(least) if total <= least + ALIKE);
+            if total == 0 || is_alike || !Worth::Alive(total).displaces(worth) {
                 return None;
             }
             displaced = Some(self.table.at(least).namespace);
@@ -224,8 +224,10 @@ impl Censuses {
     /// The mention of the one whose turn it is: what was said of it before may have been lost.
     fn mention_in_turn(&mut self, now: Tick) -> Option<Mention> {
         self.turn = (self.turn + 1) % (self.table.len() * TURN_GAP).max(1);
-        let is_due = self.turn.is_multiple_of(TURN_GAP);
-        self.table.iter().nth(self.turn / TURN_GAP).filter(|_| is_due).and_then(|(_, census)| census.mention(now))
+        if !self.turn.is_multiple_of(TURN_GAP) {
+            return None;
+        }
+        self.table.iter().nth(self.turn / TURN_GAP).and_then(|(_, census)| census.mention(now))
     }
 
     /// The namespace of a mention that says something else than what is known here, where that is quiet, too.

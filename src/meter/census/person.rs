@@ -13,7 +13,7 @@ use std::hash::SipHasher;
 use crate::collections::sections::{Reader, Writer};
 use crate::meter::news::census::{CensusKey, HASH_BITS};
 
-/// The digits of pi, by which names become numbers: it is odd, and its bits are half ones.
+/// The first bits of pi's fraction, by which names become numbers: bits without a pattern.
 const PI: u64 = 0x243f_6a88_85a3_08d3;
 
 /// A person, as far as an event can know: a uuid, or else an address and a program.
@@ -83,6 +83,8 @@ fn hash([first, second]: [u64; 2], pieces: [&[u8]; 2]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn key(first: u8) -> CensusKey {
@@ -103,6 +105,18 @@ mod tests {
         vector.bytes.iter_mut().zip(0..).for_each(|(byte, number)| *byte = number);
         let eight = Person(0x0706_0504_0302_0100);
         assert_eq!(eight.hash(&vector), 0x93f5_f579_9a93_2462 >> 16);
+    }
+
+    #[test]
+    fn names_that_are_alike_are_different_people() {
+        let address =
+            |number: u32| [&[0; 10], [0xff; 2].as_slice(), &number.to_be_bytes()].concat().try_into().unwrap();
+        for program in [b"".as_slice(), b"a browser of more than eight bytes"] {
+            let neighbours: HashSet<u64> =
+                (0..100_000).map(|number| Person::of_client(address(number), program).0).collect();
+            let uuids: HashSet<u64> = (0..100_000).map(|number| Person::of_uuid(&format!("{number}")).0).collect();
+            assert_eq!((neighbours.len(), uuids.len()), (100_000, 100_000));
+        }
     }
 
     #[test]

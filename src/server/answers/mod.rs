@@ -97,10 +97,10 @@ impl Answers {
             Port::Notification => self.notification.answer(request, body, sources.audience, buffer, now),
             Port::Demo => self.demo.answer(request, buffer),
         };
-        if !matches!(after, AfterReply::ReadBody) {
-            self.date.insert(buffer, now.unix_s());
+        if matches!(after, AfterReply::ReadBody) {
+            return Answer { bytes: buffer, after };
         }
-        Answer { bytes: buffer, after }
+        self.dated(buffer, after, now)
     }
 
     /// Answers a page that comes back after a farewell, once it is known whether another stream has its uuid.
@@ -115,8 +115,7 @@ impl Answers {
     ) -> Answer<'a> {
         buffer.clear();
         let after = self.audience.let_back(returning, is_held, asker, audience, buffer, now);
-        self.date.insert(buffer, now.unix_s());
-        Answer { bytes: buffer, after }
+        self.dated(buffer, after, now)
     }
 
     /// Answers what is no request. At the ports for pages, any page may read why.
@@ -132,8 +131,7 @@ impl Answers {
         let push =
             if matches!(port, Port::Audience | Port::Demo) { replies::push_public_text } else { replies::push_text };
         push(buffer, refusal.status(), &refusal, is_head);
-        self.date.insert(buffer, now.unix_s());
-        Answer { bytes: buffer, after: AfterReply::Drain }
+        self.dated(buffer, AfterReply::Drain, now)
     }
 
     /// Answers a message that is settled, of which this number of living nodes has confirmed nothing.
@@ -147,8 +145,13 @@ impl Answers {
     ) -> Answer<'a> {
         buffer.clear();
         notification_port::push_settled(buffer, confirmation, unconfirmed, &audience.meter.mail(now));
+        self.dated(buffer, AfterReply::Drain, now)
+    }
+
+    /// The answer that has been written, with its date.
+    fn dated<'a>(&mut self, buffer: &'a mut Vec<u8>, after: AfterReply, now: Now) -> Answer<'a> {
         self.date.insert(buffer, now.unix_s());
-        Answer { bytes: buffer, after: AfterReply::Drain }
+        Answer { bytes: buffer, after }
     }
 }
 

@@ -39,11 +39,12 @@ pub(super) static TOKEN: Class = Class::alphanumeric_and(b"!#$%&'*+-.^_`|~");
 /// Whether a token is this one, whatever the case of its letters. `small` is of small letters and hyphens: the bit that makes a
 /// letter small makes no letter of another byte, and a hyphen of none that a token may have.
 pub(super) fn is_same_token(token: &[u8], small: &[u8]) -> bool {
-    const SMALL: u64 = every(0x20);
+    const SMALL: u8 = 0x20;
     let ((words, rest), (small_words, small_rest)) = (token.as_chunks(), small.as_chunks());
-    let is_same = |&word: &[u8; 8], &small: &[u8; 8]| u64::from_ne_bytes(word) | SMALL == u64::from_ne_bytes(small);
+    let is_same =
+        |&word: &[u8; 8], &small: &[u8; 8]| u64::from_ne_bytes(word) | every(SMALL) == u64::from_ne_bytes(small);
     token.len() == small.len()
-        && rest.iter().zip(small_rest).all(|(byte, small)| byte | 0x20 == *small)
+        && rest.iter().zip(small_rest).all(|(byte, small)| byte | SMALL == *small)
         && words.iter().zip(small_words).all(|(word, small)| is_same(word, small))
 }
 

@@ -82,9 +82,9 @@ fn a_site_is_posted_what_happens_with_a_signature_that_it_can_check() {
         posted = text.lines().map(|line| serde_json::from_str(line.strip_prefix("1 ").unwrap()).unwrap()).collect();
         posted.iter().map(|body| ["event", "namespace"].map(|key| body[key].clone())).collect()
     });
-    let last = posted.iter().find(|body| body["event"] == "vacated").unwrap();
-    assert_eq!(last["members"], 0);
-    assert!(last["at"].as_u64().unwrap().abs_diff(unix_now()) < 600, "{last}");
+    let over = posted.iter().find(|body| body["event"] == "vacated").unwrap();
+    assert_eq!(over["members"], 0);
+    assert!(over["at"].as_u64().unwrap().abs_diff(unix_now()) < 600, "{over}");
     assert!(!folder.file(".broken").exists(), "a name was run");
 }
 
